@@ -1,0 +1,1 @@
+"""Time tags to counts, g², the entanglement witness and fits; knows nothing of instruments."""

@@ -1,0 +1,93 @@
+"""What every tag file looks like to the counter: a header and a stream of 32-bit records."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.tagfile.layouts import RecordLayout
+
+Records = NDArray[np.uint32]
+
+BLOCK_RECORDS = 1 << 18
+"""Records per block: 1 MiB, reused, so that streaming stays in the processor's cache."""
+
+
+class TagFileError(ValueError):
+    """A tag file cannot be read; the message names file, byte or record, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileWarning:
+    """Something in a file that a careful reader must know, though counting can go on.
+
+    Attributes
+    ----------
+    code : str
+        Stable short name such as ``truncated``, ``fifo_overrun``, ``record_count``.
+    message : str
+        One sentence with numbers: what was expected, what was found, what labkit does.
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class TagSource(ABC):
+    """An open tag file: records of one layout, readable in blocks.
+
+    Attributes
+    ----------
+    path : Path
+    format : str
+        ``"ptu"``, ``"photon-hdf5"``, ``"csv"``, ``"npz"`` or ``"parquet"``.
+    layout : RecordLayout
+        Layout of the records that `blocks` yields.
+    header : Mapping
+        The file's own header, typed values by tag name.
+    resolution : float
+        Seconds per T2 tick, or per T3 dtime bin.
+    sync_period : float or None
+        Nominal seconds per sync (T3), None if the file does not say.
+    sync_rate : float or None
+        Syncs per second from the header, None if the file does not say.
+    measured_time : float or None
+        Seconds the measurement lasted according to the header, None if the file does not say.
+    warnings : tuple of FileWarning
+        What the header or the file size gives reason to doubt.
+    """
+
+    path: Path
+    format: str
+    layout: RecordLayout
+    header: Mapping[str, object]
+    resolution: float
+    sync_period: float | None
+    sync_rate: float | None
+    measured_time: float | None
+    warnings: tuple[FileWarning, ...]
+
+    @property
+    @abstractmethod
+    def n_records(self) -> int:
+        """Number of whole records in the file."""
+
+    @abstractmethod
+    def blocks(
+        self, start: int = 0, stop: int | None = None, *, size: int = BLOCK_RECORDS
+    ) -> Iterator[Records]:
+        """Yield records ``start`` to ``stop`` in order, in arrays of at most `size`.
+
+        The array is a view of a buffer that the next step overwrites: use it or copy it.
+
+        Raises
+        ------
+        TagFileError
+            If the file ends before ``stop`` (it shrank while being read).
+        """

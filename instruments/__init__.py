@@ -1,0 +1,1 @@
+"""QCoDeS drivers of the instruments in a pulsed DLCZ experiment."""

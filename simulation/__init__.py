@@ -1,0 +1,1 @@
+"""Theory models, and a virtual lab behind simulated instruments."""
