@@ -34,32 +34,45 @@ def _special(record, pico, counted, wrap, t3):  # type: ignore[no-untyped-def]
     return _RESERVED, 0
 
 
-_CROWDED_BIT = 1 << 62
+_CROWDED = 1 << 62
+
+
+@numba.njit(inline="always")
+def _several(clicked):  # type: ignore[no-untyped-def]
+    """Tell whether a trial has more to count than a single click."""
+    return clicked & (clicked - 1) != 0
 
 
 @numba.njit
-def _further_click(clicked, bit, state, repeated, pairs):  # type: ignore[no-untyped-def]
-    """Count a click in a gate of a trial that has clicks already; return the new click mask."""
+def _close_trial(clicked, state, pairs):  # type: ignore[no-untyped-def]
+    """Count the coincidences of a finished trial."""
+    state[_CROWDED_TRIALS] += clicked >> 62
+    clicked &= ~_CROWDED
+    low = 0
+    while clicked:
+        if clicked & 1:
+            high, rest = low + 1, clicked >> 1
+            while rest:
+                if rest & 1:
+                    pairs[low, high] += 1
+                high += 1
+                rest >>= 1
+        low += 1
+        clicked >>= 1
+
+
+@numba.njit
+def _repeat(bit, repeated):  # type: ignore[no-untyped-def]
+    """Count a further click in a cell of the same trial."""
     cell = 0
     while bit >> cell != 1:
         cell += 1
-    if clicked & bit:
-        repeated[cell] += 1
-        state[_CROWDED_TRIALS] += clicked & _CROWDED_BIT == 0
-        return clicked | _CROWDED_BIT
-    other = 0
-    rest = clicked & ~_CROWDED_BIT
-    while rest:
-        if rest & 1:
-            pairs[other, cell] += 1
-            pairs[cell, other] += 1
-        rest >>= 1
-        other += 1
-    return clicked | bit
+    repeated[cell] += 1
+    return _CROWDED
 
 
-@numba.njit(cache=True, nogil=True)
-def _count_t3(  # type: ignore[no-untyped-def]
+@numba.njit(inline="always")
+def _t3(  # type: ignore[no-untyped-def]
     records, pico, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs
 ):
     special_from = 0xF0000000 if pico else 0x80000000
@@ -78,22 +91,38 @@ def _count_t3(  # type: ignore[no-untyped-def]
             elif code != _OVERFLOW:
                 state[_MARKERS] += 1
             continue
-        # No branch on anything random from here on: a mispredicted one costs more than the rest.
+        # Only rare things branch from here on: a mispredicted branch costs more than the rest.
         sync = wrapped + (record & sync_mask)
+        new = sync != last
+        if new & _several(clicked):
+            _close_trial(clicked, state, pairs)
+        clicked = 0 if new else clicked
         backwards += sync < last
-        clicked = clicked if sync == last else 0
         last = sync
-        row = row_of[(record >> channel_at) & 63]
-        place = bin_of[(record >> dtime_at) & dtime_mask]
-        histogram[row, place] += 1
-        bit = bit_of[row, place]
-        if (bit != 0) & (clicked != 0):
-            clicked = _further_click(clicked, bit, state, repeated, pairs)
-        else:
-            clicked |= bit
+        place = row_of[(record >> channel_at) & 63] + bin_of[(record >> dtime_at) & dtime_mask]
+        histogram[place] += 1
+        bit = bit_of[place]
+        if clicked & bit:
+            clicked |= _repeat(bit, repeated)
+        clicked |= bit
     state[_WRAPPED], state[_LAST], state[_CLICKED] = wrapped, last, clicked
     state[_BACKWARDS] += backwards
     state[_RECORDS] += len(records)
+
+
+# One compiled loop per family: with the bit positions known it runs a fifth faster.
+@numba.njit(cache=True, nogil=True)
+def _hydra_t3(  # type: ignore[no-untyped-def]
+    records, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs
+):
+    _t3(records, False, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs)
+
+
+@numba.njit(cache=True, nogil=True)
+def _pico_t3(  # type: ignore[no-untyped-def]
+    records, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs
+):
+    _t3(records, True, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs)
 
 
 @numba.njit(inline="always")
@@ -134,15 +163,16 @@ def _bin(ticks, starts, widths, first_bins):  # type: ignore[no-untyped-def]
     return first_bins[segment] + (ticks - starts[segment]) // widths[segment]
 
 
-@numba.njit(cache=True, nogil=True)
-def _count_t2(  # type: ignore[no-untyped-def]
+@numba.njit(inline="always")
+def _t2(  # type: ignore[no-untyped-def]
     records, pico, counted, wrap, start_code, period, clock,
     row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
 ):  # fmt: skip
     special_from = 0xF0000000 if pico else 0x80000000
     channel_at = 28 if pico else 25
     time_mask = 0xFFFFFFF if pico else 0x1FFFFFF
-    foreign, beyond = len(histogram) - 1, first_bins[-1]
+    beyond = first_bins[-1]
+    foreign = len(histogram) - beyond - 1
     longest = np.uint32(min(MISSING_GAP * period, time_mask))
     by_sync = start_code == SYNC and not pico
     wrapped, last, trial = state[_WRAPPED], state[_LAST], state[_TRIAL]
@@ -154,6 +184,8 @@ def _count_t2(  # type: ignore[no-untyped-def]
             time = wrapped + (records[i] & time_mask)
             regular = last <= time <= trial + longest
             if regular and _all_regular_syncs(records, i, longest):
+                if _several(clicked):
+                    _close_trial(clicked, state, pairs)
                 i += _STRIDE
                 last = trial = wrapped + (records[i - 1] & time_mask)
                 trials += _STRIDE
@@ -177,6 +209,8 @@ def _count_t2(  # type: ignore[no-untyped-def]
                     state[_FIRST] = time
                 else:
                     state[_MISSING] += _missing(time - trial, period)
+                if _several(clicked):
+                    _close_trial(clicked, state, pairs)
                 trial = time
                 trials += 1
                 clicked = 0
@@ -186,27 +220,58 @@ def _count_t2(  # type: ignore[no-untyped-def]
                 continue
             row = row_of[code]
             if row == foreign:
-                histogram[foreign, beyond] += 1
+                histogram[foreign + beyond] += 1
                 continue
             if clock > 0:
                 start = time - time % clock
-                clicked *= start == trial
-                trial = start
+                if start != trial:
+                    _close_trial(clicked, state, pairs)
+                    clicked = 0
+                    trial = start
             elif trial == NONE:
                 state[_EARLY] += 1
                 continue
-            place = _bin(time - trial, starts, widths, first_bins)
-            histogram[row, place] += 1
-            bit = bit_of[row, place]
-            if (bit != 0) & (clicked != 0):
-                clicked = _further_click(clicked, bit, state, repeated, pairs)
-            else:
-                clicked |= bit
+            place = row + _bin(time - trial, starts, widths, first_bins)
+            histogram[place] += 1
+            bit = bit_of[place]
+            if clicked & bit:
+                clicked |= _repeat(bit, repeated)
+            clicked |= bit
         i += _STRIDE
     state[_WRAPPED], state[_LAST], state[_TRIAL] = wrapped, last, trial
     state[_CLICKED], state[_TRIALS] = clicked, trials
     state[_BACKWARDS] += backwards
     state[_RECORDS] += n
+
+
+@numba.njit(cache=True, nogil=True)
+def _hydra_t2(  # type: ignore[no-untyped-def]
+    records, counted, wrap, start_code, period, clock,
+    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
+):  # fmt: skip
+    _t2(
+        records, False, counted, wrap, start_code, period, clock,
+        row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _pico_t2(  # type: ignore[no-untyped-def]
+    records, counted, wrap, start_code, period, clock,
+    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
+):  # fmt: skip
+    _t2(
+        records, True, counted, wrap, start_code, period, clock,
+        row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
+    )  # fmt: skip
+
+
+_KERNELS = {
+    ("hydra", "T3"): _hydra_t3,
+    ("pico", "T3"): _pico_t3,
+    ("hydra", "T2"): _hydra_t2,
+    ("pico", "T2"): _pico_t2,
+}
 
 
 class BrightCounter:
@@ -215,16 +280,17 @@ class BrightCounter:
     def __init__(self, plan: Plan, tally: Tally) -> None:
         self.tally = tally
         layout, line = plan.layout, plan.timeline
-        head = (layout.family == "pico", layout.counted_overflows, layout.wrap)
-        sums = (plan.bit_of, tally.state, tally.histogram, tally.repeated, tally.pairs)
+        head = (layout.counted_overflows, layout.wrap)
+        self._kernel = _KERNELS[layout.family, layout.mode]
+        rows = (plan.row_of_channel.astype(np.uint32) * plan.bit_of.shape[1]).astype(np.uint32)
+        flat = tally.histogram.reshape(-1)
+        sums = (plan.bit_of.reshape(-1), tally.state, flat, tally.repeated, tally.pairs)
         if layout.mode == "T3":
             bins = line.bin_of(np.arange(layout.dtime_bins)).astype(np.uint16)
-            self._kernel = _count_t3
-            self._constants: tuple[object, ...] = (*head, plan.row_of_channel, bins, *sums)
+            self._constants: tuple[object, ...] = (*head, rows, bins, *sums)
         else:
-            self._kernel = _count_t2
             self._constants = (
-                *head, plan.start_code, plan.period, plan.clock, plan.row_of_channel,
+                *head, plan.start_code, plan.period, plan.clock, rows,
                 line.starts, line.widths, line.first_bins, *sums,
             )  # fmt: skip
 
@@ -240,4 +306,7 @@ class BrightCounter:
             raise ValueError(message)
 
     def finish(self) -> None:
-        """Complete the tally; nothing is held back between blocks."""
+        """Count the coincidences of the last trial, which no further record can add to."""
+        tally = self.tally
+        _close_trial(tally.state[S.CLICKED], tally.state, tally.pairs)
+        tally.state[S.CLICKED] = 0

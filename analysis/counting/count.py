@@ -203,7 +203,7 @@ def _report(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Coun
         gates=gates,
         trials=trials,
         singles=clicks - repeated,
-        pairs=tally.pairs.copy(),
+        pairs=tally.pairs + tally.pairs.T,
         repeated=repeated,
         histogram=inside,
         bin_edges=line.edges(source.resolution),

@@ -142,9 +142,7 @@ class SparseCounter:
             self.tally.repeated[cell] += np.maximum(clicks - 1, 0).sum()
             crowded |= clicks > 1
             present[cell] = clicks > 0
-        pairs = present @ present.T
-        np.fill_diagonal(pairs, 0)
-        self.tally.pairs[:] += pairs
+        self.tally.pairs[:] += np.triu(present @ present.T, 1)
         self.tally.state[S.CROWDED_TRIALS] += np.count_nonzero(crowded)
 
 

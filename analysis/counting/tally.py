@@ -92,6 +92,7 @@ class Tally:
         The last row holds clicks on foreign channels, the last column those beyond the timeline.
     repeated : ndarray of int64, shape (cells,)
     pairs : ndarray of int64, shape (cells, cells)
+        Upper triangle only.
     """
 
     state: NDArray[np.int64]
@@ -130,7 +131,6 @@ class Tally:
                 ours[place] = theirs[place] + offset
         if ours[S.FIRST] == NONE and theirs[S.FIRST] != NONE:
             ours[S.FIRST] = theirs[S.FIRST] + offset
-        ours[S.CLICKED] = theirs[S.CLICKED]
         ours[S.WRAPPED] += theirs[S.WRAPPED]
         ours[S.TRIALS :] += theirs[S.TRIALS :]
         for mine, more in (

@@ -289,6 +289,7 @@ def test_stretches_counted_apart_join_to_the_whole(record_type, parts):
         counter = BrightCounter(plan, tally)
         for block in part.blocks():
             counter.count(block)
+        counter.finish()
         whole.append(tally, plan)
     assert _report(source, plan, whole, final=True) == count(source, gates, kernel="bright")
 
