@@ -34,8 +34,14 @@ def time_bits(layout: RecordLayout) -> int:
 
 
 def max_overflow_count(layout: RecordLayout) -> int:
-    """Return how many overflows one record of the layout can stand for."""
-    return (1 << time_bits(layout)) - 1 if layout.counted_overflows else 1
+    """Return the largest number of overflows that `Encoder` puts into one record.
+
+    In T3 this is what the field holds. In T2 it is 127, because some readers multiply count and
+    wrap in 32 bits and would silently lose time beyond 2**32 ticks.
+    """
+    if not layout.counted_overflows:
+        return 1
+    return 127 if layout.mode == "T2" else (1 << time_bits(layout)) - 1
 
 
 class Decoder:
