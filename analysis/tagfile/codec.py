@@ -9,33 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tagfile.events import Events
+from analysis.tagfile.fit import MAX_TIME, EventError, check_events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
+from analysis.tagfile.overflow import insert_overflows, max_overflow_count
 from analysis.tagfile.source import Records
-
-MAX_TIME = 1 << 62
-"""Largest time (ticks or syncs) that is decoded: beyond it 64-bit sums would wrap."""
-
-MAX_SINGLE_OVERFLOWS = 1 << 26
-"""Most overflow records that one gap may need where a record holds only one overflow."""
 
 _OVERFLOW = np.uint8(254)
 _UNKNOWN = np.uint8(255)
 _FIRST_NON_EVENT = np.uint8(MARKER + 16)
 _HYDRA_SPECIAL = 0x80000000
-_HYDRA_OVERFLOW = 0xFE000000
 _PICO_SPECIAL = 0xF0000000
-
-
-def time_bits(layout: RecordLayout) -> int:
-    """Return the width of the field that holds T2 ticks or T3 sync numbers (lowest bits)."""
-    if layout.family == "hydra":
-        return 25 if layout.mode == "T2" else 10
-    return 28 if layout.mode == "T2" else 16
-
-
-def max_overflow_count(layout: RecordLayout) -> int:
-    """Return how many overflows one record of the layout can stand for."""
-    return (1 << time_bits(layout)) - 1 if layout.counted_overflows else 1
 
 
 class Decoder:
@@ -95,7 +78,7 @@ class Decoder:
         if not is_event.all():
             records, kind = records[is_event], kind[is_event]
             elapsed = elapsed[is_event] if elapsed.ndim else elapsed
-        time = (records & np.uint32((1 << time_bits(self.layout)) - 1)).astype(np.int64)
+        time = (records & np.uint32((1 << self.layout.time_bits) - 1)).astype(np.int64)
         time += elapsed
         return Events(time=time, dtime=self._dtime(records, kind), channel=kind)
 
@@ -120,7 +103,7 @@ class Decoder:
             return np.asarray(before, dtype=np.int64)
         counts = np.ones(len(where), dtype=np.int64)
         if self.layout.counted_overflows:
-            field = records[where] & np.uint32((1 << time_bits(self.layout)) - 1)
+            field = records[where] & np.uint32((1 << self.layout.time_bits) - 1)
             np.maximum(field, 1, out=counts, casting="unsafe")
         after = before + int(counts.sum()) * self.layout.wrap
         if after > MAX_TIME:
@@ -155,13 +138,18 @@ class Encoder:
     layout : RecordLayout
     overflow : int, optional
         Overflow time already written, a multiple of the wrap.
+    largest_count : int, optional
+        Most overflows to put into one record, by default `max_overflow_count`.
 
     Attributes
     ----------
     layout : RecordLayout
+    largest_count : int
     """
 
-    def __init__(self, layout: RecordLayout, *, overflow: int = 0) -> None:
+    def __init__(
+        self, layout: RecordLayout, *, overflow: int = 0, largest_count: int | None = None
+    ) -> None:
         if overflow < 0 or overflow % layout.wrap:
             message = (
                 f"`overflow` must be a multiple of the wrap {layout.wrap} and not negative, "
@@ -169,6 +157,7 @@ class Encoder:
             )
             raise ValueError(message)
         self.layout = layout
+        self.largest_count = largest_count or max_overflow_count(layout)
         self._wraps = overflow // layout.wrap
 
     @property
@@ -181,27 +170,27 @@ class Encoder:
 
         Raises
         ------
-        ValueError
+        EventError
             If an event does not fit the layout or lies before an overflow already written; the
             message names the event's index in this block.
         """
         time = np.asarray(events.time, dtype=np.int64)
         channel = np.asarray(events.channel)
-        dtime = _check_events(events, self.layout)
+        dtime = check_events(events, self.layout)
         if len(time) == 0:
             return np.empty(0, dtype=np.uint32)
         wraps, local = np.divmod(time, self.layout.wrap)
         steps = np.diff(wraps, prepend=self._wraps)
         if steps.min() < 0:
             index = int(np.argmax(steps < 0))
-            message = (
-                f"event {index} at time {time[index]} lies before overflow time "
-                f"{int(wraps[index] - steps[index]) * self.layout.wrap}, which is already written; "
-                "sort the events by time"
+            written = int(wraps[index] - steps[index]) * self.layout.wrap
+            rule = (
+                f"time must not lie before overflow time {written}, which is already written, "
+                f"but is {time[index]}; sort the events by time"
             )
-            raise ValueError(message)
+            raise EventError(index, rule)
         words = self._words(local, dtime, channel)
-        records = _insert_overflows(words, steps, self.layout)
+        records = insert_overflows(words, steps, self.layout, self.largest_count)
         self._wraps = int(wraps[-1])
         return records
 
@@ -222,7 +211,8 @@ class Encoder:
             raise ValueError(message)
         step = np.array([end - self._wraps], dtype=np.int64)
         self._wraps = end
-        return _insert_overflows(np.zeros(1, dtype=np.uint32), step, self.layout)[:-1]
+        nothing = np.zeros(1, dtype=np.uint32)
+        return insert_overflows(nothing, step, self.layout, self.largest_count)[:-1]
 
     def _words(
         self, local: NDArray[np.int64], dtime: NDArray[np.int64], channel: NDArray[np.integer]
@@ -261,7 +251,7 @@ def encode(events: Events, layout: RecordLayout, *, overflow: int = 0) -> Record
 
     Raises
     ------
-    ValueError
+    EventError
         If an event does not fit the layout; the message names the event's index.
     """
     return Encoder(layout, overflow=overflow).encode(events)
@@ -286,83 +276,3 @@ def _check_records(records: Records) -> Records:
         )
         raise TypeError(message)
     return records
-
-
-def _insert_overflows(words: Records, steps: NDArray[np.int64], layout: RecordLayout) -> Records:
-    """Put overflow records before each word so that ``steps`` wraps pass there."""
-    largest = max_overflow_count(layout)
-    needed = -(-steps // largest)
-    total = int(needed.sum())
-    if total > MAX_SINGLE_OVERFLOWS:
-        index = int(np.argmax(needed))
-        message = (
-            f"event {index} comes {int(steps[index])} overflows after the one before, "
-            f"which needs more than {MAX_SINGLE_OVERFLOWS} overflow records in {layout}; "
-            "check its time, or use a layout with counted overflows"
-        )
-        raise ValueError(message)
-    marker = _HYDRA_OVERFLOW if layout.family == "hydra" else _PICO_SPECIAL
-    full = marker | largest if layout.counted_overflows else marker
-    records = np.full(len(words) + total, full, dtype=np.uint32)
-    position = np.arange(len(words)) + np.cumsum(needed)
-    if layout.counted_overflows:
-        late = needed > 0
-        rest = steps[late] - (needed[late] - 1) * largest
-        records[position[late] - 1] = (marker | rest).astype(np.uint32)
-    records[position] = words
-    return records
-
-
-def _check_events(events: Events, layout: RecordLayout) -> NDArray[np.int64]:
-    """Check that events fit the layout and return their dtime (0 in T2)."""
-    time, channel = np.asarray(events.time), np.asarray(events.channel)
-    if layout.mode == "T3" and events.dtime is None:
-        message = f"events for {layout} must have `dtime`, but it is None"
-        raise ValueError(message)
-    if layout.mode == "T2" and events.dtime is not None:
-        message = f"events for {layout} must not have `dtime`; T2 has times only"
-        raise ValueError(message)
-    dtime = np.zeros(len(time), np.int64) if events.dtime is None else np.asarray(events.dtime)
-    if not len(time) == len(channel) == len(dtime):
-        message = (
-            "`time`, `dtime` and `channel` must have the same length, but have "
-            f"{len(time)}, {len(dtime)} and {len(channel)}"
-        )
-        raise ValueError(message)
-    _refuse((time < 0) | (time > MAX_TIME), time, f"time must be 0 to {MAX_TIME}")
-    limit = max(layout.dtime_bins, 1)
-    _refuse((dtime < 0) | (dtime >= limit), dtime, f"dtime must be 0 to {limit - 1}")
-    _check_channels(time, dtime, channel, layout)
-    return dtime.astype(np.int64)
-
-
-def _check_channels(
-    time: NDArray[np.integer],
-    dtime: NDArray[np.integer],
-    channel: NDArray[np.integer],
-    layout: RecordLayout,
-) -> None:
-    is_marker = (channel > MARKER) & (channel <= MARKER + 15)
-    has_sync = layout.family == "hydra" and layout.mode == "T2"
-    valid = (channel >= 0) & (channel <= layout.max_channel) | is_marker
-    rule = f"channel must be 0 to {layout.max_channel}, or a marker (65 to 79)"
-    if has_sync:
-        valid |= channel == SYNC
-        rule += f", or a sync ({SYNC})"
-    _refuse(~valid, channel, f"{rule} in {layout}")
-    if layout.family == "pico":
-        bits = channel.astype(np.int64) - MARKER
-        coarse = is_marker & ((time % 16 != bits) if layout.mode == "T2" else (dtime != 0))
-        rule = (
-            "a marker's time must hold the marker bits in its lowest four bits"
-            if layout.mode == "T2"
-            else "a marker must have dtime 0"
-        )
-        _refuse(coarse, time if layout.mode == "T2" else dtime, f"{rule} in {layout}")
-
-
-def _refuse(wrong: NDArray[np.bool_], values: NDArray[np.integer], rule: str) -> None:
-    if wrong.any():
-        index = int(np.argmax(wrong))
-        message = f"event {index}: {rule}, but is {int(values[index])}"
-        raise ValueError(message)

@@ -1,6 +1,5 @@
 """Write PTU files that the vendor's software and the established readers accept."""
 
-import math
 import os
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,18 +14,17 @@ from analysis.tagfile.codec import Encoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.header import read_header, write_header
 from analysis.tagfile.layouts import TIMEHARP_260N_T3, RecordLayout
+from analysis.tagfile.ptu_tags import (
+    NANO_BASE_RESOLUTION,
+    STOPPED_TIME_OVER,
+    STOPPED_UNKNOWN,
+    file_tags,
+    hardware_tags,
+    measurement_tags,
+    typed_tags,
+)
 from analysis.tagfile.source import Records, TagFileError
-from analysis.tagfile.tags import TAG, Tag, TagType
-
-NANO_BASE_RESOLUTION = 250e-12
-"""Base bin of the TimeHarp 260 NANO in s."""
-
-MAX_BIN_STEPS = 22
-"""Binning factors of the TimeHarp 260 are ``2**n`` with n from 0 to this minus one."""
-
-STOPPED_TIME_OVER = 0
-STOPPED_MANUALLY = 1
-STOPPED_UNKNOWN = -1
+from analysis.tagfile.tags import TAG
 
 _VALUE_OFFSET = TAG.size - 8
 
@@ -91,13 +89,13 @@ class PtuWriter:
         self.layout = layout
         self.n_records = 0
         self._acquisition_time = acquisition_time
-        values: dict[str, object] = {
-            **_file_tags(comment, created or datetime.now(), guid or uuid4(), layout),
-            **_measurement_tags(layout, resolution, sync_period, sync_rate, acquisition_time),
-            **_hardware_tags(inputs),
+        made = {
+            **file_tags(layout, comment, created or datetime.now(), guid or uuid4()),
+            **measurement_tags(layout, resolution, sync_period, sync_rate, acquisition_time),
+            **hardware_tags(inputs),
             **(tags or {}),
         }
-        header = write_header([_tag(key, value) for key, value in values.items()])
+        header = write_header(typed_tags(made))
         self._header = read_header(header)
         self._stream = _create(self.path, overwrite=overwrite)
         self._stream.write(header)
@@ -240,133 +238,3 @@ def _create(path: Path, *, overwrite: bool) -> BinaryIO:
     except FileExistsError:
         message = f"{path} exists; choose another name, or pass overwrite=True to replace it"
         raise FileExistsError(message) from None
-
-
-def _tag(key: str, value: object) -> Tag:
-    if key == "TTResult_MDescWarningFlags":
-        return Tag(name=key, value=value, type=TagType.BITSET)
-    return Tag.of(key, value)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("labkit")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _file_tags(
-    comment: str, created: datetime, guid: UUID, layout: RecordLayout
-) -> dict[str, object]:
-    return {
-        "File_GUID": "{" + str(guid).upper() + "}",
-        "File_AssuredContent": f"{layout.device}: HWSETG SWSETG",
-        "CreatorSW_ContentVersion": "1.0",
-        "CreatorSW_Name": "labkit",
-        "CreatorSW_Version": _version(),
-        "File_CreatingTime": created,
-        "File_Comment": comment,
-        "Measurement_Mode": int(layout.mode[1]),
-        "Measurement_SubMode": 0,
-        "TTResult_StopReason": STOPPED_UNKNOWN,
-        "Fast_Load_End": None,
-        "HW_Type": layout.device,
-        "HW_PartNo": "",
-        "HW_Version": "",
-        "HW_SerialNo": "",
-    }
-
-
-def _measurement_tags(
-    layout: RecordLayout,
-    resolution: float,
-    sync_period: float | None,
-    sync_rate: float | None,
-    acquisition_time: float,
-) -> dict[str, object]:
-    _check_positive("resolution", resolution)
-    period, rate = _sync(sync_period, sync_rate)
-    if layout.mode == "T3" and period is None:
-        message = "`sync_period` or `sync_rate` must be given in T3, but neither is"
-        raise ValueError(message)
-    if not 0 <= acquisition_time < math.inf:
-        message = f"`acquisition_time` must be 0 or more seconds, but is {acquisition_time}"
-        raise ValueError(message)
-    base, binning = _binning(layout, resolution)
-    return {
-        "TTResultFormat_TTTRRecType": layout.record_type,
-        "TTResultFormat_BitsPerRecord": 32,
-        "HW_BaseResolution": base,
-        "MeasDesc_BinningFactor": binning,
-        "MeasDesc_Offset": 0,
-        "MeasDesc_AcquisitionTime": round(acquisition_time * 1e3),
-        "MeasDesc_StopAt": 0xFFFFFFFF,
-        "MeasDesc_StopOnOvfl": False,
-        "MeasDesc_Restart": False,
-        "MeasDesc_Resolution": resolution,
-        "MeasDesc_GlobalResolution": resolution if layout.mode == "T2" else period,
-        "TTResult_SyncRate": round(rate),
-        "TTResult_MDescWarningFlags": 0,
-        "TTResult_StopAfter": 0,
-        "TTResult_NumberOfRecords": 0,
-    }
-
-
-def _hardware_tags(inputs: int) -> dict[str, object]:
-    tags: dict[str, object] = {
-        "HW_Modules": 0,
-        "HW_ExternalRefClock": False,
-        "HW_InpChannels": inputs,
-        "HWSync_Divider": 1,
-        "HWSync_Offset": 0,
-        "HW_Markers": 4,
-        "HWMarkers_HoldOff": 0,
-    }
-    for index in range(inputs):
-        tags[f"HWInpChan_Offset[{index}]"] = 0
-        tags[f"HWInpChan_Enabled[{index}]"] = True
-        tags[f"TTResult_InputRate[{index}]"] = 0
-    for index in range(4):
-        tags[f"HWMarkers_RisingEdge[{index}]"] = True
-        tags[f"HWMarkers_Enabled[{index}]"] = True
-    return tags
-
-
-def _sync(period: float | None, rate: float | None) -> tuple[float | None, float]:
-    """Return sync period and rate, each from the other if need be; rate 0 if unknown."""
-    if period is not None:
-        _check_positive("sync_period", period)
-    if rate is not None:
-        _check_positive("sync_rate", rate)
-    if period is not None and rate is not None and not math.isclose(period * rate, 1, rel_tol=1e-3):
-        message = (
-            "`sync_rate` must be the inverse of `sync_period` (within 1e-3), "
-            f"but they are {rate} and {period}; give one of them"
-        )
-        raise ValueError(message)
-    if period is None:
-        return (None, 0.0) if rate is None else (1 / rate, rate)
-    return period, 1 / period if rate is None else rate
-
-
-def _binning(layout: RecordLayout, resolution: float) -> tuple[float, int]:
-    """Return base resolution and binning factor."""
-    if not layout.device.startswith("TimeHarp 260 N"):
-        return resolution, 1
-    factor = resolution / NANO_BASE_RESOLUTION
-    binning = round(factor)
-    allowed = 1 if layout.mode == "T2" else 1 << (MAX_BIN_STEPS - 1)
-    is_power = binning > 0 and binning & (binning - 1) == 0
-    if not (is_power and binning <= allowed and math.isclose(factor, binning, rel_tol=1e-9)):
-        rule = "250 ps" if allowed == 1 else f"250 ps times 2**n, n = 0 to {MAX_BIN_STEPS - 1}"
-        message = f"`resolution` must be {rule} for {layout}, but is {resolution} s"
-        raise ValueError(message)
-    return NANO_BASE_RESOLUTION, binning
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        message = f"`{name}` must be positive and finite, but is {value}"
-        raise ValueError(message)
