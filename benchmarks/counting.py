@@ -81,7 +81,9 @@ def count_with_ptufile(path: Path) -> np.ndarray:
         for detector in (0, 1):
             inside = (dtime >= low) & (dtime < high) & (channel == detector)
             trials.append(np.unique(sync[inside]))
-    return np.array([[len(np.intersect1d(a, b, assume_unique=True)) for a in trials] for b in trials])
+    return np.array(
+        [[len(np.intersect1d(a, b, assume_unique=True)) for a in trials] for b in trials]
+    )
 
 
 def count_with_numpy_t2(path: Path, offset: int) -> np.ndarray:
@@ -139,10 +141,7 @@ def _bright(records: int) -> list[Row]:
 
 
 def _memory_above_imports(path: Path) -> float:
-    imports = (
-        "from benchmarks.counting import count, GATES\n"
-        "import analysis.counting.bright\n"
-    )
+    imports = "from benchmarks.counting import count, GATES\nimport analysis.counting.bright\n"
     work = imports + f"count({str(path)!r}, GATES, kernel='bright', threads=2)"
     return process_megabytes(work) - process_megabytes(imports)
 

@@ -22,7 +22,9 @@ class Row:
 
     def __str__(self) -> str:
         verdict = "ok  " if self.ratio >= self.target else "MISS"
-        return f"{verdict} {self.name:<58} {self.ratio:8.2f} (target {self.target:g})  {self.detail}"
+        return (
+            f"{verdict} {self.name:<58} {self.ratio:8.2f} (target {self.target:g})  {self.detail}"
+        )
 
 
 def seconds(jobs: Mapping[str, Job], rounds: int = 5) -> dict[str, float]:

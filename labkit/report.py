@@ -1,48 +1,16 @@
 """One self-contained HTML page about an evaluation, with its pictures inside."""
 
 from base64 import b64encode
-from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import labkit
 from analysis.evaluation import Evaluation
+from analysis.published import PublishedWitness
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #1c1917; max-width: 62rem;
-       margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-table { border-collapse: collapse; margin: .5rem 0 } caption { text-align: left }
-th, td { padding: .25rem .8rem; border-bottom: 1px solid #e7e5e4; text-align: right }
-th:first-child, td:first-child { text-align: left }
-td { font-variant-numeric: tabular-nums }
-img { max-width: 100% } .result { font-size: 1.25rem } .warning { color: #b91c1c }
-.small { color: #57534e; font-size: .875rem }
-</style></head><body>
-<h1>{{ title }}</h1>
-{% if headline %}<p class="result">{{ headline }}</p>{% endif %}
-{% for text in warnings %}<p class="warning">{{ text }}</p>{% endfor %}
-{% for section in sections %}
-<h2>{{ section.title }}</h2>
-{% if section.head %}
-<table><thead><tr>{% for cell in section.head %}<th>{{ cell }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in section.rows %}
-<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
-</tbody></table>{% endif %}
-{% if section.image %}<img alt="{{ section.title }}" src="data:image/png;base64,{{ section.image }}">
-{% endif %}
-{% if section.note %}<p class="small">{{ section.note }}</p>{% endif %}
-{% endfor %}
-<p class="small">labkit {{ version }}</p>
-</body></html>
-"""
 
 Section = dict[str, object]
 
@@ -53,7 +21,7 @@ def write_report(
     *,
     title: str = "Entanglement witness from time tags",
     bound: float = 1.0,
-    published: Mapping[str, str] | None = None,
+    published: PublishedWitness | None = None,
 ) -> Path:
     """Write ``report.html`` and its pictures (PNG) to a folder.
 
@@ -65,19 +33,20 @@ def write_report(
     title : str
     bound : float
         Bound for separable states.
-    published : Mapping[str, str], optional
-        Published values of R_m by ``"1"``, ``"2"``, ``"sym"``, shown beside ours.
+    published : PublishedWitness, optional
+        Published counts and values, shown beside ours.
 
     Returns
     -------
     Path
         The page.
     """
-    from jinja2 import Environment
+    from jinja2 import Environment, PackageLoader
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    page = Environment(autoescape=True).from_string(_PAGE)
+    environment = Environment(autoescape=True, loader=PackageLoader("labkit", ""))
+    page = environment.get_template("report.html.jinja")
     html = page.render(
         title=title,
         headline=headline(evaluation, bound),
@@ -102,7 +71,7 @@ def headline(evaluation: Evaluation, bound: float = 1.0) -> str:
 
 
 def _sections(
-    evaluation: Evaluation, folder: Path, bound: float, published: Mapping[str, str] | None
+    evaluation: Evaluation, folder: Path, bound: float, published: PublishedWitness | None
 ) -> list[Section]:
     from analysis.plots import arrival_histogram, coincidence_matrix, witness_densities
 
@@ -115,7 +84,8 @@ def _sections(
             | {"image": _save(picture, folder / "witness.png")}
         )
     sections.append(
-        _g2_rows(evaluation) | {"image": _save(coincidence_matrix(counts), folder / "pairs.png")}
+        _g2_rows(evaluation, published)
+        | {"image": _save(coincidence_matrix(counts), folder / "pairs.png")}
     )
     detectors = counts.gates.detectors
     arrivals = arrival_histogram(counts)
@@ -143,7 +113,7 @@ def _sections(
 
 
 def _witness_rows(
-    evaluation: Evaluation, bound: float, published: Mapping[str, str] | None
+    evaluation: Evaluation, bound: float, published: PublishedWitness | None
 ) -> Section:
     witness = evaluation.witness
     rows = []
@@ -156,7 +126,7 @@ def _witness_rows(
             "undefined" if plugin is None else f"{plugin:.4f}",
             f"{100 * (values['confidence'] or 0.0):.2f} %",
         ]
-        rows.append(row if published is None else [*row, published.get(name, "")])
+        rows.append(row if published is None else [*row, str(published.witness[name])])
     head = ["witness", "mode", "16 % … 84 %", "plug-in", f"P(R_m < {bound:g})"]
     return {
         "title": "Entanglement witness R_m (separable states: R_m ≥ 1)",
@@ -165,23 +135,26 @@ def _witness_rows(
     }
 
 
-def _g2_rows(evaluation: Evaluation) -> Section:
+def _g2_rows(evaluation: Evaluation, published: PublishedWitness | None) -> Section:
     named = dict(evaluation.g2) | {
         f"{name} (auto)": pair for name, pair in evaluation.autocorrelation.items()
     }
+    rows = []
+    for name, pair in named.items():
+        row = [
+            name,
+            f"{pair.coincidences:,}",
+            f"{pair.accidentals:.2f}",
+            f"{pair.value:.3f}",
+            f"{pair.low:.3f} … {pair.high:.3f}",
+        ]
+        paper = {} if published is None else published.counts.coincidences
+        rows.append(row if published is None else [*row, f"{paper.get(name, '')}"])
+    head = ["pair", "coincidences", "accidentals", "g²", "16 % … 84 %"]
     return {
         "title": "Coincidences and second-order coherence g²",
-        "head": ["pair", "coincidences", "accidentals", "g²", "16 % … 84 %"],
-        "rows": [
-            [
-                name,
-                f"{pair.coincidences:,}",
-                f"{pair.accidentals:.2f}",
-                f"{pair.value:.3f}",
-                f"{pair.low:.3f} … {pair.high:.3f}",
-            ]
-            for name, pair in named.items()
-        ],
+        "head": head if published is None else [*head, "published coincidences"],
+        "rows": rows,
         "note": "r1p2: read click at detector 1 heralded by a pump click at detector 2.",
     }
 

@@ -1,4 +1,4 @@
-"""``labkit analyse``, ``witness``, ``info`` and ``convert``: from tag files and counts to results."""
+"""``labkit analyse``, ``witness``, ``info``, ``convert``: from tags and counts to results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -143,10 +143,11 @@ def witness(
             }
         )
         return
-    from labkit.cli.tables import g2_table, published_beside, witness_table
+    from analysis.published import find_published
+    from labkit.cli.tables import g2_table, witness_table
 
     results.print(g2_table(found.g2, "second-order coherence g²"))
-    results.print(witness_table(found, bound, published_beside(loaded, bound)))
+    results.print(witness_table(found, bound, find_published(loaded)))
 
 
 def info(
