@@ -51,6 +51,13 @@ class RecordLayout:
         return 62 if self.family == "hydra" else 14
 
     @property
+    def time_bits(self) -> int:
+        """Width of the field with T2 ticks or T3 sync numbers, the lowest bits of a record."""
+        if self.family == "hydra":
+            return 25 if self.mode == "T2" else 10
+        return 28 if self.mode == "T2" else 16
+
+    @property
     def dtime_bins(self) -> int:
         """Number of T3 start-stop bins (0 in T2)."""
         if self.mode == "T2":

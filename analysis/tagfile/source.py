@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,39 @@ BLOCK_RECORDS = 1 << 18
 
 class TagFileError(ValueError):
     """A tag file cannot be read; the message names file, byte or record, and what to do."""
+
+
+def open_file(path: Path, *, buffering: int = -1) -> BinaryIO:
+    """Open a file for reading bytes.
+
+    Raises
+    ------
+    TagFileError
+        If the file is missing, a folder, or not readable.
+    """
+    try:
+        return path.open("rb", buffering)
+    except FileNotFoundError:
+        message = f"{path}: there is no such file; check the path (now in {Path.cwd()})"
+        raise TagFileError(message) from None
+    except IsADirectoryError:
+        message = f"{path}: must be a file, but is a folder; name the tag file in it"
+        raise TagFileError(message) from None
+    except OSError as error:
+        message = f"{path}: cannot be read: {error.strerror}; check its permissions and the disk"
+        raise TagFileError(message) from error
+
+
+def file_size(path: Path) -> int:
+    """Return a file's size in bytes.
+
+    Raises
+    ------
+    TagFileError
+        If the file is missing or cannot be examined.
+    """
+    with open_file(path, buffering=0) as stream:
+        return stream.seek(0, SEEK_END)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

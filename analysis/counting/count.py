@@ -1,0 +1,273 @@
+"""Count tag files: choose the kernel, stream the records, say what was measured."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from analysis.counting.stretches import Stretch, cut
+from analysis.counting.tally import Plan, S, Tally, make_plan
+from analysis.counts import Counts
+from analysis.gates import GateSet
+from analysis.quality import Quality
+from analysis.tagfile import open_tags
+from analysis.tagfile.source import Records, TagFileError, TagSource
+from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
+
+Kernel = Literal["auto", "sparse", "bright"]
+Progress = Callable[[int, int], object]
+"""Called with (records done, records in all)."""
+
+BRIGHT_FROM = 8_000_000
+"""Records from which loading the compiled kernel pays for itself."""
+
+THREADS_FROM = 32_000_000
+
+
+class _Counter(Protocol):
+    def count(self, records: Records) -> None: ...
+    def finish(self) -> None: ...
+
+
+def count(
+    paths: str | Path | TagSource | Iterable[str | Path | TagSource],
+    gates: GateSet,
+    *,
+    threads: int = 1,
+    kernel: Kernel = "auto",
+    progress: Progress | None = None,
+) -> Counts:
+    """Count clicks and coincidences in one tag file, or in several and add them up.
+
+    One pass in constant memory: raw records are decoded, gated and counted block by block.
+
+    Parameters
+    ----------
+    paths : path, open source, or several of them
+    gates : GateSet
+        Must fit every file (T3 range, channels, trial start).
+    threads : int
+        Number of stretches of one long file counted at the same time.
+    kernel : {"auto", "sparse", "bright"}
+        Array operations (start at once) or compiled loops (fast on long files); the results are
+        equal.
+    progress : callable, optional
+        Called with (records done, records in all) of the file being counted.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    TagFileError
+        If a file cannot be read or holds no records.
+    ValueError
+        If the gates do not fit a file.
+    """
+    if isinstance(paths, str | Path | TagSource):
+        paths = [paths]
+    sources = [path if isinstance(path, TagSource) else open_tags(path) for path in paths]
+    if not sources:
+        message = "`paths` must name at least one tag file, but is empty"
+        raise ValueError(message)
+    plans = [_plan(source, gates) for source in sources]
+    total: Counts | None = None
+    for source, plan in zip(sources, plans, strict=True):
+        counts = _count_source(source, plan, threads, kernel, progress)
+        total = counts if total is None else total + counts
+    if total is None:  # unreachable: there is at least one source
+        raise RuntimeError
+    return total
+
+
+def follow(
+    blocks: Iterable[Records], source: TagSource, gates: GateSet, *, kernel: Kernel = "auto"
+) -> Iterator[Counts]:
+    """Count a file while it grows: yield the counts so far after every block.
+
+    Parameters
+    ----------
+    blocks : iterable of records
+        For a PTU file ``PtuFile.follow(...)``, which ends when the file stops growing.
+    source : TagSource
+        The same file, for its layout and header.
+    gates : GateSet
+    kernel : {"auto", "sparse", "bright"}
+        ``auto`` is ``sparse``.
+
+    Yields
+    ------
+    Counts
+        Trials as far as the records prove them; the last trial may still be open.
+    """
+    plan = _plan(source, gates)
+    tally = Tally.empty(plan)
+    counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
+    for block in blocks:
+        counter.count(block)
+        yield _report(source, plan, tally, final=False)
+    counter.finish()
+    yield _report(source, plan, tally, final=False)
+
+
+def _plan(source: TagSource, gates: GateSet) -> Plan:
+    try:
+        _check_channels(source, gates)
+        return make_plan(gates, source.layout, source.resolution)
+    except ValueError as error:
+        message = f"{source.path}: {error}"
+        raise ValueError(message) from None
+
+
+def _check_channels(source: TagSource, gates: GateSet) -> None:
+    highest = source.layout.max_channel
+    for number, channel in gates.detectors.items():
+        if channel > highest:
+            message = (
+                f"detector {number} must be on a channel from 0 to {highest} of "
+                f"{source.layout}, but is on channel {channel}; see `labkit info`"
+            )
+            raise ValueError(message)
+
+
+def _count_source(
+    source: TagSource, plan: Plan, threads: int, kernel: Kernel, progress: Progress | None
+) -> Counts:
+    total = source.n_records
+    if total == 0:
+        message = f"{source.path}: holds no records, so there is nothing to count"
+        raise TagFileError(message)
+    if kernel == "auto":
+        kernel = "bright" if total >= BRIGHT_FROM else "sparse"
+    stretches = [(0, total)]
+    if kernel == "bright" and threads > 1 and total >= THREADS_FROM:
+        stretches = cut(source, plan, threads)
+    done = _Progress(total, progress)
+    with ThreadPoolExecutor(max_workers=len(stretches)) as pool:
+        jobs = [pool.submit(_count_stretch, source, plan, s, kernel, done) for s in stretches]
+        tallies = [job.result() for job in jobs]
+    first, *rest = tallies
+    for tally in rest:
+        first.append(tally, plan)
+    return _report(source, plan, first, final=True)
+
+
+class _Progress:
+    def __init__(self, total: int, report: Progress | None) -> None:
+        self._done, self._total, self._report = 0, total, report
+
+    def add(self, records: int) -> None:
+        self._done += records
+        if self._report is not None:
+            self._report(self._done, self._total)
+
+
+def _count_stretch(
+    source: TagSource, plan: Plan, stretch: Stretch, kernel: Kernel, done: _Progress
+) -> Tally:
+    tally = Tally.empty(plan)
+    counter = _make_counter(plan, tally, kernel)
+    for block in source.blocks(*stretch):
+        counter.count(block)
+        done.add(len(block))
+    counter.finish()
+    return tally
+
+
+def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
+    if kernel == "bright":
+        from analysis.counting.bright import BrightCounter
+
+        return BrightCounter(plan, tally)
+    from analysis.counting.sparse import SparseCounter
+
+    return SparseCounter(plan, tally)
+
+
+def _report(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
+    gates, line = plan.gates, plan.timeline
+    warnings = [str(warning) for warning in source.warnings]
+    trials, doubt = _trials(source, plan, tally, final=final)
+    if doubt:
+        warnings.append(doubt)
+    warnings += _period_warning(source, gates) + _silent_detectors(gates, tally)
+    inside = tally.histogram[:-1, :-1].copy()
+    gated = line.gate_of_bin[:-1]
+    clicks = np.stack([inside[:, gated == gate].sum(axis=1) for gate in range(len(gates.gates))])
+    repeated = tally.repeated.reshape(clicks.shape).copy()
+    state = tally.state
+    return Counts(
+        gates=gates,
+        trials=trials,
+        singles=clicks - repeated,
+        pairs=tally.pairs + tally.pairs.T,
+        repeated=repeated,
+        histogram=inside,
+        bin_edges=line.edges(source.resolution),
+        gate_of_bin=gated,
+        quality=Quality(
+            records=int(state[S.RECORDS]),
+            missing_syncs=int(state[S.MISSING]),
+            out_of_order=int(state[S.BACKWARDS]),
+            unknown_records=int(state[S.UNKNOWN]),
+            early_clicks=int(state[S.EARLY]),
+            foreign_clicks=int(tally.histogram[-1].sum()),
+            ungated_clicks=int(tally.histogram[:-1].sum() - clicks.sum()),
+            markers=int(state[S.MARKERS]),
+            repeated_clicks=int(repeated.sum()),
+            crowded_trials=int(state[S.CROWDED_TRIALS]),
+            warnings=tuple(f"{source.path.name}: {text}" for text in warnings),
+        ),
+    )
+
+
+def _trials(
+    source: TagSource, plan: Plan, tally: Tally, *, final: bool
+) -> tuple[Trials, str | None]:
+    state = tally.state
+    if plan.layout.mode == "T3":
+        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1))
+        return trials_from_sync_numbers(
+            seen,
+            wrap=plan.layout.wrap,
+            measured_time=source.measured_time if final else None,
+            sync_rate=source.sync_rate,
+        )
+    if plan.clock:
+        seconds = source.measured_time or (int(state[S.LAST]) + 1) * source.resolution
+        number = max(round(seconds / plan.gates.period), int(state[S.LAST]) // plan.clock + 1)
+        return exact_trials(number, "measured time / period"), None
+    number = int(state[S.TRIALS])
+    if number == 0 and final:
+        message = (
+            f"{source.path}: must hold trial starts ({plan.gates.trial}), but none of its "
+            f"{int(state[S.RECORDS]):,} records is one; see `labkit info` for what it holds and "
+            "set `trial` in the gates file"
+        )
+        raise ValueError(message)
+    return exact_trials(number, f"trial starts ({plan.gates.trial}) in the records"), None
+
+
+def _period_warning(source: TagSource, gates: GateSet) -> list[str]:
+    """Compare the gates' period with the file's sync rate."""
+    if gates.trial.kind != "sync" or not source.sync_rate:
+        return []
+    found = 1 / source.sync_rate
+    if abs(found - gates.period) <= 0.01 * gates.period:
+        return []
+    return [
+        f"the gates' period is {gates.period:g} s, but the header's sync rate of "
+        f"{source.sync_rate:g} /s makes {found:g} s: check the gates file"
+    ]
+
+
+def _silent_detectors(gates: GateSet, tally: Tally) -> list[str]:
+    clicks = tally.histogram[:-1].sum(axis=1)
+    return [
+        f"detector {number} (channel {channel}) has no click at all"
+        for (number, channel), n in zip(gates.detectors.items(), clicks, strict=True)
+        if n == 0
+    ]

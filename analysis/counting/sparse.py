@@ -1,0 +1,154 @@
+"""Counting with array operations for sparse or short files: starts at once, nothing to compile."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.counting.tally import NONE, Plan, S, Tally
+from analysis.tagfile.codec import Decoder
+from analysis.tagfile.layouts import MARKER, SYNC
+from analysis.tagfile.source import Records
+
+IntArray = NDArray[np.int64]
+_EMPTY = np.empty(0, np.int64)
+
+
+class SparseCounter:
+    """Counts blocks of raw records with numpy; same results as `BrightCounter`, bit for bit.
+
+    The clicks of the trial that a block ends in are held back until the next block, because more
+    of them may follow; `finish` counts them.
+    """
+
+    def __init__(self, plan: Plan, tally: Tally) -> None:
+        self.plan = plan
+        self.tally = tally
+        self._decoder = Decoder(plan.layout)
+        self._held_trials, self._held_bits = _EMPTY, _EMPTY
+        self._trial_number = 0
+
+    def count(self, records: Records) -> None:
+        """Add a block of records."""
+        state = self.tally.state
+        events = self._decoder.decode(records)
+        state[S.RECORDS] += len(records)
+        state[S.WRAPPED] = self._decoder.overflow
+        state[S.UNKNOWN] = self._decoder.unknown_records
+        if len(events) == 0:
+            return
+        if events.dtime is not None:
+            self._count_t3(events.time, events.dtime, events.channel)
+        else:
+            self._count_t2(events.time, events.channel)
+
+    def finish(self) -> None:
+        """Count the clicks held back."""
+        self._count_groups(self._held_trials, self._held_bits)
+        self._held_trials, self._held_bits = _EMPTY, _EMPTY
+
+    def _count_t3(
+        self, sync: IntArray, dtime: NDArray[np.int32], channel: NDArray[np.uint8]
+    ) -> None:
+        photon = channel < SYNC
+        self.tally.state[S.MARKERS] += np.count_nonzero(~photon)
+        sync = sync[photon]
+        if len(sync) == 0:
+            return
+        before = self.tally.state[S.LAST]
+        steps = np.diff(sync, prepend=before)
+        self.tally.state[S.BACKWARDS] += np.count_nonzero(steps < 0)
+        self.tally.state[S.LAST] = sync[-1]
+        trial = self._trial_number + np.cumsum(steps != 0)
+        self._trial_number = int(trial[-1])
+        bins = self.plan.timeline.bin_of(dtime[photon].astype(np.int64))
+        self._add_clicks(trial, self.plan.row_of_channel[channel[photon]], bins)
+
+    def _count_t2(self, time: IntArray, channel: NDArray[np.uint8]) -> None:
+        state, plan = self.tally.state, self.plan
+        state[S.BACKWARDS] += np.count_nonzero(np.diff(time, prepend=state[S.LAST]) < 0)
+        state[S.LAST] = time[-1]
+        begins = _begins(channel, plan.start_code)
+        state[S.MARKERS] += np.count_nonzero((channel > MARKER) & ~begins)
+        photon = (channel < SYNC) & ~begins
+        if plan.clock:
+            start = time[photon] - time[photon] % plan.clock
+            self._clock_clicks(start, time[photon], channel[photon])
+            return
+        starts = np.flatnonzero(begins)
+        trial = self._trial_number + np.cumsum(begins)[photon]
+        start_times = np.concatenate([state[[S.TRIAL]], time[starts]])
+        start = start_times[trial - self._trial_number]
+        self._begin_trials(time[starts])
+        rows = plan.row_of_channel[channel[photon]]
+        early = start == NONE
+        own = rows < len(plan.gates.detectors)
+        state[S.EARLY] += np.count_nonzero(early & own)
+        keep = ~(early & own)
+        ticks = np.where(own, time[photon] - start, NONE)
+        self._add_clicks(trial[keep], rows[keep], plan.timeline.bin_of(ticks[keep]))
+
+    def _clock_clicks(self, start: IntArray, time: IntArray, channel: NDArray[np.uint8]) -> None:
+        plan, state = self.plan, self.tally.state
+        rows = plan.row_of_channel[channel]
+        own = rows < len(plan.gates.detectors)
+        foreign = np.full(np.count_nonzero(~own), plan.timeline.n_bins)
+        self._add_clicks(np.zeros_like(foreign), rows[~own], foreign)
+        start, time, rows = start[own], time[own], rows[own]
+        if len(start) == 0:
+            return
+        trial = self._trial_number + np.cumsum(np.diff(start, prepend=state[S.TRIAL]) != 0)
+        self._trial_number, state[S.TRIAL] = int(trial[-1]), start[-1]
+        self._add_clicks(trial, rows, plan.timeline.bin_of(time - start))
+
+    def _begin_trials(self, times: IntArray) -> None:
+        state = self.tally.state
+        if len(times) == 0:
+            return
+        before = [] if state[S.TRIAL] == NONE else [state[S.TRIAL]]
+        if state[S.FIRST] == NONE:
+            state[S.FIRST] = times[0]
+        gaps = np.diff(np.concatenate([before, times]).astype(np.int64))
+        long = gaps[gaps > self.plan.period]
+        state[S.MISSING] += sum(self.plan.missing_in(int(gap)) for gap in long)
+        state[S.TRIALS] += len(times)
+        state[S.TRIAL] = times[-1]
+        self._trial_number += len(times)
+
+    def _add_clicks(self, trial: IntArray, rows: NDArray[np.uint8], bins: IntArray) -> None:
+        shape = self.tally.histogram.shape
+        places = np.ravel_multi_index((rows, bins), shape)
+        self.tally.histogram[:] += np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
+        bits = self.plan.bit_of[rows, bins]
+        gated = bits != 0
+        trials = np.concatenate([self._held_trials, trial[gated]])
+        bits = np.concatenate([self._held_bits, bits[gated]])
+        done = np.searchsorted(trials, self._trial_number)
+        self._count_groups(trials[:done], bits[:done])
+        self._held_trials, self._held_bits = trials[done:], bits[done:]
+
+    def _count_groups(self, trials: IntArray, bits: IntArray) -> None:
+        """Count coincidences and repeated clicks of whole trials; `trials` must not decrease."""
+        shared = np.flatnonzero(np.diff(trials) == 0)
+        if len(shared) == 0:
+            return
+        members = np.union1d(shared, shared + 1)
+        trials, bits = trials[members], bits[members]
+        first = np.flatnonzero(np.diff(trials, prepend=NONE))
+        cells = [np.flatnonzero(bits == 1 << cell) for cell in range(len(self.tally.repeated))]
+        crowded = np.zeros(len(first), bool)
+        present = np.zeros((len(cells), len(first)), np.int64)
+        for cell, where in enumerate(cells):
+            group = np.searchsorted(first, where, side="right") - 1
+            clicks = np.bincount(group, minlength=len(first))
+            self.tally.repeated[cell] += np.maximum(clicks - 1, 0).sum()
+            crowded |= clicks > 1
+            present[cell] = clicks > 0
+        self.tally.pairs[:] += np.triu(present @ present.T, 1)
+        self.tally.state[S.CROWDED_TRIALS] += np.count_nonzero(crowded)
+
+
+def _begins(channel: NDArray[np.uint8], start_code: int) -> NDArray[np.bool_]:
+    """Tell which T2 tags begin a trial; markers match by bit."""
+    if start_code > MARKER:
+        bit = start_code - MARKER
+        return (channel > MARKER) & ((channel.astype(np.int64) - MARKER) & bit != 0)
+    return channel == start_code

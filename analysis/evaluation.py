@@ -1,0 +1,171 @@
+"""From counts to results: every g², the autocorrelations and, where defined, the witness."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from types import MappingProxyType
+
+from analysis.correlation import G2, autocorrelation, g2
+from analysis.counts import Counts
+from analysis.gates import GateSet
+from analysis.witness import PAIRS, Witness, witness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What counts say, as plain results; a pure function of the counts.
+
+    Attributes
+    ----------
+    counts : Counts
+    coincidences : Mapping[str, int]
+        Trials with clicks in two gates, by pair: ``r1p2`` is read at detector 1, pump at 2.
+    g2 : Mapping[str, G2]
+        By the same names.
+    autocorrelation : Mapping[str, G2]
+        Unheralded g²(0) between two detectors, by gate (``read``; with more than two detectors
+        ``read12``, …).
+    witness : Witness or None
+        None if the gates are not pump and read with detectors 1 and 2, or a g² is undefined.
+    undefined : Mapping[str, str]
+        What could not be computed, and why.
+    """
+
+    counts: Counts
+    coincidences: Mapping[str, int]
+    g2: Mapping[str, G2]
+    autocorrelation: Mapping[str, G2]
+    witness: Witness | None
+    undefined: Mapping[str, str]
+
+    def to_dict(self, bound: float = 1.0) -> dict[str, object]:
+        """Return plain types: the JSON object of ``labkit analyse``."""
+        counts = self.counts
+        return {
+            "trials": counts.trials.number,
+            "trials_range": [counts.trials.low, counts.trials.high],
+            "trials_source": counts.trials.source,
+            "singles": {
+                name: {str(detector): counts.single(name, detector) for detector in detectors}
+                for name in counts.gates.names
+                for detectors in [counts.gates.detectors]
+            },
+            "coincidences": dict(self.coincidences),
+            "g2": {name: pair.to_dict() for name, pair in self.g2.items()},
+            "autocorrelation": {name: pair.to_dict() for name, pair in self.autocorrelation.items()},
+            "witness": None if self.witness is None else self.witness.to_dict(bound),
+            "bound": bound,
+            "undefined": dict(self.undefined),
+            "quality": counts.quality.to_dict(),
+            "gates": counts.gates.to_dict(),
+        }
+
+
+def evaluate(counts: Counts) -> Evaluation:
+    """Compute every g² and the witness from counts.
+
+    What is undefined (no trials, a gate without clicks) is left out and named in ``undefined``.
+
+    Parameters
+    ----------
+    counts : Counts
+
+    Returns
+    -------
+    Evaluation
+    """
+    undefined: dict[str, str] = {}
+    coincidences, correlations = {}, {}
+    for name, (late, early) in cross_pairs(counts.gates).items():
+        coincidences[name] = counts.coincidence(late, early)
+        estimate = _try_g2(counts, name, late, early, undefined)
+        if estimate is not None:
+            correlations[name] = estimate
+    return Evaluation(
+        counts=counts,
+        coincidences=MappingProxyType(coincidences),
+        g2=MappingProxyType(correlations),
+        autocorrelation=MappingProxyType(_autocorrelations(counts, undefined)),
+        witness=_witness(counts, undefined),
+        undefined=MappingProxyType(undefined),
+    )
+
+
+def cross_pairs(gates: GateSet) -> dict[str, tuple[tuple[str, int], tuple[str, int]]]:
+    """Return the pairs of cells in different gates: name to (later cell, earlier cell).
+
+    A cell is named by its gate's initial and its detector, ``r1``; by the gate's full name where
+    initials are not unique.
+    """
+    initials = {name[0] for name in gates.names}
+    short = len(initials) == len(gates.names)
+
+    def label(cell: tuple[str, int]) -> str:
+        return f"{cell[0][0] if short else cell[0]}{cell[1]}"
+
+    pairs = {}
+    for early, late in combinations(gates.names, 2):
+        for j in gates.detectors:
+            for i in gates.detectors:
+                a, b = (late, i), (early, j)
+                pairs[label(a) + label(b)] = (a, b)
+    return pairs
+
+
+def _try_g2(
+    counts: Counts,
+    name: str,
+    a: tuple[str, int],
+    b: tuple[str, int],
+    undefined: dict[str, str],
+) -> G2 | None:
+    try:
+        return g2(
+            counts.coincidence(a, b),
+            counts.single(*a),
+            counts.single(*b),
+            counts.trials.number,
+            names=(name, f"{a[0]} {a[1]}", f"{b[0]} {b[1]}"),
+        )
+    except ValueError as error:
+        undefined[f"g2.{name}"] = str(error)
+        return None
+
+
+def _autocorrelations(counts: Counts, undefined: dict[str, str]) -> dict[str, G2]:
+    found = {}
+    couples = list(combinations(counts.gates.detectors, 2))
+    for gate in counts.gates.names:
+        for i, j in couples:
+            name = gate if len(couples) == 1 else f"{gate}{i}{j}"
+            try:
+                found[name] = autocorrelation(
+                    counts.coincidence((gate, i), (gate, j)),
+                    counts.single(gate, i),
+                    counts.single(gate, j),
+                    counts.trials.number,
+                )
+            except ValueError as error:
+                undefined[f"autocorrelation.{name}"] = str(error)
+    return found
+
+
+def _witness(counts: Counts, undefined: dict[str, str]) -> Witness | None:
+    gates = counts.gates
+    if not ({"pump", "read"} <= set(gates.names) and {1, 2} <= set(gates.detectors)):
+        undefined["witness"] = (
+            "the witness needs gates named pump and read, and detectors 1 and 2; "
+            f"there are gates {', '.join(gates.names)} and detectors "
+            f"{', '.join(map(str, gates.detectors))}"
+        )
+        return None
+    try:
+        return witness(
+            {p: counts.coincidence(("read", int(p[1])), ("pump", int(p[3]))) for p in PAIRS},
+            [counts.single("pump", j) for j in (1, 2)],
+            [counts.single("read", j) for j in (1, 2)],
+            counts.trials.number,
+        )
+    except ValueError as error:
+        undefined["witness"] = str(error)
+        return None

@@ -1,0 +1,301 @@
+"""Gates: which clicks of a trial count, at which detectors, and how a trial begins."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from pathlib import Path
+from typing import Literal
+
+TrialKind = Literal["sync", "marker", "channel", "clock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStart:
+    """What begins a trial.
+
+    Attributes
+    ----------
+    kind : {"sync", "marker", "channel", "clock"}
+        ``sync``: T3 sync number, or T2 sync record. ``marker``: T2 marker input `number` (1-4).
+        ``channel``: a click on T2 input channel `number`. ``clock``: trial k begins at k times
+        the period on the file's own clock (tables of times without trigger).
+    number : int
+        Marker or channel number; 0 where there is none.
+    """
+
+    kind: TrialKind = "sync"
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind == "marker" and not 1 <= self.number <= 4:
+            message = f"`trial` marker must be 1 to 4, but is {self.number}"
+            raise ValueError(message)
+        if self.kind == "channel" and not 0 <= self.number <= 62:
+            message = f"`trial` channel must be 0 to 62, but is {self.number}"
+            raise ValueError(message)
+
+    @classmethod
+    def parse(cls, value: object) -> "TrialStart":
+        """Read ``sync``, ``clock``, ``{marker: 1}`` or ``{channel: 3}`` as in a gates file."""
+        if value in ("sync", "clock"):
+            return cls(kind=value)  # type: ignore[arg-type]  # narrowed by the line above
+        if isinstance(value, Mapping) and len(value) == 1:
+            kind, number = next(iter(value.items()))
+            if kind in ("marker", "channel") and type(number) is int:
+                return cls(kind=kind, number=number)
+        message = (
+            "`trial` must be sync, clock, {marker: 1 to 4} or {channel: number}, "
+            f"but is {value!r}"
+        )
+        raise ValueError(message)
+
+    def to_plain(self) -> str | dict[str, int]:
+        """Return the form used in a gates file."""
+        return self.kind if self.kind in ("sync", "clock") else {self.kind: self.number}
+
+    def __str__(self) -> str:
+        return self.kind if self.kind in ("sync", "clock") else f"{self.kind} {self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A half-open time window [start, stop) in seconds after the start of the trial."""
+
+    name: str
+    start: float
+    stop: float
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            message = f"gate name must be a word of letters, digits and _, but is {self.name!r}"
+            raise ValueError(message)
+        if not (isfinite(self.start) and isfinite(self.stop) and 0 <= self.start < self.stop):
+            message = (
+                f"gate {self.name!r} must have 0 <= start < stop (in seconds), "
+                f"but has start {self.start!r} and stop {self.stop!r}"
+            )
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSet:
+    """Everything that turns tags into counts.
+
+    Attributes
+    ----------
+    period : float
+        Seconds from one trial to the next.
+    detectors : dict of int to int
+        Detector number to input channel as it stands in the file.
+    gates : tuple of Gate
+        In time order, not overlapping, inside the period.
+    trial : TrialStart
+
+    Examples
+    --------
+    >>> gates = GateSet(
+    ...     period=50e-6,
+    ...     detectors={1: 0, 2: 1},
+    ...     gates=(Gate(name="pump", start=0.0, stop=60e-9),
+    ...            Gate(name="read", start=123e-9, stop=183e-9)),
+    ... )
+    >>> gates.cells
+    (('pump', 1), ('pump', 2), ('read', 1), ('read', 2))
+    """
+
+    period: float
+    detectors: dict[int, int]
+    gates: tuple[Gate, ...]
+    trial: TrialStart = TrialStart()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detectors", dict(sorted(self.detectors.items())))
+        object.__setattr__(self, "gates", tuple(sorted(self.gates, key=lambda gate: gate.start)))
+        self._check_detectors()
+        self._check_gates()
+
+    def _check_detectors(self) -> None:
+        if not self.detectors:
+            message = "`detectors` must name at least one detector, but is empty"
+            raise ValueError(message)
+        for number, channel in self.detectors.items():
+            if not 0 <= channel <= 62:
+                message = f"detector {number} must be on channel 0 to 62, but is on {channel}"
+                raise ValueError(message)
+        if len(set(self.detectors.values())) < len(self.detectors):
+            message = f"each detector must have its own channel, but `detectors` is {self.detectors}"
+            raise ValueError(message)
+        if self.trial.kind == "channel" and self.trial.number in self.detectors.values():
+            message = (
+                f"the trial's channel {self.trial.number} must not be a detector's channel too, "
+                f"but `detectors` is {self.detectors}"
+            )
+            raise ValueError(message)
+
+    def _check_gates(self) -> None:
+        if not (isfinite(self.period) and self.period > 0):
+            message = f"`period` must be > 0 seconds, but is {self.period!r}"
+            raise ValueError(message)
+        if not self.gates:
+            message = "`gates` must name at least one gate, but is empty"
+            raise ValueError(message)
+        names = [gate.name for gate in self.gates]
+        if len(set(names)) < len(names):
+            message = f"gate names must differ, but are {names}"
+            raise ValueError(message)
+        if len(self.gates) * len(self.detectors) > 62:
+            message = (
+                "gates × detectors must be at most 62, but is "
+                f"{len(self.gates)} × {len(self.detectors)}"
+            )
+            raise ValueError(message)
+        for before, after in zip(self.gates, self.gates[1:], strict=False):
+            if after.start < before.stop:
+                message = (
+                    f"gates must not overlap, but {after.name!r} starts at {after.start:g} s "
+                    f"before {before.name!r} stops at {before.stop:g} s"
+                )
+                raise ValueError(message)
+        last = self.gates[-1]
+        if last.stop > self.period:
+            message = (
+                f"gate {last.name!r} must stop within the period of {self.period:g} s, "
+                f"but stops at {last.stop:g} s"
+            )
+            raise ValueError(message)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Gate names in time order."""
+        return tuple(gate.name for gate in self.gates)
+
+    @property
+    def cells(self) -> tuple[tuple[str, int], ...]:
+        """(gate, detector) pairs, gates outermost: the order of all count arrays."""
+        return tuple((name, detector) for name in self.names for detector in self.detectors)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types in the shape of a gates file."""
+        return {
+            "period": self.period,
+            "trial": self.trial.to_plain(),
+            "detectors": dict(self.detectors),
+            "gates": {gate.name: {"start": gate.start, "stop": gate.stop} for gate in self.gates},
+        }
+
+    @classmethod
+    def from_dict(cls, plain: object, *, where: str = "gates") -> "GateSet":
+        """Read the plain form; `where` names its origin in errors.
+
+        Raises
+        ------
+        ValueError
+            If a key is missing, unknown or of the wrong type, or a gate is not allowed.
+        """
+        try:
+            keys = _keys(plain, required=("period", "detectors", "gates"), optional=("trial",))
+            return cls(
+                period=_seconds(keys["period"], "period"),
+                trial=TrialStart.parse(keys.get("trial", "sync")),
+                detectors=_detectors(keys["detectors"]),
+                gates=tuple(_gates(keys["gates"])),
+            )
+        except ValueError as error:
+            message = f"{where}: {error}"
+            raise ValueError(message) from None
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> "GateSet":
+        """Read a gates file.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read, is not YAML, or describes gates that are not allowed.
+        """
+        import yaml
+
+        try:
+            plain = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"{path}: gates file cannot be read: {error}"
+            raise ValueError(message) from error
+        except yaml.YAMLError as error:
+            message = f"{path}: gates file must be YAML, but: {error}"
+            raise ValueError(message) from error
+        return cls.from_dict(plain, where=str(path))
+
+    def to_yaml(self) -> str:
+        """Return the gates file's text."""
+        import yaml
+
+        return str(yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None))
+
+    def __str__(self) -> str:
+        detectors = ", ".join(f"{number} on channel {ch}" for number, ch in self.detectors.items())
+        lines = [f"period     {self.period * 1e6:g} µs, trial starts at {self.trial}"]
+        lines += [f"detectors  {detectors}"]
+        lines += [
+            f"{gate.name:<10} {gate.start * 1e9:g} to {gate.stop * 1e9:g} ns" for gate in self.gates
+        ]
+        return "\n".join(lines)
+
+
+def _keys(
+    plain: object, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, object]:
+    if not isinstance(plain, Mapping):
+        message = f"must be a mapping with keys {', '.join(required)}, but is {plain!r}"
+        raise ValueError(message)  # noqa: TRY004  # one error type for one kind of bad file
+    known = required + optional
+    for key in plain:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+            message = f"key {key!r} is not known{hint}"
+            raise ValueError(message)
+    for key in required:
+        if key not in plain:
+            message = f"key {key!r} is missing"
+            raise ValueError(message)
+    return dict(plain)
+
+
+def _seconds(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        message = f"`{name}` must be a number of seconds, but is {value!r}"
+        raise ValueError(message)  # noqa: TRY004
+    try:
+        return float(value)  # YAML 1.1 reads 50e-6 (no dot) as text
+    except ValueError:
+        message = f"`{name}` must be a number of seconds, but is {value!r}"
+        raise ValueError(message) from None
+
+
+def _detectors(value: object) -> dict[int, int]:
+    if not isinstance(value, Mapping):
+        message = f"`detectors` must map detector number to channel, but is {value!r}"
+        raise ValueError(message)  # noqa: TRY004
+    for number, channel in value.items():
+        if type(number) is not int or type(channel) is not int:
+            message = f"`detectors` must map integers to integers, but has {number!r}: {channel!r}"
+            raise ValueError(message)
+    return dict(value)
+
+
+def _gates(value: object) -> Iterable[Gate]:
+    if not isinstance(value, Mapping):
+        message = f"`gates` must map gate names to start and stop, but is {value!r}"
+        raise ValueError(message)  # noqa: TRY004
+    for name, window in value.items():
+        try:
+            keys = _keys(window, required=("start", "stop"))
+        except ValueError as error:
+            message = f"gate {name!r}: {error}"
+            raise ValueError(message) from None
+        yield Gate(
+            name=str(name),
+            start=_seconds(keys["start"], f"gates.{name}.start"),
+            stop=_seconds(keys["stop"], f"gates.{name}.stop"),
+        )

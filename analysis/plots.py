@@ -1,0 +1,105 @@
+"""Pictures of counts and results; every function returns a matplotlib Figure."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.counts import Counts
+from analysis.witness import Witness
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce")
+GATE_SHADE = "#e8e4d8"
+
+
+def arrival_histogram(counts: Counts) -> "Figure":
+    """Draw clicks against arrival time for each detector, with the gates shaded.
+
+    Ordinate: clicks per nanosecond and per trial, logarithmic, so that the dark level beside the
+    pulses shows.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    edges_ns = counts.bin_edges * 1e9
+    trials = max(counts.trials.number, 1)
+    for row, (detector, color) in enumerate(zip(counts.gates.detectors, COLORS * 16, strict=False)):
+        density = counts.histogram[row] / np.diff(edges_ns) / trials
+        axes.stairs(density, edges_ns, color=color, label=f"detector {detector}")
+    for gate in counts.gates.gates:
+        axes.axvspan(gate.start * 1e9, gate.stop * 1e9, color=GATE_SHADE, zorder=0)
+        middle = 0.5e9 * (gate.start + gate.stop)
+        axes.text(middle, 1.01, gate.name, ha="center", transform=axes.get_xaxis_transform())
+    if counts.histogram.any():
+        axes.set_yscale("log")
+    axes.set_xlim(edges_ns[0], edges_ns[-1])
+    axes.set_xlabel("time after the trial's start (ns)")
+    axes.set_ylabel("clicks / (ns · trial)")
+    axes.legend(frameon=False)
+    return figure
+
+
+def coincidence_matrix(counts: Counts) -> "Figure":
+    """Draw coincidences of every pair of (gate, detector), with g² where it is defined."""
+    from matplotlib.figure import Figure
+
+    cells = counts.gates.cells
+    names = [f"{gate} {detector}" for gate, detector in cells]
+    singles = counts.singles.reshape(-1).astype(float)
+    expected = np.outer(singles, singles) / max(counts.trials.number, 1)
+    figure = Figure(figsize=(1.1 * len(cells) + 1.6, 1.0 * len(cells) + 1.0), layout="constrained")
+    axes = figure.add_subplot()
+    lower = np.tril(np.ones_like(counts.pairs, dtype=bool), -1)
+    shown = np.ma.masked_array(counts.pairs, ~lower)
+    axes.imshow(shown, cmap="YlGnBu", vmin=0)
+    brightest = max(int(shown.max() or 0), 1) if lower.any() else 1
+    for i, j in zip(*np.nonzero(lower), strict=True):
+        pairs = int(counts.pairs[i, j])
+        g2 = f"\ng² {pairs / expected[i, j]:.2f}" if expected[i, j] > 0 else ""
+        color = "white" if pairs > 0.6 * brightest else "black"
+        axes.text(j, i, f"{pairs:,}{g2}", ha="center", va="center", color=color, fontsize=9)
+    axes.set_xticks(range(len(cells)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(cells)), names)
+    axes.set_title("same-trial coincidences", fontsize=10)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def witness_densities(witness: Witness, bound: float = 1.0) -> "Figure":
+    """Draw the densities of R_m(θ, 1), R_m(θ, 2) and the symmetrised witness."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    named = {
+        "heralded by detector 1": witness.detector[1],
+        "heralded by detector 2": witness.detector[2],
+        "symmetrised": witness.sym,
+    }
+    left = min(float(p.quantile(0.001)) for p in named.values())
+    right = max(bound * 1.1, min(3.0, max(float(p.quantile(0.97)) for p in named.values())))
+    x = np.linspace(min(left, bound), right, 800)
+    for (label, posterior), color in zip(named.items(), COLORS, strict=False):
+        density = posterior.density(x)
+        axes.plot(x, density, color=color, label=f"{label}: {posterior.mode:.3f}")
+        inside = (x >= posterior.low) & (x <= posterior.high)
+        axes.fill_between(x, density, where=inside.tolist(), color=color, alpha=0.15, lw=0)
+    _mark_bound(axes, bound)
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("$R_m$ (shaded: 16 % to 84 %)")
+    axes.set_ylabel("probability density")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _mark_bound(axes: "Axes", bound: float) -> None:
+    axes.axvline(bound, color="black", lw=1, ls="--")
+    axes.annotate(
+        f"separable above {bound:g}", (bound, 0.97), xycoords=("data", "axes fraction"),
+        xytext=(4, 0), textcoords="offset points", va="top", fontsize=9,
+    )  # fmt: skip
