@@ -1,1 +1,1 @@
-"""Gaussian theory of optomechanical entanglement: numpy and scipy, no files, no instruments."""
+"""Gaussian theory of optomechanical entanglement: pure numpy and scipy, no files, no hardware."""

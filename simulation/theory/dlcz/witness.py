@@ -1,0 +1,118 @@
+"""Field correlations, the measurable witness R_m and the true witness R of the model."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simulation.theory.dlcz.clicks import g2_clicks, ratio_to_accidental
+from simulation.theory.dlcz.parameters import DLCZParameters
+from simulation.theory.dlcz.state import DetectedState, detected_state, fringe_phase
+
+Real = NDArray[np.float64]
+G2 = Callable[[DLCZParameters], Real]
+
+
+def g2_moments(parameters: DLCZParameters) -> Real:
+    """g² of the detected fields from their moments (Wick), element [i, j] for (r_{i+1}, p_{j+1}).
+
+    g²_ij = ⟨r_i†p_j†r_i p_j⟩ / (⟨r_i†r_i⟩⟨p_j†p_j⟩) = 1 + |⟨p_j r_i⟩|² / (⟨r_i†r_i⟩⟨p_j†p_j⟩),
+    shape (..., 2, 2). Leaked light belongs to the fields; dark clicks are no field and do not
+    enter. Independent of efficiency but for the leaks.
+
+    Raises
+    ------
+    ValueError
+        If a mode holds no photons.
+    """
+    state = detected_state(parameters)
+    photons = state.photons
+    accidental = photons[..., 2:, None] * photons[..., None, :2]
+    joint = accidental + np.abs(np.swapaxes(state.pump_read, -1, -2)) ** 2
+    return ratio_to_accidental(joint, accidental)
+
+
+def measurable_witness(g2: ArrayLike) -> Real:
+    """R_m(j) = 4 (g_{1j} + g_{2j} − 1) / (g_{1j} − g_{2j})², seed 003 Eq. (3).
+
+    Parameters
+    ----------
+    g2 : array_like, shape (..., 2, 2)
+        Element [i, j] for read detector i+1 and heralding detector j+1.
+
+    Returns
+    -------
+    ndarray, shape (..., 2)
+        Heralds 1, 2. All separable states have R_m ≥ 1. Without contrast (equal g²) R_m is inf:
+        nothing is witnessed.
+    """
+    g2 = np.asarray(g2, np.float64)
+    contrast = g2[..., 0, :] - g2[..., 1, :]
+    with np.errstate(divide="ignore"):
+        return np.asarray(4 * (g2[..., 0, :] + g2[..., 1, :] - 1) / contrast**2)
+
+
+def symmetrised_witness(r_m: ArrayLike) -> Real:
+    """Mean of R_m(1) and R_m(2), shape (...): the expected witness of a symmetric set-up."""
+    return np.asarray(np.mean(np.asarray(r_m, np.float64), axis=-1))
+
+
+def true_witness(parameters: DLCZParameters) -> Real:
+    """R(j) of the heralded mechanical state just before the read, seed 003 Eq. (S1).
+
+    R(j) = ⟨m_A†m_A m_B†m_B⟩_j / |⟨m_A†m_B⟩_j|², with the herald's weight
+    ⟨o⟩_j = ⟨p_j† o p_j⟩ / ⟨p_j†p_j⟩ (leaked light included, dark clicks not). By Wick's theorem,
+    with h_X = |⟨p_j m_X⟩|² / (⟨p_j†p_j⟩⟨m_X†m_X⟩),
+
+        R(j) = (1 + h_A + h_B) / (h_A h_B).
+
+    Entangled if R < 1. Independent of all phases.
+
+    Returns
+    -------
+    ndarray, shape (..., 2)
+        Heralds 1, 2; inf if the herald says nothing about one of the devices.
+
+    Raises
+    ------
+    ValueError
+        If a herald never arrives or a device holds no phonons.
+    """
+    h = _herald_correlation(detected_state(parameters))
+    with np.errstate(divide="ignore"):
+        return np.asarray((1 + h.sum(axis=-1)) / h.prod(axis=-1))
+
+
+def visibility(parameters: DLCZParameters, g2: G2 = g2_clicks) -> Real:
+    """Visibility (max − min)/(max + min) of g² between different detectors over the phase.
+
+    The maximum is at θ = 0, the minimum at θ = π (exactly, for any imbalance); g² is the mean of
+    r2p1 and r1p2, as in the paper's figures 3 and 4.
+
+    Parameters
+    ----------
+    parameters : DLCZParameters
+        Batch shape (...); `delta_phi` and `phi_0` do not matter.
+    g2 : callable
+        `g2_clicks` or `g2_moments`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
+    to_maximum = parameters.delta_phi - fringe_phase(parameters)
+    high = _different_detectors(g2(replace(parameters, delta_phi=to_maximum)))
+    low = _different_detectors(g2(replace(parameters, delta_phi=to_maximum + np.pi)))
+    return np.asarray((high - low) / (high + low))
+
+
+def _different_detectors(g2: Real) -> Real:
+    return np.asarray(0.5 * (g2[..., 1, 0] + g2[..., 0, 1]))
+
+
+def _herald_correlation(state: DetectedState) -> Real:
+    """h_X for herald j: element [j, X], shape (..., 2, 2)."""
+    herald = np.diagonal(state.pump, axis1=-2, axis2=-1).real
+    unrelated = herald[..., None] * state.mechanics[..., None, :]
+    return ratio_to_accidental(np.abs(state.pump_mechanics) ** 2, unrelated)
