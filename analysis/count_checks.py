@@ -1,6 +1,6 @@
 """Border checks of count numbers, with one wording for every estimator and file reader."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import SupportsInt, cast
 
@@ -39,6 +39,23 @@ def trials_of(value: object) -> int:
         message = "`trials` must be at least 1, but is 0; nothing was measured"
         raise ValueError(message)
     return trials
+
+
+def two_counts(gate: str, counts: object) -> tuple[int, int]:
+    """Return the counts of detectors 1 and 2 in a gate.
+
+    Raises
+    ------
+    ValueError
+        If it is not a pair of whole, non-negative numbers.
+    """
+    both: tuple[object, ...] = ()
+    if isinstance(counts, Iterable) and not isinstance(counts, Mapping):
+        both = tuple(counts)
+    if len(both) != 2:
+        message = f"`{gate}` must hold two counts (detector 1, detector 2), but is {counts!r}"
+        raise ValueError(message)
+    return count_of(f"{gate} 1", both[0]), count_of(f"{gate} 2", both[1])
 
 
 def field_of(mapping: Mapping[str, object], name: str) -> object:

@@ -52,7 +52,9 @@ class Evaluation:
             },
             "coincidences": dict(self.coincidences),
             "g2": {name: pair.to_dict() for name, pair in self.g2.items()},
-            "autocorrelation": {name: pair.to_dict() for name, pair in self.autocorrelation.items()},
+            "autocorrelation": {
+                name: pair.to_dict() for name, pair in self.autocorrelation.items()
+            },
             "witness": None if self.witness is None else self.witness.to_dict(bound),
             "bound": bound,
             "undefined": dict(self.undefined),

@@ -124,7 +124,9 @@ class GateSet:
                 message = f"detector {number} must be on channel 0 to 62, but is on {channel}"
                 raise ValueError(message)
         if len(set(self.detectors.values())) < len(self.detectors):
-            message = f"each detector must have its own channel, but `detectors` is {self.detectors}"
+            message = (
+                f"each detector must have its own channel, but `detectors` is {self.detectors}"
+            )
             raise ValueError(message)
         if self.trial.kind == "channel" and self.trial.number in self.detectors.values():
             message = (

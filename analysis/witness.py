@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from analysis.correlation import G2, LEVEL, g2
-from analysis.count_checks import count_of, field_of
+from analysis.count_checks import count_of, field_of, two_counts
+from analysis.counts_file import PAIRS
 from analysis.witness_distribution import RatioDistribution
 from analysis.witness_posterior import WitnessPosterior, product_posterior, ratio_posterior
-
-PAIRS = ("r1p1", "r2p1", "r1p2", "r2p2")
-"""Pairs of read pulse at detector i and herald (pump pulse) at detector j: r{i}p{j}."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +96,9 @@ def witness(
     Analysis". Equal g² and zero coincidences are no error: the posterior is then wide, with
     heavy tails ∝ |R_m|^(-3/2), and the plug-in may be None.
     """
-    singles = _singles("pump", pump) | _singles("read", read)
+    pump_1, pump_2 = two_counts("pump", pump)
+    read_1, read_2 = two_counts("read", read)
+    singles = {"pump 1": pump_1, "pump 2": pump_2, "read 1": read_1, "read 2": read_2}
     pairs = {
         pair: g2(
             count_of(pair, field_of(coincidences, pair)),
@@ -124,11 +124,3 @@ def _heralded(first: G2, second: G2, level: float) -> WitnessPosterior:
     distribution = RatioDistribution(a=first.posterior, b=second.posterior)
     plugin = witness_ratio(first.value, second.value)
     return ratio_posterior(distribution, plugin=plugin, level=level)
-
-
-def _singles(gate: str, counts: Iterable[int]) -> dict[str, int]:
-    both = () if isinstance(counts, Mapping) else tuple(counts)
-    if len(both) != 2:
-        message = f"`{gate}` must hold two counts (detector 1, detector 2), but is {counts!r}"
-        raise ValueError(message)
-    return {f"{gate} {j}": count_of(f"{gate} {j}", count) for j, count in enumerate(both, 1)}

@@ -1,6 +1,6 @@
 """What the data say about R_m: density, mode, quantiles and confidence of a posterior."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -75,8 +75,8 @@ class WitnessPosterior:
     low: float
     high: float
     level: float
-    distribution: Distribution
-    panels: DensityPanels
+    distribution: Distribution = field(repr=False)
+    panels: DensityPanels = field(repr=False)
 
     def density(self, x: ArrayLike) -> Array:
         """Posterior density of R_m at x."""

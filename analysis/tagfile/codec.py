@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tagfile.events import Events
-from analysis.tagfile.fit import MAX_TIME, EventError, check_events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
+from analysis.tagfile.limits import MAX_TIME, EventError, check_events
 from analysis.tagfile.overflow import insert_overflows, max_overflow_count
 from analysis.tagfile.source import Records
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.tagfile.fit import EventError
 from analysis.tagfile.layouts import RecordLayout
+from analysis.tagfile.limits import EventError
 from analysis.tagfile.source import Records
 
 MAX_OVERFLOW_RECORDS = 1 << 26

@@ -30,5 +30,7 @@ def main() -> None:
         sys.exit(1)
     except (ValueError, KeyError, OSError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        remarks.print(f"labkit: error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+        remarks.print(
+            f"labkit: error: {text}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         sys.exit(1)

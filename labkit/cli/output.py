@@ -25,7 +25,13 @@ def progress_bar(what: str, unit: str = "records") -> Iterator[Callable[[int, in
 
     Nothing is drawn where stderr is not a terminal.
     """
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -34,7 +40,9 @@ def progress_bar(what: str, unit: str = "records") -> Iterator[Callable[[int, in
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=remarks, transient=True, disable=not remarks.is_terminal) as bar:
+    with Progress(
+        *columns, console=remarks, transient=True, disable=not remarks.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=1)
 
         def update(done: int, total: int) -> None:

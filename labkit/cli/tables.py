@@ -1,72 +1,115 @@
-"""Results as tables for a terminal."""
+"""Results as tables for a terminal, published values beside them where there are any."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 
 from analysis.correlation import G2
 from analysis.evaluation import Evaluation
+from analysis.published import PublishedWitness
 from analysis.witness import Witness
+from labkit.cli.output import remarks, results
 
 
-def counts_table(evaluation: Evaluation) -> Table:
-    """Return singles per gate and detector."""
+def print_evaluation(
+    evaluation: Evaluation, bound: float, published: PublishedWitness | None = None
+) -> None:
+    """Print counts, g², autocorrelations and the witness; what is undefined says why."""
+    results.print(counts_table(evaluation, published))
+    if evaluation.g2:
+        results.print(g2_table(evaluation.g2, "second-order coherence g²", published))
+    if evaluation.autocorrelation:
+        results.print(g2_table(evaluation.autocorrelation, "unheralded autocorrelation g²(0)"))
+    if evaluation.witness is not None:
+        results.print(witness_table(evaluation.witness, bound, published))
+    for name, reason in evaluation.undefined.items():
+        remarks.print(f"{name} is undefined: {reason}", markup=False, soft_wrap=True)
+    results.print("data quality", markup=False)
+    results.print(str(evaluation.counts.quality), markup=False, highlight=False)
+
+
+def counts_table(evaluation: Evaluation, published: PublishedWitness | None = None) -> Table:
+    """Return trials, and singles per gate and detector."""
     counts = evaluation.counts
-    table = Table(title=f"trials: {counts.trials}", title_justify="left")
-    table.add_column("clicks")
-    for detector in counts.gates.detectors:
-        table.add_column(f"detector {detector}", justify="right")
+    table = _table("counts", "clicks", (f"detector {d}" for d in counts.gates.detectors), published)
+    beside = {} if published is None else {
+        "pump": published.counts.pump, "read": published.counts.read
+    }  # fmt: skip
     for gate in counts.gates.names:
-        table.add_row(gate, *(f"{counts.single(gate, d):,}" for d in counts.gates.detectors))
+        singles = (f"{counts.single(gate, d):,}" for d in counts.gates.detectors)
+        paper = " / ".join(f"{n:,}" for n in beside.get(gate, ()))
+        table.add_row(gate, *singles, *_beside(published, paper))
+    trials = f"{counts.trials.number:,}"
+    paper = "" if published is None else f"{published.counts.trials:,}"
+    blanks = [""] * (len(counts.gates.detectors) - 1)
+    table.add_row("trials", trials, *blanks, *_beside(published, paper))
+    table.caption = f"trials: {counts.trials}"
+    table.caption_justify = "left"
     return table
 
 
 def g2_table(
-    estimates: Mapping[str, G2], title: str, published: Mapping[str, str] | None = None
+    estimates: Mapping[str, G2], title: str, published: PublishedWitness | None = None
 ) -> Table:
-    """Return g² with intervals; `published` adds a column."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("pair")
-    for head in ("coincidences", "accidentals", "g²", "16 %", "84 %"):
-        table.add_column(head, justify="right")
-    if published is not None:
-        table.add_column("published", justify="right")
+    """Return coincidences, accidentals and g² with intervals."""
+    heads = ("coincidences", "accidentals", "g²", "16 %", "84 %")
+    table = _table(title, "pair", heads, published)
     for name, pair in estimates.items():
-        row = [
+        paper = "" if published is None else f"{published.counts.coincidences.get(name, '')}"
+        table.add_row(
             name,
             f"{pair.coincidences:,}",
             f"{pair.accidentals:.2f}",
             f"{pair.value:.3f}",
             f"{pair.low:.3f}",
             f"{pair.high:.3f}",
-        ]
-        table.add_row(*row, *([] if published is None else [published.get(name, "")]))
+            *_beside(published, paper),
+        )
     return table
 
 
 def witness_table(
-    witness: Witness, bound: float, published: Mapping[str, str] | None = None
+    witness: Witness, bound: float, published: PublishedWitness | None = None
 ) -> Table:
-    """Return R_m with interval and confidence; `published` adds a column."""
-    table = Table(
-        title=f"entanglement witness R_m (separable states: R_m ≥ 1; bound {bound:g})",
-        title_justify="left",
-    )
-    table.add_column("herald")
-    for head in ("mode", "16 %", "84 %", "plug-in", f"P(R_m < {bound:g})"):
-        table.add_column(head, justify="right")
-    if published is not None:
-        table.add_column("published", justify="right")
+    """Return R_m with interval and confidence."""
+    heads = ("mode", "16 %", "84 %", "plug-in", f"P(R_m < {bound:g})")
+    title = "entanglement witness R_m (separable states: R_m ≥ 1)"
+    table = _table(title, "herald", heads, published)
     named = {"1": witness.detector[1], "2": witness.detector[2], "sym": witness.sym}
     for name, posterior in named.items():
-        plugin = "undefined" if posterior.plugin is None else f"{posterior.plugin:.4f}"
-        row = [
-            {"sym": "symmetrised"}.get(name, f"detector {name}"),
+        table.add_row(
+            {"sym": "both"}.get(name, f"detector {name}"),
             f"{posterior.mode:.4f}",
             f"{posterior.low:.4f}",
             f"{posterior.high:.4f}",
-            plugin,
+            "undefined" if posterior.plugin is None else f"{posterior.plugin:.4f}",
             f"{100 * posterior.confidence(bound):.2f} %",
-        ]
-        table.add_row(*row, *([] if published is None else [published.get(name, "")]))
+            *_beside(published, published_text(published, name, bound)),
+        )
     return table
+
+
+def published_text(published: PublishedWitness | None, name: str, bound: float) -> str:
+    """Return a published R_m as text, with the published confidence at this bound."""
+    if published is None:
+        return ""
+    text = str(published.witness[name])
+    if name == "sym" and bound in published.confidence:
+        text += f" ({100 * published.confidence[bound]:g} %)"
+    return text
+
+
+def _table(
+    title: str, first: str, heads: Iterable[str], published: PublishedWitness | None
+) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(first)
+    for head in heads:
+        table.add_column(head, justify="right")
+    if published is not None:
+        table.add_column("published", justify="right", style="dim")
+    return table
+
+
+def _beside(published: PublishedWitness | None, text: str) -> list[str]:
+    return [] if published is None else [text]

@@ -1,30 +1,33 @@
-"""``labkit info``, ``convert``, ``analyse`` and ``witness``: from tag files and counts to results."""
+"""``labkit analyse``, ``witness``, ``info``, ``convert``: from tags and counts to results."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labkit.cli.output import print_json, progress_bar, remarks, results
 
-Files = Annotated[list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")]
+if TYPE_CHECKING:
+    from analysis.counts import Counts
+    from analysis.gates import GateSet
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Bound = Annotated[float, typer.Option(help="Bound for separable states, e.g. 0.995.")]
+Bound = Annotated[float, typer.Option(help="Bound for separable states, for example 0.995.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    app.command()(analyse)
-    app.command()(witness)
-    app.command()(info)
-    app.command()(convert)
+    for command in (analyse, witness, info, convert):
+        app.command()(command)
 
 
 def analyse(
-    files: Files,
+    files: Annotated[
+        list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")
+    ],
     gates: Annotated[
         Path | None,
-        typer.Option(help="Gates file (YAML); by default FILE.gates.yaml beside the first file."),
+        typer.Option(help="Gates file (YAML); by default the first file's name + .gates.yaml."),
     ] = None,
     json: Json = False,
     bound: Bound = 1.0,
@@ -32,39 +35,87 @@ def analyse(
         Path | None, typer.Option(help="Also write report.html with pictures to this folder.")
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(help="Also save the counts, to .json or .nc (netCDF).")
+        Path | None, typer.Option(help="Also save the counts as .json or .nc (netCDF).")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Watch one file that is still growing (PTU).")
-    ] = False,
+        float,
+        typer.Option(
+            help="Watch one PTU file while it grows; stop after so many seconds without growth.",
+            metavar="SECONDS",
+        ),
+    ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads for long files.")] = 2,
 ) -> None:
     """Count clicks and coincidences in tag files; print g² and the witness R_m."""
-    from analysis.counting import count
     from analysis.evaluation import evaluate
     from analysis.gates import GateSet
 
-    gate_set = GateSet.from_yaml(gates or _gates_beside(files[0]))
-    if follow:
-        counts = _follow(files, gate_set)
-    else:
-        with progress_bar("counting") as progress:
-            counts = count(files, gate_set, threads=threads, progress=progress)
+    gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
+    counts = _follow(files, gate_set, follow) if follow else _count(files, gate_set, threads)
     evaluation = evaluate(counts)
     if save is not None:
         _save(counts, save)
     if report is not None:
         from labkit.report import write_report
 
-        remarks.print(f"report: {write_report(evaluation, report, bound=bound)}")
+        remarks.print(f"report: {write_report(evaluation, report, bound=bound)}", soft_wrap=True)
     if json:
         print_json(evaluation.to_dict(bound))
         return
-    show(evaluation, bound)
+    from labkit.cli.tables import print_evaluation
+
+    print_evaluation(evaluation, bound)
 
 
-def show(evaluation, bound: float, published=None) -> None:  # type: ignore[no-untyped-def]
-    """Print an evaluation as tables."""
+def gates_beside(tags: Path) -> Path:
+    """Return the gates file that belongs to a tag file by name: x.ptu has x.gates.yaml."""
+    gates = tags.with_suffix(".gates.yaml")
+    if not gates.is_file():
+        message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
+        raise ValueError(message)
+    return gates
+
+
+def _count(files: list[Path], gates: "GateSet", threads: int) -> "Counts":
+    from analysis.counting import count
+
+    with progress_bar("counting", "records") as progress:
+        return count(files, gates, threads=threads, progress=progress)
+
+
+def _follow(files: list[Path], gates: "GateSet", patience: float) -> "Counts":
+    from analysis.counting import follow
+    from analysis.tagfile import PtuFile
+
+    if len(files) != 1:
+        message = f"--follow watches one file, but got {len(files)}"
+        raise ValueError(message)
+    source = PtuFile(files[0])
+    counts = None
+    with remarks.status("waiting for records (Ctrl-C stops and prints the result)") as status:
+        try:
+            for counts in follow(source.follow(idle_timeout=patience), source, gates):
+                clicks = int(counts.singles.sum())
+                status.update(f"{counts.trials.number:,} trials, {clicks:,} clicks in gates")
+        except KeyboardInterrupt:
+            if counts is None:
+                raise
+    if counts is None or counts.quality.records == 0:
+        message = f"{files[0]}: no records came within {patience:g} s"
+        raise ValueError(message)
+    return counts
+
+
+def _save(counts: "Counts", path: Path) -> None:
+    if path.suffix == ".json":
+        import json
+
+        path.write_text(json.dumps(counts.to_dict()) + "\n", encoding="utf-8")
+    elif path.suffix == ".nc":
+        counts.to_xarray().to_netcdf(path, engine="h5netcdf")
+    else:
+        message = f"--save must end in .json or .nc, but is {path.name!r}"
+        raise ValueError(message)
 
 
 def witness(
@@ -75,7 +126,28 @@ def witness(
     bound: Bound = 1.0,
     json: Json = False,
 ) -> None:
-    """Compute g² and the witness R_m from counts, e.g. published ones."""
+    """Compute g² and the witness R_m from counts, for example published ones."""
+    from analysis.counts_file import load_counts_file
+    from analysis.witness import witness as estimate
+
+    loaded = load_counts_file(counts, set_name)
+    found = estimate(loaded.coincidences, loaded.pump, loaded.read, loaded.trials)
+    if json:
+        print_json(
+            {
+                "trials": loaded.trials,
+                "coincidences": dict(loaded.coincidences),
+                "g2": {name: pair.to_dict() for name, pair in found.g2.items()},
+                "witness": found.to_dict(bound),
+                "bound": bound,
+            }
+        )
+        return
+    from analysis.published import find_published
+    from labkit.cli.tables import g2_table, witness_table
+
+    results.print(g2_table(found.g2, "second-order coherence g²"))
+    results.print(witness_table(found, bound, find_published(loaded)))
 
 
 def info(
@@ -84,14 +156,39 @@ def info(
     header: Annotated[bool, typer.Option("--header", help="Also print every header tag.")] = False,
 ) -> None:
     """Print a tag file's header, rates, duration and warnings."""
+    from analysis.tagfile import open_tags, summarise
+
+    source = open_tags(file)
+    with progress_bar("reading", "records") as progress:
+        summary = summarise(source, progress=progress)
+    tags = {str(name): _plain(value) for name, value in source.header.items()}
+    if json:
+        print_json({**summary.to_dict(), "header": tags})
+        return
+    results.print(str(summary), markup=False, highlight=False)
+    if header:
+        results.print("header", markup=False)
+        for name, value in tags.items():
+            results.print(f"  {name:<34} {value}", markup=False, highlight=False)
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN")],
-    target: Annotated[Path, typer.Argument(metavar="OUT")],
-    overwrite: Annotated[bool, typer.Option(help="Replace OUT if it exists.")] = False,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Tag file of any known format.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; suffix = format.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
     round_times: Annotated[
-        bool, typer.Option(help="Allow times to be rounded to OUT's resolution.")
+        bool, typer.Option("--round-times", help="Round times to OUT's resolution.")
     ] = False,
 ) -> None:
-    """Convert between PTU, photon-HDF5, CSV, NPZ and Parquet (by OUT's suffix)."""
+    """Convert between PTU, photon-HDF5, CSV, NPZ and Parquet."""
+    from analysis.tagfile import convert as convert_tags
+
+    with progress_bar("converting", "records") as progress:
+        convert_tags(
+            source, target, overwrite=overwrite, round_times=round_times, progress=progress
+        )
+    remarks.print(f"wrote {target}", soft_wrap=True)

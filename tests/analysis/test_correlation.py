@@ -1,6 +1,3 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +5,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from analysis.correlation import G2, GammaPosterior, autocorrelation, g2, pooled_g2
+from analysis.published import RIEDINGER_2018
 
 OPTIMAL = {"r1p1": (9, 108723, 111134), "r2p1": (130, 167427, 111134)}
 TRIALS = 1_114_000_000
@@ -106,12 +104,9 @@ def test_autocorrelation_of_thermal_light_is_two() -> None:
 
 
 def test_pooled_cross_pairs_give_the_published_g2_of_device_a() -> None:
-    path = Path(__file__).parents[2].parent / "shared" / "data" / "riedinger2018_counts.json"
-    if not path.exists():
-        pytest.skip("published counts not at hand")
-    data = json.loads(path.read_text())["extended"]
-    (p1, p2), (r1, r2), c = data["pump"], data["read"], data["coincidences"]
-    pairs = g2(c["r2p1"], r2, p1, data["trials"]), g2(c["r1p2"], r1, p2, data["trials"])
+    counts = RIEDINGER_2018["extended"].counts
+    (p1, p2), (r1, r2), c = counts.pump, counts.read, counts.coincidences
+    pairs = g2(c["r2p1"], r2, p1, counts.trials), g2(c["r1p2"], r1, p2, counts.trials)
     assert pooled_g2(pairs).mode - 1 == pytest.approx(6.45972, abs=5e-6)
 
 

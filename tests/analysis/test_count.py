@@ -71,8 +71,10 @@ class Reference:
         pico, t3 = layout.family == "pico", layout.mode == "T3"
         channel = record >> 28 if pico else (record >> 25) & 63
         special = channel == 15 if pico else record >> 31
-        time = record & (0xFFFF if t3 else 0xFFFFFFF) if pico else record & (
-            0x3FF if t3 else 0x1FFFFFF
+        time = (
+            record & (0xFFFF if t3 else 0xFFFFFFF)
+            if pico
+            else record & (0x3FF if t3 else 0x1FFFFFF)
         )
         dtime = (record >> 16) & 0xFFF if pico else (record >> 10) & 0x7FFF
         if special:
@@ -239,9 +241,7 @@ def regular_t2(trials, rng, *, lose=()):
     start = np.delete(np.arange(trials) * PERIOD * 1000, lose)
     photons = rng.choice(start, trials // 5) + rng.integers(0, 40, trials // 5)
     time = np.concatenate([start, photons])
-    code = np.concatenate(
-        [np.full(len(start), 1 << 6, np.int64), rng.integers(0, 2, len(photons))]
-    )
+    code = np.concatenate([np.full(len(start), 1 << 6, np.int64), rng.integers(0, 2, len(photons))])
     order = np.lexsort((-code, time))
     time, code = time[order], code[order]
     wraps = np.diff(time // wrap, prepend=0)
@@ -343,9 +343,7 @@ def test_lost_overflows_show_as_missing_trials():
 
 
 def test_gate_beyond_the_t3_range_is_refused_with_the_range():
-    gates = GateSet(
-        period=1e-3, detectors={1: 0}, gates=(Gate(name="late", start=0, stop=40e-6),)
-    )
+    gates = GateSet(period=1e-3, detectors={1: 0}, gates=(Gate(name="late", start=0, stop=40e-6),))
     with pytest.raises(ValueError, match=r"memory.ptu: gate 'late' must stop within .* 32768 bins"):
         count(MemorySource([1], LAYOUTS[0x00010305]), gates)
 

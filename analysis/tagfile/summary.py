@@ -1,0 +1,230 @@
+"""What is in a tag file: one pass over its records."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.tagfile.codec import Decoder
+from analysis.tagfile.events import Events
+from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
+from analysis.tagfile.source import FileWarning, TagSource
+
+DURATION_TOLERANCE = 0.01
+"""Relative difference between header and records that is not worth a warning."""
+
+Progress = Callable[[int], None]
+"""Told the number of records done so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagSummary:
+    """Counts, rates and warnings of one tag file.
+
+    Attributes
+    ----------
+    path : str
+    format : str
+    layout : RecordLayout
+    resolution : float
+        Seconds per T2 tick, or per T3 dtime bin.
+    sync_period : float or None
+        Nominal seconds per sync (T3).
+    records : int
+    photons : dict
+        Photons by channel.
+    syncs : int
+        Sync records (T2).
+    markers : dict
+        Marker records by marker bits (1-15).
+    overflow_records : int
+    unknown_records : int
+        Records with a reserved code; they are in none of the other counts.
+    out_of_order : int
+        Photons and syncs that come before the one that stands before them in the file.
+    end_time : int
+        T2 ticks or T3 syncs that the records reach.
+    duration : float
+        Seconds measured.
+    duration_source : {"header", "records"}
+        What `duration` comes from.
+    warnings : tuple of FileWarning
+        Those of the file, and those that the pass gave reason for.
+    """
+
+    path: str
+    format: str
+    layout: RecordLayout
+    resolution: float
+    sync_period: float | None
+    records: int
+    photons: dict[int, int]
+    syncs: int
+    markers: dict[int, int]
+    overflow_records: int
+    unknown_records: int
+    out_of_order: int
+    end_time: int
+    duration: float
+    duration_source: str
+    warnings: tuple[FileWarning, ...]
+
+    @property
+    def events(self) -> int:
+        """Number of photons, syncs and markers together."""
+        return sum(self.photons.values()) + self.syncs + sum(self.markers.values())
+
+    @property
+    def rates(self) -> dict[int, float]:
+        """Photons per second by channel; empty if the duration is 0."""
+        if self.duration <= 0:
+            return {}
+        return {channel: count / self.duration for channel, count in self.photons.items()}
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return {
+            "path": self.path,
+            "format": self.format,
+            "layout": str(self.layout),
+            "mode": self.layout.mode,
+            "resolution": self.resolution,
+            "sync_period": self.sync_period,
+            "records": self.records,
+            "photons": {str(channel): count for channel, count in self.photons.items()},
+            "rates": {str(channel): rate for channel, rate in self.rates.items()},
+            "syncs": self.syncs,
+            "markers": {str(bits): count for bits, count in self.markers.items()},
+            "overflow_records": self.overflow_records,
+            "unknown_records": self.unknown_records,
+            "out_of_order": self.out_of_order,
+            "end_time": self.end_time,
+            "duration": self.duration,
+            "duration_source": self.duration_source,
+            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<12}{text}" for name, text in self._lines())
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        yield "file", self.path
+        yield "records", f"{self.records} {self.layout}"
+        yield "resolution", f"{self.resolution * 1e12:.6g} ps"
+        if self.sync_period is not None:
+            yield "sync period", f"{self.sync_period * 1e9:.9g} ns"
+        yield "duration", f"{self.duration:.6g} s (from the {self.duration_source})"
+        for channel, count in self.photons.items():
+            rate = f", {self.rates[channel]:.6g} 1/s" if self.rates else ""
+            yield f"channel {channel}", f"{count} photons{rate}"
+        if self.syncs:
+            yield "syncs", str(self.syncs)
+        for bits, count in self.markers.items():
+            yield f"marker {bits}", str(count)
+        yield "overflows", f"{self.overflow_records} records"
+        for warning in self.warnings:
+            yield "warning", f"{warning} [{warning.code}]"
+
+
+def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSummary:
+    """Count what is in a tag file.
+
+    Parameters
+    ----------
+    source : TagSource
+    progress : callable, optional
+        Called after every block with the number of records done.
+
+    Raises
+    ------
+    TagFileError
+        If the file cannot be read to its end.
+    """
+    decoder = Decoder(source.layout)
+    tally = _Tally()
+    for block in source.blocks():
+        tally.add(decoder.decode(block))
+        tally.records += len(block)
+        if progress is not None:
+            progress(tally.records)
+    end_time = max(decoder.overflow, tally.latest + 1)
+    tick = source.resolution if source.layout.mode == "T2" else source.sync_period or 0.0
+    measured = source.measured_time
+    counts = tally.counts
+    return TagSummary(
+        path=str(source.path),
+        format=source.format,
+        layout=source.layout,
+        resolution=source.resolution,
+        sync_period=source.sync_period,
+        records=tally.records,
+        photons={int(channel): int(counts[channel]) for channel in np.flatnonzero(counts[:SYNC])},
+        syncs=int(counts[SYNC]),
+        markers={
+            bits: int(counts[MARKER + bits]) for bits in range(1, 16) if counts[MARKER + bits]
+        },
+        overflow_records=decoder.overflow_records,
+        unknown_records=decoder.unknown_records,
+        out_of_order=tally.out_of_order,
+        end_time=end_time,
+        duration=end_time * tick if measured is None else measured,
+        duration_source="records" if measured is None else "header",
+        warnings=(
+            *source.warnings,
+            *_content_warnings(tally.out_of_order, decoder.unknown_records),
+            *_duration_warnings(source, end_time * tick, source.layout.wrap * tick),
+        ),
+    )
+
+
+class _Tally:
+    """Running counts over the blocks of one file."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.counts = np.zeros(MARKER + 16, dtype=np.int64)
+        self.out_of_order = 0
+        self.latest = -1
+        self._previous = 0
+
+    def add(self, events: Events) -> None:
+        if len(events) == 0:
+            return
+        self.counts += np.bincount(events.channel, minlength=MARKER + 16)
+        self.latest = max(self.latest, int(events.time.max()))
+        # Markers have a coarser clock and may stand a little out of order by design.
+        time = events.time[events.channel <= SYNC]
+        if len(time):
+            self.out_of_order += int(np.count_nonzero(np.diff(time, prepend=self._previous) < 0))
+            self._previous = int(time[-1])
+
+
+def _content_warnings(out_of_order: int, unknown_records: int) -> Iterator[FileWarning]:
+    if out_of_order:
+        message = (
+            f"{out_of_order} tags come before the tag that precedes them in the file: time runs "
+            "backwards, for example because overflow records were lost."
+        )
+        yield FileWarning(code="out_of_order", message=message)
+    if unknown_records:
+        message = f"{unknown_records} records have a reserved code and were left out of the counts."
+        yield FileWarning(code="unknown_records", message=message)
+
+
+def _duration_warnings(source: TagSource, reached: float, wrap: float) -> Iterator[FileWarning]:
+    """Compare the time that the records reach with the header's measured time.
+
+    Only PTU records reach to the end of the measurement; in other formats the last tag may come
+    long before it.
+    """
+    measured = source.measured_time
+    if measured is None or reached == 0:
+        return
+    excess = reached - measured
+    tolerance = DURATION_TOLERANCE * measured + 2 * wrap
+    if excess > tolerance or (source.format == "ptu" and -excess > tolerance):
+        message = (
+            f"The header says that {measured:.6g} s were measured, but the records reach "
+            f"{reached:.6g} s: overflow records or data are missing, or the sync rate drifted."
+        )
+        yield FileWarning(code="duration", message=message)

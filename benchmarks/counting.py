@@ -1,0 +1,177 @@
+"""Counting: bright T3 and T2 with sync records, against numpy.fromfile, ptufile and plain numpy."""
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from analysis.counting import count
+from analysis.gates import Gate, GateSet
+from analysis.tagfile.layouts import TIMEHARP_260N_T2, TIMEHARP_260N_T3
+from analysis.tagfile.ptu_writer import PtuWriter
+from analysis.tagfile.source import Records
+from benchmarks.timing import Row, process_megabytes, process_seconds, seconds
+
+GATES = GateSet(
+    period=50e-6,
+    detectors={1: 0, 2: 1},
+    gates=(
+        Gate(name="pump", start=0.0, stop=60e-9),
+        Gate(name="read", start=123e-9, stop=183e-9),
+    ),
+)
+TICKS = {"pump": (0, 240), "read": (492, 732)}
+PERIOD_TICKS = 200_000
+WRAP_T2 = 33_554_432
+
+
+def bright_t3_block(n: int, seed: int = 1) -> Records:
+    """Return photons at 0.1 per trial over 4 µs (gates see 3 %), with overflow records."""
+    rng = np.random.default_rng(seed)
+    sync = np.cumsum(rng.geometric(1 / 11, n) - 1)
+    dtime = np.where(rng.random(n) < 0.1, rng.integers(0, 800, n), rng.integers(0, 16_000, n))
+    channel = rng.integers(0, 2, n)
+    records = (channel << 25 | dtime << 10 | sync % 1024).astype(np.uint32)
+    wraps = np.diff(sync // 1024, prepend=-1)
+    at = np.flatnonzero(wraps)
+    return np.insert(records, at, (0xFE000000 | wraps[at]).astype(np.uint32))
+
+
+def sync_t2_block(trials: int, seed: int = 1) -> Records:
+    """Return a sync record every 50 µs and photons in 0.7 % of trials, ending at a wrap."""
+    rng = np.random.default_rng(seed)
+    hit = np.flatnonzero(rng.random(trials) < 0.007)
+    start = np.arange(trials, dtype=np.int64) * PERIOD_TICKS
+    time = np.concatenate([start, start[hit] + rng.integers(1, 800, len(hit))])
+    code = np.concatenate([np.full(trials, 64), rng.integers(0, 2, len(hit))])
+    order = np.argsort(time, kind="stable")
+    time, code = time[order], code[order]
+    records = (code << 25 | time % WRAP_T2).astype(np.uint32)
+    wraps = np.diff(time // WRAP_T2, prepend=0)
+    at = np.flatnonzero(wraps)
+    return np.insert(records, at, (0xFE000000 | wraps[at]).astype(np.uint32))
+
+
+@contextlib.contextmanager
+def recording(mode: str, block: Records, repeats: int) -> Iterator[Path]:
+    """Write `block` `repeats` times into a PTU file that exists inside the ``with``."""
+    layout = TIMEHARP_260N_T3 if mode == "T3" else TIMEHARP_260N_T2
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"bench_{mode}.ptu"
+        with PtuWriter(path, layout=layout, resolution=250e-12, sync_rate=20_000) as writer:
+            for _ in range(repeats):
+                writer.write(block)
+        yield path
+
+
+def count_with_ptufile(path: Path) -> np.ndarray:
+    """Do the same job as people do today: decode all records, gate, intersect trials."""
+    import ptufile
+
+    with ptufile.PtuFile(path) as ptu:
+        decoded = ptu.decode_records()
+    photon = decoded["channel"] >= 0
+    sync, dtime = decoded["time"][photon], decoded["dtime"][photon]
+    channel = decoded["channel"][photon]
+    trials = []
+    for low, high in TICKS.values():
+        for detector in (0, 1):
+            inside = (dtime >= low) & (dtime < high) & (channel == detector)
+            trials.append(np.unique(sync[inside]))
+    return np.array(
+        [[len(np.intersect1d(a, b, assume_unique=True)) for a in trials] for b in trials]
+    )
+
+
+def count_with_numpy_t2(path: Path, offset: int) -> np.ndarray:
+    """Count a T2 file with plain numpy: decode everything, assign photons to syncs."""
+    records = np.fromfile(path, np.uint32, offset=offset)
+    special = records >> 31
+    channel = (records >> 25) & 63
+    ticks = (records & 0x1FFFFFF).astype(np.int64)
+    overflow = (special == 1) & (channel == 63)
+    time = ticks + np.cumsum(np.where(overflow, ticks, 0)) * WRAP_T2
+    start = time[(special == 1) & (channel == 0)]
+    photon = special == 0
+    trial = np.searchsorted(start, time[photon], side="right") - 1
+    delay = time[photon] - start[trial]
+    found = []
+    for low, high in TICKS.values():
+        for detector in (0, 1):
+            inside = (delay >= low) & (delay < high) & (channel[photon] == detector)
+            found.append(np.unique(trial[inside]))
+    return np.array([[len(np.intersect1d(a, b)) for a in found] for b in found])
+
+
+def run(scale: float = 1.0) -> list[Row]:
+    """Measure; `scale` shrinks the 1e8-record files for a quick look."""
+    return [*_bright(round(100e6 * scale)), *_syncs(round(100e6 * scale)), *_start_up()]
+
+
+def _bright(records: int) -> list[Row]:
+    block = bright_t3_block(4_000_000)
+    repeats = max(1, records // len(block))
+    with recording("T3", block, repeats) as path:
+        offset = path.stat().st_size - 4 * len(block) * repeats
+        times = seconds(
+            {
+                "labkit": lambda: count(path, GATES, kernel="bright"),
+                "two": lambda: count(path, GATES, kernel="bright", threads=2),
+                "fromfile": lambda: np.fromfile(path, np.uint32, offset=offset),
+            }
+        )
+        gc.collect()
+        peer = seconds({"ptufile": lambda: count_with_ptufile(path)}, rounds=1)["ptufile"]
+        memory = _memory_above_imports(path)
+    speed = len(block) * repeats / times["labkit"] / 1e6
+    detail = f"{speed:.0f} M records/s"
+    return [
+        Row(name="bright T3: speed / numpy.fromfile", ratio=times["fromfile"] / times["labkit"],
+            target=0.30, detail=detail),
+        Row(name="bright T3: speed / (ptufile + numpy)", ratio=peer / times["labkit"], target=40,
+            detail=f"peer {peer:.1f} s"),
+        Row(name="bright T3: two threads / one", ratio=times["labkit"] / times["two"], target=1.7,
+            detail=f"{times['two']:.3f} s"),
+        Row(name="bright T3: 150 MB / peak memory above imports", ratio=150 / max(memory, 1.0),
+            target=1, detail=f"{memory:.0f} MB"),
+    ]  # fmt: skip
+
+
+def _memory_above_imports(path: Path) -> float:
+    imports = "from benchmarks.counting import count, GATES\nimport analysis.counting.bright\n"
+    work = imports + f"count({str(path)!r}, GATES, kernel='bright', threads=2)"
+    return process_megabytes(work) - process_megabytes(imports)
+
+
+def _syncs(trials: int) -> list[Row]:
+    block = sync_t2_block(167_772 * 20)  # a whole number of wraps
+    repeats = max(1, trials // (167_772 * 20))
+    with recording("T2", block, repeats) as path:
+        offset = path.stat().st_size - 4 * len(block) * repeats
+        times = seconds(
+            {
+                "labkit": lambda: count(path, GATES, kernel="bright"),
+                "two": lambda: count(path, GATES, kernel="bright", threads=2),
+                "fromfile": lambda: np.fromfile(path, np.uint32, offset=offset),
+            }
+        )
+        gc.collect()
+        peer = seconds({"numpy": lambda: count_with_numpy_t2(path, offset)}, rounds=1)["numpy"]
+    detail = f"{len(block) * repeats / times['labkit'] / 1e6:.0f} M records/s"
+    return [
+        Row(name="T2 with syncs: speed / numpy.fromfile", ratio=times["fromfile"] / times["labkit"],
+            target=0.35, detail=detail),
+        Row(name="T2 with syncs: speed / plain numpy", ratio=peer / times["labkit"], target=12,
+            detail=f"peer {peer:.1f} s"),
+        Row(name="T2 with syncs: two threads / one", ratio=times["labkit"] / times["two"],
+            target=1.0, detail=f"{times['two']:.3f} s"),
+    ]  # fmt: skip
+
+
+def _start_up() -> list[Row]:
+    shown = process_seconds("import sys; sys.argv = ['labkit', '--help']\n"
+                            "from labkit.cli import app\napp(standalone_mode=False)")  # fmt: skip
+    return [Row(name="0.3 s / labkit --help", ratio=0.3 / shown, target=1, detail=f"{shown:.2f} s")]

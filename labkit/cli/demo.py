@@ -1,0 +1,59 @@
+"""``labkit demo``: the seed experiment's witness measurement, from simulated tags to a report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labkit.cli.output import print_json, progress_bar, remarks, results
+from labkit.cli.simulate import Seed, Trials
+from labkit.cli.tags import Bound, Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's command to the app."""
+    app.command()(demo)
+
+
+def demo(
+    trials: Trials = 1_114_000_000,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Folder for tags, report and pictures.")] = Path(
+        "labkit-demo"
+    ),
+    bound: Bound = 1.0,
+    json: Json = False,
+) -> None:
+    """Simulate the witness measurement of Riedinger et al. (2018), analyse it, write a report."""
+    from analysis.counting import count
+    from analysis.evaluation import evaluate
+    from analysis.published import RIEDINGER_2018
+    from labkit.report import headline, write_report
+    from simulation.recording import simulate_ptu
+    from simulation.theory.dlcz import riedinger2018
+
+    out.mkdir(parents=True, exist_ok=True)
+    with progress_bar("simulating", "trials") as progress:
+        recording = simulate_ptu(
+            out / "witness.ptu",
+            riedinger2018("optimal"),
+            trials,
+            seed=seed,
+            overwrite=True,
+            progress=progress,
+        )
+    remarks.print(str(recording), soft_wrap=True, markup=False)
+    with progress_bar("counting", "records") as progress:
+        counts = count(recording.path, recording.gates, progress=progress)
+    evaluation = evaluate(counts)
+    published = RIEDINGER_2018["optimal"]
+    title = "Remote entanglement of two mechanical oscillators: simulated witness measurement"
+    page = write_report(evaluation, out, title=title, bound=bound, published=published)
+    remarks.print(f"report: {page}", soft_wrap=True, markup=False)
+    if json:
+        print_json(evaluation.to_dict(bound))
+        return
+    from labkit.cli.tables import print_evaluation
+
+    print_evaluation(evaluation, bound, published)
+    results.print(headline(evaluation, bound), style="bold", markup=False, soft_wrap=True)
