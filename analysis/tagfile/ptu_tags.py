@@ -32,7 +32,8 @@ def typed_tags(values: Mapping[str, object]) -> list[Tag]:
     ]
 
 
-def _version() -> str:
+def software_version() -> str:
+    """Return the version of labkit that is installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -50,7 +51,7 @@ def file_tags(
         "File_AssuredContent": f"{layout.device}: HWSETG SWSETG",
         "CreatorSW_ContentVersion": "1.0",
         "CreatorSW_Name": "labkit",
-        "CreatorSW_Version": _version(),
+        "CreatorSW_Version": software_version(),
         "File_CreatingTime": created,
         "File_Comment": comment,
         "Measurement_Mode": int(layout.mode[1]),

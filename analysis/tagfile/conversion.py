@@ -1,0 +1,190 @@
+"""Convert tag files from one format to another, block by block."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from analysis.tagfile.acquisition import Acquisition
+from analysis.tagfile.codec import Decoder
+from analysis.tagfile.formats import format_of_suffix, open_tags
+from analysis.tagfile.layouts import MARKER, SYNC
+from analysis.tagfile.limits import EventError
+from analysis.tagfile.picoseconds import InexactTimeError
+from analysis.tagfile.sink import TagSink
+from analysis.tagfile.source import TagSource
+from analysis.tagfile.summary import TagSummary, summarise
+
+KEPT_TAGS = (
+    "File_Comment",
+    "HWSync_Divider",
+    "HWSync_Offset",
+    "TTResult_MDescWarningFlags",
+    "TTResult_StopReason",
+)
+"""Header tags that one PTU file hands on to the next."""
+
+Progress = Callable[[int, int], None]
+"""Told how many records are done, of how many; every record is done twice."""
+
+
+def convert(
+    src: str | Path,
+    dst: str | Path,
+    *,
+    overwrite: bool = False,
+    round_times: bool = False,
+    drop_unknown: bool = False,
+    progress: Progress | None = None,
+) -> TagSummary:
+    """Convert a tag file; the target's format follows from its suffix.
+
+    The target appears when it is complete: until then it has the suffix ``.part``, which is
+    removed if anything goes wrong.
+
+    Parameters
+    ----------
+    src : path
+        Any format that `open_tags` reads.
+    dst : path
+        ``.ptu`` (TimeHarp 260 N, T2 or T3 as the source), ``.h5``, ``.hdf5``, ``.csv``, ``.npz``
+        or ``.parquet``.
+    overwrite : bool, optional
+        Replace an existing target.
+    round_times : bool, optional
+        Round times that the target cannot hold exactly.
+    drop_unknown : bool, optional
+        Leave out records with a reserved code, which only the source's format holds.
+    progress : callable, optional
+        Called after every block with records done and records to do.
+
+    Returns
+    -------
+    TagSummary
+        What the source holds.
+
+    Raises
+    ------
+    TagFileError
+        If the source cannot be read, or the target's format is not known.
+    FileExistsError
+        If the target exists and `overwrite` is False.
+    ValueError
+        If the target's format cannot hold a tag or its time; the message names the event.
+    """
+    src, dst = Path(src), Path(dst)
+    target = format_of_suffix(dst).name
+    source = open_tags(src)
+    _check_target(src, dst, overwrite=overwrite)
+    summary = _summarise(source, progress)
+    if summary.unknown_records and not drop_unknown:
+        message = (
+            f"{src}: {summary.unknown_records} records have a reserved code, which {target} does "
+            "not hold; pass drop_unknown=True to leave them out"
+        )
+        raise ValueError(message)
+    with (
+        _partial(dst) as path,
+        _open_sink(target, path, source, summary, round_times=round_times) as sink,
+    ):
+        _copy(source, sink, summary.records, progress)
+    return summary
+
+
+def _check_target(src: Path, dst: Path, *, overwrite: bool) -> None:
+    if not dst.exists():
+        return
+    if dst.samefile(src):
+        message = f"{dst}: source and target must be two files, but are the same"
+        raise ValueError(message)
+    if not overwrite:
+        message = f"{dst} exists; choose another name, or pass overwrite=True to replace it"
+        raise FileExistsError(message)
+
+
+def _summarise(source: TagSource, progress: Progress | None) -> TagSummary:
+    if progress is None or source.format != "ptu":
+        return summarise(source)
+    total = 2 * source.n_records
+    return summarise(source, progress=lambda done: progress(done, total))
+
+
+def _copy(source: TagSource, sink: TagSink, records: int, progress: Progress | None) -> None:
+    decoder = Decoder(source.layout)
+    events_done = records_done = 0
+    for block in source.blocks():
+        events = decoder.decode(block)
+        try:
+            sink.write(events)
+        except EventError as error:
+            inexact = isinstance(error, InexactTimeError)
+            remedy = "; pass round_times=True to round it" if inexact else ""
+            message = f"{source.path}: event {events_done + error.index}: {error.rule}{remedy}"
+            raise ValueError(message) from None
+        events_done += len(events)
+        records_done += len(block)
+        if progress is not None:
+            progress(records + records_done, 2 * records)
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which becomes the real one if all goes well."""
+    partial = path.with_name(path.name + ".part")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _open_sink(
+    target: str, path: Path, source: TagSource, summary: TagSummary, *, round_times: bool
+) -> TagSink:
+    acquisition = Acquisition.of(source, end_time=summary.end_time)
+    if target == "ptu":
+        return _open_ptu(path, source, summary, acquisition, round_times=round_times)
+    if target == "photon-hdf5":
+        from analysis.tagfile.photon_hdf5 import PhotonHdf5Sink
+
+        return PhotonHdf5Sink(
+            path, acquisition, counts=_counts(summary), description=f"Tags of {source.path.name}"
+        )
+    if target == "csv":
+        from analysis.tagfile.csv_table import CsvSink as TableSink
+    elif target == "npz":
+        from analysis.tagfile.npz_table import NpzSink as TableSink  # type: ignore[assignment]
+    else:
+        from analysis.tagfile.parquet_table import ParquetSink as TableSink  # type: ignore[assignment]
+    return TableSink(path, acquisition, n_events=summary.events, round_times=round_times)
+
+
+def _open_ptu(
+    path: Path,
+    source: TagSource,
+    summary: TagSummary,
+    acquisition: Acquisition,
+    *,
+    round_times: bool,
+) -> TagSink:
+    from analysis.tagfile.ptu_sink import PtuSink
+
+    is_ptu = source.format == "ptu"
+    tags = {key: source.header[key] for key in KEPT_TAGS if is_ptu and key in source.header}
+    doubts = " ".join(str(warning) for warning in acquisition.warnings)
+    return PtuSink(
+        path,
+        acquisition,
+        inputs=max(2, *(channel + 1 for channel in summary.photons), 0),
+        comment=f"Converted from {source.path.name}. {doubts}".strip(),
+        tags=tags,
+        round_times=round_times,
+    )
+
+
+def _counts(summary: TagSummary) -> dict[int, int]:
+    """Return tags by channel number, syncs and markers included."""
+    counts = dict(summary.photons)
+    if summary.syncs:
+        counts[SYNC] = summary.syncs
+    return counts | {MARKER + bits: count for bits, count in summary.markers.items()}

@@ -1,0 +1,142 @@
+"""Tags in an NPZ file: arrays ``time_ps`` and ``channel``, and one text array per metadata item."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from analysis.tagfile.acquisition import METADATA, Acquisition
+from analysis.tagfile.encoded import BLOCK_EVENTS
+from analysis.tagfile.picoseconds import Times
+from analysis.tagfile.source import TagFileError, file_size
+from analysis.tagfile.tables import CHANNEL, TIME, Column, TableSink, TableSource, missing_columns
+
+
+class NpzFile(TableSource):
+    """An NPZ file of tags (as ``numpy.savez`` or ``savez_compressed`` writes it)."""
+
+    format = "npz"
+
+    def read_metadata(self, path: Path) -> Mapping[str, str]:
+        """Read the items that are no columns, and check that the columns fit together."""
+        file_size(path)
+        with _open(path) as archive:
+            names = [Path(name).stem for name in archive.namelist()]
+            if TIME not in names or CHANNEL not in names:
+                raise missing_columns(path, names)
+            lengths = [_read_head(archive, path, name)[1] for name in (TIME, CHANNEL)]
+            if lengths[0] != lengths[1]:
+                message = (
+                    f"{path}: {TIME!r} and {CHANNEL!r} must have the same length, "
+                    f"but have {lengths[0]} and {lengths[1]}"
+                )
+                raise TagFileError(message)
+            known = [name for name in METADATA if name in names]
+            return {name: str(_read_item(archive, path, name)) for name in known}
+
+    def read_rows(self) -> Iterator[tuple[Column, Column]]:
+        """Yield both columns side by side, without ever holding them whole."""
+        with _open(self.path) as archive:
+            times = _Column(archive, self.path, TIME)
+            channel = _Column(archive, self.path, CHANNEL)
+            for _ in range(0, times.length, BLOCK_EVENTS):
+                yield times.read(), channel.read()
+
+
+class NpzSink(TableSink):
+    """An NPZ file being written: times go to the archive at once, channels when it is closed."""
+
+    def __init__(
+        self, path: Path, acquisition: Acquisition, *, n_events: int, round_times: bool = False
+    ) -> None:
+        super().__init__(path, acquisition, n_events=n_events, round_times=round_times)
+        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
+        for key, value in acquisition.to_text().items():
+            with self._archive.open(f"{key}.npy", "w") as stream:
+                npy.write_array(stream, np.array(value))
+        self._times = self._begin(TIME, np.dtype("<i8"))
+        self._channels: list[NDArray[np.uint8]] = []
+
+    def write_rows(self, times_ps: Times, channel: NDArray[np.uint8]) -> None:
+        """Append rows; the channels (one byte each) are kept until the end."""
+        self._times.write(times_ps.astype("<i8").tobytes())
+        self._channels.append(channel.copy())
+
+    def close(self) -> None:
+        """Write the channels and complete the archive."""
+        self._times.close()
+        with self._begin(CHANNEL, np.dtype("u1")) as stream:
+            for channel in self._channels:
+                stream.write(channel.tobytes())
+        self._archive.close()
+
+    def _begin(self, name: str, dtype: np.dtype[np.integer]) -> IO[bytes]:
+        stream = self._archive.open(f"{name}.npy", "w", force_zip64=True)
+        head = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False}
+        npy.write_array_header_1_0(stream, {**head, "shape": (self.n_events,)})
+        return stream
+
+
+class _Column:
+    """One array of an open archive, read from front to back."""
+
+    def __init__(self, archive: zipfile.ZipFile, path: Path, name: str) -> None:
+        self._path = path
+        self._name = name
+        self._stream, self.length, self._dtype = _read_head(archive, path, name)
+        self._left = self.length
+
+    def read(self) -> Column:
+        count = min(self._left, BLOCK_EVENTS)
+        try:
+            data = self._stream.read(count * self._dtype.itemsize)
+        except (zipfile.BadZipFile, OSError, EOFError) as error:
+            raise _damaged(self._path, str(error)) from error
+        if len(data) < count * self._dtype.itemsize:
+            raise _damaged(self._path, f"array {self._name!r} ends too early")
+        self._left -= count
+        return np.frombuffer(data, dtype=self._dtype)
+
+
+def _open(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _read_head(
+    archive: zipfile.ZipFile, path: Path, name: str
+) -> tuple[IO[bytes], int, np.dtype[np.generic]]:
+    """Open one array and return its stream behind the head, its length and its type."""
+    try:
+        stream = archive.open(f"{name}.npy")
+        version = npy.read_magic(stream)
+        reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = reader(stream)
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _damaged(path, f"array {name!r} has no valid head ({error})") from error
+    if len(shape) != 1 or not np.issubdtype(dtype, np.integer):
+        message = (
+            f"{path}: array {name!r} must be one-dimensional and hold integers, "
+            f"but has shape {shape} and type {dtype}"
+        )
+        raise TagFileError(message)
+    return stream, shape[0], dtype
+
+
+def _read_item(archive: zipfile.ZipFile, path: Path, name: str) -> object:
+    """Read one metadata item: an array without dimensions."""
+    try:
+        with archive.open(f"{name}.npy") as stream:
+            return npy.read_array(stream, max_header_size=1000)[()]
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise _damaged(path, f"item {name!r} cannot be read ({error})") from error
+
+
+def _damaged(path: Path, reason: str) -> TagFileError:
+    return TagFileError(f"{path}: this is no complete NPZ file: {reason}; copy it again")

@@ -1,0 +1,85 @@
+"""Tags in a Parquet file: columns ``time_ps`` and ``channel``, metadata as key-value pairs."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from analysis.tagfile.acquisition import METADATA, Acquisition
+from analysis.tagfile.encoded import BLOCK_EVENTS
+from analysis.tagfile.picoseconds import Times
+from analysis.tagfile.source import TagFileError, file_size
+from analysis.tagfile.tables import CHANNEL, TIME, Column, TableSink, TableSource, missing_columns
+
+
+class ParquetFile(TableSource):
+    """A Parquet file of tags; further columns are left aside."""
+
+    format = "parquet"
+
+    def read_metadata(self, path: Path) -> Mapping[str, str]:
+        """Read the key-value pairs, and check that the columns are there."""
+        file_size(path)
+        with _open(path) as file:
+            names = file.schema_arrow.names
+            if TIME not in names or CHANNEL not in names:
+                raise missing_columns(path, names)
+            pairs = file.schema_arrow.metadata or {}
+        return {
+            name: pairs[name.encode()].decode(errors="replace")
+            for name in METADATA
+            if name.encode() in pairs
+        }
+
+    def read_rows(self) -> Iterator[tuple[Column, Column]]:
+        """Yield the columns batch by batch."""
+        row = 0
+        with _open(self.path) as file:
+            try:
+                for batch in file.iter_batches(BLOCK_EVENTS, columns=[TIME, CHANNEL]):
+                    yield self._column(batch, TIME, row), self._column(batch, CHANNEL, row)
+                    row += len(batch)
+            except (pa.ArrowException, OSError) as error:
+                message = f"{self.path}: rows from {row} cannot be read: {error}; copy it again"
+                raise TagFileError(message) from error
+
+    def _column(self, batch: pa.RecordBatch, name: str, row: int) -> Column:
+        column = batch.column(name)
+        if column.null_count:
+            index = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+            message = f"{self.path}: row {row + index}: {name!r} must not be empty"
+            raise TagFileError(message)
+        values: Column = column.to_numpy(zero_copy_only=False)
+        return values
+
+
+class ParquetSink(TableSink):
+    """A Parquet file being written."""
+
+    def __init__(
+        self, path: Path, acquisition: Acquisition, *, n_events: int, round_times: bool = False
+    ) -> None:
+        super().__init__(path, acquisition, n_events=n_events, round_times=round_times)
+        fields = [pa.field(TIME, pa.int64()), pa.field(CHANNEL, pa.uint8())]
+        self._schema = pa.schema(fields, metadata=acquisition.to_text())
+        self._writer = pq.ParquetWriter(path, self._schema)
+
+    def write_rows(self, times_ps: Times, channel: NDArray[np.uint8]) -> None:
+        """Append rows."""
+        batch = pa.record_batch([pa.array(times_ps), pa.array(channel)], schema=self._schema)
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._writer.close()
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        message = f"{path}: this is no complete Parquet file: {error}; copy it again"
+        raise TagFileError(message) from error

@@ -1,0 +1,268 @@
+"""Photon-HDF5 files: T3-like with nanotimes, T2-like without.
+
+Source: Photon-HDF5 format definition, version 0.5. In T3 ``timestamps`` are sync numbers with the
+sync period as unit and ``nanotimes`` are dtime bins; in T2 ``timestamps`` are ticks. Detector
+numbers above 63 are a sync record (64) or 64 plus marker bits, as elsewhere in this package. What
+the format has no field for is kept in ``/user/labkit``.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from analysis.tagfile.acquisition import METADATA, Acquisition
+from analysis.tagfile.encoded import BLOCK_EVENTS, EncodedSource, as_channel
+from analysis.tagfile.events import Events
+from analysis.tagfile.ptu_tags import software_version
+from analysis.tagfile.sink import TagSink
+from analysis.tagfile.source import TagFileError, file_size
+
+FORMAT_URL = "http://photon-hdf5.org/"
+FORMAT_VERSION = "0.5"
+TITLES = {
+    "/acquisition_duration": "Measurement duration in seconds.",
+    "/description": "What the file holds.",
+    "/photon_data": "Arrays with one element per tag.",
+    "/photon_data/timestamps": "Time of each tag, in timestamps_unit.",
+    "/photon_data/timestamps_specs": "Specifications of timestamps.",
+    "/photon_data/timestamps_specs/timestamps_unit": "Seconds per unit of timestamps.",
+    "/photon_data/detectors": "Detector of each tag.",
+    "/photon_data/nanotimes": "Start-stop bin of each tag.",
+    "/photon_data/nanotimes_specs": "Specifications of nanotimes.",
+    "/photon_data/nanotimes_specs/tcspc_unit": "Seconds per unit of nanotimes.",
+    "/photon_data/nanotimes_specs/tcspc_num_bins": "Number of nanotimes bins.",
+    "/setup": "Experimental setup.",
+    "/setup/num_pixels": "Number of detectors.",
+    "/setup/num_spots": "Number of detection spots.",
+    "/setup/num_spectral_ch": "Number of spectral bands.",
+    "/setup/num_polarization_ch": "Number of polarisations.",
+    "/setup/num_split_ch": "Number of detectors per band and polarisation.",
+    "/setup/modulated_excitation": "Whether the excitation wavelength is modulated.",
+    "/setup/excitation_alternated": "Whether each source is alternated.",
+    "/setup/excitation_cw": "Whether each source is continuous.",
+    "/setup/lifetime": "Whether nanotimes are there.",
+    "/setup/detectors": "Detectors by number.",
+    "/setup/detectors/id": "Number in /photon_data/detectors.",
+    "/setup/detectors/id_hardware": "Number in the hardware.",
+    "/setup/detectors/counts": "Number of tags.",
+    "/identity": "About this file.",
+    "/identity/format_name": "Name of the format.",
+    "/identity/format_version": "Version of the format.",
+    "/identity/format_url": "Where the format is defined.",
+    "/identity/software": "Software that wrote the file.",
+    "/identity/software_version": "Version of that software.",
+    "/identity/creation_time": "When the file was written.",
+    "/user": "Fields outside the format.",
+    "/user/labkit": "What labkit knows about the acquisition.",
+}
+"""Every field written, with the title that the format demands."""
+
+
+class PhotonHdf5File(EncodedSource):
+    """A Photon-HDF5 file with one group of photon data.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    TagFileError
+        If this is no HDF5 file, or fields that give the tags a meaning are missing.
+    """
+
+    format = "photon-hdf5"
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        with _open(path) as file:
+            _check_fields(path, file)
+            try:
+                acquisition = _read_acquisition(file)
+            except ValueError as error:
+                message = f"{path}: {error}"
+                raise TagFileError(message) from error
+        super().__init__(path, acquisition)
+
+    def read_events(self) -> Iterator[Events]:
+        """Yield the tags some at a time."""
+        with _open(self.path) as file:
+            data = file["photon_data"]
+            for start in range(0, len(data["timestamps"]), BLOCK_EVENTS):
+                part = slice(start, start + BLOCK_EVENTS)
+                try:
+                    columns = [data[name][part] for name in _columns(data)]
+                except OSError as error:
+                    message = (
+                        f"{self.path}: tags from {start} cannot be read: {error}; copy it again"
+                    )
+                    raise TagFileError(message) from error
+                yield Events(
+                    time=columns[0].astype(np.int64),
+                    channel=as_channel(columns[1]),
+                    dtime=columns[2].astype(np.int32) if len(columns) == 3 else None,
+                )
+
+    def row_name(self, row: int) -> str:
+        """Name an event by its place in the arrays."""
+        return f"photon_data[{row}]"
+
+
+class PhotonHdf5Sink(TagSink):
+    """A Photon-HDF5 file being written.
+
+    Parameters
+    ----------
+    path : Path
+    acquisition : Acquisition
+    counts : dict
+        Tags by channel number, as they will be written.
+    description : str
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        acquisition: Acquisition,
+        *,
+        counts: dict[int, int],
+        description: str = "Time tags",
+    ) -> None:
+        self.acquisition = acquisition
+        self._file: Any = h5py.File(path, "w")
+        self._write_head(counts, description)
+
+    def write(self, events: Events) -> None:
+        """Append events given in the units of the acquisition."""
+        data = self._file["photon_data"]
+        values: dict[str, Any] = {"timestamps": events.time, "detectors": events.channel}
+        if events.dtime is not None:
+            values["nanotimes"] = events.dtime.astype(np.uint16)
+        for name, column in values.items():
+            before = data[name].shape[0]
+            data[name].resize(before + len(column), axis=0)
+            data[name][before:] = column
+
+    def close(self) -> None:
+        """Put in the titles and complete the file."""
+        if not self._file:
+            return
+        for name, title in TITLES.items():
+            if name in self._file:
+                self._file[name].attrs["TITLE"] = np.bytes_(title.encode())
+        self._file.close()
+
+    def _write_head(self, counts: dict[int, int], description: str) -> None:
+        acquisition, file = self.acquisition, self._file
+        is_t3 = acquisition.mode == "T3"
+        unit = acquisition.sync_period if is_t3 else acquisition.resolution
+        fields: dict[str, object] = {
+            "description": description,
+            "acquisition_duration": acquisition.measured_time or 0.0,
+            "photon_data/timestamps_specs/timestamps_unit": unit,
+            **_setup_fields(counts, is_t3=is_t3),
+            "identity/format_name": "Photon-HDF5",
+            "identity/format_version": FORMAT_VERSION,
+            "identity/format_url": FORMAT_URL,
+            "identity/software": "labkit",
+            "identity/software_version": software_version(),
+            "identity/creation_time": datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+        }
+        if is_t3:
+            fields["photon_data/nanotimes_specs/tcspc_unit"] = acquisition.resolution
+            fields["photon_data/nanotimes_specs/tcspc_num_bins"] = acquisition.layout.dtime_bins
+        for key, text in acquisition.to_text().items():
+            fields[f"user/labkit/{key}"] = text
+        for name, value in fields.items():
+            file[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
+        file.attrs["format_name"] = np.bytes_(b"Photon-HDF5")
+        file.attrs["format_version"] = np.bytes_(FORMAT_VERSION.encode())
+        columns = {"timestamps": "i8", "detectors": "u1", **({"nanotimes": "u2"} if is_t3 else {})}
+        for name, dtype in columns.items():
+            options = {"maxshape": (None,), "chunks": (BLOCK_EVENTS,), "compression": "gzip"}
+            file["photon_data"].create_dataset(name, shape=(0,), dtype=dtype, **options)
+
+
+def _setup_fields(counts: dict[int, int], *, is_t3: bool) -> dict[str, object]:
+    numbers = np.array(sorted(counts), dtype=np.uint8)
+    return {
+        "setup/num_pixels": len(counts),
+        "setup/num_spots": 1,
+        "setup/num_spectral_ch": 1,
+        "setup/num_polarization_ch": 1,
+        "setup/num_split_ch": 1,
+        "setup/modulated_excitation": False,
+        "setup/excitation_alternated": [False],
+        "setup/excitation_cw": [not is_t3],
+        "setup/lifetime": is_t3,
+        "setup/detectors/id": numbers,
+        "setup/detectors/id_hardware": numbers,
+        "setup/detectors/counts": np.array([counts[int(n)] for n in numbers], dtype=np.int64),
+    }
+
+
+def _open(path: Path) -> Any:
+    file_size(path)
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        message = f"{path}: this is no complete HDF5 file: {error}; copy it again"
+        raise TagFileError(message) from error
+
+
+def _columns(data: Any) -> list[str]:
+    return ["timestamps", "detectors", *(["nanotimes"] if "nanotimes" in data else [])]
+
+
+def _check_fields(path: Path, file: Any) -> None:
+    """Check that the fields are there that give the tags a meaning."""
+    needed = [
+        "photon_data/timestamps",
+        "photon_data/timestamps_specs/timestamps_unit",
+        "photon_data/detectors",
+    ]
+    if "photon_data/nanotimes" in file:
+        needed.append("photon_data/nanotimes_specs/tcspc_unit")
+    missing = [name for name in needed if name not in file]
+    if missing:
+        several = "photon_data0" in file
+        remedy = "it has several spots; split it" if several else "it is no Photon-HDF5 file"
+        message = f"{path}: field /{missing[0]} must be there, but is missing: {remedy}"
+        raise TagFileError(message)
+    data = file["photon_data"]
+    for name in _columns(data):
+        column = data[name]
+        is_integer = np.issubdtype(column.dtype, np.integer)
+        if column.shape != data["timestamps"].shape or column.ndim != 1 or not is_integer:
+            message = (
+                f"{path}: /photon_data/{name} must hold one integer per tag, "
+                f"but has shape {column.shape} and type {column.dtype}"
+            )
+            raise TagFileError(message)
+
+
+def _read_acquisition(file: Any) -> Acquisition:
+    group: Any = file.get("user/labkit", {})
+    kept = {name: _text(group[name]) for name in METADATA if name in group}
+    unit = float(file["photon_data/timestamps_specs/timestamps_unit"][()])
+    if "photon_data/nanotimes" in file:
+        bin_width = float(file["photon_data/nanotimes_specs/tcspc_unit"][()])
+        found = {"mode": "T3", "resolution": repr(bin_width), "sync_period": repr(unit)}
+        rate = "photon_data/measurement_specs/laser_repetition_rate"
+        if rate in file:
+            found["sync_rate"] = repr(float(file[rate][()]))
+    else:
+        found = {"mode": "T2", "resolution": repr(unit)}
+    duration = float(file["acquisition_duration"][()]) if "acquisition_duration" in file else 0.0
+    if duration > 0:
+        found["measured_time"] = repr(duration)
+    return Acquisition.from_text({**kept, **found})
+
+
+def _text(item: Any) -> str:
+    value = item[()]
+    return value.decode() if isinstance(value, bytes) else str(value)
