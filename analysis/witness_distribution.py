@@ -27,7 +27,7 @@ WINDOW = 6.0
 
 _TINY = float(np.finfo(float).tiny)
 _SMALLEST = 1e-100
-_PANELS, _ORDER = 5, 16
+_PANELS, _ORDER = 4, 20
 
 
 def composite_nodes(panels: int, order: int) -> tuple[Array, Array]:
