@@ -119,9 +119,10 @@ class Counts:
         try:
             return self.gates.cells.index((gate, detector))
         except ValueError:
+            detectors = ", ".join(map(str, self.gates.detectors))
             message = (
                 f"no gate {gate!r} with detector {detector}; gates are "
-                f"{', '.join(self.gates.names)}, detectors {', '.join(map(str, self.gates.detectors))}"
+                f"{', '.join(self.gates.names)}, detectors {detectors}"
             )
             raise KeyError(message) from None
 
@@ -167,7 +168,7 @@ class Counts:
         trials, quality = plain["trials"], plain["quality"]
         if not isinstance(trials, Mapping) or not isinstance(quality, Mapping):
             message = "`trials` and `quality` must be mappings as written by Counts.to_dict"
-            raise ValueError(message)  # noqa: TRY004
+            raise ValueError(message)
         return cls(
             gates=GateSet.from_dict(plain["gates"]),
             trials=Trials(**trials),
@@ -220,11 +221,10 @@ class Counts:
     def __str__(self) -> str:
         rows = [f"trials     {self.trials}"]
         for gate, name in enumerate(self.gates.names):
-            cells = zip(self.gates.detectors, self.singles[gate], strict=True)
-            rows.append(f"{name:<10} " + "   ".join(f"detector {d}: {n:,}" for d, n in cells))
-        cells = self.gates.cells
-        for i, (gate, detector) in enumerate(cells):
-            pairs = [f"{g}{d} {self.pairs[i, j]:,}" for j, (g, d) in enumerate(cells) if j > i]
-            if pairs:
-                rows.append(f"{gate + str(detector):<10} with " + ", ".join(pairs))
+            clicks = zip(self.gates.detectors, self.singles[gate], strict=True)
+            rows.append(f"{name:<10} " + "   ".join(f"detector {d}: {n:,}" for d, n in clicks))
+        labels = [f"{gate}{detector}" for gate, detector in self.gates.cells]
+        for i, label in enumerate(labels[:-1]):
+            pairs = [f"{other} {n:,}" for other, n in zip(labels, self.pairs[i], strict=True)]
+            rows.append(f"{label:<10} with " + ", ".join(pairs[i + 1 :]))
         return "\n".join([*rows, "quality", str(self.quality)])

@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from analysis.correlation import G2, autocorrelation, g2
 from analysis.counts import Counts
+from analysis.counts_file import PAIRS
 from analysis.gates import GateSet
-from analysis.witness import PAIRS, Witness, witness
+from analysis.witness import Witness, witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

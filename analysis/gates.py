@@ -39,7 +39,7 @@ class TrialStart:
     def parse(cls, value: object) -> "TrialStart":
         """Read ``sync``, ``clock``, ``{marker: 1}`` or ``{channel: 3}`` as in a gates file."""
         if value in ("sync", "clock"):
-            return cls(kind=value)  # type: ignore[arg-type]  # narrowed by the line above
+            return cls(kind=value)
         if isinstance(value, Mapping) and len(value) == 1:
             kind, number = next(iter(value.items()))
             if kind in ("marker", "channel") and type(number) is int:
@@ -249,7 +249,7 @@ def _keys(
 ) -> dict[str, object]:
     if not isinstance(plain, Mapping):
         message = f"must be a mapping with keys {', '.join(required)}, but is {plain!r}"
-        raise ValueError(message)  # noqa: TRY004  # one error type for one kind of bad file
+        raise ValueError(message)  # one error type for one kind of bad file
     known = required + optional
     for key in plain:
         if key not in known:
@@ -267,7 +267,7 @@ def _keys(
 def _seconds(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         message = f"`{name}` must be a number of seconds, but is {value!r}"
-        raise ValueError(message)  # noqa: TRY004
+        raise ValueError(message)
     try:
         return float(value)  # YAML 1.1 reads 50e-6 (no dot) as text
     except ValueError:
@@ -278,7 +278,7 @@ def _seconds(value: object, name: str) -> float:
 def _detectors(value: object) -> dict[int, int]:
     if not isinstance(value, Mapping):
         message = f"`detectors` must map detector number to channel, but is {value!r}"
-        raise ValueError(message)  # noqa: TRY004
+        raise ValueError(message)
     for number, channel in value.items():
         if type(number) is not int or type(channel) is not int:
             message = f"`detectors` must map integers to integers, but has {number!r}: {channel!r}"
@@ -289,7 +289,7 @@ def _detectors(value: object) -> dict[int, int]:
 def _gates(value: object) -> Iterable[Gate]:
     if not isinstance(value, Mapping):
         message = f"`gates` must map gate names to start and stop, but is {value!r}"
-        raise ValueError(message)  # noqa: TRY004
+        raise ValueError(message)
     for name, window in value.items():
         try:
             keys = _keys(window, required=("start", "stop"))

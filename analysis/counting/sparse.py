@@ -107,7 +107,7 @@ class SparseCounter:
         if state[S.FIRST] == NONE:
             state[S.FIRST] = times[0]
         gaps = np.diff(np.concatenate([before, times]).astype(np.int64))
-        long = gaps[gaps > self.plan.period]
+        long = gaps[gaps > int(self.plan.period)]
         state[S.MISSING] += sum(self.plan.missing_in(int(gap)) for gap in long)
         state[S.TRIALS] += len(times)
         state[S.TRIAL] = times[-1]
@@ -150,5 +150,5 @@ def _begins(channel: NDArray[np.uint8], start_code: int) -> NDArray[np.bool_]:
     """Tell which T2 tags begin a trial; markers match by bit."""
     if start_code > MARKER:
         bit = start_code - MARKER
-        return (channel > MARKER) & ((channel.astype(np.int64) - MARKER) & bit != 0)
-    return channel == start_code
+        return np.asarray((channel > MARKER) & ((channel.astype(np.int64) - MARKER) & bit != 0))
+    return np.asarray(channel == start_code)

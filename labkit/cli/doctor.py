@@ -1,4 +1,4 @@
-"""``labkit doctor``: is this installation sound, and which optional parts are there?"""
+"""``labkit doctor``: whether this installation is sound, and which optional parts it has."""
 
 import os
 import platform

@@ -160,7 +160,8 @@ def info(
 
     source = open_tags(file)
     with progress_bar("reading", "records") as progress:
-        summary = summarise(source, progress=progress)
+        total = source.n_records
+        summary = summarise(source, progress=lambda done: progress(done, total))
     tags = {str(name): _plain(value) for name, value in source.header.items()}
     if json:
         print_json({**summary.to_dict(), "header": tags})
