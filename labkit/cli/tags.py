@@ -166,11 +166,11 @@ def info(
     if json:
         print_json({**summary.to_dict(), "header": tags})
         return
-    results.print(str(summary), markup=False, highlight=False)
+    from labkit.cli.tables import print_lines
+
+    print_lines(str(summary))
     if header:
-        results.print("header", markup=False)
-        for name, value in tags.items():
-            results.print(f"  {name:<34} {value}", markup=False, highlight=False)
+        print_lines("\n".join(f"  {name:<34} {value}" for name, value in tags.items()))
 
 
 def _plain(value: object) -> object:
