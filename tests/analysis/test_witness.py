@@ -6,9 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
+from analysis.correlation import GammaPosterior
 from analysis.counts_file import PAIRS
 from analysis.published import RIEDINGER_2018
 from analysis.witness import Witness, witness, witness_ratio
+from analysis.witness_distribution import RatioDistribution
+from analysis.witness_posterior import ratio_posterior
 
 
 def published(name: str) -> Witness:
@@ -108,6 +111,22 @@ def test_equal_g2_leaves_the_plug_in_undefined_and_the_interval_wide() -> None:
     assert result.detector[1].plugin is None
     assert result.detector[1].high > 10.0
     assert "plug-in undefined (equal g²)" in str(result)
+
+
+def test_the_mode_may_sit_on_the_kink_at_one() -> None:
+    result = simple(0, 0, 5, 5, singles=100, trials=10_000)
+    assert result.detector[1].mode == 1.0
+    near = result.detector[1].density([0.999, 1.0, 1.001])
+    assert near.argmax() == 1
+
+
+def test_posteriors_of_very_unequal_singles_stay_normalised() -> None:
+    distribution = RatioDistribution(
+        a=GammaPosterior(events=2, exposure=836.0), b=GammaPosterior(events=2, exposure=3.9)
+    )
+    posterior = ratio_posterior(distribution, plugin=None, level=0.68)
+    assert posterior.panels.total == pytest.approx(1.0, abs=1e-9)
+    assert posterior.cdf([posterior.low, posterior.high]) == pytest.approx([0.16, 0.84], abs=1e-9)
 
 
 def test_no_coincidences_at_all_are_flagged_as_outside_the_witness() -> None:
