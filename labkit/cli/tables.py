@@ -24,8 +24,15 @@ def print_evaluation(
         results.print(witness_table(evaluation.witness, bound, published))
     for name, reason in evaluation.undefined.items():
         remarks.print(f"{name} is undefined: {reason}", markup=False, soft_wrap=True)
+    print_cautions(evaluation.cautions)
     print_lines(f"trials: {evaluation.counts.trials}\ndata quality")
     print_lines(str(evaluation.counts.quality))
+
+
+def print_cautions(cautions: Mapping[str, str]) -> None:
+    """Print what could be misread, on stderr."""
+    for name, reason in cautions.items():
+        remarks.print(f"caution: R_m({name}): {reason}", markup=False, soft_wrap=True)
 
 
 def print_lines(text: str) -> None:
@@ -78,8 +85,7 @@ def witness_table(
     heads = ("mode", "16 %", "84 %", "plug-in", f"P(R_m < {bound:g})")
     title = "entanglement witness R_m (separable states: R_m ≥ 1)"
     table = _table(title, "herald", heads, published)
-    named = {"1": witness.detector[1], "2": witness.detector[2], "sym": witness.sym}
-    for name, posterior in named.items():
+    for name, posterior in witness.named.items():
         table.add_row(
             {"sym": "both"}.get(name, f"detector {name}"),
             f"{posterior.mode:.4f}",

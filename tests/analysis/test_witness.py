@@ -10,8 +10,8 @@ from analysis.correlation import GammaPosterior
 from analysis.counts_file import PAIRS
 from analysis.published import RIEDINGER_2018
 from analysis.witness import Witness, witness, witness_ratio
-from analysis.witness_distribution import RatioDistribution
-from analysis.witness_posterior import ratio_posterior
+from analysis.witness.distribution import RatioDistribution
+from analysis.witness.posterior import ratio_posterior
 
 
 def published(name: str) -> Witness:
@@ -149,7 +149,7 @@ def test_detectors_that_exclude_each_other_are_refused() -> None:
 
 def test_ratio_is_undefined_for_equal_g2() -> None:
     assert witness_ratio(7.0, 1.0) == pytest.approx(28 / 36)
-    assert witness_ratio(3.0, 3.0) is None
+    assert witness_ratio(3.0, 3.0) == np.inf
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_witness_table_shows_the_published_values_beside(labkit, counts_file):
     [
         ({"trials": 0}, "`trials` must"),
         ({"pump": [-1, 5]}, "`pump 1` must"),
-        ({"pump": [0, 184114]}, "`pump 1` must be at least 1"),
+        ({"pump": [0, 184114]}, "must not exceed `pump 1` = 0"),
         ({"read": [108723]}, "`read` must hold two counts"),
         ({"coincidences": {"r1p1": 9}}, "r2p1"),
         (
@@ -113,7 +113,7 @@ def test_impossible_counts_are_refused_in_one_line(labkit, counts_file, changes,
     code, out, err = labkit("witness", path, "--json")
     assert (code, out) == (1, "")
     assert message in err
-    assert str(path) in err or "must be at least 1" in err or "must be at most" in err
+    assert str(path) in err
 
 
 def test_unknown_set_lists_the_sets(labkit, counts_file):
@@ -126,7 +126,7 @@ def test_unknown_set_lists_the_sets(labkit, counts_file):
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"abc", "the format must be one of ptu"),
+        (b"abc", "must start with"),
         (b"PQTTTR\0\0" + b"1.0.00\0\0" + b"\xff" * 100, "byte"),
     ],
 )

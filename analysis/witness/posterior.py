@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.density_panels import Array, DensityPanels, resolve
-from analysis.witness_distribution import RatioDistribution
+from analysis.witness.distribution import RatioDistribution
+from analysis.witness.panels import Array, DensityPanels, resolve
 
 _NEWTON_STEPS = 60
 _CHEBYSHEV_DEGREE = 12
