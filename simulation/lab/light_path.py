@@ -30,6 +30,8 @@ class LightPath:
     ----------
     filters : dict of str to TunableFilterState
         By name in `FILTERS`.
+    jumps : int
+        How often a filter has jumped.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class LightPath:
     ) -> None:
         self._wiring, self._world, self._rng = wiring, parameters, rng
         self._wander = parameters.laser_drift_hz * rng.standard_normal(2)
+        self.jumps = 0
         self._hops: dict[int, tuple[object, float]] = {}
         self.filters = {
             name: TunableFilterState(
@@ -68,6 +71,11 @@ class LightPath:
         for element, change in zip(self.filters.values(), steps, strict=True):
             element.drift_hz += float(change)
 
+    def shift_filter(self, name: str, change_hz: float) -> None:
+        """Let a filter's resonance jump."""
+        self.filters[name].drift_hz += change_hz
+        self.jumps += 1
+
     def hop(self, laser: int, change_hz: float) -> None:
         """Let a laser's mode hop; tuning it or switching it off and on ends the hop."""
         self._hops[laser] = (self._state(laser), change_hz)
@@ -75,7 +83,7 @@ class LightPath:
     def hop_hz(self, laser: int) -> float:
         """Return how far a laser is from its set wavelength by a mode hop."""
         state, change = self._hops.get(laser, (None, 0.0))
-        return change if state is self._state(laser) else 0.0
+        return change if state == self._state(laser) else 0.0
 
     def frequency_hz(self, laser: int, *, drift: bool = True) -> float:
         """Return a laser's optical frequency."""

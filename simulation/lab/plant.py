@@ -154,6 +154,7 @@ class Plant:
             *(port.current for port in own.bias.values()),
             *(wire.latched for wire in self.detectors),
             self.temperature,
+            self.light.jumps,
         )
 
     def _conditions(self) -> Conditions:

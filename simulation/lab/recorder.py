@@ -209,8 +209,9 @@ class Recorder(TaggerPort):
             complete = True
         else:
             complete = self._fifo.put(registrar.records(time, channel, self._trial + trials))
+        overfull, troubles.overflow = troubles.overflow, False
         self._flags = TaggerFlags(
-            fifo_full=self._flags.fifo_full or not complete or troubles.overflow,
+            fifo_full=self._flags.fifo_full or not complete or overfull,
             dropped_events=self._flags.dropped_events or troubles.keep < 1,
             sync_lost=self._flags.sync_lost or (needs_sync and not has_sync),
         )
