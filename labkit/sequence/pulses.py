@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from analysis.gates import Gate, GateSet, TrialStart
-from labkit.sequence.plain import read_mapping
+from labkit.plain import read_mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +221,7 @@ class PulseSequence:
     @classmethod
     def from_yaml(cls, path: str | Path) -> "PulseSequence":
         """Read a sequence from a YAML file."""
-        from labkit.sequence.plain import read_yaml
+        from labkit.plain import read_yaml
 
         return cls.from_dict(read_yaml(path), where=str(path))
 
