@@ -47,7 +47,7 @@ class Interferometer:
         self._world, self._rng = parameters, rng
         self._drift = float(rng.uniform(-pi, pi))
         self._settings = LockSettings()
-        self._fringe = Fringe()
+        self.fringe = Fringe()
         self._behaviour: LoopBehaviour | None = None
         self._memory = exp(-2 * pi * parameters.acoustic_bandwidth_hz * parameters.period)
         self._stuck = False
@@ -67,9 +67,9 @@ class Interferometer:
 
     def look_at(self, fringe: Fringe) -> None:
         """Take over the fringe that the lock pulse shows from now on."""
-        if abs(fringe.amplitude - self._fringe.amplitude) > 0.01 * self._fringe.amplitude:
+        if abs(fringe.amplitude - self.fringe.amplitude) > 0.01 * self.fringe.amplitude:
             self._behaviour = None
-        self._fringe = fringe
+        self.fringe = fringe
 
     def lose_lock(self) -> None:
         """Throw an engaged servo to its upper limit, where it stays until it is engaged anew."""
@@ -117,7 +117,7 @@ class Interferometer:
     def _solve(self) -> LoopBehaviour:
         """Linearise around the lock point."""
         settings, world = self._settings, self._world
-        slope = self._fringe.amplitude * cos(self._lock_angle() or 0.0)
+        slope = self.fringe.amplitude * cos(self._lock_angle() or 0.0)
         gain = abs(settings.gain * world.stretcher * slope)
         return loop_behaviour(
             LoopGains(
@@ -132,7 +132,7 @@ class Interferometer:
 
     def _lock_angle(self) -> float | None:
         """Angle whose sine is set-point over amplitude; None if the fringe never gets there."""
-        amplitude = self._fringe.amplitude
+        amplitude = self.fringe.amplitude
         ratio = self._settings.setpoint / amplitude if amplitude > 0 else 2.0
         return asin(ratio) if abs(ratio) < 1 else None
 
@@ -156,7 +156,7 @@ class Interferometer:
     def _next_zero(self, angle: float, *, upwards: bool) -> float:
         """Return the first stable phase on the way from here; stable where the loop pulls back."""
         rising = self._settings.gain * self._world.stretcher > 0
-        zero = self._fringe.offset + (angle if rising else pi - angle)
+        zero = self.fringe.offset + (angle if rising else pi - angle)
         turns = (self.phase - zero) / (2 * pi)
         return zero + 2 * pi * (ceil(turns - 1e-9) if upwards else floor(turns + 1e-9))
 
@@ -185,4 +185,4 @@ class Interferometer:
         return self._drift + self._world.stretcher * (output + self.stretcher_volts)
 
     def _error_signal(self, phase: float) -> float:
-        return self._fringe.amplitude * sin(phase - self._fringe.offset)
+        return self.fringe.amplitude * sin(phase - self.fringe.offset)

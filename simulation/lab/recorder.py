@@ -173,7 +173,7 @@ class Recorder(TaggerPort):
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
         with self._clock.lock:
-            if not self._running or self._fifo.waiting or self._flags.fifo_full:
+            if not self._running or self._fifo.waiting:
                 return
             settings = self._registrar.settings if self._registrar else TaggerSettings()
             rate = 1 / self._world.period if settings.mode == "T2" else 0.0
