@@ -19,14 +19,15 @@ ROLES = (
     "stretcher",
     "eom_bias",
     "tagger",
-    "attenuator",
+    "attenuator_a",
+    "attenuator_b",
     "detector_bias",
     "filters",
     "thermometer",
     "power_meter",
     "wavemeter",
 )
-"""Roles that the procedures program against; ``filters`` is a list."""
+"""Roles that the procedures program against; ``filters`` maps a filter's place to its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,9 @@ class StationConfig:
 
     Attributes
     ----------
-    roles : dict of str to str or list of str
-        Role to instrument name (``filters`` to a list of names).
+    roles : dict of str to str, or to a dict of str to str
+        Role to instrument name; ``filters`` to a mapping of place (``pump``, ``read``, ``1a``, …)
+        to name.
     channels : dict of str to int
         Output channels: ``pump_drive``, ``read_drive`` (pulse generator), ``eom_drive``
         (waveform generator), and ``mixing_chamber`` (thermometer).
@@ -62,7 +64,7 @@ class StationConfig:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    roles: dict[str, str | list[str]]
+    roles: dict[str, str | dict[str, str]]
     channels: dict[str, int]
     calibration: Calibration
     hardware: Hardware = field(default_factory=Hardware)
@@ -127,7 +129,7 @@ def read_station_file(path: str | Path) -> StationFile:
 
 def _check_roles(path: Path, config: StationConfig, instruments: Mapping[str, object]) -> None:
     for role, names in config.roles.items():
-        for name in [names] if isinstance(names, str) else names:
+        for name in [names] if isinstance(names, str) else names.values():
             if name not in instruments:
                 message = (
                     f"{path}: labkit.roles.{role}: must name an instrument of this file, but is "

@@ -84,8 +84,10 @@ def test_torn_last_line_is_cut_and_its_segment_recovered(run, gates):
     take(run, gates, 2, setting={"delta_phi": 0.5})
     whole = run.journal.path.read_bytes()
     run.journal.path.write_bytes(whole[:-100])
-    run.intent_path(2).write_text(json.dumps({"setting": {"delta_phi": 0.5}, "started": "t"}))
-    recovery = recover_run(run, gates)
+    run.intent_path(2).write_text(
+        json.dumps({"setting": {"delta_phi": 0.5}, "started": "t", "gates": gates.to_dict()})
+    )
+    recovery = recover_run(run)
     assert recovery.recovered == ("tags/block_000002.ptu",)
     assert recovery.cut_bytes > 0
     assert run.journal.read()[1].setting == {"delta_phi": 0.5}
@@ -114,7 +116,7 @@ def test_incomplete_segment_is_set_aside_not_counted_and_not_deleted(run, gates)
 
     with pytest.raises(RuntimeError):
         take_block(run, gates, 2, crash)
-    recovery = recover_run(run, gates)
+    recovery = recover_run(run)
     assert recovery.set_aside == ("tags/block_000002.ptu",)
     assert len(recovery.blocks) == 1
     assert (run.path / "tags" / "incomplete" / "block_000002.ptu").stat().st_size > 2000
@@ -123,7 +125,7 @@ def test_incomplete_segment_is_set_aside_not_counted_and_not_deleted(run, gates)
 
 def _work(path, gates, upto):
     run = open_run(path)
-    done = len(recover_run(run, gates).blocks)
+    done = len(recover_run(run).blocks)
     for number in range(done + 1, upto + 1):
         take(run, gates, number)
 
@@ -142,7 +144,7 @@ def test_after_a_kill_at_any_of_50_random_moments_no_trial_is_lost_or_counted_tw
         killed += 1
         finished = [block for block in run.journal.read() if block.good]
         assert all(block.counts.trials.number == TRIALS for block in finished)
-    last = len(recover_run(run, gates).blocks) + 3
+    last = len(recover_run(run).blocks) + 3
     _work(run.path, gates, last)
     blocks = run.journal.read()
     assert killed == 50
