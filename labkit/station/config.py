@@ -45,6 +45,24 @@ class WorldConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingPoint:
+    """Where the instruments stand when the experiment runs, reached from the safe state.
+
+    Attributes
+    ----------
+    parameters : dict of str to value
+        By dotted path, set in this order: wavelengths, emission, attenuators, filters, gains, …
+    detector_currents : dict of int to float
+        Bias in A by channel, ramped last.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    parameters: dict[str, float | bool | str] = field(default_factory=dict)
+    detector_currents: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StationConfig:
     """The ``labkit`` section of a station file.
 
@@ -59,6 +77,7 @@ class StationConfig:
     calibration : Calibration
     hardware : Hardware
     interlocks : tuple of Interlock
+    working_point : WorkingPoint
     world : WorldConfig or None
     """
 
@@ -69,6 +88,7 @@ class StationConfig:
     calibration: Calibration
     hardware: Hardware = field(default_factory=Hardware)
     interlocks: tuple[Interlock, ...] = ()
+    working_point: WorkingPoint = field(default_factory=WorkingPoint)
     world: WorldConfig | None = None
 
     def __post_init__(self) -> None:
