@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
 
 def analyse(
     files: Annotated[
-        list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")
+        list[Path],
+        typer.Argument(help="Tag files or run folders; several add up.", metavar="FILE…"),
     ],
     gates: Annotated[
         Path | None,
@@ -51,6 +52,7 @@ def analyse(
     from analysis.gates import GateSet
 
     gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
+    files = [tags for file in files for tags in tag_files(file)]
     counts = _follow(files, gate_set, follow) if follow else _count(files, gate_set, threads)
     evaluation = evaluate(counts)
     if save is not None:
@@ -68,14 +70,29 @@ def analyse(
 
 
 def gates_beside(tags: Path) -> Path:
-    """Return the gates file that belongs to a tag file by name: x.ptu has x.gates.yaml."""
+    """Return the gates file of a tag file (x.ptu has x.gates.yaml) or of a run folder."""
     from analysis.gates import gates_path
 
-    gates = gates_path(tags)
+    gates = tags / "gates.yaml" if tags.is_dir() else gates_path(tags)
     if not gates.is_file():
         message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
         raise ValueError(message)
     return gates
+
+
+def tag_files(path: Path) -> list[Path]:
+    """Return a tag file itself, or a run folder's segments: the good ones of its last setting."""
+    if not path.is_dir():
+        return [path]
+    from labkit.run import open_run
+
+    folder = open_run(path)
+    blocks = folder.journal.read()
+    if not blocks:
+        message = f"{path}: the run has no finished block to analyse"
+        raise ValueError(message)
+    setting = blocks[-1].setting
+    return [folder.path / b.segment for b in blocks if b.good and b.setting == setting]
 
 
 def _count(files: list[Path], gates: "GateSet", threads: int) -> "Counts":

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from labkit.procedures.session import Session
@@ -19,11 +19,19 @@ class Result(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Procedure:
-    """A procedure by name: where its function and its options class are."""
+    """A procedure by name: where its function and its options class are.
+
+    Attributes
+    ----------
+    module, function, options : str
+    needs : {"nothing", "light", "lock"}
+        What must be done before: nothing, `switch_on`, or `switch_on` and `lock`.
+    """
 
     module: str
     function: str
     options: str
+    needs: Literal["nothing", "light", "lock"] = "light"
 
     def load(self) -> "tuple[Callable[[Session, PulseSequence, Any], Result], type[Any]]":
         """Import and return (function, options class)."""
@@ -31,26 +39,24 @@ class Procedure:
         return getattr(module, self.function), getattr(module, self.options)
 
 
+def _named(
+    module: str, function: str, options: str, needs: Literal["nothing", "light", "lock"] = "light"
+) -> Procedure:
+    return Procedure(module=module, function=function, options=options, needs=needs)
+
+
 PROCEDURES: dict[str, Procedure] = {
-    "switch_on": Procedure(module="switch_on", function="switch_on", options="SwitchOnOptions"),
-    "identify": Procedure(module="identify", function="identify", options="IdentifyOptions"),
-    "filters": Procedure(module="filters", function="filters", options="FilterOptions"),
-    "balance": Procedure(module="balance", function="balance", options="BalanceOptions"),
-    "lock": Procedure(module="lock", function="lock", options="LockOptions"),
-    "thermometry": Procedure(
-        module="single_device", function="thermometry", options="ThermometryOptions"
-    ),
-    "pump_probe": Procedure(
-        module="single_device", function="pump_probe", options="PumpProbeOptions"
-    ),
-    "g2": Procedure(module="single_device", function="g2_of_device", options="G2Options"),
-    "phase_sweep": Procedure(
-        module="phase_sweep", function="phase_sweep", options="PhaseSweepOptions"
-    ),
-    "delay_sweep": Procedure(
-        module="delay_sweep", function="delay_sweep", options="DelaySweepOptions"
-    ),
-    "witness": Procedure(module="witness", function="witness", options="WitnessOptions"),
-    "autopilot": Procedure(module="autopilot", function="autopilot", options="AutopilotOptions"),
+    "switch_on": _named("switch_on", "switch_on", "SwitchOnOptions", "nothing"),
+    "identify": _named("identify", "identify", "IdentifyOptions"),
+    "filters": _named("filters", "filters", "FilterOptions"),
+    "balance": _named("balance", "balance", "BalanceOptions"),
+    "lock": _named("lock", "lock", "LockOptions"),
+    "thermometry": _named("single_device", "thermometry", "ThermometryOptions"),
+    "pump_probe": _named("single_device", "pump_probe", "PumpProbeOptions"),
+    "g2": _named("single_device", "g2_of_device", "G2Options"),
+    "phase_sweep": _named("phase_sweep", "phase_sweep", "PhaseSweepOptions", "lock"),
+    "delay_sweep": _named("delay_sweep", "delay_sweep", "DelaySweepOptions", "lock"),
+    "witness": _named("witness", "witness", "WitnessOptions", "lock"),
+    "autopilot": _named("autopilot", "autopilot", "AutopilotOptions", "nothing"),
 }
 """By the name used in experiment files."""

@@ -1,7 +1,7 @@
 """``autopilot``: everything, from cold instruments to R_m."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from labkit.procedures.balance import BalanceOptions, BalanceResult, balance
 from labkit.procedures.filters import FilterOptions, FilterResult, filters
@@ -34,25 +34,31 @@ class AutopilotOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AutopilotResult:
-    """What every step found."""
+    """What every step found; a resumed run keeps its phase and makes no second sweep."""
 
     filters: FilterResult
     lock: LockResult
     balance: BalanceResult
-    phase_sweep: PhaseSweepResult
+    phase_sweep: PhaseSweepResult | None
     witness: WitnessResult
+
+    @property
+    def _steps(self) -> dict[str, Any]:
+        named = {
+            "filters": self.filters,
+            "balance": self.balance,
+            "lock": self.lock,
+            "phase_sweep": self.phase_sweep,
+        }
+        return {name: step for name, step in named.items() if step is not None}
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types; the witness at top level, the steps below ``steps``."""
-        steps = {
-            name: getattr(self, name).to_dict()
-            for name in ("filters", "lock", "balance", "phase_sweep")
-        }
+        steps = {name: step.to_dict() for name, step in self._steps.items()}
         return self.witness.to_dict() | {"steps": steps}
 
     def __str__(self) -> str:
-        parts = (self.filters, self.lock, self.balance, self.phase_sweep, self.witness)
-        return "\n".join(str(part) for part in parts)
+        return "\n".join(str(part) for part in (*self._steps.values(), self.witness))
 
     def plot(self) -> "Figure":
         """Draw the densities of R_m."""
@@ -60,8 +66,8 @@ class AutopilotResult:
 
     def figures(self) -> "dict[str, Figure]":
         """Return every step's picture."""
-        names = ("filters", "lock", "balance", "phase_sweep", "witness")
-        return {name: getattr(self, name).plot() for name in names}
+        found = {name: step.plot() for name, step in self._steps.items()}
+        return found | {"witness": self.witness.plot()}
 
 
 def autopilot(
@@ -76,12 +82,23 @@ def autopilot(
     say(str(found_balance))
     found_lock = lock(session, sequence, options.lock)
     say(str(found_lock))
-    sweep = phase_sweep(session, sequence, options.phase_sweep)
-    say(str(sweep))
-    best = sequence.with_read_phase(sweep.optimal_phase)
+    phase, sweep = _phase_before(session), None
+    if phase is None:
+        sweep = phase_sweep(session, sequence, options.phase_sweep)
+        say(str(sweep))
+        phase = sweep.optimal_phase
+    best = sequence.with_read_phase(phase)
     session.recover(best)
     result = witness(session, best, options.witness)
     return AutopilotResult(
         filters=found_filters, lock=found_lock, balance=found_balance, phase_sweep=sweep,
         witness=result,
     )  # fmt: skip
+
+
+def _phase_before(session: Session) -> float | None:
+    """Return the phase of the witness blocks of a resumed run, if it got that far."""
+    for block in reversed(session.blocks):
+        if block.setting.get("procedure") == "witness":
+            return float(block.setting["delta_phi"])
+    return None
