@@ -109,3 +109,12 @@ def test_it_prints_itself_in_aligned_lines():
     assert "-45 MHz" in text
     assert "not counted" in text
     assert len(text.splitlines()) == 4
+
+
+def test_timing_diagram_has_a_row_per_channel_and_a_broken_axis():
+    from labkit.sequence.drawing import timing_diagram
+
+    figure = timing_diagram(PAPER)
+    assert len(figure.axes) == 8
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert [text for text in labels if text] == ["pump", "read", "EOM phase", "gates"]
