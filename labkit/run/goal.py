@@ -55,6 +55,10 @@ class Goal:
         if self.confidence is not None:
             found = evaluate(counts).witness
             decided = found is not None and not found.cautions
-            if decided and found is not None and found.sym.confidence(self.bound) >= self.confidence:
+            if (
+                decided
+                and found is not None
+                and found.sym.confidence(self.bound) >= self.confidence
+            ):
                 return f"P(R_m < {self.bound:g}) reached {100 * self.confidence:g} %"
         return None

@@ -123,22 +123,26 @@ def test_incomplete_segment_is_set_aside_not_counted_and_not_deleted(run, gates)
     assert take(run, gates, 2).number == 2
 
 
-def _work(path, gates, upto):
+def _work(path, gates, upto, begun=None):
     run = open_run(path)
     done = len(recover_run(run).blocks)
+    if begun is not None:
+        begun.set()
     for number in range(done + 1, upto + 1):
         take(run, gates, number)
 
 
 def test_after_a_kill_at_any_of_50_random_moments_no_trial_is_lost_or_counted_twice(run, gates):
-    """kill -9 at random times (seed 1); a last undisturbed process finishes the run."""
+    """kill -9 at random times (seed 1) in a block or two; an undisturbed process ends the run."""
     fork = multiprocessing.get_context("fork")
-    longest = 4 * take(run, gates, 1).duration
+    longest = 2 * take(run, gates, 1).duration
     moments = random.Random(1)
     killed = 0
     for _ in range(50):
-        worker = fork.Process(target=_work, args=(run.path, gates, 10_000))
+        begun = fork.Event()
+        worker = fork.Process(target=_work, args=(run.path, gates, 10_000, begun))
         worker.start()
+        assert begun.wait(20)
         time.sleep(moments.uniform(0.0, longest))
         os.kill(worker.pid, signal.SIGKILL)
         worker.join()
@@ -149,7 +153,7 @@ def test_after_a_kill_at_any_of_50_random_moments_no_trial_is_lost_or_counted_tw
     _work(run.path, gates, last)
     blocks = run.journal.read()
     assert killed == 50
-    assert len(blocks) == last > 10
+    assert len(blocks) == last > 3
     assert total_counts(blocks).trials.number == last * TRIALS
     segments = {block.segment for block in blocks}
     assert segments == {f"tags/{p.name}" for p in (run.path / "tags").glob("*.ptu")}
