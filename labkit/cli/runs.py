@@ -33,7 +33,10 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Carry out an experiment; whatever ends it, the lab is safe and the data are on disk."""
+    """Carry out an experiment at a station.
+
+    Whatever ends it, the lab is safe and the data are on the disk.
+    """
     from labkit.experiment import read_experiment, run_experiment
 
     finished = None

@@ -107,6 +107,9 @@ def gates_beside(tags: Path) -> Path:
     """Return the gates file of a tag file (x.ptu has x.gates.yaml) or of a run folder."""
     from analysis.gates import gates_path
 
+    if tags.is_dir() and not (tags / "manifest.json").is_file():
+        message = f"{tags}: is a folder, but no run folder; name a tag file or a run folder"
+        raise ValueError(message)
     gates = tags / "gates.yaml" if tags.is_dir() else gates_path(tags)
     if not gates.is_file():
         message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
