@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulation.figures.data import Axis, Curves, FigureData, Line, Map, Style
-from simulation.figures.grid import as_map, on_grid, span
-from simulation.theory.models import evaluate
+from simulation.figures.grid import as_map, evaluate, on_grid, span
 from simulation.theory.pulsed_link import FIBRE_DB_PER_KM
 
 MODEL = "fan2026_cascade"
@@ -34,8 +33,9 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_a1b and E_mb over both detunings, and over detuning and link efficiency."""
     delta_c, delta_1, eta = span(0.0, 2.0, points), span(-2.0, 0.0, points), span(0, 1, points)
     x = Axis(label="$\\tilde\\Delta_c/\\omega_b$", values=delta_c)
-    detunings = on_grid(MODEL, {"delta_c": delta_c}, {"delta_1": delta_1}, changes)
-    links = on_grid(MODEL, {"delta_c": delta_c}, {"eta": eta}, changes)
+    wanted = ("E_a1b", "E_mb")
+    detunings = on_grid(MODEL, wanted, {"delta_c": delta_c}, {"delta_1": delta_1}, changes)
+    links = on_grid(MODEL, wanted, {"delta_c": delta_c}, {"eta": eta}, changes)
     top, bottom = Axis(label="Δ1/ω_b", values=delta_1), Axis(label="η", values=eta)
     panels = [
         _map(results, name, letter, x, y)
@@ -65,7 +65,11 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     y = Axis(label="$T_2$ (mK)", values=1e3 * temperature_2)
     fixed = {"eta": 0.9, "delta_c": 0.75, **changes}
     results = on_grid(
-        MODEL, {"temperature_1": temperature_1}, {"temperature_2": temperature_2}, fixed
+        MODEL,
+        tuple(LABELS),
+        {"temperature_1": temperature_1},
+        {"temperature_2": temperature_2},
+        fixed,
     )
     return FigureData(
         name="000-3",
@@ -85,7 +89,9 @@ def figure_6(points: int, changes: Mapping[str, float]) -> FigureData:
         Line(
             label=f"r = {r}, W = {w}",
             values=np.asarray(
-                evaluate("fan2026_pulsed", **{"r": r, "W": w, **changes, "R": loss})["E_12"],
+                evaluate("fan2026_pulsed", ["E_12"], {"r": r, "W": w, **changes, "R": loss})[
+                    "E_12"
+                ],
                 np.float64,
             ),
             style=style,

@@ -7,7 +7,7 @@ from pathlib import Path
 from simulation.figures.data import FigureData
 from simulation.figures.draw import draw
 
-DPI = 80
+DPI = 110
 COLORS = 96
 """Palette of the files: enough for one colour scale and smooth text."""
 

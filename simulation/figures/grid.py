@@ -1,12 +1,13 @@
 """Models evaluated on the axes of a figure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simulation.figures.data import Axis, Line, Map, Mask, Real, Style
-from simulation.theory.models import evaluate
+from simulation.theory.models import get
 
 Results = Mapping[str, NDArray[np.generic]]
 
@@ -16,14 +17,25 @@ def span(low: float, high: float, points: int) -> Real:
     return np.linspace(low, high, points)
 
 
+def evaluate(model: str, wanted: Sequence[str], parameters: Mapping[str, Any]) -> Results:
+    """Evaluate some results of a model, with ``stable`` where it has a steady state."""
+    return get(model).evaluate(wanted, **parameters)
+
+
 def on_grid(
-    model: str, x: Mapping[str, ArrayLike], y: Mapping[str, ArrayLike], fixed: Mapping[str, object]
+    model: str,
+    wanted: Sequence[str],
+    x: Mapping[str, ArrayLike],
+    y: Mapping[str, ArrayLike],
+    fixed: Mapping[str, Any],
 ) -> Results:
     """Evaluate a model on all pairs of two axes; results have shape (len(y), len(x)).
 
     Parameters
     ----------
     model : str
+    wanted : sequence of str
+        Results.
     x, y : mapping of str to array_like, shape (n,)
         Parameters that vary along an axis, together if several.
     fixed : mapping of str to object
@@ -31,7 +43,7 @@ def on_grid(
     """
     across = {name: np.asarray(values)[None, :] for name, values in x.items()}
     up = {name: np.asarray(values)[:, None] for name, values in y.items()}
-    return evaluate(model, **{**fixed, **across, **up})
+    return evaluate(model, wanted, {**fixed, **across, **up})
 
 
 def as_map(

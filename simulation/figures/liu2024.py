@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.figures.data import Axis, Curves, FigureData, Line, Map, Style
-from simulation.figures.grid import as_line, as_map, on_grid, span
-from simulation.theory.models import evaluate
+from simulation.figures.grid import as_line, as_map, evaluate, on_grid, span
 
 Real = NDArray[np.float64]
 
 MODEL = "liu2024"
+SHOWN = ("E_N", "growth_rate")
 GROWTH = "growth rate max Re λ/ω_m"
 FINDING = "printed model: no steady state, an optical supermode grows"
 TEXT = "κ/2π = 45 MHz, γ_m/2π = 2.2 kHz, λ = 780 nm, l = 100 mm, m = 20 ng, η = 1, φ = 0.8π, 100 mK"
@@ -113,12 +113,12 @@ def _curves(
     growth: list[Line] = []
     for number, (label, case) in enumerate(cases.items()):
         swept = {**fixed, **case, name: values}
-        printed = evaluate(MODEL, **{**swept, "variant": "printed"})
+        printed = evaluate(MODEL, SHOWN, {**swept, "variant": "printed"})
         style = STYLES[number % len(STYLES)]
         rate = np.broadcast_to(np.asarray(printed["growth_rate"], np.float64), values.shape)
         growth.append(Line(label=label, values=rate, color=number, style=style))
         lines.append(as_line(printed, "E_N", label="", color=number, style=style))
-        legal = evaluate(MODEL, **{**swept, "variant": "slh"})
+        legal = evaluate(MODEL, ["E_N"], {**swept, "variant": "slh"})
         lines.append(as_line(legal, "E_N", label="SLH model" if number == 0 else "", color=4))
     return Curves(
         panel=letter,
@@ -141,7 +141,7 @@ def _map(
     letter: str, x: Axis, across: Mapping[str, Real], y: Axis, up: Mapping[str, Real],
     fixed: Mapping[str, float],
 ) -> Map:  # fmt: skip
-    results = on_grid(MODEL, across, up, {**fixed, "variant": "printed"})
+    results = on_grid(MODEL, SHOWN, across, up, {**fixed, "variant": "printed"})
     panel = as_map(results, "E_N", panel=letter, x=x, y=y, label="$E_N$")
     growth = np.broadcast_to(np.asarray(results["growth_rate"], np.float64), panel.values.shape)
     note = FINDING if panel.unstable.all() else ""

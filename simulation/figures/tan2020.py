@@ -11,6 +11,7 @@ LABELS = {
     "S_m_b": "$S_{m|b}$",
     "S_b_m": "$S_{b|m}$",
 }
+STRONG = ("E_bm", "S_m_b")
 TEXT = "ω_b/2π = 10 MHz, ω_m/2π = 10 GHz, γ_b/2π = 100 Hz, γ_m/2π = 1.5 MHz, 30 mK, η = 1"
 BLANK = "Blank: no entanglement or steering (values above 1); grey: no steady state."
 
@@ -18,13 +19,15 @@ BLANK = "Blank: no entanglement or steering (values above 1); grey: no steady st
 def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_bm and S_m|b over (κ, Δ_m) and over both cavity detunings."""
     kappa, delta_m = span(0.25, 20.0, points), span(-2.5, 0.5, points)
-    left = on_grid(MODEL, {"kappa_1": kappa, "kappa_2": kappa}, {"delta_m": delta_m}, changes)
+    left = on_grid(
+        MODEL, STRONG, {"kappa_1": kappa, "kappa_2": kappa}, {"delta_m": delta_m}, changes
+    )
     x_left, y_left = Axis(label="κ/ω_b", values=kappa), Axis(label="Δ_m/ω_b", values=delta_m)
     delta_1, delta_2 = span(-1.0, 6.0, points), span(-6.0, 6.0, points)
-    right = on_grid(MODEL, {"delta_1": delta_1}, {"delta_2": delta_2}, changes)
+    right = on_grid(MODEL, STRONG, {"delta_1": delta_1}, {"delta_2": delta_2}, changes)
     x_right, y_right = Axis(label="Δ1/ω_b", values=delta_1), Axis(label="Δ2/ω_b", values=delta_2)
     panels: list[Map] = []
-    for name, letters in (("E_bm", "ab"), ("S_m_b", "cd")):
+    for name, letters in zip(STRONG, ("ab", "cd"), strict=True):
         panels += _row(left, (name,), letters[0], x_left, y_left)
         panels += _row(right, (name,), letters[1], x_right, y_right)
     return FigureData(
@@ -42,11 +45,11 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
 def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_bm, S_m|b and S_b|m over both decay rates and over both couplings."""
     kappa = span(0.5, 30.0, points)
+    names = tuple(LABELS)
     couplings = {"g_ab": 1.0, "g_am": 2.0}
-    top = on_grid(MODEL, {"kappa_1": kappa}, {"kappa_2": kappa}, {**couplings, **changes})
+    top = on_grid(MODEL, names, {"kappa_1": kappa}, {"kappa_2": kappa}, {**couplings, **changes})
     g_am, g_ab = span(0.02, 3.0, points), span(0.02, 2.0, points)
-    bottom = on_grid(MODEL, {"g_am": g_am}, {"g_ab": g_ab}, changes)
-    names = ("E_bm", "S_m_b", "S_b_m")
+    bottom = on_grid(MODEL, names, {"g_am": g_am}, {"g_ab": g_ab}, changes)
     rates = (Axis(label="κ1/ω_b", values=kappa), Axis(label="κ2/ω_b", values=kappa))
     coupled = (Axis(label="g_am/ω_b", values=g_am), Axis(label="g_ab/ω_b", values=g_ab))
     return FigureData(
@@ -65,12 +68,12 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
 def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_bm and S_m|b over temperature and link efficiency."""
     temperature, eta = span(1e-3, 0.3, points), span(0.0, 1.0, points)
-    results = on_grid(MODEL, {"temperature": temperature}, {"eta": eta}, changes)
+    results = on_grid(MODEL, STRONG, {"temperature": temperature}, {"eta": eta}, changes)
     x, y = Axis(label="temperature T (mK)", values=1e3 * temperature), Axis(label="η", values=eta)
     return FigureData(
         name="002-4",
         title="Tan & Li Fig. 4: temperature and coupling efficiency",
-        panels=_row(results, ("E_bm", "S_m_b"), "ab", x, y),
+        panels=_row(results, STRONG, "ab", x, y),
         columns=2,
         parameters=f"{TEXT.removesuffix(', 30 mK, η = 1')}; κ1 = κ2 = 10 ω_b, Δ1 = −Δ2 = −Δ_m = "
         f"ω_b, g_ab = 0.5 ω_b, g_am = ω_b. {BLANK}",

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulation.figures.data import Axis, Curves, FigureData, Map
-from simulation.figures.grid import Results, as_line, as_map, on_grid, span
-from simulation.theory.models import defaults, evaluate
+from simulation.figures.grid import Results, as_line, as_map, evaluate, on_grid, span
+from simulation.theory.models import get
 
 MODEL = "yu2020"
 TEXT = "values of the text (ω_b/2π = 10 MHz, κ/2π = 1 MHz, g/2π = 3.8 MHz, G/2π = 4.5 MHz, 20 mK)"
@@ -32,8 +32,8 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N against temperature, at the optimum of Fig. 2(b)."""
     temperature = span(1e-3, 0.25, points)
     optimum, ratios = optimal_ratios(changes)
-    best = evaluate(MODEL, **{**changes, **optimum, "temperature": temperature})
-    equal = evaluate(MODEL, **{**changes, "temperature": temperature})
+    best = evaluate(MODEL, ["E_N"], {**changes, **optimum, "temperature": temperature})
+    equal = evaluate(MODEL, ["E_N"], {**changes, "temperature": temperature})
     panel = Curves(
         panel="",
         x=Axis(label="temperature T (mK)", values=1e3 * temperature),
@@ -61,7 +61,7 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     """Duan sum over the detunings and over both decay rates."""
     kappa = span(0.2e6, 5e6, points)
     fixed = {**changes, "delta_1": 0.9, "delta_2": -1.1}
-    results = on_grid(MODEL, {"kappa_1_hz": kappa}, {"kappa_2_hz": kappa}, fixed)
+    results = on_grid(MODEL, ["duan"], {"kappa_1_hz": kappa}, {"kappa_2_hz": kappa}, fixed)
     decay = as_map(
         results,
         "duan",
@@ -101,7 +101,7 @@ def _detunings(
     changes: Mapping[str, float],
 ) -> Map:  # fmt: skip
     delta = span(-2.0, 2.0, points)
-    results = on_grid(MODEL, {"delta_1": delta}, {"delta_2": delta}, changes)
+    results = on_grid(MODEL, [name], {"delta_1": delta}, {"delta_2": delta}, changes)
     return as_map(
         results,
         name,
@@ -127,11 +127,13 @@ def _ratios(points: int, changes: Mapping[str, float]) -> Map:
 
 def _over_ratios(ratio: np.ndarray, changes: Mapping[str, float]) -> Results:
     kappa_1, g_1 = _first_cavity(changes)
-    return on_grid(MODEL, {"kappa_2_hz": ratio * kappa_1}, {"g_2_hz": ratio * g_1}, changes)
+    return on_grid(
+        MODEL, ["E_N"], {"kappa_2_hz": ratio * kappa_1}, {"g_2_hz": ratio * g_1}, changes
+    )
 
 
 def _first_cavity(changes: Mapping[str, float]) -> tuple[float, float]:
-    values = {**defaults(MODEL), **changes}
+    values = {**get(MODEL).parameters.defaults(), **changes}
     return float(values["kappa_1_hz"]), float(values["g_1_hz"])
 
 
