@@ -5,12 +5,23 @@ from importlib import import_module
 from typing import Final
 
 from simulation.theory.models.model import Model, Result, point
-from simulation.theory.models.parameters import Parameters, Quantity
+from simulation.theory.models.parameters import Choice, Parameters, Quantity
+from simulation.theory.models.sweep import sweep
 
 MODELS: Final = ("tan2020", "yu2020")
 """Names of all models; each is a module of this package with a `MODEL`."""
 
-__all__ = ["MODELS", "Model", "Parameters", "Quantity", "Result", "get", "point"]
+__all__ = [
+    "MODELS",
+    "Choice",
+    "Model",
+    "Parameters",
+    "Quantity",
+    "Result",
+    "get",
+    "point",
+    "sweep",
+]
 
 
 def get(name: str) -> Model:
