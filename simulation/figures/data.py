@@ -28,6 +28,15 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ticks:
+    """A second scale of the abscissa: texts at its positions."""
+
+    label: str
+    positions: Real
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Map:
     """A density plot.
 
@@ -115,8 +124,8 @@ class Curves:
         Of the ordinate.
     level : float or None
         A horizontal mark, for example the bound of a criterion.
-    top : Axis or None
-        The same abscissa in another unit: `top.values` at `x.values`.
+    top : Ticks or None
+        The same abscissa in another unit.
     log_x : bool
     note : str
         A finding, written on the panel.
@@ -132,7 +141,7 @@ class Curves:
     growth_label: str = ""
     limits: tuple[float, float] | None = None
     level: float | None = None
-    top: Axis | None = None
+    top: Ticks | None = None
     log_x: bool = False
     note: str = ""
 

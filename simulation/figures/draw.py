@@ -33,16 +33,20 @@ def draw(data: FigureData) -> "Figure":
     columns = min(data.columns, len(data.panels))
     rows = -(-len(data.panels) // columns)
     width = max(PANEL_SIZE[0] * columns, 4.8)
-    text = fill(data.caption, int(width * 17.5))
+    text = fill(data.caption, int(width * 16.3))
     foot = 0.125 * (text.count("\n") + 1) + 0.2
     height = PANEL_SIZE[1] * rows + 0.35 + foot
     figure = Figure(figsize=(width, height))
-    top, bottom = figure.subfigures(2, 1, height_ratios=[height - foot, foot])
+    halves = figure.subfigures(2, 1, height_ratios=[height - foot, foot], squeeze=False)
+    top, bottom = halves[0, 0], halves[1, 0]
     top.suptitle(data.title, fontsize=9)
     grid = top.subplots(rows, columns, squeeze=False).ravel()
     figure.set_layout_engine("constrained")
     for axes, panel in zip(grid, data.panels, strict=False):
-        (_draw_map if isinstance(panel, Map) else _draw_curves)(axes, panel)
+        if isinstance(panel, Map):
+            _draw_map(axes, panel)
+        else:
+            _draw_curves(axes, panel)
         axes.tick_params(labelsize=SMALL)
         if panel.panel:
             axes.set_title(f"({panel.panel})", loc="left", fontsize=9)
@@ -102,8 +106,11 @@ def _draw_curves(axes: "Axes", panel: Curves) -> None:
         _draw_growth(axes, panel)
     if panel.top is not None:
         _second_abscissa(axes, panel)
-    if any(entry.label for entry in (*panel.lines, *panel.points)):
-        axes.legend(frameon=False, fontsize=SMALL, handlelength=1.8)
+    if any(line.label for line in panel.lines) or panel.points:
+        axes.legend(
+            frameon=False, fontsize=SMALL, handlelength=1.8,
+            loc="center left" if panel.growth else "best",
+        )  # fmt: skip
     _write(axes, panel.note)
 
 
@@ -127,7 +134,8 @@ def _draw_growth(axes: "Axes", panel: Curves) -> None:
         )
     second.set_ylabel(panel.growth_label, fontsize=8)
     second.tick_params(labelsize=SMALL)
-    second.set_ylim(bottom=0)
+    highest = max(float(np.max(line.values)) for line in panel.growth)
+    second.set_ylim(0, 1.6 * max(highest, 0.0) or 1.0)
     second.legend(frameon=False, fontsize=SMALL, loc="upper right")
 
 
@@ -135,8 +143,7 @@ def _second_abscissa(axes: "Axes", panel: Curves) -> None:
     if panel.top is None:
         return
     second = axes.secondary_xaxis("top")
-    ticks = np.linspace(0, len(panel.x.values) - 1, 6).astype(int)
-    second.set_xticks(panel.x.values[ticks], [f"{panel.top.values[tick]:.3g}" for tick in ticks])
+    second.set_xticks(panel.top.positions, panel.top.texts)
     second.set_xlabel(panel.top.label, fontsize=8)
     second.tick_params(labelsize=SMALL)
 
@@ -144,6 +151,6 @@ def _second_abscissa(axes: "Axes", panel: Curves) -> None:
 def _write(axes: "Axes", note: str) -> None:
     if note:
         axes.text(
-            0.5, 0.04, fill(note, 44), transform=axes.transAxes, ha="center", va="bottom",
+            0.5, 0.13, fill(note, 44), transform=axes.transAxes, ha="center", va="bottom",
             fontsize=SMALL, bbox={"facecolor": "white", "alpha": 0.85, "lw": 0, "pad": 2},
         )  # fmt: skip

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from simulation.figures.data import Axis, Curves, FigureData, Line, Map, Style
-from simulation.figures.grid import as_map, evaluate, on_grid, span
-from simulation.theory.pulsed_link import FIBRE_DB_PER_KM
+from simulation.figures.data import Axis, Curves, FigureData, Line, Map, Style, Ticks
+from simulation.figures.grid import Results, as_map, evaluate, on_grid, span
+from simulation.theory.pulsed_link import fibre_reflectivity
 
 MODEL = "fan2026_cascade"
 TEXT = (
@@ -21,6 +21,7 @@ LABELS = {
     "n_a1": "$\\delta n_{a_1}$",
     "n_m": "$\\delta n_m$",
 }
+KILOMETRES = (0, 5, 10, 20, 40, 80)
 PULSES: tuple[tuple[float, float, Style], ...] = (
     (2.18, 0.95, "solid"),
     (1.44, 0.80, "dashed"),
@@ -36,7 +37,10 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     wanted = ("E_a1b", "E_mb")
     detunings = on_grid(MODEL, wanted, {"delta_c": delta_c}, {"delta_1": delta_1}, changes)
     links = on_grid(MODEL, wanted, {"delta_c": delta_c}, {"eta": eta}, changes)
-    top, bottom = Axis(label="Δ1/ω_b", values=delta_1), Axis(label="η", values=eta)
+    top, bottom = (
+        Axis(label="$\\Delta_1/\\omega_b$", values=delta_1),
+        Axis(label="$\\eta$", values=eta),
+    )
     panels = [
         _map(results, name, letter, x, y)
         for letter, results, name, y in (
@@ -99,14 +103,16 @@ def figure_6(points: int, changes: Mapping[str, float]) -> FigureData:
         )
         for color, (r, w, style) in enumerate(PULSES)
     ]
-    with np.errstate(divide="ignore"):
-        kilometres = -10 * np.log10(1 - loss) / FIBRE_DB_PER_KM
     panel = Curves(
         panel="",
         x=Axis(label="optical loss R", values=loss),
         label="$E_{12}$",
         lines=lines,
-        top=Axis(label="fibre at 0.2 dB/km (km)", values=kilometres),
+        top=Ticks(
+            label="fibre at 0.2 dB/km (km)",
+            positions=fibre_reflectivity(KILOMETRES),
+            texts=[f"{length:g}" for length in KILOMETRES],
+        ),
     )
     return FigureData(
         name="000-6",
@@ -121,5 +127,5 @@ def figure_6(points: int, changes: Mapping[str, float]) -> FigureData:
     )
 
 
-def _map(results: Mapping[str, object], name: str, letter: str, x: Axis, y: Axis) -> Map:
+def _map(results: Results, name: str, letter: str, x: Axis, y: Axis) -> Map:
     return as_map(results, name, panel=letter, x=x, y=y, label=LABELS[name])

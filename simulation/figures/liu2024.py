@@ -4,7 +4,7 @@ As printed, the model is unstable at every point of the paper's figures; the fig
 growth rate instead, and the entanglement of the legal bidirectional (SLH) model, which is zero.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +17,8 @@ Real = NDArray[np.float64]
 
 MODEL = "liu2024"
 SHOWN = ("E_N", "growth_rate")
-GROWTH = "growth rate max Re λ/ω_m"
-FINDING = "printed model: no steady state, an optical supermode grows"
+GROWTH = "growth rate max Re $\\lambda/\\omega_m$"
+FINDING = "printed model: no steady state, a supermode grows (coloured)"
 TEXT = "κ/2π = 45 MHz, γ_m/2π = 2.2 kHz, λ = 780 nm, l = 100 mm, m = 20 ng, η = 1, φ = 0.8π, 100 mK"
 DIFFERS = (
     "as printed, one optical supermode of Eq. (8) grows at −κ(1 + 2√η cos φ) = +0.618 κ, so there "
@@ -34,7 +34,7 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     delta = span(1.0, 1.8, points)
     phases = {f"Δθ = {p}π": {"dtheta": p * np.pi} for p in (0.18, 0.22, 0.25)}
     dtheta = span(0.18, 0.25, points)
-    x = Axis(label="Δ/ω_m", values=delta)
+    x = Axis(label="$\\Delta/\\omega_m$", values=delta)
     return FigureData(
         name="001-2",
         title="Liu et al. Fig. 2: entanglement under the phase difference of the drives",
@@ -53,11 +53,11 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
 def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N against detuning, mechanical frequency and drive power."""
     delta, omega, power = span(1.0, 1.8, points), span(80e6, 110e6, points), span(1, 20, points)
-    x = Axis(label="Δ/ω_m", values=delta)
-    frequency = Axis(label="ω_m/2π (MHz)", values=1e-6 * omega)
+    x = Axis(label="$\\Delta/\\omega_m$", values=delta)
+    frequency = Axis(label="$\\omega_m/2\\pi$ (MHz)", values=1e-6 * omega)
     milliwatts = Axis(label="P (mW)", values=power)
     at_phase, at_power = {"dtheta": 0.2 * np.pi}, {"omega_m_hz": 90e6, "dtheta": 0.25 * np.pi}
-    frequencies = {f"ω_m/2π = {f} MHz": {"omega_m_hz": f * 1e6} for f in (90, 95, 100)}
+    frequencies = {f"$\\omega_m/2\\pi$ = {f} MHz": {"omega_m_hz": f * 1e6} for f in (90, 95, 100)}
     phases = {f"Δθ = {p}π": {"dtheta": p * np.pi} for p in (0.2, 0.22, 0.25)}
     powers = {f"P = {p} mW": {"power": p * 1e-3} for p in (5, 10, 15)}
     return FigureData(
@@ -93,7 +93,7 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
             _curves("", kelvin, "temperature", temperature, phases, changes),
             replace(
                 _map("", kelvin, {"temperature": temperature},
-                     Axis(label="Δ/ω_m", values=delta), {"delta": delta}, changes),
+                     Axis(label="$\\Delta/\\omega_m$", values=delta), {"delta": delta}, changes),
                 panel="inset",
             ),
         ),
@@ -111,6 +111,7 @@ def _curves(
 ) -> Curves:  # fmt: skip
     lines: list[Line] = []
     growth: list[Line] = []
+    nowhere = True
     for number, (label, case) in enumerate(cases.items()):
         swept = {**fixed, **case, name: values}
         printed = evaluate(MODEL, SHOWN, {**swept, "variant": "printed"})
@@ -118,8 +119,9 @@ def _curves(
         rate = np.broadcast_to(np.asarray(printed["growth_rate"], np.float64), values.shape)
         growth.append(Line(label=label, values=rate, color=number, style=style))
         lines.append(as_line(printed, "E_N", label="", color=number, style=style))
+        nowhere = nowhere and not np.any(printed["stable"])
         legal = evaluate(MODEL, ["E_N"], {**swept, "variant": "slh"})
-        lines.append(as_line(legal, "E_N", label="SLH model" if number == 0 else "", color=4))
+        lines.append(as_line(legal, "E_N", label="SLH: $E_N$" if number == 0 else "", color=4))
     return Curves(
         panel=letter,
         x=x,
@@ -128,13 +130,8 @@ def _curves(
         growth=growth,
         growth_label=GROWTH,
         limits=(-0.005, 0.12),
-        note=_note([line for line in lines if line.color != 4]),
+        note=FINDING if nowhere else "",
     )
-
-
-def _note(printed: Sequence[Line]) -> str:
-    unstable = np.concatenate([np.atleast_1d(line.unstable) for line in printed])
-    return FINDING if unstable.all() else ""
 
 
 def _map(

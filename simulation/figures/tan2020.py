@@ -22,10 +22,16 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     left = on_grid(
         MODEL, STRONG, {"kappa_1": kappa, "kappa_2": kappa}, {"delta_m": delta_m}, changes
     )
-    x_left, y_left = Axis(label="κ/ω_b", values=kappa), Axis(label="Δ_m/ω_b", values=delta_m)
+    x_left, y_left = (
+        Axis(label="$\\kappa/\\omega_b$", values=kappa),
+        Axis(label="$\\Delta_m/\\omega_b$", values=delta_m),
+    )
     delta_1, delta_2 = span(-1.0, 6.0, points), span(-6.0, 6.0, points)
     right = on_grid(MODEL, STRONG, {"delta_1": delta_1}, {"delta_2": delta_2}, changes)
-    x_right, y_right = Axis(label="Δ1/ω_b", values=delta_1), Axis(label="Δ2/ω_b", values=delta_2)
+    x_right, y_right = (
+        Axis(label="$\\Delta_1/\\omega_b$", values=delta_1),
+        Axis(label="$\\Delta_2/\\omega_b$", values=delta_2),
+    )
     panels: list[Map] = []
     for name, letters in zip(STRONG, ("ab", "cd"), strict=True):
         panels += _row(left, (name,), letters[0], x_left, y_left)
@@ -50,8 +56,14 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     top = on_grid(MODEL, names, {"kappa_1": kappa}, {"kappa_2": kappa}, {**couplings, **changes})
     g_am, g_ab = span(0.02, 3.0, points), span(0.02, 2.0, points)
     bottom = on_grid(MODEL, names, {"g_am": g_am}, {"g_ab": g_ab}, changes)
-    rates = (Axis(label="κ1/ω_b", values=kappa), Axis(label="κ2/ω_b", values=kappa))
-    coupled = (Axis(label="g_am/ω_b", values=g_am), Axis(label="g_ab/ω_b", values=g_ab))
+    rates = (
+        Axis(label="$\\kappa_1/\\omega_b$", values=kappa),
+        Axis(label="$\\kappa_2/\\omega_b$", values=kappa),
+    )
+    coupled = (
+        Axis(label="$g_{am}/\\omega_b$", values=g_am),
+        Axis(label="$g_{ab}/\\omega_b$", values=g_ab),
+    )
     return FigureData(
         name="002-3",
         title="Tan & Li Fig. 3: decay rates and couplings",
@@ -69,7 +81,10 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_bm and S_m|b over temperature and link efficiency."""
     temperature, eta = span(1e-3, 0.3, points), span(0.0, 1.0, points)
     results = on_grid(MODEL, STRONG, {"temperature": temperature}, {"eta": eta}, changes)
-    x, y = Axis(label="temperature T (mK)", values=1e3 * temperature), Axis(label="η", values=eta)
+    x, y = (
+        Axis(label="temperature T (mK)", values=1e3 * temperature),
+        Axis(label="$\\eta$", values=eta),
+    )
     return FigureData(
         name="002-4",
         title="Tan & Li Fig. 4: temperature and coupling efficiency",

@@ -40,7 +40,9 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
         label="$E_N$",
         lines=(
             as_line(best, "E_N", label="optimum of Fig. 2(b)"),
-            as_line(equal, "E_N", label="κ2 = κ1, g2 = g1", color=1, style="dashed"),
+            as_line(
+                equal, "E_N", label="$\\kappa_2=\\kappa_1$, $g_2=g_1$", color=1, style="dashed"
+            ),
         ),
     )
     ends = [_survival_mk(temperature, results) for results in (best, equal)]
@@ -66,8 +68,8 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
         results,
         "duan",
         panel="b",
-        x=Axis(label="κ1/2π (MHz)", values=1e-6 * kappa),
-        y=Axis(label="κ2/2π (MHz)", values=1e-6 * kappa),
+        x=Axis(label="$\\kappa_1/2\\pi$ (MHz)", values=1e-6 * kappa),
+        y=Axis(label="$\\kappa_2/2\\pi$ (MHz)", values=1e-6 * kappa),
         label=DUAN,
         below=2.0,
     )
@@ -106,8 +108,8 @@ def _detunings(
         results,
         name,
         panel=letter,
-        x=Axis(label="Δ1/ω_b", values=delta),
-        y=Axis(label="Δ2/ω_b", values=delta),
+        x=Axis(label="$\\Delta_1/\\omega_b$", values=delta),
+        y=Axis(label="$\\Delta_2/\\omega_b$", values=delta),
         label=label,
         below=below,
     )
@@ -119,8 +121,8 @@ def _ratios(points: int, changes: Mapping[str, float]) -> Map:
         _over_ratios(ratio, changes),
         "E_N",
         panel="b",
-        x=Axis(label="κ2/κ1", values=ratio),
-        y=Axis(label="g2/g1", values=ratio),
+        x=Axis(label="$\\kappa_2/\\kappa_1$", values=ratio),
+        y=Axis(label="$g_2/g_1$", values=ratio),
         label="$E_N$",
     )
 
