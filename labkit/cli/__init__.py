@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from labkit.cli import demo, doctor, simulate, tags
+from labkit.cli import demo, doctor, simulate, tags, theory
 from labkit.cli.output import remarks
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demo, tags, simulate, doctor):
+for room in (demo, tags, simulate, theory, doctor):
     room.register(app)
 
 

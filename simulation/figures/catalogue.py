@@ -9,6 +9,7 @@ from typing import Final
 
 from simulation.figures import fan2026, liu2024, riedinger2018, tan2020, yu2020
 from simulation.figures.data import FigureData
+from simulation.theory.models import get
 
 Compute = Callable[[int, Mapping[str, float]], FigureData]
 
@@ -98,7 +99,8 @@ class Choice:
         points : int
             Per axis, at least 2.
         changes : mapping of str to float
-            Parameters of the model that differ from the paper's.
+            Parameters of the model that differ from the paper's; the axes of a panel keep their
+            range. The caption then says what was changed instead of what reproduces.
 
         Raises
         ------
@@ -110,7 +112,13 @@ class Choice:
         if points < 2:
             message = f"`points` must be at least 2, but is {points}"
             raise ValueError(message)
+        for name in changes:
+            get(self.recipe.model).parameters.known(name)
         data = self.recipe.compute(points, changes)
+        if changes:
+            changed = ", ".join(f"{name} = {value:g}" for name, value in changes.items())
+            text = f"{data.parameters} Changed by you: {changed}."
+            data = replace(data, parameters=text, reproduces="", differs="")
         if self.letters == self.recipe.letters:
             return data
         panels = [panel for panel in data.panels if panel.panel in self.letters]

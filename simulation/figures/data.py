@@ -179,10 +179,17 @@ class FigureData:
     @property
     def caption(self) -> str:
         """Parameters, what reproduces and what does not, as one paragraph."""
-        parts = [f"Parameters: {self.parameters}", f"Reproduces: {self.reproduces}"]
-        if self.differs:
-            parts.append(f"Differs: {self.differs}")
-        return " ".join(parts)
+        return " ".join(f"{name}: {text}" for name, text in self.remarks)
+
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """The caption's parts that are not empty, each with its heading."""
+        parts = [
+            ("Parameters", self.parameters),
+            ("Reproduces", self.reproduces),
+            ("Differs", self.differs),
+        ]
+        return [part for part in parts if part[1]]
 
     def panel(self, letter: str) -> Panel:
         """Return one panel.

@@ -109,7 +109,7 @@ def _draw_curves(axes: "Axes", panel: Curves) -> None:
     if any(line.label for line in panel.lines) or panel.points:
         axes.legend(
             frameon=False, fontsize=SMALL, handlelength=1.8,
-            loc="center left" if panel.growth else "best",
+            loc="upper left" if panel.growth else "best",
         )  # fmt: skip
     _write(axes, panel.note)
 
@@ -135,7 +135,7 @@ def _draw_growth(axes: "Axes", panel: Curves) -> None:
     second.set_ylabel(panel.growth_label, fontsize=8)
     second.tick_params(labelsize=SMALL)
     highest = max(float(np.max(line.values)) for line in panel.growth)
-    second.set_ylim(0, 1.6 * max(highest, 0.0) or 1.0)
+    second.set_ylim(0, 1.8 * max(highest, 0.0) or 1.0)
     second.legend(frameon=False, fontsize=SMALL, loc="upper right")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from simulation.figures.data import FigureData
 from simulation.figures.draw import draw
 
-DPI = 110
-COLORS = 96
+DPI = 100
+COLORS = 160
 """Palette of the files: enough for one colour scale and smooth text."""
 
 
@@ -41,14 +41,9 @@ def gallery(figures: Sequence[FigureData], folder: str) -> str:
     """Return a Markdown page that shows the figures in `folder` with their captions."""
     parts = ["# Figures of the five papers, recomputed\n", GALLERY_INTRODUCTION]
     for data in figures:
-        parts += [
-            f"\n## {data.name}: {data.title}\n",
-            f"![{data.title}]({folder}/{data.name}.png)\n",
-            f"- **Parameters:** {data.parameters}",
-            f"- **Reproduces:** {data.reproduces}",
-        ]
-        if data.differs:
-            parts.append(f"- **Differs:** {data.differs}")
+        parts += [f"\n## {data.name}: {data.title}\n"]
+        parts += [f"![{data.title}]({folder}/{data.name}.png)\n"]
+        parts += [f"- **{heading}:** {text}" for heading, text in data.remarks]
     return "\n".join(parts) + "\n"
 
 

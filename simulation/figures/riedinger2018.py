@@ -104,7 +104,10 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
 
 def figure_s1(points: int, changes: Mapping[str, float]) -> FigureData:
     """Distribution of optical wavelengths on the two chips, as expected devices per bin."""
-    del points, changes
+    del points
+    if changes:
+        message = f"figure 003-S1 has no parameters to change, but got {', '.join(changes)}"
+        raise ValueError(message)
     edges = np.arange(1542.0, 1561.0)
     lines = [
         Line(

@@ -62,7 +62,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
 def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     """Duan sum over the detunings and over both decay rates."""
     kappa = span(0.2e6, 5e6, points)
-    fixed = {**changes, "delta_1": 0.9, "delta_2": -1.1}
+    fixed = {"delta_1": 0.9, "delta_2": -1.1, **changes}
     results = on_grid(MODEL, ["duan"], {"kappa_1_hz": kappa}, {"kappa_2_hz": kappa}, fixed)
     decay = as_map(
         results,

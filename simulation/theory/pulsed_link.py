@@ -48,7 +48,7 @@ def link_covariance(r: ArrayLike, W: ArrayLike, R: ArrayLike) -> Real:
     ndarray, shape (..., 4, 4)
     """
     kept = transmissivity(W, R)
-    squeezed = gaussian.apply(gaussian.vacuum(2), gaussian.two_mode_squeezing(_squeezing(r), np.pi))
+    squeezed = gaussian.apply(gaussian.vacuum(2), gaussian.two_mode_squeezing(-_squeezing(r)))
     return gaussian.loss(squeezed, kept, [1])
 
 
