@@ -64,7 +64,7 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
 
 def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """Entanglement and quanta over the temperatures of both systems."""
-    temperature_1, temperature_2 = span(1e-3, 0.1, points), span(1e-3, 0.5, points)
+    temperature_1, temperature_2 = span(0.0, 0.1, points), span(0.0, 0.5, points)
     x = Axis(label="$T_1$ (mK)", values=1e3 * temperature_1)
     y = Axis(label="$T_2$ (mK)", values=1e3 * temperature_2)
     fixed = {"eta": 0.9, "delta_c": 0.75, **changes}

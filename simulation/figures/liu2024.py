@@ -83,7 +83,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
 
 def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N against temperature, with the map over temperature and detuning (the inset)."""
-    temperature, delta = span(1e-3, 1.0, points), span(1.0, 1.8, points)
+    temperature, delta = span(0.0, 1.0, points), span(1.0, 1.8, points)
     kelvin = Axis(label="T (K)", values=temperature)
     phases = {f"Δθ = {p}": {"dtheta": v} for p, v in (("π/5", np.pi / 5), ("π/4", np.pi / 4))}
     return FigureData(

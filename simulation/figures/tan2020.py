@@ -79,7 +79,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
 
 def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_bm and S_m|b over temperature and link efficiency."""
-    temperature, eta = span(1e-3, 0.3, points), span(0.0, 1.0, points)
+    temperature, eta = span(0.0, 0.3, points), span(0.0, 1.0, points)
     results = on_grid(MODEL, STRONG, {"temperature": temperature}, {"eta": eta}, changes)
     x, y = (
         Axis(label="temperature T (mK)", values=1e3 * temperature),

@@ -30,7 +30,7 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
 
 def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N against temperature, at the optimum of Fig. 2(b)."""
-    temperature = span(1e-3, 0.25, points)
+    temperature = span(0.0, 0.25, points)
     optimum, ratios = optimal_ratios(changes)
     best = evaluate(MODEL, ["E_N"], {**changes, **optimum, "temperature": temperature})
     equal = evaluate(MODEL, ["E_N"], {**changes, "temperature": temperature})

@@ -71,7 +71,7 @@ def positive_definite(cov: Real) -> NDArray[np.bool_]:
     for k in range(rest.shape[-1]):
         pivot = rest[..., k, k]
         positive &= pivot > 0
-        below = rest[..., k + 1 :, k] / np.where(positive, pivot, 1.0)[..., None]
+        below = rest[..., k + 1 :, k] / np.where(positive, pivot, np.inf)[..., None]
         rest[..., k + 1 :, k + 1 :] -= below[..., :, None] * rest[..., None, k, k + 1 :]
     return positive
 
