@@ -71,9 +71,10 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
         columns=3,
         parameters=f"{TEXT}; Δ1 = −Δ2 = −Δ_m = ω_b; (a–c) g_ab = ω_b, g_am = 2 ω_b (the printed "
         f"ω_m must be ω_b); (d–f) κ1 = κ2 = 10 ω_b. {BLANK}",
-        reproduces="S_b|m only for unbalanced decay rates or large couplings; optima at "
-        "cooperativities near 6e3 and 1.",
-        differs="S_m|b is not always the stronger steering where both exist.",
+        reproduces="S_b|m mainly for unbalanced decay rates (κ2 > κ1) and for larger couplings; "
+        "in (e) S_m|b is best at the cooperativity C_b = 6e3.",
+        differs="there C_m is 1.6 (about 1 in the text), and S_m|b is not always the stronger "
+        "steering where both exist.",
     )
 
 

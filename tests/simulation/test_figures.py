@@ -124,6 +124,18 @@ def test_temperatures_at_which_the_microwaves_disentangle():
     assert ends == pytest.approx([185, 156], abs=1.5)
 
 
+@pytest.mark.parametrize(
+    ("name", "largest", "x", "y"),
+    [("000-2b", 0.206, 0.6, -1.03), ("004-2a", 0.137, 0.81, -0.77), ("004-2b", 0.160, 0.30, 0.78)],
+)
+def test_maxima_are_where_the_captions_say(name, largest, x, y):
+    (panel,) = figure(name, 101).panels
+    row, column = np.unravel_index(np.nanargmax(panel.values), panel.values.shape)
+    places = sorted(np.abs([panel.x.values[column], panel.y.values[row]]))
+    assert np.nanmax(panel.values) == pytest.approx(largest, abs=1e-3)
+    assert places == pytest.approx(sorted(np.abs([x, y])), abs=0.04)
+
+
 def test_duan_criterion_fails_at_the_exact_sidebands():
     panel = figure("004-4a", 41).panel("a")
     row, column = nearest(panel.y, -1.0), nearest(panel.x, 1.0)
