@@ -1,19 +1,18 @@
 """Steady states of linear models: covariance matrix and stability for whole batches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.theory import lyapunov
-from simulation.theory.gaussian import reduce
+from simulation.theory import batch_solver, lyapunov
+from simulation.theory.half_matrices import dense
 from simulation.theory.linear_model import LinearModel
 
 Real = NDArray[np.float64]
-
-RESIDUAL_LIMIT: Final = 1e-13
-"""Largest backward error of an accepted solution (`lyapunov.residual`)."""
+Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,27 +23,33 @@ class SteadyState:
     ----------
     labels : tuple of str
         Modes in the order of the quadratures.
-    cov : ndarray, shape (..., 2n, 2n)
-        Covariance matrix; nan where not stable.
+    stack : ndarray, shape (n(2n+1), ...)
+        Lower triangle of the covariance matrix, row by row; nan where not stable.
     stable : ndarray of bool, shape (...)
         Whether a steady state exists.
     """
 
     labels: tuple[str, ...]
-    cov: Real
+    stack: Real
     stable: NDArray[np.bool_]
+
+    @property
+    def cov(self) -> Real:
+        """Covariance matrix of all modes, shape (..., 2n, 2n)."""
+        return self.of(*self.labels)
 
     def of(self, *modes: str) -> Real:
         """Covariance matrix of the named modes, in the order given."""
-        return reduce(self.cov, [self.labels.index(mode) for mode in modes])
+        numbers = [self.labels.index(mode) for mode in modes]
+        return dense(self.stack, [2 * number + k for number in numbers for k in (0, 1)])
 
 
 def steady_state(model: LinearModel) -> SteadyState:
     """Covariance matrix V of A V + V Aᵀ + D = 0 where A is stable.
 
-    The noise of a `LinearModel` is legal (D ≥ 0 and it keeps the commutators), so that V ≻ 0 is
-    equivalent to stability; that is what `stable` says, together with a residual below
-    `RESIDUAL_LIMIT`. At the edge of stability itself rounding decides.
+    The noise of a `LinearModel` is legal, so that V ≻ 0 is equivalent to stability; that is what
+    `stable` says. On the border of stability itself rounding decides. Baths enter linearly: where
+    only temperatures vary along an axis, one solution per bath serves all of it.
 
     Parameters
     ----------
@@ -55,32 +60,21 @@ def steady_state(model: LinearModel) -> SteadyState:
     -------
     SteadyState
     """
-    drift, diffusion = model.drift, model.diffusion
-    scale = np.max(np.abs(drift), initial=np.finfo(np.float64).tiny)
-    cov = lyapunov.solve_dense(drift / scale, diffusion / scale)
-    stable = positive_definite(cov)
-    stable &= lyapunov.residual(drift, cov, diffusion) < RESIDUAL_LIMIT
-    cov = np.where(stable[..., None, None], cov, np.nan)
-    return SteadyState(labels=model.labels, cov=cov, stable=stable)
-
-
-def positive_definite(cov: Real) -> NDArray[np.bool_]:
-    """Whether all pivots of the LDLᵀ factorisation are positive, shape (...)."""
-    rest = np.array(cov, np.float64)
-    positive = np.ones(rest.shape[:-2], np.bool_)
-    for k in range(rest.shape[-1]):
-        pivot = rest[..., k, k]
-        positive &= pivot > 0
-        below = rest[..., k + 1 :, k] / np.where(positive, pivot, np.inf)[..., None]
-        rest[..., k + 1 :, k + 1 :] -= below[..., :, None] * rest[..., None, k, k + 1 :]
-    return positive
+    unit = _largest_rate(model)
+    drift = {pair: value / unit for pair, value in model.entries.items()}
+    if prod(model.drift_shape) * len(model.baths) * 2 <= prod(model.shape):
+        return _from_baths(model, drift, unit)
+    diffusion = {
+        (i, j): value / unit for (i, j), value in model.diffusion_entries.items() if i >= j
+    }
+    solution = batch_solver.solve(model.size, drift, diffusion, model.shape)
+    return _checked(model, solution.stack, solution.positive)
 
 
 def growth_rate(model: LinearModel) -> Real:
     """Largest real part of the eigenvalues of A in the model's unit of rates, shape (...)."""
-    return np.broadcast_to(
-        lyapunov.growth_rate(model.dense(model.entries, model.drift_shape)), model.shape
-    ).copy()
+    rate = lyapunov.growth_rate(model.dense(model.entries, model.drift_shape))
+    return np.broadcast_to(rate, model.shape).copy()
 
 
 def describe_growth(model: LinearModel) -> str:
@@ -101,3 +95,42 @@ def describe_growth(model: LinearModel) -> str:
         f"the supermode of {made_of} has growth rate {value.real:+.6g} at frequency "
         f"{abs(value.imag):.6g}"
     )
+
+
+def _from_baths(model: LinearModel, drift: dict[Pair, Real], unit: float) -> SteadyState:
+    """V = Σ (n̄ + 1/2) V_bath, A V_bath + V_bath Aᵀ + Γ_bath = 0: baths are one more axis."""
+    own, number = model.drift_shape, len(model.baths)
+    gamma = {
+        pair: _along_baths(model, pair) / unit
+        for pair in {(i, j) for bath in model.baths for i, j in bath.entries if i >= j}
+    }
+    solution = batch_solver.solve(
+        model.size,
+        {pair: value[..., None] for pair, value in drift.items()},
+        gamma,
+        (*own, number),
+        last_axis_is_baths=True,
+    )
+    padded = (len(solution.stack), *(1,) * (len(model.shape) - len(own)), *own, number)
+    of_bath = solution.stack.reshape(padded)
+    stack = np.zeros((len(of_bath), *model.shape))
+    for place, bath in enumerate(model.baths):
+        stack += (bath.occupation + 0.5) * of_bath[..., place]
+    return _checked(model, stack, np.broadcast_to(solution.positive, model.shape).copy())
+
+
+def _along_baths(model: LinearModel, pair: Pair) -> Real:
+    """Γ_ij of every bath, on a last axis."""
+    values: Sequence[Real] = [bath.entries.get(pair, np.zeros(())) for bath in model.baths]
+    return np.stack(np.broadcast_arrays(*values), axis=-1)
+
+
+def _checked(model: LinearModel, stack: Real, stable: NDArray[np.bool_]) -> SteadyState:
+    if not np.all(stable):
+        stack[:, ~stable] = np.nan
+    return SteadyState(labels=model.labels, stack=stack, stable=stable)
+
+
+def _largest_rate(model: LinearModel) -> float:
+    largest = max((float(np.max(np.abs(value))) for value in model.entries.values()), default=1.0)
+    return largest or 1.0
