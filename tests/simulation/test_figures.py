@@ -92,7 +92,7 @@ def test_reverse_steering_is_absent_from_figure_2_and_present_in_figure_3():
     assert not figure("002-2c", 15).panel("c").shown[:, 0].any()
 
 
-def test_fringe_passes_the_published_counts():
+def test_fringe_passes_the_counts_its_parameters_were_matched_to():
     panel = figure("003-3", 201).panels[0]
     column = nearest(panel.x, 0.2)
     for line, points in zip(panel.lines, panel.points, strict=True):

@@ -22,7 +22,8 @@ def single_device_g2(
     """Return the pump-read correlation of one device, the path to the other one blocked.
 
     Exact in the Gaussian model; `leading_order_g2` is its leading order in small occupations. The
-    drive light that leaks comes through both arms alike, so the blocked one takes its share along.
+    drive light that leaks is taken to come through both arms alike (our assumption, the paper gives
+    no split), so the blocked one takes its share along.
 
     Parameters
     ----------
