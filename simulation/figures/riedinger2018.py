@@ -58,8 +58,8 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
         reproduces=f"the fringe in antiphase, visibility {v:.2f}. No independent test at the "
         "crosses (published coincidences, 68 %, Δφ = 0.2π): read efficiency, losses and phase φ_0 "
         "were chosen to match those counts (dlcz.presets).",
-        differs="the printed period of 1.95π (the model's is 2π); φ_0 puts the maximum at 0.1π, not "
-        "at the paper's 0.2π. The measured sweep itself is not in the text.",
+        differs="the printed period of 1.95π (the model's is 2π); φ_0 puts the maximum at 0.1π, "
+        "not at the paper's 0.2π. The measured sweep itself is not in the text.",
     )
 
 
