@@ -78,17 +78,17 @@ def solve(
     task = _Task(size=size, drift=drift, diffusion=diffusion, shape=shape, baths=last_axis_is_baths)
     if prod(shape) < _FEW:
         return task.solved_densely()
-    blocks = list(_blocks(shape))
+    chunks = list(blocks(shape))
     stack = np.empty((len(pairs(size)), *shape))
     positive = np.empty(task.own_shape, np.bool_)
-    plan, remembered = _plan(task, blocks[0])
+    plan, remembered = _plan(task, chunks[0])
     with np.errstate(all="ignore"):
-        for block in blocks:
+        for block in chunks:
             part, to_stack = task.part(block), stack[:, *block]
             to_positive = positive[block[: positive.ndim]]
             good = part.eliminated(plan, to_stack, to_positive)
             if remembered and np.mean(good) < 1 - _REPLAN:
-                plan, remembered = _remember(task, blocks[0]), False
+                plan, remembered = _remember(task, chunks[0]), False
                 good = part.eliminated(plan, to_stack, to_positive)
             part.repair(~good, to_stack, to_positive)
     return Solution(stack=stack, positive=positive)
@@ -216,7 +216,7 @@ def _pattern(task: _Task, block: Block) -> object:
     )
 
 
-def _blocks(shape: tuple[int, ...]) -> Iterator[Block]:
+def blocks(shape: tuple[int, ...]) -> Iterator[Block]:
     """Cut a batch into chunks: last axes whole, one axis in pieces, first axes one by one."""
     room = CHUNK
     lengths = []
