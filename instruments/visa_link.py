@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pyvisa.constants
 from pyvisa.errors import VisaIOError
-from pyvisa.resources import MessageBasedResource, SerialInstrument
+from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
 
 if TYPE_CHECKING:
@@ -77,17 +77,27 @@ class VisaLink(VisaInstrument):
         with self.lock, self._exchange(cmd):
             return super().ask_raw(cmd).strip()
 
-    def write_bytes(self, data: bytes, what: str) -> None:
-        """Send bytes as they are, with a bound on the time even if nobody takes them.
+    def write_bytes(self, data: bytes, what: str, chunk: int = 32_000) -> None:
+        """Send bytes as one message, in chunks of bounded time even if nobody takes them.
 
         Parameters
         ----------
         data : bytes
+            Whole message, terminator included.
         what : str
             Name of the data in errors.
+        chunk : int
+            Bytes per transfer; only the last one carries the end of message (EOI).
         """
-        with self.lock, self._exchange(what), _abandoned_after(self._bound, self.visa_handle):
-            self.visa_handle.write_raw(data)
+        with self.lock, self._exchange(what):
+            handle = self.visa_handle
+            try:
+                for start in range(0, len(data), chunk):
+                    _mark_end(handle, last=start + chunk >= len(data))
+                    with _abandoned_after(self._bound, handle):
+                        handle.write_raw(data[start : start + chunk])
+            finally:
+                _mark_end(handle, last=True)
 
     def reconnect(self) -> None:
         """Open the link anew, check who answers, and forget cached values."""
@@ -181,6 +191,12 @@ def _bytes_are_waiting(handle: MessageBasedResource) -> bool:
             return True
         return bool(select.select([connection], [], [], 0)[0])
     return False
+
+
+def _mark_end(handle: MessageBasedResource, *, last: bool) -> None:
+    """Tell a bus whether the next transfer ends the message; sockets and serial lines have none."""
+    if not isinstance(handle, SerialInstrument | TCPIPSocket):
+        handle.send_end = last
 
 
 @contextlib.contextmanager
