@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import RLock, Timer
 from typing import TYPE_CHECKING, ClassVar
 
-import pyvisa.constants
+from pyvisa.constants import BufferOperation, ControlFlow, StatusCode
 from pyvisa.errors import VisaIOError
 from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
@@ -50,6 +50,10 @@ class VisaLink(VisaInstrument):
     default_terminator = "\n"
     identity: ClassVar[str] = ""
     """Regular expression that the reply to ``*IDN?`` must contain; empty: not asked."""
+    baud_rate: ClassVar[int] = 9600
+    """Of serial lines; 8 data bits, no parity, 1 stop bit."""
+    hardware_handshake: ClassVar[bool] = False
+    """Whether serial lines use RTS and CTS."""
 
     def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
         self.lock = RLock()
@@ -99,6 +103,12 @@ class VisaLink(VisaInstrument):
             finally:
                 _mark_end(handle, last=True)
 
+    def ask_bytes(self, cmd: str, count: int) -> bytes:
+        """Send a query and return exactly `count` bytes of its reply, as they are."""
+        with self.lock, self._exchange(cmd):
+            super().write_raw(cmd)
+            return self.visa_handle.read_bytes(count)
+
     def reconnect(self) -> None:
         """Open the link anew, check who answers, and forget cached values."""
         with self.lock:
@@ -131,11 +141,17 @@ class VisaLink(VisaInstrument):
         self._bound = timeout
 
     def _prepare_link(self, handle: MessageBasedResource) -> None:
-        """Bring a link that was just opened into order; extend for serial settings."""
+        """Bring a link that was just opened into order."""
         if connection := _raw_socket(handle):
             # Without this a command and the query after it wait 40 ms for each other's
             # acknowledgement (Nagle's algorithm against delayed ACK).
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(handle, SerialInstrument):
+            handle.baud_rate = self.baud_rate
+            handle.flow_control = (
+                ControlFlow.rts_cts if self.hardware_handshake else ControlFlow.none
+            )
+            handle.flush(BufferOperation.discard_read_buffer | BufferOperation.discard_write_buffer)
 
     def _link_was_opened_anew(self) -> None:
         """React to a new link, behind which the instrument may have lost its settings."""
@@ -164,7 +180,7 @@ class VisaLink(VisaInstrument):
     def _link_error(self, what: str, error: Exception) -> OSError:
         where = f"{self.name} at {self._wanted_address}"
         advice = "check power, cable and address; the next command opens the link anew"
-        if getattr(error, "error_code", None) == pyvisa.constants.StatusCode.error_timeout:
+        if getattr(error, "error_code", None) == StatusCode.error_timeout:
             message = f"{where}: no complete reply to {what!r} within {self._bound} s; {advice}"
             return TimeoutError(message)
         if isinstance(error, UnicodeError):
