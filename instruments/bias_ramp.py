@@ -202,7 +202,7 @@ class RampedBias(Instrument):
         steps = math.ceil(abs(current - start) / self._ramp_step * (1 - 1e-9))
         for step in range(1, steps + 1):
             self._pause(channel, abs(current - start) / steps / self._ramp_rate)
-            self._put(channel, start + (current - start) * step / steps)
+            self._put(channel, current - (current - start) * (steps - step) / steps)
         self._confirm(channel, current)
 
     def _pause(self, channel: int, seconds: float) -> None:
