@@ -6,11 +6,11 @@ Needs the vendor's ``Swabian.TimeTagger`` (optional dependency). Not verified on
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from qcodes.instrument import Instrument, InstrumentChannel
+from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Numbers
 
-from instruments.recording import Recording
-from instruments.roles import RecordSink, TaggerEvent, TaggerFormat
+from instruments.recording_tagger import RecordingTagger
+from instruments.roles import RecordSink, TaggerFormat
 from instruments.swabian_stream import SwabianStream
 from instruments.t2_records import RECORD_TYPE
 from instruments.whole_steps import whole_steps
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
-STOP_TIMEOUT = 10.0
 RATE_GATE_PS = 100_000_000_000
 """Picoseconds over which count rates are averaged."""
 
@@ -77,7 +76,7 @@ class SwabianInput(InstrumentChannel["SwabianTimeTagger"]):
         self.parent.device.setInputDelay(self.hardware, picoseconds)
 
 
-class SwabianTimeTagger(Instrument):
+class SwabianTimeTagger(RecordingTagger):
     """A Time Tagger whose stream of tags is recorded as T2 records with 1 ps ticks.
 
     Before the first recording the sync input and every detector input need a trigger level.
@@ -129,7 +128,6 @@ class SwabianTimeTagger(Instrument):
         self._library = library
         self._serial = serial
         self._max_events = max_events
-        self._recording: Recording | None = None
         self._stream: SwabianStream | None = None
         self.device: Any = self._open()
         self.sync = SwabianInput(self, "sync", sync_channel)
@@ -158,11 +156,7 @@ class SwabianTimeTagger(Instrument):
 
     def count_rate(self, channel: int) -> float:
         """Return the clicks per second on input `channel`, from 0 as in the tag file."""
-        if not 0 <= channel < len(self.inputs):
-            message = (
-                f"{self.name}: `channel` must be 0 to {len(self.inputs) - 1}, but is {channel}"
-            )
-            raise ValueError(message)
+        self._require_input(channel, len(self.inputs))
         return self._rates()[1 + channel]
 
     def sync_rate(self) -> float:
@@ -205,17 +199,10 @@ class SwabianTimeTagger(Instrument):
             message = f"{self.name}: `duration` must be above 0 and below 9e6 s, but is {duration}"
             raise ValueError(message)
         self.require_idle("start")
-        missing = [
-            channel.trigger_level.full_name
-            for channel in (self.sync, *self.inputs)
-            if not channel.is_set
-        ]
-        if missing:
-            message = (
-                f"{self.name}: {', '.join(missing)} must be set before recording, but are not; "
-                "they depend on the detectors and have no default"
-            )
-            raise RuntimeError(message)
+        inputs = (self.sync, *self.inputs)
+        self._require_settings(
+            [channel.trigger_level.full_name for channel in inputs if not channel.is_set]
+        )
         self._stream = SwabianStream(
             self._library.TimeTagStream(self.device, self._max_events, self._hardware()),
             sync=self.sync.hardware,
@@ -223,35 +210,15 @@ class SwabianTimeTagger(Instrument):
         )
         self.device.sync()
         self._stream.start(round(duration * 1e12))
-        self._recording = Recording(self._stream, sink, name=self.name)
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for the recording's end; tell whether it has ended.
-
-        Raises
-        ------
-        RuntimeError
-            If reading or writing failed.
-        """
-        return self._recording is None or self._recording.wait(timeout)
-
-    def stop(self) -> None:
-        """End the recording early; what was recorded is in the sink."""
-        if self._recording is not None:
-            self._recording.stop(STOP_TIMEOUT)
+        self._record(self._stream, sink)
 
     def elapsed(self) -> float:
         """Return the seconds that the present or last recording measured."""
         return 0.0 if self._stream is None else self._stream.elapsed()
 
-    def events(self) -> tuple[TaggerEvent, ...]:
-        """Return what spoiled the present or last recording."""
-        return () if self._recording is None else self._recording.events()
-
     def safe_state(self) -> None:
         """Stop measuring at once; the threads finish writing by themselves."""
-        if self._recording is not None:
-            self._recording.request_stop()
+        self._let_end()
         if self._stream is not None:
             self._stream.stop()
 
@@ -268,12 +235,6 @@ class SwabianTimeTagger(Instrument):
             self._free()
         super().close()
 
-    def require_idle(self, action: str) -> None:
-        """Refuse an action while a recording runs."""
-        if self._recording is not None and self._recording.running():
-            message = f"{self.name}: {action} must wait for the recording's end; call stop() first"
-            raise RuntimeError(message)
-
     def _hardware(self) -> list[int]:
         return [self.sync.hardware, *(channel.hardware for channel in self.inputs)]
 
@@ -289,8 +250,7 @@ class SwabianTimeTagger(Instrument):
             raise ConnectionError(message) from error
 
     def _free(self) -> None:
-        if self._recording is not None and self._recording.running():
-            self._recording.stop(STOP_TIMEOUT)
+        self._end_recording()
         self._library.freeTimeTagger(self.device)
 
     def _rates(self) -> list[float]:

@@ -35,7 +35,7 @@ class SimulatedNIDAQ:
         self.reserved: set[str] = set()
         self.faults = InstrumentFaults(self.ports.__contains__)
 
-    def Task(self) -> "SimulatedTask":  # noqa: N802 - the library's name
+    def Task(self) -> "SimulatedTask":
         """Make a task."""
         return SimulatedTask(self)
 

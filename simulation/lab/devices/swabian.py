@@ -33,19 +33,19 @@ class SimulatedBuffer:
         """Number of events."""
         return len(self.times)
 
-    def getTimestamps(self) -> NDArray[np.int64]:  # noqa: N802 - the library's name
+    def getTimestamps(self) -> NDArray[np.int64]:
         """Return picoseconds since the tagger was switched on."""
         return self.times
 
-    def getChannels(self) -> NDArray[np.int64]:  # noqa: N802
+    def getChannels(self) -> NDArray[np.int64]:
         """Return hardware channels."""
         return self.channels
 
-    def getEventTypes(self) -> NDArray[np.int64]:  # noqa: N802
+    def getEventTypes(self) -> NDArray[np.int64]:
         """Return what each event is."""
         return self.kinds
 
-    def getMissedEvents(self) -> NDArray[np.int64]:  # noqa: N802
+    def getMissedEvents(self) -> NDArray[np.int64]:
         """Return how many events each MissedEvents event stands for."""
         return self.missed
 
@@ -78,11 +78,11 @@ class SimulatedTimeTagger:
         self.switched_on_ps = 123_456_789_012_345
         self.in_use = False
 
-    def scanTimeTagger(self) -> tuple[str, ...]:  # noqa: N802
+    def scanTimeTagger(self) -> tuple[str, ...]:
         """Return the serial numbers of connected taggers."""
         return (self.serial,)
 
-    def createTimeTagger(self, serial: str = "") -> "SimulatedTagger":  # noqa: N802
+    def createTimeTagger(self, serial: str = "") -> "SimulatedTagger":
         """Open the tagger."""
         if serial not in {"", self.serial} or self.in_use:
             message = "No Time Tagger attached or already in use"
@@ -90,20 +90,18 @@ class SimulatedTimeTagger:
         self.in_use = True
         return SimulatedTagger(self)
 
-    def freeTimeTagger(self, tagger: "SimulatedTagger") -> None:  # noqa: N802
+    def freeTimeTagger(self, tagger: "SimulatedTagger") -> None:
         """Close the tagger."""
         self.port.stop()
         self.in_use = False
 
-    def TimeTagStream(  # noqa: N802
+    def TimeTagStream(
         self, tagger: "SimulatedTagger", n_max_events: int, channels: Sequence[int]
     ) -> "SimulatedStream":
         """Make a stream."""
         return SimulatedStream(self, tagger, n_max_events, channels)
 
-    def Countrate(  # noqa: N802
-        self, tagger: "SimulatedTagger", channels: Sequence[int]
-    ) -> "SimulatedCountrate":
+    def Countrate(self, tagger: "SimulatedTagger", channels: Sequence[int]) -> "SimulatedCountrate":
         """Make a rate measurement."""
         return SimulatedCountrate(self, tagger, channels)
 
@@ -116,30 +114,30 @@ class SimulatedTagger:
         self._levels: dict[int, float] = {}
         self._delays: dict[int, int] = {}
 
-    def getModel(self) -> str:  # noqa: N802
+    def getModel(self) -> str:
         """Return the model."""
         return "Time Tagger Ultra (simulated)"
 
-    def getSerial(self) -> str:  # noqa: N802
+    def getSerial(self) -> str:
         """Return the serial number."""
         return self._module.serial
 
-    def getTriggerLevelRange(self, channel: int) -> tuple[float, float]:  # noqa: N802
+    def getTriggerLevelRange(self, channel: int) -> tuple[float, float]:
         """Return the range of levels in V."""
         self._check(channel)
         return (-2.5, 2.5)
 
-    def setTriggerLevel(self, channel: int, voltage: float) -> None:  # noqa: N802
+    def setTriggerLevel(self, channel: int, voltage: float) -> None:
         """Set a level, rounded to the converter."""
         self._check(channel)
         self._levels[abs(channel)] = round(voltage / LEVEL_STEP) * LEVEL_STEP
 
-    def getTriggerLevel(self, channel: int) -> float:  # noqa: N802
+    def getTriggerLevel(self, channel: int) -> float:
         """Return a level."""
         self._check(channel)
         return self._levels.get(abs(channel), 0.5)
 
-    def setInputDelay(self, channel: int, delay: int) -> None:  # noqa: N802
+    def setInputDelay(self, channel: int, delay: int) -> None:
         """Set a delay in ps."""
         self._check(channel)
         self._delays[channel] = delay
@@ -187,12 +185,12 @@ class SimulatedStream:
         self._channels = list(channels)
         self._reported = TaggerFlags()
 
-    def startFor(self, duration: int) -> None:  # noqa: N802
+    def startFor(self, duration: int) -> None:
         """Record for a number of picoseconds."""
         self._reported = TaggerFlags()
         self._module.port.start(self._tagger.settings(self._channels), duration * 1e-12)
 
-    def isRunning(self) -> bool:  # noqa: N802
+    def isRunning(self) -> bool:
         """Tell whether the recording goes on."""
         return self._module.port.running()
 
@@ -200,11 +198,11 @@ class SimulatedStream:
         """End the recording."""
         self._module.port.stop()
 
-    def getCaptureDuration(self) -> int:  # noqa: N802
+    def getCaptureDuration(self) -> int:
         """Return the picoseconds captured."""
         return round(self._module.port.elapsed() * 1e12)
 
-    def getData(self) -> SimulatedBuffer:  # noqa: N802
+    def getData(self) -> SimulatedBuffer:
         """Return the events since the last call."""
         tags = self._module.port.times(self._limit)
         times = tags.times_ps + self._module.switched_on_ps
@@ -247,13 +245,13 @@ class SimulatedCountrate:
         by_number = (rates.sync, *rates.inputs)
         self._rates = [by_number[module.wiring[abs(channel)]] for channel in channels]
 
-    def startFor(self, duration: int) -> None:  # noqa: N802
+    def startFor(self, duration: int) -> None:
         """Begin to count."""
 
-    def waitUntilFinished(self, timeout: int = -1) -> bool:  # noqa: N802
+    def waitUntilFinished(self, timeout: int = -1) -> bool:
         """Wait for the end."""
         return True
 
-    def getData(self) -> NDArray[Any]:  # noqa: N802
+    def getData(self) -> NDArray[Any]:
         """Return the rates per second."""
         return np.array(self._rates)
