@@ -244,6 +244,11 @@ class GateSet:
         return "\n".join(lines)
 
 
+def gates_path(tags: str | Path) -> Path:
+    """Return the name of the gates file beside a tag file: ``x.ptu`` has ``x.gates.yaml``."""
+    return Path(tags).with_suffix(".gates.yaml")
+
+
 def _keys(
     plain: object, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, object]:
@@ -279,11 +284,15 @@ def _detectors(value: object) -> dict[int, int]:
     if not isinstance(value, Mapping):
         message = f"`detectors` must map detector number to channel, but is {value!r}"
         raise ValueError(message)
+    detectors = {}
     for number, channel in value.items():
+        if isinstance(number, str) and number.isdecimal():  # JSON keys are text
+            number = int(number)
         if type(number) is not int or type(channel) is not int:
             message = f"`detectors` must map integers to integers, but has {number!r}: {channel!r}"
             raise ValueError(message)
-    return dict(value)
+        detectors[number] = channel
+    return detectors
 
 
 def _gates(value: object) -> Iterable[Gate]:

@@ -50,7 +50,7 @@ def write_report(
     html = page.render(
         title=title,
         headline=headline(evaluation, bound),
-        warnings=evaluation.counts.quality.warnings,
+        warnings=[*evaluation.counts.quality.warnings, *evaluation.cautions.values()],
         sections=_sections(evaluation, folder, bound, published),
         version=labkit.__version__,
     )

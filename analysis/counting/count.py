@@ -116,6 +116,7 @@ def follow(
 def _plan(source: TagSource, gates: GateSet) -> Plan:
     try:
         _check_channels(source, gates)
+        _check_period(source, gates)
         return make_plan(gates, source.layout, source.resolution)
     except ValueError as error:
         message = f"{source.path}: {error}"
@@ -131,6 +132,19 @@ def _check_channels(source: TagSource, gates: GateSet) -> None:
                 f"{source.layout}, but is on channel {channel}; see `labkit info`"
             )
             raise ValueError(message)
+
+
+def _check_period(source: TagSource, gates: GateSet) -> None:
+    last = gates.gates[-1]
+    if gates.trial.kind != "sync" or not source.sync_rate:
+        return
+    period = 1 / source.sync_rate
+    if last.stop > 1.01 * period:
+        message = (
+            f"gate {last.name!r} must stop within the file's sync period of {period:g} s (header: "
+            f"{source.sync_rate:g} syncs/s), but stops at {last.stop:g} s"
+        )
+        raise ValueError(message)
 
 
 def _count_source(

@@ -1,6 +1,7 @@
 """The ``labkit`` command: thin shells around the packages; heavy imports happen inside commands."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -19,18 +20,22 @@ for room in (demo, tags, simulate, doctor):
     room.register(app)
 
 
-def main() -> None:
-    """Run the command line; known failures end with one line on stderr and exit code 1."""
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    0: done. 1: bad input or a file problem, one line on stderr. 2: wrong usage.
+    """
     try:
-        app()
-    except KeyboardInterrupt:
-        remarks.print("interrupted; nothing was left half-written")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
+        app(list(arguments), prog_name="labkit")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (ValueError, KeyError, OSError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        remarks.print(
-            f"labkit: error: {text}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
+        remarks.print(f"labkit: error: {text}", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Entry point of the ``labkit`` script."""
+    sys.exit(run(sys.argv[1:]))

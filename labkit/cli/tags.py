@@ -69,7 +69,9 @@ def analyse(
 
 def gates_beside(tags: Path) -> Path:
     """Return the gates file that belongs to a tag file by name: x.ptu has x.gates.yaml."""
-    gates = tags.with_suffix(".gates.yaml")
+    from analysis.gates import gates_path
+
+    gates = gates_path(tags)
     if not gates.is_file():
         message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
         raise ValueError(message)
@@ -131,7 +133,11 @@ def witness(
     from analysis.witness import witness as estimate
 
     loaded = load_counts_file(counts, set_name)
-    found = estimate(loaded.coincidences, loaded.pump, loaded.read, loaded.trials)
+    try:
+        found = estimate(loaded.coincidences, loaded.pump, loaded.read, loaded.trials)
+    except ValueError as error:
+        message = f"{counts}: {error}"
+        raise ValueError(message) from None
     if json:
         print_json(
             {
@@ -140,14 +146,16 @@ def witness(
                 "g2": {name: pair.to_dict() for name, pair in found.g2.items()},
                 "witness": found.to_dict(bound),
                 "bound": bound,
+                "cautions": found.cautions,
             }
         )
         return
     from analysis.published import find_published
-    from labkit.cli.tables import g2_table, witness_table
+    from labkit.cli.tables import g2_table, print_cautions, witness_table
 
     results.print(g2_table(found.g2, "second-order coherence g²"))
     results.print(witness_table(found, bound, find_published(loaded)))
+    print_cautions(found.cautions)
 
 
 def info(
@@ -166,11 +174,11 @@ def info(
     if json:
         print_json({**summary.to_dict(), "header": tags})
         return
-    results.print(str(summary), markup=False, highlight=False)
+    from labkit.cli.tables import print_lines
+
+    print_lines(str(summary))
     if header:
-        results.print("header", markup=False)
-        for name, value in tags.items():
-            results.print(f"  {name:<34} {value}", markup=False, highlight=False)
+        print_lines("\n".join(f"  {name:<34} {value}" for name, value in tags.items()))
 
 
 def _plain(value: object) -> object:

@@ -15,7 +15,7 @@ TIMEOUT = 0.2
 
 
 class Source(ScpiDevice):
-    settings = (Setting(header="VOLTage", name="voltage", kind=Number(low=0, high=2), default=0.5),)
+    settings = (Setting("VOLTage", "voltage", Number(low=0, high=2), 0.5),)
 
 
 class SourceDriver(ScpiInstrument):

@@ -58,9 +58,9 @@ class Command:
     get: Getter | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """A value that is set and queried by one header.
+    """A value that is set and queried by one header; positional, so that devices list a table.
 
     Attributes
     ----------

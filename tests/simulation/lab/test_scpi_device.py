@@ -9,14 +9,9 @@ class Source(ScpiDevice):
     channels = (1, 2)
     error_depth = 3
     settings = (
-        Setting(
-            header="SOURce#:VOLTage[:LEVel]",
-            name="voltage",
-            kind=Number(low=0, high=2, units=VOLTS),
-            default=0.5,
-        ),
-        Setting(header="OUTPut#[:STATe]", name="output", kind=Switch(), default=False),
-        Setting(header="MODE", name="mode", kind=Word(("NORMal", "BURSt")), default="NORM"),
+        Setting("SOURce#:VOLTage[:LEVel]", "voltage", Number(low=0, high=2, units=VOLTS), 0.5),
+        Setting("OUTPut#[:STATe]", "output", Switch(), False),
+        Setting("MODE", "mode", Word(("NORMal", "BURSt")), "NORM"),
     )
 
 

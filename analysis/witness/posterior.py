@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.density_panels import Array, DensityPanels, resolve
-from analysis.witness_distribution import RatioDistribution
+from analysis.witness.distribution import RatioDistribution
+from analysis.witness.panels import Array, DensityPanels, resolve
 
 _NEWTON_STEPS = 60
 _CHEBYSHEV_DEGREE = 12
@@ -186,8 +186,9 @@ def _describe(
 def _mode(distribution: Distribution, low: float, high: float) -> float:
     """Highest point of the density between two points around it.
 
-    The derivative of a Chebyshev interpolant is used twice, the second time on a tenth of
-    the interval: unlike a search by values it is not limited to the square root of the precision.
+    The derivative of a Chebyshev interpolant is used twice, the second time on a tenth of the
+    interval: unlike a search by values it is not limited to the square root of the precision.
+    A kink, which only R_m = 1 can be (with no coincidences), is a candidate of its own.
     """
     chebyshev = np.polynomial.Chebyshev
     best = (low + high) / 2.0
@@ -196,8 +197,9 @@ def _mode(distribution: Distribution, low: float, high: float) -> float:
         fit = chebyshev.interpolate(distribution.density, _CHEBYSHEV_DEGREE, domain=domain)
         roots = fit.deriv().roots()
         real = roots.real[np.abs(roots.imag) < 1e-6 * width]
-        points = np.r_[real[(real > domain[0]) & (real < domain[1])], domain]
-        best = float(points[np.argmax(fit(points))])
+        points = np.concatenate([real, domain, [1.0]])
+        points = points[(points >= domain[0]) & (points <= domain[1])]
+        best = float(points[np.argmax(distribution.density(points))])
     return best
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import MappingProxyType
 
 from analysis.correlation import G2, LEVEL, g2
 from analysis.count_checks import count_of, field_of, two_counts
 from analysis.counts_file import PAIRS
-from analysis.witness_distribution import RatioDistribution
-from analysis.witness_posterior import WitnessPosterior, product_posterior, ratio_posterior
+from analysis.witness.distribution import RatioDistribution
+from analysis.witness.posterior import WitnessPosterior, product_posterior, ratio_posterior
+from analysis.witness.ratio import witness_ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,27 @@ class Witness:
     detector: Mapping[int, WitnessPosterior]
     sym: WitnessPosterior
 
+    @property
+    def named(self) -> dict[str, WitnessPosterior]:
+        """The three posteriors by the names used in JSON: "1", "2", "sym"."""
+        return {"1": self.detector[1], "2": self.detector[2], "sym": self.sym}
+
+    @property
+    def cautions(self) -> dict[str, str]:
+        """Posteriors that must not be read as entanglement, by name.
+
+        With fewer coincidences than accidentals (g_1 + g_2 < 1) R_m is negative; such values lie
+        below every bound but witness nothing.
+        """
+        return {
+            name: (
+                f"R_m < 0 with probability {posterior.negative:.2g}, which `confidence` includes "
+                "but which witnesses nothing: fewer coincidences than accidentals"
+            )
+            for name, posterior in self.named.items()
+            if posterior.negative > 1e-3
+        }
+
     def to_dict(self, bound: float = 1.0) -> dict[str, dict[str, float | None]]:
         """Return the ``witness`` object of the command line's JSON.
 
@@ -38,24 +61,12 @@ class Witness:
         bound : float
             Bound for separable states: 1, or less to allow for systematic errors.
         """
-        named = {"1": self.detector[1], "2": self.detector[2], "sym": self.sym}
-        return {name: posterior.to_dict(bound) for name, posterior in named.items()}
+        return {name: posterior.to_dict(bound) for name, posterior in self.named.items()}
 
     def __str__(self) -> str:
         lines = [f"g² {pair}    {self.g2[pair]}" for pair in PAIRS]
         lines += [f"R_m({j})     {posterior}" for j, posterior in self.detector.items()]
         return "\n".join([*lines, f"R_m(sym)   {self.sym}"])
-
-
-def witness_ratio(g_1: float, g_2: float) -> float | None:
-    """Return R_m = 4 (g_1 + g_2 - 1) / (g_1 - g_2)², or None at g_1 = g_2 where it is undefined.
-
-    Source: Riedinger et al., Nature 556, 473 (2018), Eq. (3), with g_i = g²(r_i, p_j).
-    Separable states have R_m >= 1.
-    """
-    if g_1 == g_2:
-        return None
-    return 4.0 * (g_1 + g_2 - 1.0) / (g_1 - g_2) ** 2
 
 
 def witness(
@@ -122,5 +133,6 @@ def witness(
 
 def _heralded(first: G2, second: G2, level: float) -> WitnessPosterior:
     distribution = RatioDistribution(a=first.posterior, b=second.posterior)
-    plugin = witness_ratio(first.value, second.value)
+    ratio = float(witness_ratio(first.value, second.value))
+    plugin = ratio if isfinite(ratio) else None
     return ratio_posterior(distribution, plugin=plugin, level=level)

@@ -27,17 +27,7 @@ WINDOW = 6.0
 
 _TINY = float(np.finfo(float).tiny)
 _SMALLEST = 1e-100
-_PANELS, _ORDER = 4, 20
-
-
-def composite_nodes(panels: int, order: int) -> tuple[Array, Array]:
-    """Nodes and weights of Gauss-Legendre quadrature on [0, 1] in equal panels."""
-    x, w = np.polynomial.legendre.leggauss(order)
-    starts = np.arange(panels)[:, np.newaxis]
-    return (((x + 1.0) / 2.0 + starts) / panels).ravel(), np.tile(w / (2.0 * panels), panels)
-
-
-_NODES, _WEIGHTS = composite_nodes(_PANELS, _ORDER)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(72)
 
 
 def _window(posterior: GammaPosterior) -> tuple[float, float]:
@@ -70,7 +60,7 @@ class RatioDistribution:
     b: GammaPosterior
 
     def _pieces(self, x: Array) -> tuple[Array, Array, NDArray[np.intp]]:
-        """Intervals of d (start, length) inside both windows, and the x it is of.
+        """Intervals of d inside both windows (middle, half width), and the x each is of.
 
         Branches are split where a(d) or b(d) turns (d = ±2/x): between, a falls and b rises.
         """
@@ -82,29 +72,29 @@ class RatioDistribution:
         start = np.concatenate([np.maximum(one[0], other[0]) for one, other in pairs])
         stop = np.concatenate([np.minimum(one[1], other[1]) for one, other in pairs])
         kept = np.flatnonzero((stop > start) & np.isfinite(stop - start))
-        return start[kept], (stop - start)[kept], kept % x.size
+        return (start + stop)[kept] / 2.0, (stop - start)[kept] / 2.0, kept % x.size
 
     def density(self, x: ArrayLike) -> Array:
         """Probability density of R_m at x (any real x)."""
         x = np.asarray(x, dtype=float)
         flat = _flushed(x.ravel())
-        start, length, which = self._pieces(flat)
-        d = start[:, np.newaxis] + length[:, np.newaxis] * _NODES
+        middle, half, which = self._pieces(flat)
+        d = middle[:, np.newaxis] + half[:, np.newaxis] * _NODES
         a, b = _curve(d, flat[which, np.newaxis])
         joint = np.exp(_log_density(self.a, a) + _log_density(self.b, b))
-        parts = (joint * d**2) @ _WEIGHTS * length / 8.0
+        parts = (joint * d**2) @ _WEIGHTS * half / 8.0
         return _summed(parts, which, flat.size).reshape(x.shape)
 
     def cdf(self, x: ArrayLike) -> Array:
         """Probability that R_m lies below x."""
         x = np.asarray(x, dtype=float)
         flat = _flushed(x.ravel())
-        start, length, which = self._pieces(flat)
-        d = start[:, np.newaxis] + length[:, np.newaxis] * _NODES
+        middle, half, which = self._pieces(flat)
+        d = middle[:, np.newaxis] + half[:, np.newaxis] * _NODES
         x_d = flat[which, np.newaxis]
         a, b = _curve(d, x_d)
         slope = (x_d * d / 2.0 - 1.0) / 2.0
-        parts = (np.exp(_log_density(self.a, a)) * self.b.cdf(b) * slope) @ _WEIGHTS * length
+        parts = (np.exp(_log_density(self.a, a)) * self.b.cdf(b) * slope) @ _WEIGHTS * half
         inside = self._beyond_window(flat) + _summed(parts, which, flat.size)
         return np.clip((flat > 0.0) - inside, 0.0, 1.0).reshape(x.shape)
 

@@ -11,11 +11,14 @@ Density = Callable[[Array], Array]
 
 _ORDER = 16
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_ORDER)
-_LAST_COEFFICIENTS = (
+_TO_LEGENDRE = (
     np.polynomial.legendre.legvander(_NODES, _ORDER - 1)
     * _WEIGHTS[:, np.newaxis]
     * (np.arange(_ORDER) + 0.5)
-)[:, -3:]
+)
+_LAST_COEFFICIENTS = _TO_LEGENDRE[:, -3:]
+_AT_HIGH = _TO_LEGENDRE.sum(axis=1)
+_AT_LOW = _TO_LEGENDRE @ (-1.0) ** np.arange(_ORDER)
 _TOLERANCE = 1e-10
 _MAX_HALVINGS = 40
 _OUTERMOST = 60.0
@@ -77,9 +80,15 @@ class DensityPanels:
         return self.scale * np.sinh(self.low[first]), self.scale * np.sinh(self.high[last])
 
     def unresolved(self) -> NDArray[np.bool_]:
-        """Panels whose last Legendre coefficients are not yet negligible."""
-        last = np.abs(self.weighted @ _LAST_COEFFICIENTS).max(axis=1) * (self.high - self.low)
-        return np.asarray(last > _TOLERANCE * self.total)
+        """Mark panels whose last Legendre coefficients count, or that do not join a neighbour.
+
+        The second catches what falls off so fast beside a border that no node has seen it.
+        """
+        widths = self.high - self.low
+        last = np.abs(self.weighted @ _LAST_COEFFICIENTS).max(axis=1)
+        jumps = np.abs(self.weighted[1:] @ _AT_LOW - self.weighted[:-1] @ _AT_HIGH)
+        gap = np.maximum(np.append(jumps, 0.0), np.append(0.0, jumps))
+        return np.asarray(np.maximum(last, 0.1 * gap) * widths > _TOLERANCE * self.total)
 
     def halved(self, which: NDArray[np.bool_]) -> "DensityPanels":
         """Return panels with the marked ones cut in two."""
