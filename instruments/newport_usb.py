@@ -1,0 +1,338 @@
+"""Ways to a New Focus TLB-6700 controller, which speaks USB but no VISA: one small interface.
+
+Sources: QMI ``tlb670x.py`` (usbdll), public scripts for ``UsbDllWrap`` and raw USB. The vendor's
+libraries are loaded only when asked for by address. Not verified on hardware.
+"""
+
+import ctypes
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+VENDOR_ID, PRODUCT_ID = 0x104D, 0x100A
+PACKET = 64
+"""Bytes of a reply packet; what follows CR LF in it may be left from earlier replies."""
+
+SETTLE = 0.05
+"""Seconds between sending a command and fetching its reply."""
+
+MAX_STALE = 16
+"""Packets of earlier replies that are dropped at most."""
+
+TIMEOUT_NUMBERS = {60, 110, 10060}
+"""Error numbers with which pyusb reports a time-out, by operating system."""
+
+_END = b"\r\n"
+
+
+class NewportPort(Protocol):
+    """The link to one controller. Not thread-safe: one owner, one exchange at a time."""
+
+    def open(self) -> None:
+        """Open the link; also after it was lost."""
+
+    def close(self) -> None:
+        """Close the link; closing again does nothing."""
+
+    def exchange(self, command: str) -> bytes:
+        """Send a command and return the first packet of the reply.
+
+        Raises
+        ------
+        ConnectionError
+            If the link fails; the command may have been executed.
+        TimeoutError
+            If no reply comes in time; the command may have been executed.
+        """
+
+    def read(self) -> bytes:
+        """Return one more packet that is waiting, empty if none is."""
+
+
+def open_port(address: str) -> NewportPort:
+    """Return the port for an address.
+
+    Parameters
+    ----------
+    address : str
+        ``usbdll:SN1234`` (Windows, the vendor's DLL), ``dotnet:6700 SN1234`` (Windows, the vendor's
+        .NET wrapper, needs pythonnet) or ``usb:SN1234`` (needs pyusb).
+
+    Raises
+    ------
+    ValueError
+        If the address has another form.
+    """
+    kind, _, device = address.partition(":")
+    openers: dict[str, Callable[[], NewportPort]] = {
+        "usbdll": lambda: NewportUsbDll(_load_usbdll(), device),
+        "dotnet": lambda: NewportDotNet(*_load_dotnet(), device),
+        "usb": lambda: NewportRawUsb(_find_endpoints, device),
+    }
+    if kind not in openers or not device:
+        message = (
+            f"`address` must be 'usbdll:SN…', 'dotnet:6700 SN…' or 'usb:SN…', but is {address!r}"
+        )
+        raise ValueError(message)
+    return openers[kind]()
+
+
+class NewportUsbDll:
+    """The vendor's ``usbdll.dll``.
+
+    Parameters
+    ----------
+    library : object
+        Has the functions ``newp_usb_…``.
+    serial : str
+        ``SN`` and digits.
+    """
+
+    def __init__(self, library: Any, serial: str) -> None:
+        self._library = library
+        self._serial = serial
+        self._device: int | None = None
+
+    def open(self) -> None:
+        """Open all controllers and find the one with the serial number."""
+        self._check("init_product", self._library.newp_usb_init_product(PRODUCT_ID))
+        info = ctypes.create_string_buffer(1024)
+        try:
+            self._check("get_device_info", self._library.newp_usb_get_device_info(info))
+            self._device = _index_of(info.value.decode("latin-1"), self._serial)
+        except ConnectionError:
+            self._library.newp_usb_uninit_system()
+            raise
+
+    def close(self) -> None:
+        """Close all controllers of this process."""
+        if self._device is not None:
+            self._device = None
+            self._library.newp_usb_uninit_system()
+
+    def exchange(self, command: str) -> bytes:
+        """Send a command and return the first packet of the reply."""
+        data = command.encode("ascii")
+        status = self._library.newp_usb_send_ascii(self._index(), data, len(data))
+        self._check("send_ascii", status)
+        time.sleep(SETTLE)
+        return self._receive()
+
+    def read(self) -> bytes:
+        """Return one more packet; a failing read means that none waits."""
+        try:
+            return self._receive()
+        except ConnectionError:
+            return b""
+
+    def _receive(self) -> bytes:
+        buffer = ctypes.create_string_buffer(PACKET)
+        count = ctypes.c_ulong()
+        status = self._library.newp_usb_get_ascii(
+            self._index(), buffer, PACKET, ctypes.pointer(count)
+        )
+        self._check("get_ascii", status)
+        return buffer.raw[: count.value]
+
+    def _index(self) -> int:
+        if self._device is None:
+            message = f"TLB-6700 {self._serial}: the link must be open, but is closed"
+            raise ConnectionError(message)
+        return self._device
+
+    def _check(self, function: str, status: int) -> None:
+        if status != 0:
+            message = f"TLB-6700 {self._serial}: newp_usb_{function} must return 0, but is {status}"
+            raise ConnectionError(message)
+
+
+class NewportDotNet:
+    """The vendor's .NET class ``Newport.USBComm.USB``.
+
+    It has no separate read, so leftover replies can only be met by the next exchange.
+
+    Parameters
+    ----------
+    usb : object
+        An instance of the class.
+    new_text : callable
+        Makes an empty ``System.Text.StringBuilder`` of a given capacity.
+    key : str
+        Device key, like ``6700 SN1234``.
+    """
+
+    def __init__(self, usb: Any, new_text: Callable[[int], Any], key: str) -> None:
+        self._usb = usb
+        self._new_text = new_text
+        self._key = key
+
+    def open(self) -> None:
+        """Open all controllers of the product."""
+        if not self._usb.OpenDevices(PRODUCT_ID, True):
+            message = f"TLB-6700 {self._key}: OpenDevices must succeed, but has not"
+            raise ConnectionError(message)
+
+    def close(self) -> None:
+        """Close all controllers of this process."""
+        self._usb.CloseDevices()
+
+    def exchange(self, command: str) -> bytes:
+        """Send a command and return the reply."""
+        text = self._new_text(PACKET)
+        self._usb.Query(self._key, command, text)
+        reply = str(text.ToString()).encode("latin-1")
+        if not reply:
+            message = f"TLB-6700 {self._key}: {command} must be answered, but is not"
+            raise TimeoutError(message)
+        return reply
+
+    def read(self) -> bytes:
+        """Return nothing: the wrapper cannot read without a command."""
+        return b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Bulk endpoints of one USB device.
+
+    Attributes
+    ----------
+    write : callable
+        ``write(data)``.
+    read : callable
+        ``read(size, timeout_ms)`` returns up to `size` bytes, or raises OSError.
+    """
+
+    write: Callable[[bytes], object]
+    read: Callable[[int, int], bytes]
+
+
+class NewportRawUsb:
+    """Bulk endpoints of the controller, found by its answer to ``*IDN?``.
+
+    Parameters
+    ----------
+    find : callable
+        Returns the endpoints of all controllers present.
+    serial : str
+        ``SN`` and digits.
+    timeout : float, optional
+        Longest wait for a reply in s.
+    """
+
+    def __init__(
+        self, find: Callable[[], Iterable[Endpoints]], serial: str, *, timeout: float = 2.0
+    ) -> None:
+        self._find = find
+        self._serial = serial
+        self._timeout = timeout
+        self._endpoints: Endpoints | None = None
+
+    def open(self) -> None:
+        """Find the controller that identifies itself with the serial number."""
+        seen = []
+        for endpoints in self._find():
+            self._endpoints = endpoints
+            self._drop_stale()
+            identity = self.exchange("*IDN?").partition(_END)[0].decode("latin-1")
+            if self._serial in identity.split():
+                return
+            seen.append(identity)
+        self._endpoints = None
+        raise _absent(self._serial, "; ".join(seen))
+
+    def close(self) -> None:
+        """Forget the endpoints."""
+        self._endpoints = None
+
+    def exchange(self, command: str) -> bytes:
+        """Send a command and return the first packet of the reply."""
+        try:
+            self._opened().write(command.encode("ascii") + _END)
+        except OSError as error:
+            message = f"TLB-6700 {self._serial}: {command} could not be sent: {error}"
+            raise ConnectionError(message) from error
+        packet = self._receive(self._timeout)
+        if not packet:
+            message = (
+                f"TLB-6700 {self._serial}: {command} must be answered within {self._timeout} s, "
+                "but is not"
+            )
+            raise TimeoutError(message)
+        return packet
+
+    def read(self) -> bytes:
+        """Return one more packet that is waiting, empty if none is."""
+        return self._receive(SETTLE)
+
+    def _drop_stale(self) -> None:
+        for _ in range(MAX_STALE):
+            if not self.read():
+                return
+
+    def _receive(self, timeout: float) -> bytes:
+        try:
+            return bytes(self._opened().read(PACKET, round(timeout * 1e3)))
+        except TimeoutError:
+            return b""
+        except OSError as error:
+            if error.errno in TIMEOUT_NUMBERS:
+                return b""
+            message = f"TLB-6700 {self._serial}: reading failed: {error}"
+            raise ConnectionError(message) from error
+
+    def _opened(self) -> Endpoints:
+        if self._endpoints is None:
+            message = f"TLB-6700 {self._serial}: the link must be open, but is closed"
+            raise ConnectionError(message)
+        return self._endpoints
+
+
+def _index_of(info: str, serial: str) -> int:
+    """Return the id of a controller in ``id,description;id,description;``."""
+    for device in info.split(";"):
+        index, _, description = device.partition(",")
+        if serial in description.split():
+            return int(index)
+    raise _absent(serial, info)
+
+
+def _absent(serial: str, seen: str) -> ConnectionError:
+    message = (
+        f"the TLB-6700 with serial {serial} must be connected and switched on, "
+        f"but those found are: {seen or 'none'}"
+    )
+    return ConnectionError(message)
+
+
+def _load_usbdll() -> Any:
+    return ctypes.CDLL("usbdll.dll")
+
+
+def _load_dotnet() -> tuple[Any, Callable[[int], Any]]:
+    import clr  # type: ignore[import-not-found]
+
+    clr.AddReference("UsbDllWrap")
+    from Newport.USBComm import USB  # type: ignore[import-not-found]
+    from System.Text import StringBuilder  # type: ignore[import-not-found]
+
+    return USB(), StringBuilder
+
+
+def _find_endpoints() -> Iterator[Endpoints]:
+    import usb.core  # type: ignore[import-not-found]
+    import usb.util  # type: ignore[import-not-found]
+
+    for device in usb.core.find(find_all=True, idVendor=VENDOR_ID, idProduct=PRODUCT_ID):
+        device.set_configuration()
+        out, back = (
+            usb.util.find_descriptor(
+                device.get_active_configuration()[(0, 0)],
+                custom_match=lambda end, way=way: (
+                    usb.util.endpoint_direction(end.bEndpointAddress) == way
+                ),
+            )
+            for way in (usb.util.ENDPOINT_OUT, usb.util.ENDPOINT_IN)
+        )
+        yield Endpoints(write=out.write, read=back.read)
