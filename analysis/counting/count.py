@@ -262,7 +262,7 @@ def _trials(
 ) -> tuple[Trials, str | None]:
     state = tally.state
     if plan.layout.mode == "T3":
-        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1))
+        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1, state[S.HIGHEST] + 1))
         return trials_from_sync_numbers(
             seen,
             wrap=plan.layout.wrap,

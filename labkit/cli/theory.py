@@ -35,8 +35,10 @@ def list_models() -> None:
 
     for name in MODELS:
         model = get(name)
-        results.print(f"{name:<16} {model.paper}", markup=False, highlight=False)
-        results.print(f"{'':<16} → {', '.join(model.results)}", markup=False, highlight=False)
+        results.print(f"{name:<16} {model.paper}", markup=False, highlight=False, soft_wrap=True)
+        results.print(
+            f"{'':<16} → {', '.join(model.results)}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 @theory.command()
@@ -59,7 +61,7 @@ def show(model: ModelName) -> None:
         outcome.add_column(head)
     for name, (unit, meaning, components) in chosen.results.items():
         outcome.add_row(name, unit, meaning, ", ".join(components))
-    results.print(chosen.paper, markup=False, highlight=False)
+    results.print(chosen.paper, markup=False, highlight=False, soft_wrap=True)
     results.print(parameters)
     results.print(outcome)
 
@@ -85,7 +87,9 @@ def point(model: ModelName, settings: Settings = None, json: Json = False) -> No
         parts = value.items() if isinstance(value, dict) else [("", value)]
         for component, number in parts:
             label = f"{name} {component}".strip()
-            results.print(f"{label:<18} {_text(number):>24} {unit:<8} {meaning}", markup=False)
+            results.print(
+                f"{label:<18} {_text(number):>24} {unit:<8} {meaning}", markup=False, soft_wrap=True
+            )
 
 
 @theory.command()
@@ -145,11 +149,13 @@ def figure(
     made = []
     for choice in chosen:
         made.append(choice.compute(points, changes))
-        results.print(str(files.save_png(made[-1], output)), markup=False, highlight=False)
+        results.print(
+            str(files.save_png(made[-1], output)), markup=False, highlight=False, soft_wrap=True
+        )
     if page is not None:
         folder = Path(os.path.relpath(output, page.parent)).as_posix()
         page.write_text(files.gallery(made, folder), encoding="utf-8")
-        results.print(str(page), markup=False, highlight=False)
+        results.print(str(page), markup=False, highlight=False, soft_wrap=True)
 
 
 def _changes(settings: list[str] | None) -> dict[str, Any]:
