@@ -118,6 +118,17 @@ class StationFile:
     instruments: dict[str, dict[str, object]]
 
 
+STATIONS = {"virtual": "virtual_lab.yaml", "example": "lab.example.yaml"}
+"""Station files that come with labkit, by name."""
+
+
+def station_path(station: str | Path) -> Path:
+    """Return the path of a station file, or of the one that comes with labkit under this name."""
+    if str(station) in STATIONS:
+        return Path(__file__).parent / STATIONS[str(station)]
+    return Path(station)
+
+
 def read_station_file(path: str | Path) -> StationFile:
     """Read and check a station file.
 
