@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from instruments.bias_ramp import RampedBias
+from instruments.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -116,12 +117,11 @@ class PhotonSpotBias(RampedBias):
     def _connect(self) -> SpiPort:
         """Return the port, opened again if the link was lost."""
         if self._port is None:
-            from pyftdi.spi import SpiController  # type: ignore[import-not-found]
-
+            spi = optional_package("pyftdi.spi", "pip install 'labkit[ftdi]'")
             if self._controller is not None:
                 with contextlib.suppress(OSError):
                     self._controller.terminate()
-            self._controller = SpiController()
+            self._controller = spi.SpiController()
             self._controller.configure(self._url)
             self._port = self._controller.get_port(cs=0, freq=1e6, mode=0)
         return self._port
