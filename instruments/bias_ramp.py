@@ -196,6 +196,7 @@ class RampedBias(Instrument):
         start = self._known[channel - 1] or 0.0
         for left in range(FAST_STEPS - 1, -1, -1):
             self._put(channel, start * left / FAST_STEPS, even_if_stopped=True)
+        self._confirm(channel, 0.0)
 
     def _ramp(self, channel: int, current: float) -> None:
         start = self.current(channel)

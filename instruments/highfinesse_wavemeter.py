@@ -4,12 +4,13 @@ The library talks to the maker's program on the same computer, which must be run
 pylablib's and public drivers.
 """
 
-import ctypes
 from ctypes import c_double, c_long
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
 from qcodes.instrument import Instrument
+
+from instruments.vendor_library import load_library
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -92,7 +93,11 @@ class HighFinesseWS7(Instrument):
             message = f"`channel` must be 1 or more, but is {channel}"
             raise ValueError(message)
         super().__init__(name, **kwargs)
-        self._library = _load(library) if isinstance(library, str) else library
+        self._library = (
+            load_library(library, "HighFinesse", SIGNATURES)
+            if isinstance(library, str)
+            else library
+        )
         self._channel = channel
         self._lock = RLock()
         self._version = self._read_version()
@@ -155,18 +160,3 @@ class HighFinesseWS7(Instrument):
             )
             raise ConnectionError(message)
         return parts[0], parts[1], parts[2], parts[3]
-
-
-def _load(file_name: str) -> Any:
-    try:
-        library = ctypes.CDLL(file_name)
-    except OSError as error:
-        message = (
-            f"the wavemeter library must be loadable as {file_name!r}, but is not ({error}); "
-            "install the maker's software or give the full path"
-        )
-        raise OSError(message) from error
-    for name, (result, arguments) in SIGNATURES.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library

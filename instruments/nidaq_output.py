@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from qcodes.instrument import Instrument, InstrumentChannel
 from qcodes.validators import Numbers
 
+from instruments.vendor_library import optional_package
+
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
     from qcodes.parameters import Parameter
@@ -108,7 +110,7 @@ class NIDAQOutput(Instrument):
         lines = {channel: OutputLine(**fields) for channel, fields in outputs.items()}
         _check_lines(name, lines)
         if library is None:
-            import nidaqmx as library  # type: ignore[import-not-found,no-redef]
+            library = optional_package("nidaqmx", "pip install 'labkit[nidaq]'")
         super().__init__(name, **kwargs)
         self.library = library
         self.lock = RLock()

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from instruments.recording import Fault
 from instruments.roles import RecordSink, TaggerFormat
-from instruments.th260lib import MAX_DURATION_MS, MODES, NANO
+from instruments.th260lib import MODES, NANO
 from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpInput, TimeHarpTagger
-from instruments.whole_steps import whole_steps
+from instruments.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -74,9 +74,7 @@ class PicoQuantSnapi(TimeHarpTagger):
             message = f"`mode` must be T2 or T3, but is {mode!r}"
             raise ValueError(message)
         if library is None:
-            from snAPI import Main  # type: ignore[import-not-found]
-
-            library = Main
+            library = optional_package("snAPI.Main", "pip install snAPI (mind its licence)")
         super().__init__(name, **kwargs)
         self.mode = mode
         self._library = library
@@ -159,13 +157,7 @@ class PicoQuantSnapi(TimeHarpTagger):
         RuntimeError
             If a recording is running, trigger settings are missing, or snAPI refuses.
         """
-        milliseconds = whole_steps(duration, 1e-3, "duration", "s")
-        if not 1 <= milliseconds <= MAX_DURATION_MS:
-            message = f"{self.name}: `duration` must be 1 ms to 100 h, but is {duration:g} s"
-            raise ValueError(message)
-        self.require_idle("start")
-        inputs = (self.sync, *self.inputs)
-        self._require_settings([name for channel in inputs for name in channel.missing()])
+        milliseconds = self._prepare(duration)
         if not self._snapi.raw.startBlock(milliseconds, BLOCK_RECORDS, False):
             message = f"{self.name}: the measurement was refused; see snAPI's log"
             raise RuntimeError(message)

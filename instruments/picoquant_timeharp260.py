@@ -7,7 +7,6 @@ from qcodes.validators import Numbers
 
 from instruments.roles import RecordSink, TaggerFormat
 from instruments.th260lib import (
-    MAX_DURATION_MS,
     MODES,
     WARNINGS,
     TH260Error,
@@ -177,16 +176,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         RuntimeError
             If a recording is running, or trigger settings are missing.
         """
-        milliseconds = whole_steps(duration, 1e-3, "duration", "s")
-        if not 1 <= milliseconds <= MAX_DURATION_MS:
-            message = (
-                f"{self.name}: `duration` must be 1 ms to {MAX_DURATION_MS / 1000:g} s, "
-                f"but is {duration:g} s"
-            )
-            raise ValueError(message)
-        self.require_idle("start")
-        inputs = (self.sync, *self.inputs)
-        self._require_settings([name for channel in inputs for name in channel.missing()])
+        milliseconds = self._prepare(duration)
         self._board.call("StartMeas", milliseconds)
         self._record(self._board, sink)
 

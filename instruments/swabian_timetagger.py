@@ -13,6 +13,7 @@ from instruments.recording_tagger import RecordingTagger
 from instruments.roles import RecordSink, TaggerFormat
 from instruments.swabian_stream import SwabianStream
 from instruments.t2_records import RECORD_TYPE
+from instruments.vendor_library import optional_package
 from instruments.whole_steps import whole_steps
 
 if TYPE_CHECKING:
@@ -121,9 +122,7 @@ class SwabianTimeTagger(RecordingTagger):
             message = f"{name}: channels must be different and not 0, but are {hardware}"
             raise ValueError(message)
         if library is None:
-            from Swabian import TimeTagger  # type: ignore[import-not-found]
-
-            library = TimeTagger
+            library = optional_package("Swabian.TimeTagger", "pip install 'labkit[swabian]'")
         super().__init__(name, **kwargs)
         self._library = library
         self._serial = serial

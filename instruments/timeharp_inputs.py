@@ -7,7 +7,7 @@ from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Bool, Enum, Ints, Numbers
 
 from instruments.recording_tagger import RecordingTagger
-from instruments.th260lib import EDGES, NANO, PICO
+from instruments.th260lib import EDGES, MAX_DURATION_MS, NANO, PICO
 from instruments.whole_steps import whole_steps
 
 if TYPE_CHECKING:
@@ -32,9 +32,27 @@ class TimeHarpTagger(RecordingTagger):
     ----------
     model : str
         The vendor's name of the model.
+    sync : TimeHarpInput
+    inputs : tuple of TimeHarpInput
     """
 
     model: str
+    sync: "TimeHarpInput"
+    inputs: tuple["TimeHarpInput", ...]
+
+    def _prepare(self, duration: float) -> int:
+        """Check that a recording may start; return its duration in ms."""
+        milliseconds = whole_steps(duration, 1e-3, "duration", "s")
+        if not 1 <= milliseconds <= MAX_DURATION_MS:
+            message = (
+                f"{self.name}: `duration` must be 1 ms to {MAX_DURATION_MS / 1000:g} s, "
+                f"but is {duration:g} s"
+            )
+            raise ValueError(message)
+        self.require_idle("start")
+        inputs = (self.sync, *self.inputs)
+        self._require_settings([name for channel in inputs for name in channel.missing()])
+        return milliseconds
 
     @abstractmethod
     def send(self, function: str, *values: int) -> None:
