@@ -196,13 +196,14 @@ class RampedBias(Instrument):
         start = self._known[channel - 1] or 0.0
         for left in range(FAST_STEPS - 1, -1, -1):
             self._put(channel, start * left / FAST_STEPS, even_if_stopped=True)
+        self._confirm(channel, 0.0)
 
     def _ramp(self, channel: int, current: float) -> None:
         start = self.current(channel)
         steps = math.ceil(abs(current - start) / self._ramp_step * (1 - 1e-9))
         for step in range(1, steps + 1):
             self._pause(channel, abs(current - start) / steps / self._ramp_rate)
-            self._put(channel, start + (current - start) * step / steps)
+            self._put(channel, current - (current - start) * (steps - step) / steps)
         self._confirm(channel, current)
 
     def _pause(self, channel: int, seconds: float) -> None:

@@ -7,8 +7,11 @@ libraries are loaded only when asked for by address. Not verified on hardware.
 import ctypes
 import time
 from collections.abc import Callable, Iterable, Iterator
+from ctypes import POINTER, c_char_p, c_int, c_long, c_ulong
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from instruments.vendor_library import load_library, optional_package
 
 VENDOR_ID, PRODUCT_ID = 0x104D, 0x100A
 PACKET = 64
@@ -307,32 +310,36 @@ def _absent(serial: str, seen: str) -> ConnectionError:
 
 
 def _load_usbdll() -> Any:
-    return ctypes.CDLL("usbdll.dll")
+    arguments: dict[str, tuple[Any, ...]] = {
+        "newp_usb_init_product": (c_int,),
+        "newp_usb_get_device_info": (c_char_p,),
+        "newp_usb_send_ascii": (c_long, c_char_p, c_ulong),
+        "newp_usb_get_ascii": (c_long, c_char_p, c_ulong, POINTER(c_ulong)),
+        "newp_usb_uninit_system": (),
+    }
+    signatures = {name: (c_long, types) for name, types in arguments.items()}
+    return load_library("usbdll.dll", "Newport", signatures)
 
 
 def _load_dotnet() -> tuple[Any, Callable[[int], Any]]:
-    import clr  # type: ignore[import-not-found]
-
-    clr.AddReference("UsbDllWrap")
-    from Newport.USBComm import USB  # type: ignore[import-not-found]
-    from System.Text import StringBuilder  # type: ignore[import-not-found]
-
-    return USB(), StringBuilder
+    remedy = "pip install pythonnet, and Newport's USB driver (Windows)"
+    optional_package("clr", remedy).AddReference("UsbDllWrap")
+    usb = optional_package("Newport.USBComm", remedy).USB()
+    return usb, optional_package("System.Text", remedy).StringBuilder
 
 
 def _find_endpoints() -> Iterator[Endpoints]:
-    import usb.core  # type: ignore[import-not-found]
-    import usb.util  # type: ignore[import-not-found]
-
-    for device in usb.core.find(find_all=True, idVendor=VENDOR_ID, idProduct=PRODUCT_ID):
+    core = optional_package("usb.core", "pip install 'labkit[usb]'")
+    util = optional_package("usb.util", "pip install 'labkit[usb]'")
+    for device in core.find(find_all=True, idVendor=VENDOR_ID, idProduct=PRODUCT_ID):
         device.set_configuration()
         out, back = (
-            usb.util.find_descriptor(
+            util.find_descriptor(
                 device.get_active_configuration()[(0, 0)],
                 custom_match=lambda end, way=way: (
-                    usb.util.endpoint_direction(end.bEndpointAddress) == way
+                    util.endpoint_direction(end.bEndpointAddress) == way
                 ),
             )
-            for way in (usb.util.ENDPOINT_OUT, usb.util.ENDPOINT_IN)
+            for way in (util.ENDPOINT_OUT, util.ENDPOINT_IN)
         )
         yield Endpoints(write=out.write, read=back.read)

@@ -3,22 +3,17 @@
 import time
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from qcodes.instrument import Instrument
 from qcodes.validators import Numbers
 
-from instruments.recording import Recording
-from instruments.roles import RecordSink, TaggerEvent, TaggerFormat
+from instruments.roles import RecordSink, TaggerFormat
 from instruments.th260lib import (
-    MAX_DURATION_MS,
     MODES,
-    NANO,
-    PICO,
     WARNINGS,
     TH260Error,
     TH260Lib,
 )
 from instruments.timeharp_board import TimeHarpBoard
-from instruments.timeharp_inputs import TimeHarpInput
+from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpInput, TimeHarpTagger
 from instruments.whole_steps import whole_steps
 
 if TYPE_CHECKING:
@@ -29,16 +24,8 @@ if TYPE_CHECKING:
 RATE_GATE = 0.15
 """Seconds after initialising or changing the divider until count rates are valid."""
 
-STOP_TIMEOUT = 10.0
-RECORD_TYPES = {
-    (NANO, "T2"): 0x00010205,
-    (NANO, "T3"): 0x00010305,
-    (PICO, "T2"): 0x00010206,
-    (PICO, "T3"): 0x00010306,
-}
 
-
-class PicoQuantTimeHarp260(Instrument):
+class PicoQuantTimeHarp260(TimeHarpTagger):
     """A TimeHarp 260 board in time-tagging mode.
 
     Before the first recording the sync input and every input need a trigger level and edge (PICO:
@@ -79,7 +66,6 @@ class PicoQuantTimeHarp260(Instrument):
         super().__init__(name, **kwargs)
         self.mode = mode
         self._library = TH260Lib.load(library) if isinstance(library, str) else TH260Lib(library)
-        self._recording: Recording | None = None
         self._board = TimeHarpBoard(self._library, mode, serial, self.name)
         self._rates_valid_at = time.monotonic() + RATE_GATE
         self.model = self._board.model
@@ -131,18 +117,14 @@ class PicoQuantTimeHarp260(Instrument):
         TH260Error
             If the library refuses.
         """
-        self._require_idle(function)
+        self.require_idle(function)
         self._board.call(function, *values)
         if function == "SetSyncDiv":
             self._rates_valid_at = time.monotonic() + RATE_GATE
 
     def count_rate(self, channel: int) -> float:
         """Return the clicks per second on input `channel`, from 0 as in the tag file."""
-        if not 0 <= channel < len(self.inputs):
-            message = (
-                f"{self.name}: `channel` must be 0 to {len(self.inputs) - 1}, but is {channel}"
-            )
-            raise ValueError(message)
+        self._require_input(channel, len(self.inputs))
         self._wait_for_rates()
         return float(self._board.integer("GetCountRate", channel))
 
@@ -194,51 +176,17 @@ class PicoQuantTimeHarp260(Instrument):
         RuntimeError
             If a recording is running, or trigger settings are missing.
         """
-        milliseconds = whole_steps(duration, 1e-3, "duration", "s")
-        if not 1 <= milliseconds <= MAX_DURATION_MS:
-            message = (
-                f"{self.name}: `duration` must be 1 ms to {MAX_DURATION_MS / 1000:g} s, "
-                f"but is {duration:g} s"
-            )
-            raise ValueError(message)
-        self._require_idle("start")
-        missing = [name for channel in (self.sync, *self.inputs) for name in channel.missing()]
-        if missing:
-            message = (
-                f"{self.name}: {', '.join(missing)} must be set before recording, but are not; "
-                "they depend on the detectors and have no default"
-            )
-            raise RuntimeError(message)
+        milliseconds = self._prepare(duration)
         self._board.call("StartMeas", milliseconds)
-        self._recording = Recording(self._board, sink, name=self.name)
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for the recording's end; tell whether it has ended.
-
-        Raises
-        ------
-        RuntimeError
-            If reading or writing failed.
-        """
-        return self._recording is None or self._recording.wait(timeout)
-
-    def stop(self) -> None:
-        """End the recording early; what was recorded is in the sink."""
-        if self._recording is not None:
-            self._recording.stop(STOP_TIMEOUT)
+        self._record(self._board, sink)
 
     def elapsed(self) -> float:
         """Return the seconds that the present or last recording measured."""
         return self._board.number("GetElapsedMeasTime") * 1e-3
 
-    def events(self) -> tuple[TaggerEvent, ...]:
-        """Return what spoiled the present or last recording."""
-        return () if self._recording is None else self._recording.events()
-
     def safe_state(self) -> None:
         """Stop measuring at once; the threads finish writing by themselves."""
-        if self._recording is not None:
-            self._recording.request_stop()
+        self._let_end()
         self._board.stop()
 
     def reconnect(self) -> None:
@@ -280,14 +228,8 @@ class PicoQuantTimeHarp260(Instrument):
     def _wait_for_rates(self) -> None:
         time.sleep(max(0.0, self._rates_valid_at - time.monotonic()))
 
-    def _require_idle(self, action: str) -> None:
-        if self._recording is not None and self._recording.running():
-            message = f"{self.name}: {action} must wait for the recording's end; call stop() first"
-            raise RuntimeError(message)
-
     def _close_board(self) -> None:
-        if self._recording is not None and self._recording.running():
-            self._recording.stop(STOP_TIMEOUT)
+        self._end_recording()
         try:
             self._board.call("CloseDevice")
         except TH260Error as error:

@@ -173,6 +173,7 @@ class Recording:
             if self._read_once():
                 continue
             if finishing:
+                self._note(self._reader.faults())
                 return
             finishing = stopped or self._reader.ended()
             if not finishing:

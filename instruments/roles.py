@@ -97,13 +97,16 @@ class WaveformGenerator(Device, Protocol):
     def load_segments(
         self, channel: int, segments: Sequence[NDArray[np.float64]], sample_rate: float
     ) -> None:
-        """Replace the channel's segments (V into 50 Ω); numbers follow the order, from 1."""
+        """Replace the channel's segments (V into 50 Ω); numbers follow the order, from 1.
+
+        The output is off afterwards, and there is no sequence.
+        """
 
     def load_sequence(self, channel: int, steps: Sequence[tuple[int, int]]) -> None:
         """Replace the channel's sequence of (segment, loops), started by each trigger."""
 
     def set_output(self, channel: int, *, on: bool) -> None:
-        """Switch an output."""
+        """Switch an output; refuses to switch on without a sequence."""
 
 
 LockState = Literal["off", "locked", "saturated"]

@@ -7,7 +7,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from qcodes.instrument import Instrument
+
 from instruments.bias_ramp import RampedBias
+from instruments.srs_sim900 import SRSSIM900
+from instruments.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -24,13 +28,20 @@ class SpiPort(Protocol):
 
 
 class LinePort(Protocol):
-    """A module that speaks text lines: a port of a SIM900 mainframe, or an object like it."""
+    """A module that speaks text lines."""
 
     def write(self, cmd: str) -> None:
         """Send a line that has no reply."""
 
     def ask(self, cmd: str) -> str:
         """Send a line and return its reply without terminator."""
+
+
+class Frame(Protocol):
+    """A mainframe with line ports by slot: `instruments.srs_sim900.SRSSIM900`, or one like it."""
+
+    def port(self, slot: int) -> LinePort:
+        """Return the way to the module in a slot."""
 
 
 class PhotonSpotBias(RampedBias):
@@ -116,12 +127,11 @@ class PhotonSpotBias(RampedBias):
     def _connect(self) -> SpiPort:
         """Return the port, opened again if the link was lost."""
         if self._port is None:
-            from pyftdi.spi import SpiController  # type: ignore[import-not-found]
-
+            spi = optional_package("pyftdi.spi", "pip install 'labkit[ftdi]'")
             if self._controller is not None:
                 with contextlib.suppress(OSError):
                     self._controller.terminate()
-            self._controller = SpiController()
+            self._controller = spi.SpiController()
             self._controller.configure(self._url)
             self._port = self._controller.get_port(cs=0, freq=1e6, mode=0)
         return self._port
@@ -135,8 +145,10 @@ class QuantumOpusBias(RampedBias):
     Parameters
     ----------
     name : str
-    ports : sequence of LinePort
-        One per channel.
+    mainframe : str or SRSSIM900
+        The open mainframe, or its name.
+    slots : sequence of int
+        Slot of each channel's module.
     max_currents : sequence of float
         Hard cap of each channel, A.
     ramp_rate : float
@@ -150,22 +162,25 @@ class QuantumOpusBias(RampedBias):
     def __init__(
         self,
         name: str,
-        ports: Sequence[LinePort],
+        mainframe: str | Frame,
+        slots: Sequence[int],
         max_currents: Sequence[float],
         ramp_rate: float,
         ramp_step: float = 0.1e-6,
         delatch_wait: float = 0.1,
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
-        if len(ports) != len(max_currents):
+        if len(slots) != len(max_currents) or len(set(slots)) < len(slots):
             message = (
-                f"`max_currents` must have one value per port ({len(ports)}), "
-                f"but has {len(max_currents)}"
+                "`max_currents` must have one value per slot, and slots must differ, but there "
+                f"are {len(max_currents)} values for slots {list(slots)}"
             )
             raise ValueError(message)
         super().__init__(name, max_currents, ramp_rate, ramp_step, delatch_wait, **kwargs)
-        self._ports = tuple(ports)
-        self._known = [self._read(number) for number in range(1, len(ports) + 1)]
+        if isinstance(mainframe, str):
+            mainframe = Instrument.find_instrument(mainframe, SRSSIM900)
+        self._ports = tuple(mainframe.port(slot) for slot in slots)
+        self._known = [self._read(number) for number in range(1, len(slots) + 1)]
 
     @property
     def full_scale(self) -> float:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from instruments.vendor_library import load_library
+
 MODES = {"T2": 2, "T3": 3}
 EDGES = {"falling": 0, "rising": 1}
 MAX_DEVICES = 4
@@ -167,18 +169,8 @@ class TH260Lib:
         OSError
             If it cannot be loaded.
         """
-        try:
-            functions = ctypes.CDLL(file_name)
-        except OSError as error:
-            message = (
-                f"TH260Lib must be loadable as {file_name!r}, but is not ({error}); install the "
-                "vendor's software or give the library's full path"
-            )
-            raise OSError(message) from error
-        for name, types in SIGNATURES.items():
-            function = getattr(functions, f"TH260_{name}")
-            function.argtypes, function.restype = types, c_int
-        return cls(functions)
+        signatures = {f"TH260_{name}": (c_int, types) for name, types in SIGNATURES.items()}
+        return cls(load_library(file_name, "PicoQuant", signatures))
 
     def call(self, function: str, *arguments: Any) -> None:
         """Call ``TH260_<function>``.

@@ -1,22 +1,65 @@
 """Sync and detector inputs of the TimeHarp 260, with the triggers of its NANO and PICO models."""
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Bool, Enum, Ints, Numbers
 
-from instruments.th260lib import EDGES, PICO
+from instruments.recording_tagger import RecordingTagger
+from instruments.th260lib import EDGES, MAX_DURATION_MS, NANO, PICO
 from instruments.whole_steps import whole_steps
 
 if TYPE_CHECKING:
     from qcodes.parameters import Parameter
 
-    from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
-
 MAX_OFFSET = 99_999e-12
 
 
-class TimeHarpInput(InstrumentChannel["PicoQuantTimeHarp260"]):
+RECORD_TYPES = {
+    (NANO, "T2"): 0x00010205,
+    (NANO, "T3"): 0x00010305,
+    (PICO, "T2"): 0x00010206,
+    (PICO, "T3"): 0x00010306,
+}
+"""``TTResultFormat_TTTRRecType`` by model and mode."""
+
+
+class TimeHarpTagger(RecordingTagger):
+    """Base of the ways to drive a TimeHarp 260.
+
+    Attributes
+    ----------
+    model : str
+        The vendor's name of the model.
+    sync : TimeHarpInput
+    inputs : tuple of TimeHarpInput
+    """
+
+    model: str
+    sync: "TimeHarpInput"
+    inputs: tuple["TimeHarpInput", ...]
+
+    def _prepare(self, duration: float) -> int:
+        """Check that a recording may start; return its duration in ms."""
+        milliseconds = whole_steps(duration, 1e-3, "duration", "s")
+        if not 1 <= milliseconds <= MAX_DURATION_MS:
+            message = (
+                f"{self.name}: `duration` must be 1 ms to {MAX_DURATION_MS / 1000:g} s, "
+                f"but is {duration:g} s"
+            )
+            raise ValueError(message)
+        self.require_idle("start")
+        inputs = (self.sync, *self.inputs)
+        self._require_settings([name for channel in inputs for name in channel.missing()])
+        return milliseconds
+
+    @abstractmethod
+    def send(self, function: str, *values: int) -> None:
+        """Call a setting function, named as in TH260Lib, of the board."""
+
+
+class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
     """One input's discriminator.
 
     The library cannot be asked for these settings: the values shown are those last sent. Level
@@ -24,13 +67,13 @@ class TimeHarpInput(InstrumentChannel["PicoQuantTimeHarp260"]):
 
     Parameters
     ----------
-    parent : PicoQuantTimeHarp260
+    parent : TimeHarpTagger
     name : str
     channel : int or None
         Input as in the tag file, from 0; None for the sync input.
     """
 
-    def __init__(self, parent: "PicoQuantTimeHarp260", name: str, channel: int | None) -> None:
+    def __init__(self, parent: TimeHarpTagger, name: str, channel: int | None) -> None:
         super().__init__(parent, name)
         self.channel = channel
         self._is_pico = parent.model == PICO

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from threading import RLock, Timer
 from typing import TYPE_CHECKING, ClassVar
 
-import pyvisa.constants
+from pyvisa.constants import BufferOperation, ControlFlow, StatusCode
 from pyvisa.errors import VisaIOError
-from pyvisa.resources import MessageBasedResource, SerialInstrument
+from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ class VisaLink(VisaInstrument):
     default_terminator = "\n"
     identity: ClassVar[str] = ""
     """Regular expression that the reply to ``*IDN?`` must contain; empty: not asked."""
+    baud_rate: ClassVar[int] = 9600
+    """Of serial lines; 8 data bits, no parity, 1 stop bit."""
+    hardware_handshake: ClassVar[bool] = False
+    """Whether serial lines use RTS and CTS."""
 
     def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
         self.lock = RLock()
@@ -77,17 +81,33 @@ class VisaLink(VisaInstrument):
         with self.lock, self._exchange(cmd):
             return super().ask_raw(cmd).strip()
 
-    def write_bytes(self, data: bytes, what: str) -> None:
-        """Send bytes as they are, with a bound on the time even if nobody takes them.
+    def write_bytes(self, data: bytes, what: str, chunk: int = 32_000) -> None:
+        """Send bytes as one message, in chunks of bounded time even if nobody takes them.
 
         Parameters
         ----------
         data : bytes
+            Whole message, terminator included.
         what : str
             Name of the data in errors.
+        chunk : int
+            Bytes per transfer; only the last one carries the end of message (EOI).
         """
-        with self.lock, self._exchange(what), _abandoned_after(self._bound, self.visa_handle):
-            self.visa_handle.write_raw(data)
+        with self.lock, self._exchange(what):
+            handle = self.visa_handle
+            try:
+                for start in range(0, len(data), chunk):
+                    _mark_end(handle, last=start + chunk >= len(data))
+                    with _abandoned_after(self._bound, handle):
+                        handle.write_raw(data[start : start + chunk])
+            finally:
+                _mark_end(handle, last=True)
+
+    def ask_bytes(self, cmd: str, count: int) -> bytes:
+        """Send a query and return exactly `count` bytes of its reply, as they are."""
+        with self.lock, self._exchange(cmd):
+            super().write_raw(cmd)
+            return self.visa_handle.read_bytes(count)
 
     def reconnect(self) -> None:
         """Open the link anew, check who answers, and forget cached values."""
@@ -121,11 +141,17 @@ class VisaLink(VisaInstrument):
         self._bound = timeout
 
     def _prepare_link(self, handle: MessageBasedResource) -> None:
-        """Bring a link that was just opened into order; extend for serial settings."""
+        """Bring a link that was just opened into order."""
         if connection := _raw_socket(handle):
             # Without this a command and the query after it wait 40 ms for each other's
             # acknowledgement (Nagle's algorithm against delayed ACK).
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(handle, SerialInstrument):
+            handle.baud_rate = self.baud_rate
+            handle.flow_control = (
+                ControlFlow.rts_cts if self.hardware_handshake else ControlFlow.none
+            )
+            handle.flush(BufferOperation.discard_read_buffer | BufferOperation.discard_write_buffer)
 
     def _link_was_opened_anew(self) -> None:
         """React to a new link, behind which the instrument may have lost its settings."""
@@ -154,7 +180,7 @@ class VisaLink(VisaInstrument):
     def _link_error(self, what: str, error: Exception) -> OSError:
         where = f"{self.name} at {self._wanted_address}"
         advice = "check power, cable and address; the next command opens the link anew"
-        if getattr(error, "error_code", None) == pyvisa.constants.StatusCode.error_timeout:
+        if getattr(error, "error_code", None) == StatusCode.error_timeout:
             message = f"{where}: no complete reply to {what!r} within {self._bound} s; {advice}"
             return TimeoutError(message)
         if isinstance(error, UnicodeError):
@@ -181,6 +207,12 @@ def _bytes_are_waiting(handle: MessageBasedResource) -> bool:
             return True
         return bool(select.select([connection], [], [], 0)[0])
     return False
+
+
+def _mark_end(handle: MessageBasedResource, *, last: bool) -> None:
+    """Tell a bus whether the next transfer ends the message; sockets and serial lines have none."""
+    if not isinstance(handle, SerialInstrument | TCPIPSocket):
+        handle.send_end = last
 
 
 @contextlib.contextmanager

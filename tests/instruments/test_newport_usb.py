@@ -146,18 +146,18 @@ def test_dotnet_wrapper_answers_into_a_string_builder():
         def __init__(self, capacity):
             self.text = ""
 
-        def ToString(self):  # noqa: N802
+        def ToString(self):
             return self.text
 
     class Usb:
-        def OpenDevices(self, product, use_address):  # noqa: N802
+        def OpenDevices(self, product, use_address):
             controller.open()
             return True
 
-        def CloseDevices(self):  # noqa: N802
+        def CloseDevices(self):
             controller.close()
 
-        def Query(self, key, command, text):  # noqa: N802
+        def Query(self, key, command, text):
             assert key == "6700 SN1234"
             text.text = controller.exchange(command).decode("latin-1")
 

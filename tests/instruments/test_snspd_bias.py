@@ -1,12 +1,17 @@
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+from qcodes.instrument import Instrument
 
 from instruments.roles import BiasSource
 from instruments.snspd_bias import PhotonSpotBias, QuantumOpusBias
+from instruments.srs_sim900 import SRSSIM900
 from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
+from simulation.lab.devices.srs_sim900 import SimulatedSIM900
 from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.servers.serial_line import SerialLine
 
 QUICK = {"ramp_rate": 1.0, "delatch_wait": 1e-3}
 CAPS = [20e-6, 15e-6]
@@ -27,9 +32,13 @@ def modules():
     return [SimulatedQuantumOpus(), SimulatedQuantumOpus()]
 
 
+def frame_with(modules):
+    return SimpleNamespace(port=dict(enumerate(modules, start=1)).__getitem__)
+
+
 @pytest.fixture
 def opus(modules):
-    return QuantumOpusBias("bias", modules, CAPS, ramp_step=1e-6, **QUICK)
+    return QuantumOpusBias("bias", frame_with(modules), [1, 2], CAPS, ramp_step=1e-6, **QUICK)
 
 
 def currents(words):
@@ -40,7 +49,9 @@ def currents(words):
 def test_both_fulfil_the_role(spot):
     role: BiasSource = spot
     assert isinstance(role, BiasSource)
-    other: BiasSource = QuantumOpusBias("other", [SimulatedQuantumOpus()], [10e-6], **QUICK)
+    other: BiasSource = QuantumOpusBias(
+        "other", frame_with([SimulatedQuantumOpus()]), [1], [10e-6], **QUICK
+    )
     assert (role.n_channels, other.n_channels) == (2, 1)
 
 
@@ -164,7 +175,7 @@ def test_opus_speaks_bias_codes(opus, modules):
 
 def test_opus_takes_over_the_current_it_finds(modules):
     modules[0].execute("+B26214;")
-    opus = QuantumOpusBias("bias", modules, CAPS, **QUICK)
+    opus = QuantumOpusBias("bias", frame_with(modules), [1, 2], CAPS, **QUICK)
     assert opus.current(1) == pytest.approx(10e-6, abs=1e-9)
     assert modules[0].port.current == pytest.approx(10e-6, abs=1e-9)
 
@@ -196,9 +207,23 @@ def test_safe_state_reaches_all_modules_although_one_fails(opus, modules, monkey
     assert modules[1].port.current == 0.0
 
 
-def test_opus_needs_one_cap_per_port(modules):
-    with pytest.raises(ValueError, match=r"one value per port \(2\), but has 1"):
-        QuantumOpusBias("bias", modules, [1e-6], **QUICK)
+@pytest.mark.parametrize(("slots", "caps"), [([1, 2], [1e-6]), ([1, 1], [1e-6, 1e-6])])
+def test_opus_needs_one_cap_per_slot(modules, slots, caps):
+    with pytest.raises(ValueError, match=r"must have one value per slot.*\[1, [12]\]"):
+        QuantumOpusBias("bias", frame_with(modules), slots, caps, **QUICK)
+
+
+def test_opus_speaks_through_a_mainframe_on_a_serial_line(modules):
+    with SerialLine(SimulatedSIM900({2: modules[0], 5: modules[1]})) as line:
+        SRSSIM900("frame", line.address, visalib="@py", timeout=1.0)
+        opus = QuantumOpusBias("bias", "frame", [2, 5], CAPS, ramp_step=2e-6, **QUICK)
+        opus.ramp_to(1, 4e-6)
+        opus.delatch(1)
+        assert modules[0].port.current == pytest.approx(4e-6, abs=1e-9)
+        assert modules[1].port.current == 0.0
+        opus.safe_state()
+        assert modules[0].port.current == 0.0
+        Instrument.close_all()
 
 
 def test_module_reset_takes_virtual_time_and_restores(modules):

@@ -120,12 +120,12 @@ class SimulatedTH260Lib:
             raise AttributeError(message)
         return partial(self._answer, rule)
 
-    def TH260_GetLibraryVersion(self, version: Any) -> int:  # noqa: N802 - the library's name
+    def TH260_GetLibraryVersion(self, version: Any) -> int:
         """Tell the version whose behaviour is simulated."""
         version.value = b"3.2"
         return 0
 
-    def TH260_GetErrorString(self, text: Any, code: int) -> int:  # noqa: N802
+    def TH260_GetErrorString(self, text: Any, code: int) -> int:
         """Tell the name of an error code."""
         text.value = ERRORS.get(code, "TH260_ERROR_UNKNOWN").encode()
         return 0

@@ -119,11 +119,22 @@ class ScpiDevice:
         """Return what the instrument makes of a new value, or raise `ScpiError`."""
         return value
 
+    def block_interrupted(self) -> None:
+        """React to a binary download that broke off."""
+
     def power_on(self) -> None:
         """Take the state after power-on and ``*RST``."""
         for setting in self.settings:
-            for channel in self.channels if "#" in setting.header else (0,):
+            for channel in self.channels_of(setting):
                 self.values[setting.name, channel] = setting.default
+
+    def channels_of(self, setting: Setting) -> tuple[int, ...]:
+        """Return the channels that have this setting; 0 stands for the whole instrument."""
+        return self.channels if "#" in setting.header else (0,)
+
+    def channel_of(self, setting: Setting, call: Call) -> int:
+        """Return the channel that a call acts on."""
+        return call.channel if "#" in setting.header else 0
 
     # --- command table --------------------------------------------------------------------
 
@@ -171,7 +182,7 @@ class ScpiDevice:
         self.on(setting.header, set=put, get=show)
 
     def _key(self, setting: Setting, call: Call) -> tuple[str, int]:
-        channel = call.channel if "#" in setting.header else 0
+        channel = self.channel_of(setting, call)
         if (setting.name, channel) not in self.values:
             raise ScpiError(-114)
         return setting.name, channel
@@ -269,5 +280,6 @@ class ScpiConversation:
                 yield reply
 
     def hang_up(self) -> None:
-        """Forget what was not complete."""
-        self._framer = MessageFramer()
+        """Tell the device whether the link was lost within a binary block."""
+        if self._framer.inside_block:
+            self._device.block_interrupted()

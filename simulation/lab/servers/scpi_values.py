@@ -24,6 +24,7 @@ TEXTS = {
     -222: "Data out of range",
     -223: "Too much data",
     -224: "Illegal parameter value",
+    -225: "Out of memory",
     -350: "Queue overflow",
     -410: "Query INTERRUPTED",
 }
