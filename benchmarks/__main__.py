@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-ROOMS = ("counting",)
+ROOMS = ("counting", "recording")
 
 
 def main() -> None:
