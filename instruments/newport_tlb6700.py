@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from qcodes.instrument import Instrument
 from qcodes.validators import Bool, Numbers
 
-from instruments.newport_usb import NewportPort, open_port
+from instruments.newport_port import NewportPort
+from instruments.newport_usb import open_port
 from instruments.tlb6700_link import TLB6700Error, TLB6700Link
 
 if TYPE_CHECKING:

@@ -1,56 +1,18 @@
-"""Ways to a New Focus TLB-6700 controller, which speaks USB but no VISA: one small interface.
+"""Ways to a New Focus TLB-6700 controller by address, and the vendor's Windows libraries.
 
-Sources: QMI ``tlb670x.py`` (usbdll), public scripts for ``UsbDllWrap`` and raw USB. The vendor's
-libraries are loaded only when asked for by address. Not verified on hardware.
+Sources: QMI ``tlb670x.py`` (usbdll), public scripts for ``UsbDllWrap``. The libraries are loaded
+only when asked for by address. Not verified on hardware.
 """
 
 import ctypes
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from ctypes import POINTER, c_char_p, c_int, c_long, c_ulong
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from instruments.vendor_library import load_library, optional_package
-
-VENDOR_ID, PRODUCT_ID = 0x104D, 0x100A
-PACKET = 64
-"""Bytes of a reply packet; what follows CR LF in it may be left from earlier replies."""
-
-SETTLE = 0.05
-"""Seconds between sending a command and fetching its reply."""
-
-MAX_STALE = 16
-"""Packets of earlier replies that are dropped at most."""
-
-TIMEOUT_NUMBERS = {60, 110, 10060}
-"""Error numbers with which pyusb reports a time-out, by operating system."""
-
-_END = b"\r\n"
-
-
-class NewportPort(Protocol):
-    """The link to one controller. Not thread-safe: one owner, one exchange at a time."""
-
-    def open(self) -> None:
-        """Open the link; also after it was lost."""
-
-    def close(self) -> None:
-        """Close the link; closing again does nothing."""
-
-    def exchange(self, command: str) -> bytes:
-        """Send a command and return the first packet of the reply.
-
-        Raises
-        ------
-        ConnectionError
-            If the link fails; the command may have been executed.
-        TimeoutError
-            If no reply comes in time; the command may have been executed.
-        """
-
-    def read(self) -> bytes:
-        """Return one more packet that is waiting, empty if none is."""
+from instruments.newport_port import PACKET, PRODUCT_ID, SETTLE, NewportPort, absent
+from instruments.newport_raw_usb import NewportRawUsb, find_endpoints
+from instruments.vendor_library import is_reference, load_library, optional_package, referred
 
 
 def open_port(address: str) -> NewportPort:
@@ -60,18 +22,22 @@ def open_port(address: str) -> NewportPort:
     ----------
     address : str
         ``usbdll:SN1234`` (Windows, the vendor's DLL), ``dotnet:6700 SN1234`` (Windows, the vendor's
-        .NET wrapper, needs pythonnet) or ``usb:SN1234`` (needs pyusb).
+        .NET wrapper, needs pythonnet) or ``usb:SN1234`` (needs pyusb), or a reference to a port
+        (``python:module:attribute``).
 
     Raises
     ------
     ValueError
         If the address has another form.
     """
+    if is_reference(address):
+        port: NewportPort = referred(address)
+        return port
     kind, _, device = address.partition(":")
     openers: dict[str, Callable[[], NewportPort]] = {
         "usbdll": lambda: NewportUsbDll(_load_usbdll(), device),
         "dotnet": lambda: NewportDotNet(*_load_dotnet(), device),
-        "usb": lambda: NewportRawUsb(_find_endpoints, device),
+        "usb": lambda: NewportRawUsb(find_endpoints, device),
     }
     if kind not in openers or not device:
         message = (
@@ -195,118 +161,13 @@ class NewportDotNet:
         return b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoints:
-    """Bulk endpoints of one USB device.
-
-    Attributes
-    ----------
-    write : callable
-        ``write(data)``.
-    read : callable
-        ``read(size, timeout_ms)`` returns up to `size` bytes, or raises OSError.
-    """
-
-    write: Callable[[bytes], object]
-    read: Callable[[int, int], bytes]
-
-
-class NewportRawUsb:
-    """Bulk endpoints of the controller, found by its answer to ``*IDN?``.
-
-    Parameters
-    ----------
-    find : callable
-        Returns the endpoints of all controllers present.
-    serial : str
-        ``SN`` and digits.
-    timeout : float, optional
-        Longest wait for a reply in s.
-    """
-
-    def __init__(
-        self, find: Callable[[], Iterable[Endpoints]], serial: str, *, timeout: float = 2.0
-    ) -> None:
-        self._find = find
-        self._serial = serial
-        self._timeout = timeout
-        self._endpoints: Endpoints | None = None
-
-    def open(self) -> None:
-        """Find the controller that identifies itself with the serial number."""
-        seen = []
-        for endpoints in self._find():
-            self._endpoints = endpoints
-            self._drop_stale()
-            identity = self.exchange("*IDN?").partition(_END)[0].decode("latin-1")
-            if self._serial in identity.split():
-                return
-            seen.append(identity)
-        self._endpoints = None
-        raise _absent(self._serial, "; ".join(seen))
-
-    def close(self) -> None:
-        """Forget the endpoints."""
-        self._endpoints = None
-
-    def exchange(self, command: str) -> bytes:
-        """Send a command and return the first packet of the reply."""
-        try:
-            self._opened().write(command.encode("ascii") + _END)
-        except OSError as error:
-            message = f"TLB-6700 {self._serial}: {command} could not be sent: {error}"
-            raise ConnectionError(message) from error
-        packet = self._receive(self._timeout)
-        if not packet:
-            message = (
-                f"TLB-6700 {self._serial}: {command} must be answered within {self._timeout} s, "
-                "but is not"
-            )
-            raise TimeoutError(message)
-        return packet
-
-    def read(self) -> bytes:
-        """Return one more packet that is waiting, empty if none is."""
-        return self._receive(SETTLE)
-
-    def _drop_stale(self) -> None:
-        for _ in range(MAX_STALE):
-            if not self.read():
-                return
-
-    def _receive(self, timeout: float) -> bytes:
-        try:
-            return bytes(self._opened().read(PACKET, round(timeout * 1e3)))
-        except TimeoutError:
-            return b""
-        except OSError as error:
-            if error.errno in TIMEOUT_NUMBERS:
-                return b""
-            message = f"TLB-6700 {self._serial}: reading failed: {error}"
-            raise ConnectionError(message) from error
-
-    def _opened(self) -> Endpoints:
-        if self._endpoints is None:
-            message = f"TLB-6700 {self._serial}: the link must be open, but is closed"
-            raise ConnectionError(message)
-        return self._endpoints
-
-
 def _index_of(info: str, serial: str) -> int:
     """Return the id of a controller in ``id,description;id,description;``."""
     for device in info.split(";"):
         index, _, description = device.partition(",")
         if serial in description.split():
             return int(index)
-    raise _absent(serial, info)
-
-
-def _absent(serial: str, seen: str) -> ConnectionError:
-    message = (
-        f"the TLB-6700 with serial {serial} must be connected and switched on, "
-        f"but those found are: {seen or 'none'}"
-    )
-    return ConnectionError(message)
+    raise absent(serial, info)
 
 
 def _load_usbdll() -> Any:
@@ -326,20 +187,3 @@ def _load_dotnet() -> tuple[Any, Callable[[int], Any]]:
     optional_package("clr", remedy).AddReference("UsbDllWrap")
     usb = optional_package("Newport.USBComm", remedy).USB()
     return usb, optional_package("System.Text", remedy).StringBuilder
-
-
-def _find_endpoints() -> Iterator[Endpoints]:
-    core = optional_package("usb.core", "pip install 'labkit[usb]'")
-    util = optional_package("usb.util", "pip install 'labkit[usb]'")
-    for device in core.find(find_all=True, idVendor=VENDOR_ID, idProduct=PRODUCT_ID):
-        device.set_configuration()
-        out, back = (
-            util.find_descriptor(
-                device.get_active_configuration()[(0, 0)],
-                custom_match=lambda end, way=way: (
-                    util.endpoint_direction(end.bEndpointAddress) == way
-                ),
-            )
-            for way in (util.ENDPOINT_OUT, util.ENDPOINT_IN)
-        )
-        yield Endpoints(write=out.write, read=back.read)

@@ -3,7 +3,7 @@
 import re
 from threading import RLock
 
-from instruments.newport_usb import NewportPort
+from instruments.newport_port import NewportPort
 
 ERRORS = {
     -4: "no parameter given",

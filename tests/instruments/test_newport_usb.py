@@ -2,14 +2,9 @@ import ctypes
 
 import pytest
 
+from instruments.newport_raw_usb import Endpoints, NewportRawUsb
 from instruments.newport_tlb6700 import NewportTLB6700
-from instruments.newport_usb import (
-    Endpoints,
-    NewportDotNet,
-    NewportRawUsb,
-    NewportUsbDll,
-    open_port,
-)
+from instruments.newport_usb import NewportDotNet, NewportUsbDll, open_port
 from simulation.lab.devices.tlb6700 import SimulatedTLB6700, TLBHead
 
 LIMITS = {

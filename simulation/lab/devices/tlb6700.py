@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from instruments.newport_usb import PACKET
+from instruments.newport_port import PACKET
 from instruments.tlb6700_link import ERRORS
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
