@@ -130,7 +130,7 @@ def station_path(station: str | Path) -> Path:
 
 
 def read_station_file(path: str | Path) -> StationFile:
-    """Read and check a station file.
+    """Read and check a station file, or the one that comes with labkit under this name.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def read_station_file(path: str | Path) -> StationFile:
         If it cannot be read, a section is missing, a role names an instrument that is not there,
         or two instruments share an address.
     """
-    path = Path(path)
+    path = station_path(path)
     plain = read_yaml(path)
     if not (isinstance(plain, Mapping) and {"labkit", "instruments"} <= set(plain)):
         message = f"{path}: must have the sections `labkit` and `instruments`"
