@@ -149,6 +149,9 @@ class RecordSink(Protocol):
         """Bring everything written so far to the disk."""
 
 
+TaggerEventKind = Literal["fifo_full", "dropped_events", "sync_lost", "system_error"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaggerEvent:
     """Something that spoils data, seen while recording.
@@ -162,7 +165,7 @@ class TaggerEvent:
     message : str
     """
 
-    kind: Literal["fifo_full", "dropped_events", "sync_lost", "system_error"]
+    kind: TaggerEventKind
     records: int
     message: str
 
@@ -210,6 +213,9 @@ class TimeTagger(Device, Protocol):
 
     def stop(self) -> None:
         """End the recording early; what was recorded is in the sink."""
+
+    def elapsed(self) -> float:
+        """Return the seconds that the present or last recording measured, by the tagger's clock."""
 
     def events(self) -> tuple[TaggerEvent, ...]:
         """Return what spoiled the present or last recording."""

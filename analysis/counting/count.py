@@ -13,6 +13,7 @@ from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.quality import Quality
 from analysis.tagfile import open_tags
+from analysis.tagfile.acquisition import SIZE_WARNINGS
 from analysis.tagfile.source import Records, TagFileError, TagSource
 from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
 
@@ -101,16 +102,24 @@ def follow(
     Yields
     ------
     Counts
-        Trials as far as the records prove them; the last trial may still be open.
+        Trials as far as the records prove them; the last trial may still be open. The last
+        counts, after all blocks, use the header as the recording left it.
+
+    Raises
+    ------
+    TagFileError
+        If the file cannot be read.
+    ValueError
+        If the gates do not fit the file, or all of it holds no trial start.
     """
     plan = _plan(source, gates)
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
-        counter.count(block)
+        _count_block(source, counter, block)
         yield _report(source, plan, tally, final=False)
     counter.finish()
-    yield _report(source, plan, tally, final=False)
+    yield _report(source.reopened(), plan, tally, final=True)
 
 
 def _plan(source: TagSource, gates: GateSet) -> Plan:
@@ -185,10 +194,18 @@ def _count_stretch(
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, kernel)
     for block in source.blocks(*stretch):
-        counter.count(block)
+        _count_block(source, counter, block)
         done.add(len(block))
     counter.finish()
     return tally
+
+
+def _count_block(source: TagSource, counter: _Counter, block: Records) -> None:
+    try:
+        counter.count(block)
+    except ValueError as error:
+        message = f"{source.path}: {error}"
+        raise TagFileError(message) from None
 
 
 def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
@@ -203,7 +220,9 @@ def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
 
 def _report(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
     gates, line = plan.gates, plan.timeline
-    warnings = [str(warning) for warning in source.warnings]
+    # Before the end, what the header says about the file's size is out of date.
+    told = [w for w in source.warnings if final or w.code not in SIZE_WARNINGS]
+    warnings = [str(warning) for warning in told]
     trials, doubt = _trials(source, plan, tally, final=final)
     if doubt:
         warnings.append(doubt)
@@ -243,7 +262,7 @@ def _trials(
 ) -> tuple[Trials, str | None]:
     state = tally.state
     if plan.layout.mode == "T3":
-        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1))
+        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1, state[S.HIGHEST] + 1))
         return trials_from_sync_numbers(
             seen,
             wrap=plan.layout.wrap,

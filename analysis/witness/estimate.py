@@ -12,6 +12,9 @@ from analysis.witness.distribution import RatioDistribution
 from analysis.witness.posterior import WitnessPosterior, product_posterior, ratio_posterior
 from analysis.witness.ratio import witness_ratio
 
+FEW_COINCIDENCES = 20
+"""Coincidences per heralding detector below which the prior matters; see `Witness.cautions`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
@@ -42,16 +45,27 @@ class Witness:
         """Posteriors that must not be read as entanglement, by name.
 
         With fewer coincidences than accidentals (g_1 + g_2 < 1) R_m is negative; such values lie
-        below every bound but witness nothing.
+        below every bound but witness nothing. With few coincidences the flat prior on g², which
+        favours large g² and so small R_m, decides instead of the data.
         """
-        return {
-            name: (
-                f"R_m < 0 with probability {posterior.negative:.2g}, which `confidence` includes "
-                "but which witnesses nothing: fewer coincidences than accidentals"
-            )
-            for name, posterior in self.named.items()
-            if posterior.negative > 1e-3
-        }
+        found = {}
+        for name, posterior in self.named.items():
+            heralds = (1, 2) if name == "sym" else (int(name),)
+            counted = min(self._coincidences(j) for j in heralds)
+            if posterior.negative > 1e-3:
+                found[name] = (
+                    f"R_m < 0 with probability {posterior.negative:.2g}, which `confidence` "
+                    "includes but which witnesses nothing: fewer coincidences than accidentals"
+                )
+            elif counted < FEW_COINCIDENCES:
+                found[name] = (
+                    f"only {counted} coincidences: the flat prior on g², not the data, decides "
+                    f"`confidence`; count at least {FEW_COINCIDENCES} per heralding detector"
+                )
+        return found
+
+    def _coincidences(self, herald: int) -> int:
+        return sum(self.g2[f"r{i}p{herald}"].coincidences for i in (1, 2))
 
     def to_dict(self, bound: float = 1.0) -> dict[str, dict[str, float | None]]:
         """Return the ``witness`` object of the command line's JSON.

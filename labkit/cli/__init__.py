@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from labkit.cli import demo, doctor, simulate, tags
+from labkit.cli import demo, doctor, lab, runs, simulate, tags, theory
 from labkit.cli.output import remarks
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demo, tags, simulate, doctor):
+for room in (demo, tags, theory, simulate, lab, runs, doctor):
     room.register(app)
 
 

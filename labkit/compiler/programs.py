@@ -34,11 +34,14 @@ class DrivePrograms:
         Volts at `DRIVE_SAMPLE_RATE` from the trigger on, if there is more than one pulse.
     high : float
         Volts of the single pulse, or the largest sample.
+    sample_rate : float
+        Of `samples`, 1/s.
     """
 
     pulses: tuple[Pulse, ...]
     samples: Volts | None
     high: float
+    sample_rate: float = DRIVE_SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

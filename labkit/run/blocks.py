@@ -67,7 +67,8 @@ def take_block(
     settings = dict(setting or {})
     started, steady, wall = utc_now(), monotonic(), time()
     intent = folder.intent_path(number)
-    write_whole(intent, json.dumps({"setting": settings, "started": started}) + "\n")
+    plan = {"setting": settings, "started": started, "gates": gates.to_dict()}
+    write_whole(intent, json.dumps(plan) + "\n")
     segment = folder.segment_path(number)
     outcome = record(segment)
     counts = count(segment, gates)

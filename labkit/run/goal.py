@@ -54,6 +54,11 @@ class Goal:
             return f"{counts.trials.number:,} trials are measured"
         if self.confidence is not None:
             found = evaluate(counts).witness
-            if found is not None and found.sym.confidence(self.bound) >= self.confidence:
+            decided = found is not None and not found.cautions
+            if (
+                decided
+                and found is not None
+                and found.sym.confidence(self.bound) >= self.confidence
+            ):
                 return f"P(R_m < {self.bound:g}) reached {100 * self.confidence:g} %"
         return None

@@ -74,15 +74,20 @@ class Journal:
             stream.flush()
             os.fsync(stream.fileno())
 
+    def amend(self, block: Block) -> None:
+        """Add a line that replaces an earlier one of the same block; the earlier one stays."""
+        self.append(block)
+
     def read(self) -> list[Block]:
-        """Return all finished blocks; an unfinished last line is passed over.
+        """Return all finished blocks, as last amended; an unfinished last line is passed over.
 
         Raises
         ------
         JournalError
             If a line that is not the last is damaged, or block numbers have a gap.
         """
-        blocks = [block for _, block in self._lines()]
+        latest = {block.number: block for _, block in self._lines()}
+        blocks = list(latest.values())
         numbers = [block.number for block in blocks]
         if numbers != list(range(1, len(blocks) + 1)):
             message = f"{self.path}: blocks must be numbered 1, 2, …, but are {numbers[:20]}"

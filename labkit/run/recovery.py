@@ -44,7 +44,7 @@ class Recovery:
         )
 
 
-def recover_run(folder: RunFolder, gates: GateSet) -> Recovery:
+def recover_run(folder: RunFolder) -> Recovery:
     """Bring a run that ended anyhow into a state from which it can go on.
 
     No trial is counted twice: a block is in the journal or its segment is not counted. No complete
@@ -63,7 +63,7 @@ def recover_run(folder: RunFolder, gates: GateSet) -> Recovery:
         number = len(blocks) + 1
         planned = path == folder.segment_path(number) and folder.intent_path(number).exists()
         if planned and _is_complete(path):
-            block = _recover(folder, path, segment, number, gates)
+            block = _recover(folder, path, segment, number)
             journal.append(block)
             blocks.append(block)
             recovered.append(segment)
@@ -77,8 +77,9 @@ def recover_run(folder: RunFolder, gates: GateSet) -> Recovery:
     )
 
 
-def _recover(folder: RunFolder, path: Path, segment: str, number: int, gates: GateSet) -> Block:
+def _recover(folder: RunFolder, path: Path, segment: str, number: int) -> Block:
     intent = json.loads(folder.intent_path(number).read_text(encoding="utf-8"))
+    gates = GateSet.from_dict(intent["gates"], where=str(folder.intent_path(number)))
     return Block(
         number=number,
         segment=segment,

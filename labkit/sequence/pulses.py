@@ -139,13 +139,8 @@ class PulseSequence:
         return self.pulse("read").start - self.pulse("pump").start
 
     def with_delay(self, delay: float) -> "PulseSequence":
-        """Return the sequence with the read pulse (and all after it) moved to this delay."""
-        read = self.pulse("read")
-        shift = self.pulse("pump").start + delay - read.start
-        moved = tuple(
-            replace(p, start=p.start + shift) if p.start >= read.start else p for p in self.pulses
-        )
-        return replace(self, pulses=moved)
+        """Return the sequence with the read pulse at this delay; the lock pulse keeps its time."""
+        return self.with_pulse("read", start=self.pulse("pump").start + delay)
 
     def with_read_phase(self, delta_phi: float) -> "PulseSequence":
         """Return the sequence with the phase offset Δφ (rad) on the read pulse."""
@@ -238,12 +233,17 @@ class PulseSequence:
 
 
 def riedinger2018_sequence(
-    *, delay: float = 123e-9, delta_phi: float = 0.0, delta_omega_hz: float = 45e6
+    *,
+    delay: float = 123e-9,
+    delta_phi: float = 0.0,
+    delta_omega_hz: float = 45e6,
+    levels: Mapping[str, float] | None = None,
+    detection: Detection | None = None,
 ) -> PulseSequence:
     """Return the witness sequence of Riedinger et al. (2018).
 
     Pump to device A shifted by −ΔΩ_m, read by +ΔΩ_m (the supplement's signs), the lock pulse 5 µs
-    after the read without shift. The paper does not give pulse lengths: 40 ns with 8 ns edges.
+    after the read (at the paper's delay of 123 ns) without shift. The paper does not give pulse lengths: 40 ns with 8 ns edges.
 
     Parameters
     ----------
@@ -253,26 +253,40 @@ def riedinger2018_sequence(
         Phase offset of the read pulse in the arm of device A, rad.
     delta_omega_hz : float
         Ω_B − Ω_A over 2π, Hz.
+    levels : mapping of str to float, optional
+        AOM drive of ``pump``, ``read`` and ``lock``; set-up dependent, 1 where not given.
+    detection : Detection, optional
     """
+    drive = {"pump": 1.0, "read": 1.0, "lock": 1.0, **(levels or {})}
     if not isfinite(delay) or delay <= 0:
         message = f"`delay` must be > 0 s, but is {delay!r}"
         raise ValueError(message)
-    pump = Pulse(name="pump", laser="pump", start=20e-9, duration=40e-9, shift_hz=-delta_omega_hz)
+    pump = Pulse(
+        name="pump",
+        laser="pump",
+        start=400e-9,
+        duration=40e-9,
+        level=drive["pump"],
+        shift_hz=-delta_omega_hz,
+    )
     read = Pulse(
         name="read",
         laser="read",
         start=pump.start + delay,
         duration=40e-9,
+        level=drive["read"],
         shift_hz=delta_omega_hz,
         phase=delta_phi,
     )
     lock = Pulse(
         name="lock",
         laser="read",
-        start=read.stop + 5e-6,
-        duration=1e-6,
+        start=pump.start + 123e-9 + pump.duration + 5e-6,
+        duration=0.8e-6,
         edge=20e-9,
-        level=0.5,
+        level=drive["lock"],
         gated=False,
     )
-    return PulseSequence(period=50e-6, pulses=(pump, read, lock))
+    return PulseSequence(
+        period=50e-6, pulses=(pump, read, lock), detection=detection or Detection()
+    )

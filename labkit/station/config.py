@@ -19,14 +19,15 @@ ROLES = (
     "stretcher",
     "eom_bias",
     "tagger",
-    "attenuator",
+    "attenuator_a",
+    "attenuator_b",
     "detector_bias",
     "filters",
     "thermometer",
     "power_meter",
     "wavemeter",
 )
-"""Roles that the procedures program against; ``filters`` is a list."""
+"""Roles that the procedures program against; ``filters`` maps a filter's place to its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,29 +45,50 @@ class WorldConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingPoint:
+    """Where the instruments stand when the experiment runs, reached from the safe state.
+
+    Attributes
+    ----------
+    parameters : dict of str to value
+        By dotted path, set in this order: wavelengths, emission, attenuators, filters, gains, …
+    detector_currents : dict of int to float
+        Bias in A by channel, ramped last.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    parameters: dict[str, float | bool | str] = field(default_factory=dict)
+    detector_currents: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StationConfig:
     """The ``labkit`` section of a station file.
 
     Attributes
     ----------
-    roles : dict of str to str or list of str
-        Role to instrument name (``filters`` to a list of names).
+    roles : dict of str to str, or to a dict of str to str
+        Role to instrument name; ``filters`` to a mapping of place (``pump``, ``read``, ``1a``, …)
+        to name.
     channels : dict of str to int
         Output channels: ``pump_drive``, ``read_drive`` (pulse generator), ``eom_drive``
         (waveform generator), and ``mixing_chamber`` (thermometer).
     calibration : Calibration
     hardware : Hardware
     interlocks : tuple of Interlock
+    working_point : WorkingPoint
     world : WorldConfig or None
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    roles: dict[str, str | list[str]]
+    roles: dict[str, str | dict[str, str]]
     channels: dict[str, int]
     calibration: Calibration
     hardware: Hardware = field(default_factory=Hardware)
     interlocks: tuple[Interlock, ...] = ()
+    working_point: WorkingPoint = field(default_factory=WorkingPoint)
     world: WorldConfig | None = None
 
     def __post_init__(self) -> None:
@@ -94,6 +116,17 @@ class StationFile:
     text: str
     config: StationConfig
     instruments: dict[str, dict[str, object]]
+
+
+STATIONS = {"virtual": "virtual_lab.yaml", "example": "lab.example.yaml"}
+"""Station files that come with labkit, by name."""
+
+
+def station_path(station: str | Path) -> Path:
+    """Return the path of a station file, or of the one that comes with labkit under this name."""
+    if str(station) in STATIONS:
+        return Path(__file__).parent / STATIONS[str(station)]
+    return Path(station)
 
 
 def read_station_file(path: str | Path) -> StationFile:
@@ -127,7 +160,7 @@ def read_station_file(path: str | Path) -> StationFile:
 
 def _check_roles(path: Path, config: StationConfig, instruments: Mapping[str, object]) -> None:
     for role, names in config.roles.items():
-        for name in [names] if isinstance(names, str) else names:
+        for name in [names] if isinstance(names, str) else names.values():
             if name not in instruments:
                 message = (
                     f"{path}: labkit.roles.{role}: must name an instrument of this file, but is "

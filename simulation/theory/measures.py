@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from simulation.theory.gaussian import reduce
 
 Real = NDArray[np.float64]
+Block = tuple[Real, Real, Real, Real]
 
 
 def symplectic_form(n_modes: int) -> Real:
@@ -84,15 +85,14 @@ def smallest_transposed_eigenvalue(cov: ArrayLike, modes: Sequence[int] = (0, 1)
     if v.shape[-1] != 4:
         message = f"`modes` must name two modes, but is {list(modes)}"
         raise ValueError(message)
-    mirror = np.diag([1.0, 1.0, 1.0, -1.0])
-    v = mirror @ v @ mirror
-    j = symplectic_form(1)
-    a, b, c = v[..., :2, :2], v[..., 2:, 2:], v[..., :2, 2:]
-    det_a, det_b = _det2(a), _det2(b)
-    sigma = det_a + det_b + 2 * _det2(c)
-    discriminant = (det_a - det_b) ** 2 + 4 * _det2(a @ j @ c + c @ j @ b)
+    a, b, c = _blocks(v)
+    c = (c[0], -c[1], c[2], -c[3])  # partial transposition: p2 → −p2
+    b = (b[0], -b[1], -b[2], b[3])
+    det_a, det_b = _det(a), _det(b)
+    sigma = det_a + det_b + 2 * _det(c)
+    discriminant = (det_a - det_b) ** 2 + 4 * _det(_add(_times(_turn(a), c), _times(_turn(c), b)))
     root = np.sqrt(np.maximum(discriminant, 0))  # exactly 0 is common, rounding goes below
-    return np.asarray(np.sqrt(2 * np.linalg.det(v) / (sigma + root)))
+    return np.asarray(np.sqrt(2 * det_a * _det(_schur(a, b, c)) / (sigma + root)))
 
 
 def log_negativity(cov: ArrayLike, modes: Sequence[int] = (0, 1)) -> Real:
@@ -103,5 +103,46 @@ def log_negativity(cov: ArrayLike, modes: Sequence[int] = (0, 1)) -> Real:
     return np.maximum(0.0, -np.log(2 * smallest_transposed_eigenvalue(cov, modes)))
 
 
-def _det2(m: Real) -> Real:
-    return np.asarray(m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] * m[..., 1, 0])
+def _blocks(v: Real) -> tuple[Block, Block, Block]:
+    """Blocks A, B, C of V = [[A, C], [Cᵀ, B]], each as its four entries row by row."""
+    return (
+        (v[..., 0, 0], v[..., 0, 1], v[..., 1, 0], v[..., 1, 1]),
+        (v[..., 2, 2], v[..., 2, 3], v[..., 3, 2], v[..., 3, 3]),
+        (v[..., 0, 2], v[..., 0, 3], v[..., 1, 2], v[..., 1, 3]),
+    )
+
+
+def _schur(a: Block, b: Block, c: Block) -> Block:
+    """B − Cᵀ A⁻¹ C by elimination of the two quadratures of A, one after the other."""
+    ratio = a[1] / a[0]
+    pivot = a[3] - ratio * a[1]
+    rest_0, rest_1 = c[2] - ratio * c[0], c[3] - ratio * c[1]
+    off = b[1] - c[0] * c[1] / a[0] - rest_0 * rest_1 / pivot
+    return (
+        b[0] - c[0] ** 2 / a[0] - rest_0**2 / pivot,
+        off,
+        off,
+        b[3] - c[1] ** 2 / a[0] - rest_1**2 / pivot,
+    )
+
+
+def _det(m: Block) -> Real:
+    return np.asarray(m[0] * m[3] - m[1] * m[2])
+
+
+def _add(m: Block, n: Block) -> Block:
+    return (m[0] + n[0], m[1] + n[1], m[2] + n[2], m[3] + n[3])
+
+
+def _turn(m: Block) -> Block:
+    """M J, J = [[0, 1], [−1, 0]]."""
+    return (-m[1], m[0], -m[3], m[2])
+
+
+def _times(m: Block, n: Block) -> Block:
+    return (
+        m[0] * n[0] + m[1] * n[2],
+        m[0] * n[1] + m[1] * n[3],
+        m[2] * n[0] + m[3] * n[2],
+        m[2] * n[1] + m[3] * n[3],
+    )

@@ -84,8 +84,10 @@ def test_torn_last_line_is_cut_and_its_segment_recovered(run, gates):
     take(run, gates, 2, setting={"delta_phi": 0.5})
     whole = run.journal.path.read_bytes()
     run.journal.path.write_bytes(whole[:-100])
-    run.intent_path(2).write_text(json.dumps({"setting": {"delta_phi": 0.5}, "started": "t"}))
-    recovery = recover_run(run, gates)
+    run.intent_path(2).write_text(
+        json.dumps({"setting": {"delta_phi": 0.5}, "started": "t", "gates": gates.to_dict()})
+    )
+    recovery = recover_run(run)
     assert recovery.recovered == ("tags/block_000002.ptu",)
     assert recovery.cut_bytes > 0
     assert run.journal.read()[1].setting == {"delta_phi": 0.5}
@@ -114,39 +116,44 @@ def test_incomplete_segment_is_set_aside_not_counted_and_not_deleted(run, gates)
 
     with pytest.raises(RuntimeError):
         take_block(run, gates, 2, crash)
-    recovery = recover_run(run, gates)
+    recovery = recover_run(run)
     assert recovery.set_aside == ("tags/block_000002.ptu",)
     assert len(recovery.blocks) == 1
     assert (run.path / "tags" / "incomplete" / "block_000002.ptu").stat().st_size > 2000
     assert take(run, gates, 2).number == 2
 
 
-def _work(path, gates, upto):
+def _work(path, gates, upto, begun=None):
     run = open_run(path)
-    done = len(recover_run(run, gates).blocks)
+    done = len(recover_run(run).blocks)
+    if begun is not None:
+        begun.set()
     for number in range(done + 1, upto + 1):
         take(run, gates, number)
 
 
 def test_after_a_kill_at_any_of_50_random_moments_no_trial_is_lost_or_counted_twice(run, gates):
-    """kill -9 at random times (seed 1); a last undisturbed process finishes the run."""
+    """kill -9 at random times (seed 1) in a block or two; an undisturbed process ends the run."""
     fork = multiprocessing.get_context("fork")
+    longest = 2 * take(run, gates, 1).duration
     moments = random.Random(1)
     killed = 0
     for _ in range(50):
-        worker = fork.Process(target=_work, args=(run.path, gates, 10_000))
+        begun = fork.Event()
+        worker = fork.Process(target=_work, args=(run.path, gates, 10_000, begun))
         worker.start()
-        time.sleep(moments.uniform(0.0, 0.12))
+        assert begun.wait(20)
+        time.sleep(moments.uniform(0.0, longest))
         os.kill(worker.pid, signal.SIGKILL)
         worker.join()
         killed += 1
         finished = [block for block in run.journal.read() if block.good]
         assert all(block.counts.trials.number == TRIALS for block in finished)
-    last = len(recover_run(run, gates).blocks) + 3
+    last = len(recover_run(run).blocks) + 3
     _work(run.path, gates, last)
     blocks = run.journal.read()
     assert killed == 50
-    assert len(blocks) == last > 20
+    assert len(blocks) == last > 3
     assert total_counts(blocks).trials.number == last * TRIALS
     segments = {block.segment for block in blocks}
     assert segments == {f"tags/{p.name}" for p in (run.path / "tags").glob("*.ptu")}
@@ -219,3 +226,18 @@ def test_goal_of_confidence_uses_the_symmetrised_witness(tmp_path):
     assert RIEDINGER_2018["optimal"].confidence[1.0] == 0.984
     assert Goal(confidence=0.99).reached(counts, 0.0)
     assert Goal(confidence=0.999999).reached(counts, 0.0) is None
+
+
+def test_run_is_a_qcodes_dataset_too(run, gates):
+    from qcodes.dataset import load_by_id
+
+    from labkit.run.dataset import register_dataset
+
+    for number in (1, 2, 3):
+        take(run, gates, number)
+    found = load_by_id(register_dataset(run, run.journal.read()))
+    data = found.get_parameter_data("trials")["trials"]
+    assert data["block"].tolist() == [1, 2, 3]
+    assert data["trials"].tolist() == [TRIALS, 2 * TRIALS, 3 * TRIALS]
+    assert found.metadata["run_folder"] == str(run.path.resolve())
+    found.conn.close()

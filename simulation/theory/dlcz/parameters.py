@@ -1,23 +1,23 @@
 """Parameters of the pulsed DLCZ experiment with two mechanical devices and two detectors."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulation.theory.quantities import (
+    FINITE,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE_OR_INFINITE,
+    Range,
+    Value,
+    checked,
+    common_shape,
+)
+
 Real = NDArray[np.float64]
-Value = float | Real
-
-_LARGEST: Final = float(np.finfo(np.float64).max)
-
-
-class Range(NamedTuple):
-    """Allowed values, ends included; `text` completes "the value must …"."""
-
-    low: float
-    high: float
-    text: str
 
 
 class Quantity(NamedTuple):
@@ -28,15 +28,10 @@ class Quantity(NamedTuple):
     meaning: str
 
 
-FINITE: Final = Range(-_LARGEST, _LARGEST, "be finite")
-NON_NEGATIVE: Final = Range(0.0, _LARGEST, "be finite and ≥ 0")
-POSITIVE: Final = Range(float(np.finfo(np.float64).tiny), np.inf, "be > 0 (inf: no decay)")
-FRACTION: Final = Range(0.0, 1.0, "lie in [0, 1]")
-
 _OF_DEVICE: Final = {
     "n_0": Quantity("", NON_NEGATIVE, "phonons before the pump"),
     "p_pump": Quantity("", NON_NEGATIVE, "Stokes scattering probability of the pump, sinh² r"),
-    "lifetime": Quantity("s", POSITIVE, "mechanical energy lifetime 1/Γ"),
+    "lifetime": Quantity("s", POSITIVE_OR_INFINITE, "mechanical energy lifetime 1/Γ"),
     "n_env": Quantity("", NON_NEGATIVE, "phonons of the bath the device decays to in the delay"),
     "n_heat": Quantity("", NON_NEGATIVE, "classical phonons added before the read"),
     "p_read": Quantity("", FRACTION, "state-swap efficiency of the read pulse"),
@@ -111,13 +106,13 @@ class DLCZParameters:
 
     def __post_init__(self) -> None:
         for name, quantity in QUANTITIES.items():
-            object.__setattr__(self, name, _checked(name, getattr(self, name), quantity.allowed))
-        self._broadcast(tuple(QUANTITIES))
+            object.__setattr__(self, name, checked(name, getattr(self, name), quantity.allowed))
+        _ = self.shape
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the batch: ``()`` if every parameter is a number."""
-        return np.broadcast_shapes(*(np.shape(getattr(self, entry.name)) for entry in fields(self)))
+        return common_shape({name: getattr(self, name) for name in QUANTITIES})
 
     def per_device(self, name: str) -> Real:
         """Values of ``name_A`` and ``name_B`` on the last axis, shape (..., 2)."""
@@ -131,32 +126,4 @@ class DLCZParameters:
         values = [getattr(self, name) for name in names]
         if all(isinstance(value, float) for value in values):
             return np.array(values)
-        try:
-            return np.stack(np.broadcast_arrays(*values), axis=-1)
-        except ValueError:
-            shapes = {
-                name: value.shape
-                for name, value in zip(names, values, strict=True)
-                if not isinstance(value, float)
-            }
-            message = f"array parameters must broadcast against each other, but have {shapes}"
-            raise ValueError(message) from None
-
-
-def _checked(name: str, value: object, allowed: Range) -> Value:
-    low, high, text = allowed
-    if type(value) is float and low <= value <= high:
-        return value
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        message = f"`{name}` must be a number or an array of numbers, but is {value!r}"
-        raise ValueError(message) from None
-    outside = ~((array >= low) & (array <= high))
-    if np.any(outside):
-        message = f"`{name}` must {text}, but is {array[outside].flat[0]}"
-        raise ValueError(message)
-    if array.ndim == 0:
-        return float(array)
-    array.flags.writeable = False
-    return array
+        return np.stack(np.broadcast_arrays(*values), axis=-1)

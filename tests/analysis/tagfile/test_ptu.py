@@ -12,6 +12,7 @@ from analysis.tagfile.layouts import TIMEHARP_260N_T2
 from analysis.tagfile.ptu import PtuFile
 from analysis.tagfile.ptu_writer import PtuWriter, recover
 from analysis.tagfile.source import TagFileError
+from analysis.tagfile.tags import Tag
 
 RECORDINGS = {
     "hydraharp_t2.ptu": (435_319, [305_565], 5.0),
@@ -172,6 +173,30 @@ def test_measured_time_is_unknown_after_a_crash(photons, patch):
 def test_header_that_gives_records_no_meaning_is_refused(photons, key, value, match, patch):
     patch(photons, key, value)
     with pytest.raises(TagFileError, match=f"photons.ptu.*{match}"):
+        PtuFile(photons)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "TTResult_NumberOfRecords",
+        "TTResult_SyncRate",
+        "TTResult_StopAfter",
+        "TTResultFormat_TTTRRecType",
+    ],
+)
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_number_that_is_not_finite_is_refused_with_file_and_tag(photons, key, number):
+    header = read_header(photons)
+    tags = [Tag.of(key, float(number)) if tag.key == key else tag for tag in header.tags]
+    photons.write_bytes(write_header(tags) + photons.read_bytes()[header.data_offset :])
+    with pytest.raises(TagFileError, match=f"photons.ptu.*{key}.*must be finite"):
+        PtuFile(photons)
+
+
+def test_negative_sync_rate_is_refused(photons, patch):
+    patch(photons, "TTResult_SyncRate", struct.pack("<q", -20_000))
+    with pytest.raises(TagFileError, match=r"TTResult_SyncRate.*must not be negative"):
         PtuFile(photons)
 
 

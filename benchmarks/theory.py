@@ -1,0 +1,99 @@
+"""Theory: maps of entanglement against scipy in a double loop; click probabilities by batches."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.linalg import solve_continuous_lyapunov
+
+from benchmarks.timing import Row, seconds
+from simulation.theory.dlcz import click_probabilities, riedinger2018
+from simulation.theory.models import get, yu2020
+
+SIDE = 201
+
+
+def textbook_log_negativity(v: np.ndarray) -> float:
+    """E_N of the first two modes, by the symplectic spectrum of the partial transpose."""
+    mirror = np.diag([1.0, -1.0, 1.0, 1.0])
+    omega = np.kron(np.eye(2), np.array([[0.0, 1.0], [-1.0, 0.0]]))
+    nu = np.min(np.abs(np.linalg.eigvals(1j * omega @ mirror @ v[:4, :4] @ mirror)))
+    return max(0.0, -float(np.log(2 * nu)))
+
+
+def double_loop(drift: np.ndarray, diffusion: np.ndarray) -> np.ndarray:
+    """Do what people write: per point eigenvalues, scipy's solver, E_N; nan if unstable.
+
+    The matrices are given, so that only the numerical work is compared.
+    """
+    found = np.full(len(drift), np.nan)
+    for point, (a, d) in enumerate(zip(drift, diffusion, strict=True)):
+        if np.max(np.linalg.eigvals(a).real) < 0:
+            found[point] = textbook_log_negativity(solve_continuous_lyapunov(a, -d))
+    return found
+
+
+def run(scale: float = 1.0) -> list[Row]:
+    """Measure; `scale` shrinks the side of the maps and the batch of clicks."""
+    return [*_maps(max(20, round(SIDE * scale))), *_clicks(max(200, round(10_000 * scale)))]
+
+
+def _maps(side: int) -> list[Row]:
+    model = get("yu2020")
+    delta_1, delta_2 = np.linspace(0.4, 1.6, side)[:, None], np.linspace(-1.6, -0.4, side)
+    ratio = np.linspace(0.1, 2, side)
+    temperature = np.linspace(0, 0.3, side)[:, None]
+    coupling = np.linspace(0.5e6, 5e6, side)
+    sample = np.random.default_rng(1).integers(0, side, (2, min(400, side**2)))
+    sampled = yu2020.linear(
+        yu2020.Yu2020(delta_1=delta_1[sample[0], 0], delta_2=delta_2[sample[1]])
+    )
+    matrices = (sampled.drift, sampled.diffusion)
+    wanted = ["E_N", "stable"]
+    maps = {
+        "detunings": {"delta_1": delta_1, "delta_2": delta_2},
+        "rates": {"kappa_2_hz": 1e6 * ratio[:, None], "g_2_hz": 3.8e6 * ratio},
+        "temperature": {"temperature": temperature, "G_hz": coupling},
+    }
+    times = seconds(
+        {"loop": lambda: double_loop(*matrices)}
+        | {name: lambda m=m: model.evaluate(wanted, **m) for name, m in maps.items()},
+        rounds=7,
+    )
+    _agree(
+        model.evaluate(wanted, **maps["detunings"])["E_N"][tuple(sample)], double_loop(*matrices)
+    )
+    peer = times["loop"] / sample.shape[1]
+    return [
+        Row(
+            name=f"{side}×{side} map over {name}: speed / scipy in a double loop",
+            ratio=peer / (times[name] / side**2),
+            target=100 if name == "temperature" else 50,
+            detail=f"{times[name] / side**2 * 1e6:.2f} µs/point, peer {peer * 1e6:.0f} µs",
+        )
+        for name in maps
+    ]
+
+
+def _agree(found: np.ndarray, expected: np.ndarray) -> None:
+    if not np.allclose(found, expected, rtol=1e-6, atol=1e-9, equal_nan=True):
+        message = "the two sides of the benchmark disagree"
+        raise ValueError(message)
+
+
+def _clicks(batch: int) -> list[Row]:
+    single = riedinger2018()
+    many = replace(single, delta_phi=np.linspace(0, 2 * np.pi, batch))
+    times = seconds(
+        {
+            "one": lambda: click_probabilities(single),
+            "many": lambda: click_probabilities(many),
+        },
+        rounds=9,
+    )
+    per_point = times["many"] / batch
+    return [
+        Row(name="1 ms / click probabilities of one point", ratio=1e-3 / times["one"], target=1,
+            detail=f"{times['one'] * 1e3:.2f} ms"),
+        Row(name=f"click probabilities: batch of {batch} / one by one",
+            ratio=times["one"] / per_point, target=20, detail=f"{per_point * 1e6:.1f} µs/point"),
+    ]  # fmt: skip

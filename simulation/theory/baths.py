@@ -1,0 +1,59 @@
+"""Baths: thermal occupation and the conventions of damping rates."""
+
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.constants import hbar
+from scipy.constants import k as boltzmann
+
+Real = NDArray[np.float64]
+
+Convention = Literal["energy", "amplitude", "brownian"]
+"""What a damping rate means.
+
+``energy``: the energy decays at the rate κ, da/dt = −(κ/2) a − √κ a_in (seeds 000, 002);
+``amplitude``: the amplitude does, da/dt = −κ a − √(2κ) a_in (seeds 001, 004);
+``brownian``: only the momentum is damped, dp/dt = −γ p + ξ, ⟨ξξ⟩ = γ (2n̄ + 1) (mechanics of seed
+004), the limit of high Q.
+"""
+CONVENTIONS: Final = get_args(Convention)
+
+
+def thermal_occupation(omega: ArrayLike, temperature: ArrayLike) -> Real:
+    """Bose occupation n̄ = 1/(e^{ħω/k_B T} − 1), 0 at T = 0.
+
+    Parameters
+    ----------
+    omega : array_like
+        Angular frequency in rad/s, > 0.
+    temperature : array_like
+        In K, ≥ 0.
+
+    Raises
+    ------
+    ValueError
+        If a frequency is not positive or a temperature negative.
+    """
+    omega = np.asarray(omega, np.float64)
+    temperature = non_negative("temperature", temperature)
+    if not np.all((omega > 0) & np.isfinite(omega)):
+        message = f"`omega` must be finite and > 0, but is {omega}"
+        raise ValueError(message)
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(1 / np.expm1(hbar * omega / (boltzmann * temperature)))
+
+
+def energy_rate(damping: ArrayLike, convention: Convention) -> Real:
+    """Rate at which the energy decays, κ or 2κ; of Brownian damping the mean over a period, γ."""
+    return np.asarray(damping, np.float64) * (2.0 if convention == "amplitude" else 1.0)
+
+
+def non_negative(name: str, value: ArrayLike) -> Real:
+    """Return `value` as an array if it is finite and ≥ 0, else raise ValueError naming it."""
+    array = np.asarray(value, np.float64)
+    wrong = ~((array >= 0) & np.isfinite(array))
+    if np.any(wrong):
+        message = f"`{name}` must be finite and ≥ 0, but is {array[wrong].flat[0]}"
+        raise ValueError(message)
+    return array

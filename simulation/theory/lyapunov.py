@@ -1,0 +1,103 @@
+"""Dense solution of A V + V Aᵀ + D = 0 for stacks of matrices, and the spectrum of A."""
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+CHUNK: Final = 2048
+"""Points solved at a time: 20 MB of dense Lyapunov operators for four modes."""
+
+
+def solve_dense(drift: ArrayLike, diffusion: ArrayLike) -> Real:
+    """Symmetric V of A V + V Aᵀ + D = 0 by LU of the operator on the lower triangle of V.
+
+    Parameters
+    ----------
+    drift, diffusion : array_like, shape (..., N, N)
+        A and the symmetric D; leading axes broadcast.
+
+    Returns
+    -------
+    ndarray, shape (..., N, N)
+        nan where the operator is singular (two eigenvalues of A sum to 0). A solution says
+        nothing about stability.
+    """
+    a, d = np.broadcast_arrays(np.asarray(drift, np.float64), np.asarray(diffusion, np.float64))
+    shape, size = a.shape[:-2], a.shape[-1]
+    a, d = a.reshape(-1, size, size), d.reshape(-1, size, size)
+    chunks = range(0, len(a), CHUNK)
+    solved = [_solve(a[start : start + CHUNK], d[start : start + CHUNK]) for start in chunks]
+    return np.concatenate(solved or [a]).reshape(*shape, size, size)
+
+
+def residual(drift: ArrayLike, cov: ArrayLike, diffusion: ArrayLike) -> Real:
+    """Backward error max|A V + V Aᵀ + D| / (2 max_i Σ_j|A_ij| · max|V| + max|D|), shape (...)."""
+    a, v, d = (np.asarray(item, np.float64) for item in (drift, cov, diffusion))
+    av = a @ v
+    left = np.max(np.abs(av + np.swapaxes(av, -1, -2) + d), axis=(-2, -1))
+    scale = 2 * np.max(np.sum(np.abs(a), axis=-1), axis=-1) * np.max(np.abs(v), axis=(-2, -1))
+    return np.asarray(left / (scale + np.max(np.abs(d), axis=(-2, -1))))
+
+
+def growth_rate(drift: ArrayLike) -> Real:
+    """Largest real part of the eigenvalues of A, shape (...); stable ⇔ negative."""
+    return np.asarray(np.max(np.linalg.eigvals(np.asarray(drift, np.float64)).real, axis=-1))
+
+
+def fastest_growing(drift: ArrayLike) -> tuple[complex, Real]:
+    """Eigenvalue of A with the largest real part, and the share of each mode in its eigenvector.
+
+    Parameters
+    ----------
+    drift : array_like, shape (2n, 2n)
+
+    Returns
+    -------
+    complex
+        λ: growth rate Re λ, frequency |Im λ|.
+    ndarray, shape (n,)
+        (|v_x|² + |v_p|²) / Σ.
+    """
+    values, vectors = np.linalg.eig(np.asarray(drift, np.float64))
+    first = int(np.argmax(values.real))
+    weight = np.abs(vectors[:, first]) ** 2
+    share = weight[0::2] + weight[1::2]
+    return complex(values[first]), np.asarray(share / share.sum())
+
+
+@cache
+def _half(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the lower triangle, and the place of every (i, j) in it."""
+    rows, columns = np.tril_indices(size)
+    place = np.zeros((size, size), np.intp)
+    place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+    return rows, columns, place
+
+
+def _solve(a: Real, d: Real) -> Real:
+    size = a.shape[-1]
+    rows, columns, place = _half(size)
+    unknowns = np.arange(len(rows))
+    operator = np.zeros((len(a), len(rows), len(rows)))
+    for k in range(size):
+        # (A V)_ij = Σ_k A_ik V_kj and (V Aᵀ)_ij = Σ_k A_jk V_ik
+        operator[:, unknowns, place[k, columns]] += a[:, rows, k]
+        operator[:, unknowns, place[rows, k]] += a[:, columns, k]
+    right = -d[:, rows, columns]
+    try:
+        half = np.linalg.solve(operator, right[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        half = np.stack([_solve_one(m, b) for m, b in zip(operator, right, strict=True)])
+    return np.asarray(half[:, place])
+
+
+def _solve_one(operator: Real, right: Real) -> Real:
+    try:
+        return np.asarray(np.linalg.solve(operator, right))
+    except np.linalg.LinAlgError:
+        return np.full_like(right, np.nan)

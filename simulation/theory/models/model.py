@@ -1,0 +1,138 @@
+"""The interface common to all models: parameters in, named results out, one point or a batch."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simulation.theory.linear_model import LinearModel
+from simulation.theory.models.parameters import Parameters
+from simulation.theory.steady_state import describe_growth
+
+Array = NDArray[Any]
+Solve = Callable[[Any, Collection[str]], Mapping[str, ArrayLike]]
+
+
+class Result(NamedTuple):
+    """What a result means; one with `components` has them on its last axis."""
+
+    unit: str
+    meaning: str
+    components: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Model:
+    """A model of a paper.
+
+    Attributes
+    ----------
+    name, paper : str
+    parameters : type of Parameters
+        Its fields are the parameters, its defaults the paper's values.
+    results : mapping of str to Result
+    solve : callable
+        ``solve(parameters, wanted)`` returns the wanted results (more are ignored).
+    linear : callable, optional
+        ``linear(parameters)`` returns the linear model whose stability decides; of a model with a
+        steady state.
+    rate_unit : str
+        Unit of the rates of `linear`.
+    """
+
+    name: str
+    paper: str
+    parameters: type[Parameters]
+    results: Mapping[str, Result]
+    solve: Solve
+    linear: Callable[[Any], LinearModel] | None = None
+    rate_unit: str = ""
+
+    def evaluate(
+        self, wanted: Sequence[str] | None = None, /, **parameters: Any
+    ) -> dict[str, Array]:
+        """Results for parameters that broadcast against each other.
+
+        Parameters
+        ----------
+        wanted : sequence of str, optional
+            Which results; all if None. ``stable`` comes along where the model has it.
+        **parameters : array_like
+            By name; the others keep the paper's values. dask arrays in, dask arrays out.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Each of the batch's shape, with a last axis for results that have components. Where
+            ``stable`` is False, results that do not exist are nan.
+
+        Raises
+        ------
+        KeyError
+            If a parameter or result is unknown; the nearest names are offered.
+        ValueError
+            If a value is outside its range, or shapes do not match.
+        """
+        names = self.chosen(wanted)
+        for name in parameters:
+            self.parameters.known(name)
+        if any(_is_dask(value) for value in parameters.values()):
+            from simulation.theory.models.lazy import evaluate_lazily
+
+            return evaluate_lazily(self, names, parameters)
+        checked = self.parameters(**parameters)
+        solved = self.solve(checked, names)
+        return {name: self._shaped(name, solved[name], checked.shape) for name in names}
+
+    def chosen(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
+        """Names of the wanted results, checked; with the flag ``stable``."""
+        for name in wanted or ():
+            if name not in self.results:
+                near = get_close_matches(name, self.results, n=3, cutoff=0.4) or list(self.results)
+                message = f"no result {name!r} of {self.name}; nearest: {', '.join(near)}"
+                raise KeyError(message)
+        if wanted is None:
+            return tuple(self.results)
+        flag = ("stable",) if "stable" in self.results and "stable" not in wanted else ()
+        return (*wanted, *flag)
+
+    def _shaped(self, name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
+        components = self.results[name].components
+        full = (*shape, len(components)) if components else shape
+        array = np.asarray(value)
+        return array if array.shape == full else np.broadcast_to(array, full).copy()
+
+
+def point(model: Model, **parameters: Any) -> dict[str, Any]:
+    """Results of a single point as plain numbers (lists for results with components).
+
+    Raises
+    ------
+    ValueError
+        If the model has no steady state there, naming the supermode that grows; if a parameter
+        is outside its range or an array.
+    KeyError
+        If a parameter is unknown.
+    """
+    for name, value in parameters.items():
+        if np.ndim(value):
+            message = (
+                f"`{name}` must be a number for a single point, but has shape {np.shape(value)}"
+            )
+            raise ValueError(message)
+    results = {name: value.tolist() for name, value in model.evaluate(**parameters).items()}
+    if model.linear is not None and not results.get("stable", True):
+        growth = describe_growth(model.linear(model.parameters(**parameters)))
+        message = (
+            f"{model.name} must be stable to have a steady state, but {growth} "
+            f"(in {model.rate_unit}); sweep to see where it is stable"
+        )
+        raise ValueError(message)
+    return results
+
+
+def _is_dask(value: object) -> bool:
+    return hasattr(value, "__dask_graph__")

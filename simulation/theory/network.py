@@ -1,0 +1,331 @@
+"""Networks of modes, couplings, baths and one-way links, and the linear model they make.
+
+A network is declared, not derived by hand: modes with detuning and damping, couplings (polynomials
+of `simulation.theory.couplings`), ports, and links that feed the output of one port into another.
+Each port of energy rate κ obeys
+
+    da/dt = … − (κ/2) a − √κ a_in,    a_out = a_in + √κ a,
+
+and a link of efficiency η and phase φ makes the target's a_in = √η e^{iφ} a_out + √(1−η) a_loss.
+With a_out = √κ a − a_in and +√κ a_in (seed 000) the same link has the phase φ + π. Links are
+instantaneous; a two-way connection is two links between two ports per mode, which is what a
+bidirectional waveguide is (SLH).
+
+Rates share one unit, the caller's choice (rad/s or the mechanical frequency). Every number may be
+an array; arrays broadcast over a batch.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simulation.theory.baths import CONVENTIONS, Convention, energy_rate, non_negative
+from simulation.theory.couplings import Coupling, Rates, detuning, linearise
+from simulation.theory.gaussian import fraction
+from simulation.theory.linear_model import BathNoise, LinearModel, refuse_illegal_noise
+from simulation.theory.ports import Inputs, PortRate, propagate
+
+Complex = NDArray[np.complex128]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mode:
+    """A bosonic mode.
+
+    Attributes
+    ----------
+    name : str
+    detuning : array_like
+        Frequency in the frame of the drive (of a mechanical mode: its frequency).
+    damping : array_like
+        Rate of its main port, named like the mode; 0 for none.
+    convention : {"energy", "amplitude", "brownian"}
+        What `damping` means, see `baths.Convention`.
+    occupation : array_like
+        Mean quanta n̄ of the bath of that port (`baths.thermal_occupation` of a temperature).
+    """
+
+    name: str = field(kw_only=False)
+    detuning: ArrayLike = 0.0
+    damping: ArrayLike = 0.0
+    convention: Convention = "energy"
+    occupation: ArrayLike = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Port:
+    """One more port of a mode, for a second mirror or a waveguide's other direction."""
+
+    name: str = field(kw_only=False)
+    mode: str
+    damping: ArrayLike
+    convention: Convention = "energy"
+    occupation: ArrayLike = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Link:
+    """The output of port `source` drives port `target` and not vice versa.
+
+    Attributes
+    ----------
+    source, target : str
+        Names of ports (a mode's main port has the mode's name).
+    efficiency : array_like
+        η in [0, 1].
+    phase : array_like
+        φ in rad.
+    occupation : array_like
+        Mean quanta of the bath that fills in for the lost light.
+    """
+
+    source: str = field(kw_only=False)
+    target: str = field(kw_only=False)
+    efficiency: ArrayLike = 1.0
+    phase: ArrayLike = 0.0
+    occupation: ArrayLike = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drive:
+    """Coherent field on a port: dα/dt = … + ε, links carry the field on.
+
+    `amplitude` ε (complex) is √(κ P/ħω) for a port of energy rate κ that receives the power P.
+    """
+
+    port: str = field(kw_only=False)
+    amplitude: ArrayLike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BareDrift:
+    """A term do_target/dt = … + c o_source that no Hamiltonian or link makes.
+
+    It brings no noise, so that most of them break the commutators: `Network.build` refuses those.
+    """
+
+    target: str = field(kw_only=False)
+    source: str = field(kw_only=False)
+    rate: ArrayLike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Network:
+    """A declaration of modes and all that connects them.
+
+    Attributes
+    ----------
+    modes : sequence of Mode
+        Their order is the order of the quadratures (x1, p1, x2, p2, …).
+    couplings : sequence of Coupling
+    ports : sequence of Port
+        Further ports.
+    links : sequence of Link
+    drives : sequence of Drive
+    bare_drift : sequence of BareDrift
+
+    Raises
+    ------
+    ValueError
+        If a rate, occupation or efficiency is outside its range, or links form a loop.
+    KeyError
+        If a name is not declared; the nearest are offered.
+    """
+
+    modes: Sequence[Mode]
+    couplings: Sequence[Coupling] = ()
+    ports: Sequence[Port] = ()
+    links: Sequence[Link] = ()
+    drives: Sequence[Drive] = ()
+    bare_drift: Sequence[BareDrift] = ()
+
+    def __post_init__(self) -> None:
+        _unique("modes", self.labels)
+        _unique("ports", [port.name for port in self.all_ports])
+        for mode in self.modes:
+            _check_damping(mode)
+        for port in self.ports:
+            _check_damping(port)
+        for coupling in self.couplings:
+            for name in coupling.modes:
+                known("mode", name, self.labels)
+        for port in self.ports:
+            known("mode", port.mode, self.labels)
+        for link in self.links:
+            _check_link(link, [port.name for port in self.all_ports])
+        for drive in self.drives:
+            known("port", drive.port, [port.name for port in self.all_ports])
+        for term in self.bare_drift:
+            known("mode", term.target, self.labels)
+            known("mode", term.source, self.labels)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the modes, in order."""
+        return tuple(mode.name for mode in self.modes)
+
+    @property
+    def all_ports(self) -> tuple[Port, ...]:
+        """Main ports of damped modes, then the further ports; Brownian damping is no port."""
+        main = (
+            Port(
+                mode.name,
+                mode=mode.name,
+                damping=mode.damping,
+                convention=mode.convention,
+                occupation=mode.occupation,
+            )
+            for mode in self.modes
+            if mode.convention != "brownian" and np.any(mode.damping)
+        )
+        return (*main, *self.ports)
+
+    @property
+    def hamiltonian(self) -> tuple[Coupling, ...]:
+        """Detunings and couplings."""
+        return (*(detuning(mode.name, mode.detuning) for mode in self.modes), *self.couplings)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What enters each port: amplitudes of modes, baths and drives."""
+        rates = [
+            PortRate(
+                name=port.name, mode=port.mode, rate=energy_rate(port.damping, port.convention)
+            )
+            for port in self.all_ports
+        ]
+        return propagate(rates, self.links, self.drives)
+
+    def damping_rates(self) -> tuple[Rates, Rates]:
+        """Return u and v (see `couplings`) of damping, links and bare drift."""
+        u: Rates = defaultdict(list)
+        v: Rates = defaultdict(list)
+        inputs = self.inputs
+        for port, rate in inputs.rates.items():
+            u[port.mode, port.mode].append(np.asarray(-0.5 * port.rate, np.complex128))
+            for source, amplitude in rate.modes.items():
+                u[port.mode, source].append(-np.sqrt(port.rate) * amplitude)
+        for mode in self.modes:
+            if mode.convention == "brownian":
+                half = 0.5 * np.asarray(mode.damping, np.complex128)
+                u[mode.name, mode.name].append(-half)
+                v[mode.name, mode.name].append(half)
+        for term in self.bare_drift:
+            u[term.target, term.source].append(np.asarray(term.rate, np.complex128))
+        return u, v
+
+    def build(
+        self, mean: Mapping[str, ArrayLike] | None = None, *, check_noise: bool = True
+    ) -> LinearModel:
+        """Linearise about the means: dξ/dt = A ξ + noise of diffusion D, for all batch points.
+
+        Parameters
+        ----------
+        mean : mapping of str to array_like of complex, optional
+            ⟨o⟩ of the modes whose mean matters, needed if a coupling is nonlinear. A mode left
+            out counts as 0: its static shift of the others' detunings is then taken to be in the
+            detunings declared ("effective detuning").
+        check_noise : bool
+            Refuse D + iK/2 < 0. Ports, links and Brownian damping are legal by construction, so
+            that only `bare_drift` costs a test.
+
+        Returns
+        -------
+        LinearModel
+
+        Raises
+        ------
+        ValueError
+            If the noise breaks the commutators, or a nonlinear coupling lacks its means.
+        """
+        if mean is None and not all(coupling.is_linear for coupling in self.couplings):
+            message = "`mean` must be given (see `mean_field.solve`) for a nonlinear coupling"
+            raise ValueError(message)
+        amplitudes = {
+            known("mode", name, self.labels): np.asarray(value, np.complex128)
+            for name, value in (mean or {}).items()
+        }
+        u, v = linearise(self.hamiltonian, amplitudes)
+        for rates, more in zip((u, v), self.damping_rates(), strict=True):
+            for pair, addends in more.items():
+                rates[pair].extend(addends)
+        model = LinearModel.from_ladder(self.labels, u, v, self._baths())
+        if check_noise and self.bare_drift:
+            refuse_illegal_noise(model)
+        return model
+
+    def _baths(self) -> list[BathNoise]:
+        numbers = {name: place for place, name in enumerate(self.labels)}
+        inputs = self.inputs
+        quanta = {port.name: port.occupation for port in self.all_ports}
+        quanta |= {f"{link.source} → {link.target}": link.occupation for link in self.links}
+        amplitudes: dict[str, dict[int, Complex]] = {}
+        for port, rate in inputs.rates.items():
+            for bath, amplitude in rate.baths.items():
+                weights = amplitudes.setdefault(bath, {})
+                number = numbers[port.mode]
+                weights[number] = weights.get(number, 0) - np.sqrt(port.rate) * amplitude
+        passive = [
+            BathNoise.passive(bath, quanta[bath], weights) for bath, weights in amplitudes.items()
+        ]
+        brownian = [
+            BathNoise.brownian(mode.name, mode.occupation, numbers[mode.name], mode.damping)
+            for mode in self.modes
+            if mode.convention == "brownian"
+        ]
+        return [*passive, *brownian]
+
+
+def bidirectional(
+    first: tuple[str, str],
+    second: tuple[str, str],
+    *,
+    efficiency: ArrayLike = 1.0,
+    phase: ArrayLike = 0.0,
+    occupation: ArrayLike = 0.0,
+) -> tuple[Link, Link]:
+    """Two-way waveguide between two modes: `first` and `second` are their (right, left) ports.
+
+    The right-going wave leaves the first mode, the left-going one the second; each mode couples
+    to both. With equal ports of energy rate κ each, the modes are coupled by κ√η e^{iφ} both ways,
+    decay at the energy rate 2κ, and share the noise κ√η cos φ.
+    """
+    return (
+        Link(first[0], second[0], efficiency=efficiency, phase=phase, occupation=occupation),
+        Link(second[1], first[1], efficiency=efficiency, phase=phase, occupation=occupation),
+    )
+
+
+def known(kind: str, name: str, names: Sequence[str]) -> str:
+    """Return `name` if it is one of `names`, else raise KeyError offering the nearest."""
+    if name not in names:
+        near = get_close_matches(name, names, n=3, cutoff=0.4) or list(names)
+        message = f"no {kind} {name!r}; nearest: {', '.join(near)}"
+        raise KeyError(message)
+    return name
+
+
+def _unique(kind: str, names: Sequence[str]) -> None:
+    if len(set(names)) != len(names):
+        message = f"`{kind}` must have distinct names, but are {', '.join(names)}"
+        raise ValueError(message)
+
+
+def _check_damping(item: Mode | Port) -> None:
+    non_negative(f"damping of {item.name}", item.damping)
+    non_negative(f"occupation of {item.name}", item.occupation)
+    known("damping convention", item.convention, CONVENTIONS)
+    if isinstance(item, Port) and item.convention == "brownian":
+        message = f"`convention` of port {item.name} must be energy or amplitude, but is brownian"
+        raise ValueError(message)
+
+
+def _check_link(link: Link, ports: Sequence[str]) -> None:
+    known("port", link.source, ports)
+    known("port", link.target, ports)
+    fraction(f"efficiency of {link.source} → {link.target}", link.efficiency)
+    non_negative(f"occupation of {link.source} → {link.target}", link.occupation)

@@ -1,0 +1,84 @@
+"""Published and derived numbers of the models of seeds 002 and 004, and their borders."""
+
+import numpy as np
+import pytest
+
+from simulation.theory.models import get, point
+from simulation.theory.models.yu2020 import Yu2020, coupling_from_power, drive_power
+
+YU_POINTS = [
+    ({}, {"E_N": 0.0980931034, "duan": 2.0636186123, "n_phonon": 0.48050644}),
+    ({"delta_1": 0.9, "delta_2": -1.1}, {"E_N": 0.0680791354, "duan": 1.8746472667}),
+    ({"kappa_2_hz": 0.5e6, "g_2_hz": 3.04e6}, {"E_N": 0.1480237760}),
+]
+TAN_POINTS = [
+    ({}, {"E_bm": 0.2193596704, "S_m_b": 0.5043691272, "S_b_m": 1.6647228032}),
+    ({"eta": 0.5, "temperature": 0.1}, {"E_bm": 0.4784443159, "S_m_b": 0.7617154314}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "expected"),
+    [("yu2020", *row) for row in YU_POINTS] + [("tan2020", *row) for row in TAN_POINTS],
+)
+def test_reference_points_to_eight_digits(name, parameters, expected):
+    results = point(get(name), **parameters)
+    for result, value in expected.items():
+        assert results[result] == pytest.approx(value, rel=1e-8), result
+
+
+def test_drive_power_of_the_yig_sphere_is_two_percent_above_the_printed_approximation():
+    powers = drive_power(Yu2020(), diameter=250e-6, G_0_hz=np.array([0.3, 1.0]))
+    np.testing.assert_allclose(powers, [6.3e-3, 0.57e-3], rtol=0.025)
+    back = coupling_from_power(Yu2020(), power=powers[0], diameter=250e-6, G_0_hz=0.3)
+    assert back == pytest.approx(4.5e6)
+
+
+def test_an_unstable_point_names_the_growing_supermode_and_a_map_flags_it():
+    model = get("tan2020")
+    with pytest.raises(ValueError, match=r"supermode of b 64 %, m .* growth rate \+0.00684968"):
+        point(model, delta_1=-1.0)
+    results = model.evaluate(["E_bm", "n_b"], delta_1=np.array([-1.0, 1.0]))
+    assert results["stable"].tolist() == [False, True]
+    assert np.isnan(results["E_bm"]).tolist() == [True, False]
+
+
+def test_unknown_names_offer_the_nearest():
+    with pytest.raises(KeyError, match="nearest: yu2020"):
+        get("yu_2020")
+    with pytest.raises(KeyError, match="nearest: kappa_1"):
+        get("tan2020").evaluate(kapa_1=1.0)
+    with pytest.raises(KeyError, match="nearest: E_N"):
+        get("tan2020").evaluate(["EN"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kappa_1": -1.0}, r"`kappa_1` must be finite and ≥ 0, but is -1.0"),
+        ({"temperature": -0.1}, r"`temperature` must be finite and ≥ 0, but is -0.1"),
+        ({"eta": 1.2}, r"`eta` must lie in \[0, 1\], but is 1.2"),
+        ({"delta_1": np.nan}, r"`delta_1` must be finite, but is nan"),
+        ({"g_ab": np.ones(2), "eta": np.ones(3)}, r"must broadcast .*'g_ab': \(2,\)"),
+        ({"eta": "high"}, r"`eta` must be a number"),
+    ],
+)
+def test_values_outside_their_range_are_refused_by_name(change, message):
+    with pytest.raises(ValueError, match=message):
+        get("tan2020").evaluate(**change)
+
+
+def test_a_point_refuses_arrays():
+    with pytest.raises(ValueError, match=r"`eta` must be a number for a single point"):
+        point(get("tan2020"), eta=[0.5, 1.0])
+
+
+def test_dask_arrays_give_the_same_results_lazily():
+    da = pytest.importorskip("dask.array")
+    model = get("yu2020")
+    delta_1, delta_2 = np.linspace(0.5, 1.5, 7)[:, None], np.linspace(-1.5, -0.5, 5)
+    lazy = model.evaluate(["E_N"], delta_1=da.from_array(delta_1, chunks=3), delta_2=delta_2)
+    assert set(lazy) == {"E_N", "stable"}
+    assert lazy["E_N"].numblocks == (3, 1)
+    eager = model.evaluate(["E_N"], delta_1=delta_1, delta_2=delta_2)
+    np.testing.assert_allclose(lazy["E_N"].compute(), eager["E_N"], atol=1e-13)
