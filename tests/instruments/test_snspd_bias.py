@@ -215,8 +215,8 @@ def test_opus_needs_one_cap_per_slot(modules, slots, caps):
 
 def test_opus_speaks_through_a_mainframe_on_a_serial_line(modules):
     with SerialLine(SimulatedSIM900({2: modules[0], 5: modules[1]})) as line:
-        SRSSIM900("frame", line.address, visalib="@py", timeout=1.0)
-        opus = QuantumOpusBias("bias", "frame", [2, 5], CAPS, ramp_step=2e-6, **QUICK)
+        frame = SRSSIM900("frame", line.address, visalib="@py", timeout=1.0)
+        opus = QuantumOpusBias("bias", frame.name, [2, 5], CAPS, ramp_step=2e-6, **QUICK)
         opus.ramp_to(1, 4e-6)
         opus.delatch(1)
         assert modules[0].port.current == pytest.approx(4e-6, abs=1e-9)
