@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
 def check(station: Station = "virtual", json: Json = False) -> None:
     """Connect everything, print identities and problems, leave all in the safe state."""
     from labkit.lab import open_lab
+
     with open_lab(station) as lab:
         rows = {name: _identity(instrument) for name, instrument in lab.instruments.items()}
         problems = _problems(lab)

@@ -75,6 +75,8 @@ class StationConfig:
         Output channels: ``pump_drive``, ``read_drive`` (pulse generator), ``eom_drive``
         (waveform generator), and ``mixing_chamber`` (thermometer).
     calibration : Calibration
+    lock_range : float
+        Largest magnitude of the servo's output, V.
     hardware : Hardware
     interlocks : tuple of Interlock
     working_point : WorkingPoint
@@ -86,6 +88,7 @@ class StationConfig:
     roles: dict[str, str | dict[str, str]]
     channels: dict[str, int]
     calibration: Calibration
+    lock_range: float
     hardware: Hardware = field(default_factory=Hardware)
     interlocks: tuple[Interlock, ...] = ()
     working_point: WorkingPoint = field(default_factory=WorkingPoint)

@@ -145,9 +145,7 @@ def _objects(wiring: Wiring, clock: VirtualClock) -> dict[str, Any]:
         "laser_pump": SimulatedTLB6700(wiring.laser["pump"], clock),
         "laser_read": SimulatedTLB6700(wiring.laser["read"], clock),
         "timeharp": SimulatedTH260Lib(wiring.tagger),
-        "daq": SimulatedNIDAQ(
-            {line: wiring.actuator[name] for line, name in DAQ_LINES.items()}
-        ),
+        "daq": SimulatedNIDAQ({line: wiring.actuator[name] for line, name in DAQ_LINES.items()}),
         "bias": SimulatedPhotonSpot(wiring.bias),
         "wavemeter": SimulatedWlmData(wiring.wavemeter),
     }
