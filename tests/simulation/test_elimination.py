@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from simulation.theory.elimination import make_plan, run_plan, varying_axes
+from simulation.theory.elimination import run_plan
 from simulation.theory.half_matrices import backward_error, dense, pairs, place, positive_definite
 from simulation.theory.lyapunov import solve_dense
+from simulation.theory.pivoting import make_plan, varying_axes
 
 
 def random_pattern(seed, size=6, points=40):
