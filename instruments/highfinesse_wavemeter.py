@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from qcodes.instrument import Instrument
 
-from instruments.vendor_library import load_library, referred
+from instruments.vendor_library import load_library
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -70,8 +70,7 @@ class HighFinesseWS7(Instrument):
     ----------
     name : str
     library : str or object
-        File name of the maker's library to load (``wlmData.dll``), or an object with its functions,
-        or a reference to one (``python:module:attribute``).
+        File name of the maker's library to load (``wlmData.dll``), or an object with its functions.
     channel : int, optional
         Of the fibre switch, from 1.
 
@@ -94,7 +93,6 @@ class HighFinesseWS7(Instrument):
             message = f"`channel` must be 1 or more, but is {channel}"
             raise ValueError(message)
         super().__init__(name, **kwargs)
-        library = referred(library)
         self._library = (
             load_library(library, "HighFinesse", SIGNATURES)
             if isinstance(library, str)

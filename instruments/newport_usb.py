@@ -12,7 +12,7 @@ from typing import Any
 
 from instruments.newport_port import PACKET, PRODUCT_ID, SETTLE, NewportPort, absent
 from instruments.newport_raw_usb import NewportRawUsb, find_endpoints
-from instruments.vendor_library import is_reference, load_library, optional_package, referred
+from instruments.vendor_library import load_library, optional_package
 
 
 def open_port(address: str) -> NewportPort:
@@ -22,17 +22,13 @@ def open_port(address: str) -> NewportPort:
     ----------
     address : str
         ``usbdll:SN1234`` (Windows, the vendor's DLL), ``dotnet:6700 SN1234`` (Windows, the vendor's
-        .NET wrapper, needs pythonnet) or ``usb:SN1234`` (needs pyusb), or a reference to a port
-        (``python:module:attribute``).
+        .NET wrapper, needs pythonnet) or ``usb:SN1234`` (needs pyusb).
 
     Raises
     ------
     ValueError
         If the address has another form.
     """
-    if is_reference(address):
-        port: NewportPort = referred(address)
-        return port
     kind, _, device = address.partition(":")
     openers: dict[str, Callable[[], NewportPort]] = {
         "usbdll": lambda: NewportUsbDll(_load_usbdll(), device),

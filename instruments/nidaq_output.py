@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from qcodes.instrument import Instrument, InstrumentChannel
 from qcodes.validators import Numbers
 
-from instruments.vendor_library import optional_package, referred
+from instruments.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -96,7 +96,7 @@ class NIDAQOutput(Instrument):
     name : str
     outputs : mapping of str to mapping
         Name of each channel, and its `OutputLine` fields.
-    library : module, object or reference, optional
+    library : module or object, optional
         By default the installed ``nidaqmx``; an object needs ``Task``.
     """
 
@@ -112,7 +112,7 @@ class NIDAQOutput(Instrument):
         if library is None:
             library = optional_package("nidaqmx", "pip install 'labkit[nidaq]'")
         super().__init__(name, **kwargs)
-        self.library = referred(library)
+        self.library = library
         self.lock = RLock()
         self.channels = tuple(
             NIDAQChannel(self, channel, output) for channel, output in lines.items()

@@ -14,7 +14,7 @@ from instruments.recording import Fault
 from instruments.roles import RecordSink, TaggerFormat
 from instruments.th260lib import MODES, NANO
 from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpInput, TimeHarpTagger
-from instruments.vendor_library import optional_package, referred
+from instruments.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -50,7 +50,7 @@ class PicoQuantSnapi(TimeHarpTagger):
         Which device; by default the first found.
     binning : int, optional
         T3 bins are the base resolution times 2**binning.
-    library : module, object or reference, optional
+    library : module or object, optional
         By default the installed ``snAPI.Main``; an object needs ``snAPI`` and ``MeasMode``.
 
     Raises
@@ -77,7 +77,7 @@ class PicoQuantSnapi(TimeHarpTagger):
             library = optional_package("snAPI.Main", "pip install snAPI (mind its licence)")
         super().__init__(name, **kwargs)
         self.mode = mode
-        self._library = referred(library)
+        self._library = library
         self._serial = serial
         self._binning = binning
         self._snapi = self._library.snAPI()

@@ -14,7 +14,6 @@ from instruments.th260lib import (
 )
 from instruments.timeharp_board import TimeHarpBoard
 from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpInput, TimeHarpTagger
-from instruments.vendor_library import referred
 from instruments.whole_steps import whole_steps
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
     name : str
     library : str or object
         File name of the vendor's library to load (``th260lib64.dll``, ``libth260lib.so``), or an
-        object with its functions, or a reference to one (``python:module:attribute``).
+        object with its functions.
     mode : {"T2", "T3"}
     serial : str, optional
         Which board, if there are several; by default the first that can be opened.
@@ -66,7 +65,6 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
             raise ValueError(message)
         super().__init__(name, **kwargs)
         self.mode = mode
-        library = referred(library)
         self._library = TH260Lib.load(library) if isinstance(library, str) else TH260Lib(library)
         self._board = TimeHarpBoard(self._library, mode, serial, self.name)
         self._rates_valid_at = time.monotonic() + RATE_GATE

@@ -11,7 +11,7 @@ from qcodes.instrument import Instrument
 
 from instruments.bias_ramp import RampedBias
 from instruments.srs_sim900 import SRSSIM900
-from instruments.vendor_library import optional_package, referred
+from instruments.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -56,7 +56,7 @@ class PhotonSpotBias(RampedBias):
     name : str
     port : str or SpiPort
         pyftdi URL (``ftdi://ftdi:232h:SERIAL/1``; needs pyftdi), or an open port (chip select 0,
-        mode 0, 1 MHz), or a reference to one (``python:module:attribute``).
+        mode 0, 1 MHz).
     max_currents : sequence of float
         Hard cap of each channel, A, in the order of the front panel: 1A, 1B, 2A, … 4B.
     ramp_rate : float
@@ -88,7 +88,6 @@ class PhotonSpotBias(RampedBias):
             )
             raise ValueError(message)
         super().__init__(name, max_currents, ramp_rate, ramp_step, delatch_wait, **kwargs)
-        port = referred(port)
         self._url = port if isinstance(port, str) else None
         self._controller: Any = None
         self._port: SpiPort | None = None if isinstance(port, str) else port

@@ -13,7 +13,7 @@ from instruments.recording_tagger import RecordingTagger
 from instruments.roles import RecordSink, TaggerFormat
 from instruments.swabian_stream import SwabianStream
 from instruments.t2_records import RECORD_TYPE
-from instruments.vendor_library import optional_package, referred
+from instruments.vendor_library import optional_package
 from instruments.whole_steps import whole_steps
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class SwabianTimeTagger(RecordingTagger):
         Hardware channels of the detectors: inputs 0, 1, … of the tag file.
     serial : str, optional
         Which tagger; by default the first found.
-    library : module, object or reference, optional
+    library : module or object, optional
         By default the installed ``Swabian.TimeTagger``.
     max_events : int, optional
         Size of the vendor's buffer between two reads.
@@ -124,7 +124,7 @@ class SwabianTimeTagger(RecordingTagger):
         if library is None:
             library = optional_package("Swabian.TimeTagger", "pip install 'labkit[swabian]'")
         super().__init__(name, **kwargs)
-        self._library = referred(library)
+        self._library = library
         self._serial = serial
         self._max_events = max_events
         self._stream: SwabianStream | None = None

@@ -2,39 +2,8 @@
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from importlib import import_module
 from typing import Any
-
-PYTHON = "python:"
-"""How a reference to a Python object begins, in station files."""
-
-
-def is_reference(value: object) -> bool:
-    """Tell whether a value is a reference to a Python object, ``python:module:attribute``."""
-    return isinstance(value, str) and value.startswith(PYTHON)
-
-
-def referred(value: Any) -> Any:
-    """Return the object that a reference names; anything else as it is.
-
-    This is how a station file puts something else in the place of a vendor's library: a
-    simulation, a wrapper, a library of another version.
-
-    Raises
-    ------
-    ValueError
-        If the reference has another form than ``python:package.module:attribute``.
-    ModuleNotFoundError, AttributeError
-        If there is no such object.
-    """
-    if not is_reference(value):
-        return value
-    module, _, attribute = value.removeprefix(PYTHON).partition(":")
-    if not module or not attribute:
-        message = f"a reference must be 'python:package.module:attribute', but is {value!r}"
-        raise ValueError(message)
-    return reduce(getattr, attribute.split("."), import_module(module))
 
 
 def load_library(

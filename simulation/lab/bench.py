@@ -7,6 +7,7 @@ from typing import Final, Literal, Protocol
 from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.highfinesse import SimulatedWlmData
 from simulation.lab.devices.keysight_81180a import Simulated81180A
+from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
 from simulation.lab.devices.nidaq import SimulatedNIDAQ
 from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
 from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
@@ -14,6 +15,7 @@ from simulation.lab.devices.srs_sim900 import SimulatedSIM900
 from simulation.lab.devices.srs_sim960 import SimulatedSIM960
 from simulation.lab.devices.swabian import SimulatedTimeTagger
 from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
+from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
 from simulation.lab.devices.tlb6700 import SimulatedTLB6700
 from simulation.lab.instrument_faults import InstrumentFaults
@@ -81,7 +83,7 @@ BENCH: Final[Mapping[str, Place]] = {
         ),
         link="tcp",
     ),
-    "pid": Place(build=lambda wiring, clock: SimulatedSIM960(wiring.lock, clock), link="serial"),
+    "lock": Place(build=lambda wiring, clock: SimulatedSIM960(wiring.lock, clock), link="serial"),
     "timeharp": Place(build=lambda wiring, _: SimulatedTH260Lib(wiring.tagger), link="object"),
     "bias": Place(build=lambda wiring, _: SimulatedPhotonSpot(wiring.bias), link="object"),
     "daq": Place(
@@ -91,6 +93,10 @@ BENCH: Final[Mapping[str, Place]] = {
         link="object",
     ),
     "wavemeter": Place(build=lambda wiring, _: SimulatedWlmData(wiring.wavemeter), link="object"),
+    "fridge": Place(build=lambda wiring, _: SimulatedLakeshore372(wiring.thermometer), link="tcp"),
+    "power_meter": Place(
+        build=lambda wiring, clock: SimulatedPM100(wiring.power["pump"], clock), link="tcp"
+    ),
     "sim900": Place(build=_mainframe, link="serial", standard=False),
     "lockbox": Place(
         build=lambda wiring, _: SimulatedLockbox(wiring.lock), link="tcp", standard=False

@@ -63,7 +63,7 @@ class World:
         seed: int = 0,
         faults: Iterable[Mapping[str, object]] = (),
         instruments: Iterable[str] | None = None,
-        parameters: WorldParameters | None = None,
+        parameters: WorldParameters | Mapping[str, Any] | None = None,
         stride: float | None = None,
     ) -> Self:
         """Build the world and serve its instruments.
@@ -76,7 +76,8 @@ class World:
             As `inject` takes them.
         instruments : iterable of str, optional
             Names in `simulation.lab.bench.BENCH`; by default the standard ones.
-        parameters : WorldParameters, optional
+        parameters : WorldParameters or mapping, optional
+            Constants of the world; a mapping names those that differ from the usual ones.
         stride : float, optional
             Longest virtual time that passes when the tagger's reader finds nothing waiting, s.
 
@@ -92,7 +93,7 @@ class World:
                 f"`instruments` must be names of {', '.join(BENCH)}, but has {', '.join(unknown)}"
             )
             raise ValueError(message)
-        plant = Plant(VirtualClock(), Wiring(), parameters, seed=seed)
+        plant = Plant(VirtualClock(), Wiring(), _constants(parameters), seed=seed)
         if stride is not None:
             plant.recorder.stride = stride
         world = cls(plant, {name: BENCH[name].build(plant.wiring, plant.clock) for name in chosen})
@@ -154,3 +155,13 @@ class World:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _constants(given: WorldParameters | Mapping[str, Any] | None) -> WorldParameters:
+    if isinstance(given, WorldParameters):
+        return given
+    try:
+        return WorldParameters(**(given or {}))
+    except TypeError as error:
+        message = f"`parameters` must name constants of the world, but: {error}"
+        raise ValueError(message) from None

@@ -12,13 +12,20 @@ from qcodes.instrument import Instrument
 from instruments import roles
 from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, VoltageActuator
 from instruments.highfinesse_wavemeter import HighFinesseWS7
+from instruments.keysight_81180a import Keysight81180A
 from instruments.newport_tlb6700 import NewportTLB6700
 from instruments.picoquant_snapi import PicoQuantSnapi
 from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
+from instruments.redpitaya_lockbox import RedPitayaLockbox
 from instruments.snspd_bias import PhotonSpotBias, QuantumOpusBias
+from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
 from instruments.swabian_timetagger import SwabianTimeTagger
+from instruments.tektronix_afg3152c import TektronixAFG3152C
 
 LASERS: tuple[type[roles.Laser], ...] = (NewportTLB6700,)
+PULSE_GENERATORS: tuple[type[roles.PulseGenerator], ...] = (TektronixAFG3152C,)
+WAVEFORM_GENERATORS: tuple[type[roles.WaveformGenerator], ...] = (Keysight81180A,)
+PHASE_LOCKS: tuple[type[roles.PhaseLock], ...] = (SRSSIM960, SRSSIM960InFrame, RedPitayaLockbox)
 ATTENUATORS: tuple[type[roles.Attenuator], ...] = (SercaloVP1,)
 FILTERS: tuple[type[roles.TunableFilter], ...] = (MicronOpticsFFPTF2,)
 ACTUATORS: tuple[type[roles.Actuator], ...] = (VoltageActuator,)
@@ -31,6 +38,9 @@ TAGGERS: tuple[type[roles.TimeTagger], ...] = (
 )
 DRIVERS: dict[type, tuple[type[roles.Device], ...]] = {
     roles.Laser: LASERS,
+    roles.PulseGenerator: PULSE_GENERATORS,
+    roles.WaveformGenerator: WAVEFORM_GENERATORS,
+    roles.PhaseLock: PHASE_LOCKS,
     roles.Attenuator: ATTENUATORS,
     roles.TunableFilter: FILTERS,
     roles.Actuator: ACTUATORS,
@@ -42,7 +52,7 @@ PAIRS = [(role, driver) for role, drivers in DRIVERS.items() for driver in drive
 
 
 def missing(role: type, driver: type) -> set[str]:
-    """Members of the role that the driver neither defines nor makes in its constructor."""
+    """Members of the role that the driver neither defines nor makes for itself."""
     members = {
         name
         for base in role.__mro__
@@ -51,9 +61,12 @@ def missing(role: type, driver: type) -> set[str]:
         if not name.startswith("_")
     }
     own = [base for base in driver.__mro__ if base.__module__.startswith("instruments.")]
-    constructors = [vars(base)["__init__"] for base in own if "__init__" in vars(base)]
-    made = "".join(inspect.getsource(constructor) for constructor in constructors)
-    there = {name for name in members if hasattr(driver, name) or f"self.{name}: Param" in made}
+    made = "".join(inspect.getsource(base) for base in own)
+    there = {
+        name
+        for name in members
+        if hasattr(driver, name) or f"self.{name}: " in made or f"self.{name} = " in made
+    }
     return members - there
 
 

@@ -1,7 +1,6 @@
 import ctypes
 import ctypes.util
 import sys
-from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -11,8 +10,7 @@ from instruments.picoquant_snapi import PicoQuantSnapi
 from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
 from instruments.snspd_bias import PhotonSpotBias
 from instruments.swabian_timetagger import SwabianTimeTagger
-from instruments.vendor_library import load_library, referred
-from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
+from instruments.vendor_library import load_library
 
 
 @pytest.mark.parametrize(
@@ -40,28 +38,6 @@ def test_missing_optional_package_names_the_remedy(monkeypatch, package, make, r
 def test_missing_library_is_named(make):
     with pytest.raises(OSError, match=r"'no-such\.lib', but is not .* install the software of"):
         make()
-
-
-def test_reference_in_a_station_file_names_an_object(monkeypatch):
-    station = ModuleType("my_station")
-    station.world = SimpleNamespace(tagger=SimulatedTH260Lib())
-    monkeypatch.setitem(sys.modules, "my_station", station)
-    device = PicoQuantTimeHarp260("d", "python:my_station:world.tagger", "T3")
-    assert device.get_idn()["serial"] == "SIM0001"
-    assert referred("th260lib64.dll") == "th260lib64.dll"
-
-
-@pytest.mark.parametrize(
-    ("reference", "error"),
-    [
-        ("python:sys", ValueError),
-        ("python:sys:nothing_there", AttributeError),
-        ("python:no_such_module:x", ModuleNotFoundError),
-    ],
-)
-def test_reference_to_nothing_is_an_error(reference, error):
-    with pytest.raises(error, match=r"python:sys|nothing_there|no_such_module"):
-        referred(reference)
 
 
 def test_library_functions_get_their_types():

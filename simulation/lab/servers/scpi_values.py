@@ -20,6 +20,7 @@ TEXTS = {
     -141: "Invalid character data",
     -161: "Invalid block data",
     -200: "Execution error",
+    -220: "Parameter error",
     -221: "Settings conflict",
     -222: "Data out of range",
     -223: "Too much data",

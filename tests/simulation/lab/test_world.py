@@ -9,7 +9,7 @@ from simulation.lab.bench import BENCH, DAQ_LINES
 from simulation.lab.ports import TaggerSettings
 from simulation.lab.world import World
 
-EVERY = ["laser_pump", "laser_read", "afg", "awg", "pid", "timeharp", "bias", "daq", "wavemeter"]
+EVERY = ["laser_pump", "laser_read", "afg", "awg", "lock", "timeharp", "bias", "daq", "wavemeter"]
 
 
 @pytest.fixture
