@@ -94,7 +94,7 @@ def drives(world):
 
 
 def lock(world):
-    servo = SRSSIM960("pid", world.addresses["pid"], output_min=-10, output_max=10, visalib="@py")
+    servo = SRSSIM960("pid", world.addresses["lock"], output_min=-10, output_max=10, visalib="@py")
     servo.gain(0.1)
     servo.integral_rate(2e4)
     servo.setpoint(0.0)
