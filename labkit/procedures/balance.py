@@ -85,7 +85,7 @@ class BalanceResult:
 
 
 def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) -> BalanceResult:
-    """Balance the arms; the brighter one is attenuated. The lock is not needed.
+    """Balance the arms: one attenuator open, the other one adjusted. The lock is not needed.
 
     Changes the attenuators, and leaves them balanced.
 
@@ -117,8 +117,9 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
                 rates=tuple(rates), transmissions=tuple(settings), imbalance=float(imbalance),
                 sigma=float(sigma),
             )  # fmt: skip
-        bright, factor = ("A", b / a) if a > b else ("B", a / b)
-        attenuators[bright].transmission(present[bright] * factor)
+        wanted = {"A": present["A"] * np.sqrt(b / a), "B": present["B"] * np.sqrt(a / b)}
+        for arm, value in wanted.items():  # the more open one fully open: no light is lost
+            attenuators[arm].transmission(float(value / max(wanted.values())))
     message = (
         f"the arms must be balanced to {100 * options.tolerance:g} % within {options.steps} steps, "
         f"but are at {100 * imbalance:+.2f} %; take more trials per step"

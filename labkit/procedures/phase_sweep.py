@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from analysis.fits import FringeFit, fit_fringe
-from labkit.procedures.repair import relock, repair
+from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -151,7 +151,7 @@ def measure_fringe(
     """Measure one block per sequence; blocks that are not good are taken once more."""
     crossed, same = [], []
     for x, sequence in sequences.items():
-        relock(session, sequence)
+        upkeep(session, sequence)
         block = session.measure(sequence, trials, setting | {name: x})
         if not block.good:
             session.say(f"{name} = {x:.4g}: {block.reason}; measuring again")

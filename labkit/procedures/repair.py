@@ -6,8 +6,11 @@ from labkit.procedures.session import Session
 from labkit.run import Block
 from labkit.sequence import PulseSequence
 
-RETUNE = FilterOptions(span=0.08, points=9, trials=1_000_000, passes=1)
-"""A short scan: about half an hour for six filters."""
+RETUNE = FilterOptions(span=0.08, points=7, trials=600_000, passes=1)
+"""A short scan: 21 minutes for six filters."""
+
+TUNE_AFTER = 5400.0
+"""Seconds of measuring after which the filters have drifted by about a tenth of their width."""
 
 NEAR_LIMIT = 0.6
 """Part of the servo's range beyond which it is locked anew, nearer to the middle."""
@@ -27,6 +30,18 @@ def retune(session: Session, sequence: PulseSequence) -> None:
     relock(session, sequence)
 
 
+def upkeep(session: Session, sequence: PulseSequence) -> bool:
+    """Tune the filters if that is due, and lock if needed; tell whether the filters were tuned.
+
+    To be called before every long block.
+    """
+    due = session.untuned >= TUNE_AFTER
+    if due:
+        retune(session, sequence)
+    relock(session, sequence)
+    return due
+
+
 def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
     """Repair what a bad block tells: silent detectors, drifted filters, a lost lock."""
     for number, clicks in zip(
@@ -35,7 +50,7 @@ def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
         if clicks == 0:
             session.say(f"detector {number} is silent: delatching")
             session.lab.detector_bias.delatch(number)
-    if "rate" in block.reason:
+    if "pump rate" in block.reason:
         session.say("the rate has changed: tuning the filters")
         retune(session, sequence)
     relock(session, sequence)

@@ -35,6 +35,8 @@ class Session:
         Told how far the block being taken is.
     blocks : list of Block
         All blocks of the run so far.
+    untuned : float
+        Seconds measured since the filters were last tuned.
     """
 
     lab: Lab
@@ -42,6 +44,7 @@ class Session:
     say: Say = _quiet
     advance: Advance = _quiet
     blocks: list[Block] = field(default_factory=list)
+    untuned: float = 0.0
     _armed: PulseSequence | None = None
 
     def arm(self, sequence: PulseSequence) -> None:
@@ -96,6 +99,7 @@ class Session:
         )
         block = take_block(self.folder, sequence.gates, number, record, setting)
         self.blocks.append(block)
+        self.untuned += trials * period
         if interrupted:
             raise interrupted[0]
         return block

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate
-from labkit.procedures.repair import relock, repair, retune
+from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session
 from labkit.run import Block, Goal, total_counts
 from labkit.sequence import PulseSequence
@@ -30,8 +30,6 @@ class WitnessOptions:
     rate_drop : float
         A block whose pump click rate differs from the median of those since the filters were
         last tuned by more than this fraction is not good, and the set-up is repaired.
-    tune_every : int
-        Blocks between two tunings of the filters.
     attempts : int
         Bad blocks in a row after which the run gives up.
     """
@@ -41,7 +39,6 @@ class WitnessOptions:
     goal: Goal
     block: int = 36_000_000
     rate_drop: float = 0.2
-    tune_every: int = 6
     attempts: int = 4
 
 
@@ -94,7 +91,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
     RuntimeError
         If too many blocks in a row are bad.
     """
-    begin, bad_in_a_row, taken = monotonic(), 0, 0
+    begin, bad_in_a_row = monotonic(), 0
     reference: list[Block] = []
     setting = witness_setting(sequence)
     while True:
@@ -102,12 +99,9 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
         reason = options.goal.reached(counts, monotonic() - begin)
         if reason and counts is not None:
             return _result(session, setting, counts, reason)
-        if taken and taken % options.tune_every == 0:
-            retune(session, sequence)
+        if upkeep(session, sequence):
             reference.clear()
-        relock(session, sequence)
         trials = _next_block(options, counts)
-        taken += 1
         block = session.measure(sequence, trials, setting)
         problem = block.reason if not block.good else _rate_problem(reference, block, options)
         if problem and block.good:
