@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import SupportsInt, cast
 
+LARGEST = (1 << 63) - 1
+"""Largest count: what 64 bits hold, and far more than any experiment reaches."""
+
 
 def count_of(name: str, value: object) -> int:
     """Return a count as an int, or say what is wrong with it.
@@ -13,7 +16,7 @@ def count_of(name: str, value: object) -> int:
     Raises
     ------
     ValueError
-        If the value is not a whole, non-negative number; the message names the field.
+        If the value is not a whole number from 0 to `LARGEST`; the message names the field.
     """
     whole = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not whole:
@@ -22,6 +25,9 @@ def count_of(name: str, value: object) -> int:
     count = int(cast("SupportsInt", value))
     if count < 0:
         message = f"`{name}` must not be negative, but is {count}"
+        raise ValueError(message)
+    if count > LARGEST:
+        message = f"`{name}` must be at most 2**63 - 1, but has {count.bit_length()} bits"
         raise ValueError(message)
     return count
 

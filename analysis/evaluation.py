@@ -39,6 +39,11 @@ class Evaluation:
     witness: Witness | None
     undefined: Mapping[str, str]
 
+    @property
+    def cautions(self) -> dict[str, str]:
+        """What could be misread: witnesses whose posterior reaches below R_m = 0."""
+        return {} if self.witness is None else self.witness.cautions
+
     def to_dict(self, bound: float = 1.0) -> dict[str, object]:
         """Return plain types: the JSON object of ``labkit analyse``."""
         counts = self.counts
@@ -59,6 +64,7 @@ class Evaluation:
             "witness": None if self.witness is None else self.witness.to_dict(bound),
             "bound": bound,
             "undefined": dict(self.undefined),
+            "cautions": self.cautions,
             "quality": counts.quality.to_dict(),
             "gates": counts.gates.to_dict(),
         }

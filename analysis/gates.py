@@ -1,8 +1,7 @@
 """Gates: which clicks of a trial count, at which detectors, and how a trial begins."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import Literal
@@ -120,6 +119,9 @@ class GateSet:
             message = "`detectors` must name at least one detector, but is empty"
             raise ValueError(message)
         for number, channel in self.detectors.items():
+            if number < 0:
+                message = f"detector numbers must not be negative, but one is {number}"
+                raise ValueError(message)
             if not 0 <= channel <= 62:
                 message = f"detector {number} must be on channel 0 to 62, but is on {channel}"
                 raise ValueError(message)
@@ -195,13 +197,15 @@ class GateSet:
         ValueError
             If a key is missing, unknown or of the wrong type, or a gate is not allowed.
         """
+        from analysis.gates_file import detectors_of, gates_of, keys_of, seconds_of
+
         try:
-            keys = _keys(plain, required=("period", "detectors", "gates"), optional=("trial",))
+            keys = keys_of(plain, required=("period", "detectors", "gates"), optional=("trial",))
             return cls(
-                period=_seconds(keys["period"], "period"),
+                period=seconds_of(keys["period"], "period"),
                 trial=TrialStart.parse(keys.get("trial", "sync")),
-                detectors=_detectors(keys["detectors"]),
-                gates=tuple(_gates(keys["gates"])),
+                detectors=detectors_of(keys["detectors"]),
+                gates=tuple(gates_of(keys["gates"])),
             )
         except ValueError as error:
             message = f"{where}: {error}"
@@ -216,17 +220,9 @@ class GateSet:
         ValueError
             If the file cannot be read, is not YAML, or describes gates that are not allowed.
         """
-        import yaml
+        from analysis.gates_file import read_yaml
 
-        try:
-            plain = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"{path}: gates file cannot be read: {error}"
-            raise ValueError(message) from error
-        except yaml.YAMLError as error:
-            message = f"{path}: gates file must be YAML, but: {error}"
-            raise ValueError(message) from error
-        return cls.from_dict(plain, where=str(path))
+        return cls.from_dict(read_yaml(path), where=str(path))
 
     def to_yaml(self) -> str:
         """Return the gates file's text."""
@@ -244,60 +240,6 @@ class GateSet:
         return "\n".join(lines)
 
 
-def _keys(
-    plain: object, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> dict[str, object]:
-    if not isinstance(plain, Mapping):
-        message = f"must be a mapping with keys {', '.join(required)}, but is {plain!r}"
-        raise ValueError(message)  # one error type for one kind of bad file
-    known = required + optional
-    for key in plain:
-        if key not in known:
-            near = get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-            message = f"key {key!r} is not known{hint}"
-            raise ValueError(message)
-    for key in required:
-        if key not in plain:
-            message = f"key {key!r} is missing"
-            raise ValueError(message)
-    return dict(plain)
-
-
-def _seconds(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        message = f"`{name}` must be a number of seconds, but is {value!r}"
-        raise ValueError(message)
-    try:
-        return float(value)  # YAML 1.1 reads 50e-6 (no dot) as text
-    except ValueError:
-        message = f"`{name}` must be a number of seconds, but is {value!r}"
-        raise ValueError(message) from None
-
-
-def _detectors(value: object) -> dict[int, int]:
-    if not isinstance(value, Mapping):
-        message = f"`detectors` must map detector number to channel, but is {value!r}"
-        raise ValueError(message)
-    for number, channel in value.items():
-        if type(number) is not int or type(channel) is not int:
-            message = f"`detectors` must map integers to integers, but has {number!r}: {channel!r}"
-            raise ValueError(message)
-    return dict(value)
-
-
-def _gates(value: object) -> Iterable[Gate]:
-    if not isinstance(value, Mapping):
-        message = f"`gates` must map gate names to start and stop, but is {value!r}"
-        raise ValueError(message)
-    for name, window in value.items():
-        try:
-            keys = _keys(window, required=("start", "stop"))
-        except ValueError as error:
-            message = f"gate {name!r}: {error}"
-            raise ValueError(message) from None
-        yield Gate(
-            name=str(name),
-            start=_seconds(keys["start"], f"gates.{name}.start"),
-            stop=_seconds(keys["stop"], f"gates.{name}.stop"),
-        )
+def gates_path(tags: str | Path) -> Path:
+    """Return the name of the gates file beside a tag file: ``x.ptu`` has ``x.gates.yaml``."""
+    return Path(tags).with_suffix(".gates.yaml")

@@ -51,19 +51,21 @@ def coincidence_matrix(counts: Counts) -> "Figure":
     names = [f"{gate} {detector}" for gate, detector in cells]
     singles = counts.singles.reshape(-1).astype(float)
     expected = np.outer(singles, singles) / max(counts.trials.number, 1)
-    figure = Figure(figsize=(1.1 * len(cells) + 1.6, 1.0 * len(cells) + 1.0), layout="constrained")
+    figure = Figure(figsize=(1.1 * len(cells) + 0.8, 0.9 * len(cells) + 0.6), layout="constrained")
     axes = figure.add_subplot()
     lower = np.tril(np.ones_like(counts.pairs, dtype=bool), -1)
-    shown = np.ma.masked_array(counts.pairs, ~lower)
-    axes.imshow(shown, cmap="YlGnBu", vmin=0)
-    brightest = max(int(shown.max() or 0), 1) if lower.any() else 1
+    brightest = max(int(counts.pairs.max(initial=0)), 1)
+    shown = np.ma.masked_array(counts.pairs, ~lower)[1:, :-1]
+    if shown.size:
+        axes.imshow(shown, cmap="YlGnBu", vmin=0, vmax=brightest)
     for i, j in zip(*np.nonzero(lower), strict=True):
         pairs = int(counts.pairs[i, j])
         g2 = f"\ng² {pairs / expected[i, j]:.2f}" if expected[i, j] > 0 else ""
         color = "white" if pairs > 0.6 * brightest else "black"
-        axes.text(j, i, f"{pairs:,}{g2}", ha="center", va="center", color=color, fontsize=9)
-    axes.set_xticks(range(len(cells)), names, rotation=30, ha="right")
-    axes.set_yticks(range(len(cells)), names)
+        axes.text(j, i - 1, f"{pairs:,}{g2}", ha="center", va="center", color=color, fontsize=9)
+    axes.set_xticks(range(len(cells) - 1), names[:-1])
+    axes.set_yticks(range(len(cells) - 1), names[1:])
+    axes.tick_params(length=0)
     axes.set_title("same-trial coincidences", fontsize=10)
     axes.spines[:].set_visible(False)
     return figure
@@ -81,7 +83,7 @@ def witness_densities(witness: Witness, bound: float = 1.0) -> "Figure":
         "symmetrised": witness.sym,
     }
     left = min(float(p.quantile(0.001)) for p in named.values())
-    right = max(bound * 1.1, min(3.0, max(float(p.quantile(0.97)) for p in named.values())))
+    right = max(bound * 1.25, min(3.0, max(float(p.quantile(0.97)) for p in named.values())))
     x = np.linspace(min(left, bound), right, 800)
     for (label, posterior), color in zip(named.items(), COLORS, strict=False):
         density = posterior.density(x)

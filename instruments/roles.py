@@ -97,13 +97,16 @@ class WaveformGenerator(Device, Protocol):
     def load_segments(
         self, channel: int, segments: Sequence[NDArray[np.float64]], sample_rate: float
     ) -> None:
-        """Replace the channel's segments (V into 50 Ω); numbers follow the order, from 1."""
+        """Replace the channel's segments (V into 50 Ω); numbers follow the order, from 1.
+
+        The output is off afterwards, and there is no sequence.
+        """
 
     def load_sequence(self, channel: int, steps: Sequence[tuple[int, int]]) -> None:
         """Replace the channel's sequence of (segment, loops), started by each trigger."""
 
     def set_output(self, channel: int, *, on: bool) -> None:
-        """Switch an output."""
+        """Switch an output; refuses to switch on without a sequence."""
 
 
 LockState = Literal["off", "locked", "saturated"]
@@ -146,6 +149,9 @@ class RecordSink(Protocol):
         """Bring everything written so far to the disk."""
 
 
+TaggerEventKind = Literal["fifo_full", "dropped_events", "sync_lost", "system_error"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaggerEvent:
     """Something that spoils data, seen while recording.
@@ -159,7 +165,7 @@ class TaggerEvent:
     message : str
     """
 
-    kind: Literal["fifo_full", "dropped_events", "sync_lost", "system_error"]
+    kind: TaggerEventKind
     records: int
     message: str
 
@@ -207,6 +213,9 @@ class TimeTagger(Device, Protocol):
 
     def stop(self) -> None:
         """End the recording early; what was recorded is in the sink."""
+
+    def elapsed(self) -> float:
+        """Return the seconds that the present or last recording measured, by the tagger's clock."""
 
     def events(self) -> tuple[TaggerEvent, ...]:
         """Return what spoiled the present or last recording."""

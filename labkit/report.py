@@ -50,7 +50,7 @@ def write_report(
     html = page.render(
         title=title,
         headline=headline(evaluation, bound),
-        warnings=evaluation.counts.quality.warnings,
+        warnings=_warnings(evaluation),
         sections=_sections(evaluation, folder, bound, published),
         version=labkit.__version__,
     )
@@ -64,10 +64,23 @@ def headline(evaluation: Evaluation, bound: float = 1.0) -> str:
     if evaluation.witness is None:
         return ""
     sym = evaluation.witness.sym
+    value = f"R_m = {sym.mode:.3f} (16 % to 84 %: {sym.low:.3f} to {sym.high:.3f})"
+    if "sym" in evaluation.cautions:
+        return (
+            f"{value}; no statement about entanglement: fewer coincidences than accidentals, "
+            f"R_m < 0 with {100 * sym.negative:.2g} % probability"
+        )
     return (
-        f"R_m = {sym.mode:.3f} (+{sym.high - sym.mode:.3f} −{sym.mode - sym.low:.3f}); "
-        f"entangled (R_m < {bound:g}) with {100 * sym.confidence(bound):.2f} % confidence"
+        f"{value}; entangled (R_m < {bound:g}) with {100 * sym.confidence(bound):.2f} % confidence"
     )
+
+
+def _warnings(evaluation: Evaluation) -> list[str]:
+    return [
+        *evaluation.counts.quality.warnings,
+        *(f"{name} is undefined: {reason}" for name, reason in evaluation.undefined.items()),
+        *(f"R_m({name}): {reason}" for name, reason in evaluation.cautions.items()),
+    ]
 
 
 def _sections(

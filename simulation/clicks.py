@@ -139,6 +139,18 @@ def t2_events(
         yield _with_syncs(start, stop, clicks.trial[part], bins[part], channel[part], ticks)
 
 
+def split_by_mode(trials: Integers, pattern: Integers) -> list[Integers]:
+    """Return the trials in which each of the modes p1, p2, r1, r2 clicked.
+
+    Parameters
+    ----------
+    trials : ndarray of int64, shape (n,)
+    pattern : ndarray of int64, shape (n,)
+        Which of the 15 patterns with clicks: its number + 1 has the bits p1 (8), p2, r1, r2 (1).
+    """
+    return [trials[(pattern + 1) & bit > 0] for bit in (8, 4, 2, 1)]
+
+
 def check_grid(gates: GateSet, resolution: float) -> None:
     """Raise ValueError unless all edges of the gates are whole numbers of bins."""
     for gate in gates.gates:
@@ -168,7 +180,6 @@ class _Sampler:
         light = click_probabilities(_without_darks(parameters)).patterns.reshape(16)
         # the silent pattern comes last: its probability is what the others leave
         self.patterns = np.append(light[1:], 1 - light[1:].sum())
-        self.clicked = (np.arange(1, 16)[:, None] >> np.array([3, 2, 1, 0])) & 1 == 1
         self.dark = parameters.per_detector("dark")
         busy = light[1:].sum() + 2 * self.dark.sum()
         self.run_length = int(min(_CLICKED_TRIALS / busy, 2.0**62)) if busy > 0 else 2**62
@@ -179,8 +190,10 @@ class _Sampler:
         chosen = self.rng.choice(trials, counts.sum(), replace=False)
         pattern = np.repeat(np.arange(15), counts)
         cells = [
-            self._cell(trials, chosen[self.clicked[pattern, mode]], gate, pulse, detector)
-            for mode, (gate, pulse, detector) in enumerate(self._modes())
+            self._cell(trials, lit, gate, pulse, detector)
+            for lit, (gate, pulse, detector) in zip(
+                split_by_mode(chosen, pattern), self._modes(), strict=True
+            )
         ]
         trial, time, detector = (np.concatenate(column) for column in zip(*cells, strict=True))
         order = np.lexsort((time, trial))

@@ -11,7 +11,7 @@ from analysis.gates import Gate, GateSet
 Real = NDArray[np.float64]
 
 _FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
-_RISE_PER_SIGMA = 2.5631031310892007
+RISE_PER_SIGMA = 2.5631031310892007
 """10 % to 90 % of a Gaussian-smoothed step, in σ."""
 
 
@@ -151,7 +151,7 @@ def arrival_times(
     ValueError
         If next to nothing of the pulse falls into the gate.
     """
-    sigma = np.hypot(pulse.edge / _RISE_PER_SIGMA, jitter / _FWHM_PER_SIGMA)
+    sigma = np.hypot(pulse.edge / RISE_PER_SIGMA, jitter / _FWHM_PER_SIGMA)
     times = np.empty(number)
     missing = np.arange(number)
     for _ in range(1000):

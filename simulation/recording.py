@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 
-from analysis.gates import GateSet
+from analysis.gates import GateSet, gates_path
 from analysis.tagfile.codec import Encoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import TIMEHARP_260N_T2, TIMEHARP_260N_T3, RecordLayout
@@ -48,11 +48,6 @@ class Recording:
             f"{self.path}  {self.trials:,} trials, {self.clicks:,} clicks, "
             f"{self.records:,} records; gates in {self.gates_path.name}"
         )
-
-
-def gates_path_of(path: str | Path) -> Path:
-    """Return the name of the gates file beside a tag file: ``x.ptu`` → ``x.gates.yaml``."""
-    return Path(path).with_suffix(".gates.yaml")
 
 
 def simulate_ptu(
@@ -110,14 +105,14 @@ def simulate_ptu(
     ValueError
         If trials, timing and resolution do not go together, or a parameter is out of range.
     """
-    path, gates_path = Path(path), gates_path_of(path)
+    path, beside = Path(path), gates_path(path)
     if timing is None:
         timing = _default_timing(parameters, period, resolution)
     layout = _layout(mode)
     _check_timing(timing.gates, layout, resolution)
     runs = sample_clicks(parameters, timing, trials, np.random.default_rng(seed))
-    if gates_path.exists() and not overwrite:
-        message = f"{gates_path} exists; choose another name, or pass overwrite=True to replace it"
+    if beside.exists() and not overwrite:
+        message = f"{beside} exists; choose another name, or pass overwrite=True to replace it"
         raise FileExistsError(message)
     identity = f"labkit simulation {parameters} {timing} {trials} {mode} {seed} {resolution}"
     writer = PtuWriter(
@@ -133,10 +128,10 @@ def simulate_ptu(
     )
     with writer:
         clicks = _write(writer, runs, timing.gates, resolution, trials, progress)
-    gates_path.write_text(timing.gates.to_yaml(), encoding="utf-8")
+    beside.write_text(timing.gates.to_yaml(), encoding="utf-8")
     return Recording(
         path=path,
-        gates_path=gates_path,
+        gates_path=beside,
         gates=timing.gates,
         trials=trials,
         clicks=clicks,

@@ -12,7 +12,9 @@ from analysis.tagfile.source import Records
 
 # The state vector's places as plain integers, which compiled code can use.
 _WRAPPED, _LAST, _TRIAL, _CLICKED, _FIRST, _TRIALS = map(int, list(S)[:6])
-_MISSING, _BACKWARDS, _UNKNOWN, _EARLY, _MARKERS, _CROWDED_TRIALS, _RECORDS = map(int, list(S)[6:])
+_MISSING, _BACKWARDS, _UNKNOWN, _EARLY, _MARKERS, _CROWDED_TRIALS, _RECORDS, _HIGHEST = map(
+    int, list(S)[6:]
+)
 _STRIDE = 16
 _OVERFLOW = -1
 _RESERVED = -2
@@ -98,7 +100,9 @@ def _t3(  # type: ignore[no-untyped-def]
         if new & _several(clicked):
             _close_trial(clicked, state, pairs)
         clicked = 0 if new else clicked
-        backwards += sync < last
+        if sync < last:
+            backwards += 1
+            state[_HIGHEST] = max(state[_HIGHEST], last)
         last = sync
         place = row_of[(record >> channel_at) & 63] + bin_of[(record >> dtime_at) & dtime_mask]
         histogram[place] += 1

@@ -13,6 +13,7 @@ from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.quality import Quality
 from analysis.tagfile import open_tags
+from analysis.tagfile.acquisition import SIZE_WARNINGS
 from analysis.tagfile.source import Records, TagFileError, TagSource
 from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
 
@@ -101,21 +102,30 @@ def follow(
     Yields
     ------
     Counts
-        Trials as far as the records prove them; the last trial may still be open.
+        Trials as far as the records prove them; the last trial may still be open. The last
+        counts, after all blocks, use the header as the recording left it.
+
+    Raises
+    ------
+    TagFileError
+        If the file cannot be read.
+    ValueError
+        If the gates do not fit the file, or all of it holds no trial start.
     """
     plan = _plan(source, gates)
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
-        counter.count(block)
+        _count_block(source, counter, block)
         yield _report(source, plan, tally, final=False)
     counter.finish()
-    yield _report(source, plan, tally, final=False)
+    yield _report(source.reopened(), plan, tally, final=True)
 
 
 def _plan(source: TagSource, gates: GateSet) -> Plan:
     try:
         _check_channels(source, gates)
+        _check_period(source, gates)
         return make_plan(gates, source.layout, source.resolution)
     except ValueError as error:
         message = f"{source.path}: {error}"
@@ -131,6 +141,19 @@ def _check_channels(source: TagSource, gates: GateSet) -> None:
                 f"{source.layout}, but is on channel {channel}; see `labkit info`"
             )
             raise ValueError(message)
+
+
+def _check_period(source: TagSource, gates: GateSet) -> None:
+    last = gates.gates[-1]
+    if gates.trial.kind != "sync" or not source.sync_rate:
+        return
+    period = 1 / source.sync_rate
+    if last.stop > 1.01 * period:
+        message = (
+            f"gate {last.name!r} must stop within the file's sync period of {period:g} s (header: "
+            f"{source.sync_rate:g} syncs/s), but stops at {last.stop:g} s"
+        )
+        raise ValueError(message)
 
 
 def _count_source(
@@ -171,10 +194,18 @@ def _count_stretch(
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, kernel)
     for block in source.blocks(*stretch):
-        counter.count(block)
+        _count_block(source, counter, block)
         done.add(len(block))
     counter.finish()
     return tally
+
+
+def _count_block(source: TagSource, counter: _Counter, block: Records) -> None:
+    try:
+        counter.count(block)
+    except ValueError as error:
+        message = f"{source.path}: {error}"
+        raise TagFileError(message) from None
 
 
 def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
@@ -189,7 +220,9 @@ def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
 
 def _report(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
     gates, line = plan.gates, plan.timeline
-    warnings = [str(warning) for warning in source.warnings]
+    # Before the end, what the header says about the file's size is out of date.
+    told = [w for w in source.warnings if final or w.code not in SIZE_WARNINGS]
+    warnings = [str(warning) for warning in told]
     trials, doubt = _trials(source, plan, tally, final=final)
     if doubt:
         warnings.append(doubt)
@@ -229,7 +262,7 @@ def _trials(
 ) -> tuple[Trials, str | None]:
     state = tally.state
     if plan.layout.mode == "T3":
-        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1))
+        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1, state[S.HIGHEST] + 1))
         return trials_from_sync_numbers(
             seen,
             wrap=plan.layout.wrap,

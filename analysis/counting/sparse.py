@@ -55,6 +55,9 @@ class SparseCounter:
             return
         before = self.tally.state[S.LAST]
         steps = np.diff(sync, prepend=before)
+        if steps.min() < 0:
+            peak = np.concatenate([[before], sync[:-1]])[steps < 0].max()
+            self.tally.state[S.HIGHEST] = max(self.tally.state[S.HIGHEST], peak)
         self.tally.state[S.BACKWARDS] += np.count_nonzero(steps < 0)
         self.tally.state[S.LAST] = sync[-1]
         trial = self._trial_number + np.cumsum(steps != 0)

@@ -22,7 +22,7 @@ class S(IntEnum):
     """Places in a tally's state vector; times are T2 ticks or T3 sync numbers."""
 
     WRAPPED = 0  # sum of overflows
-    LAST = 1  # latest tag, to see time run backwards
+    LAST = 1  # last tag, to see time run backwards
     TRIAL = 2  # start of the current trial
     CLICKED = 3  # cells clicked in the current trial, one bit each; bit 62: crowded
     FIRST = 4  # first trial start
@@ -34,6 +34,7 @@ class S(IntEnum):
     MARKERS = 10
     CROWDED_TRIALS = 11
     RECORDS = 12
+    HIGHEST = 13  # T3: highest sync number that a lower one followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class Tally:
 
     Attributes
     ----------
-    state : ndarray of int64, shape (13,)
+    state : ndarray of int64, shape (14,)
         See `S`.
     histogram : ndarray of int64, shape (detectors + 1, bins + 1)
         The last row holds clicks on foreign channels, the last column those beyond the timeline.
@@ -104,7 +105,7 @@ class Tally:
     def empty(cls, plan: Plan) -> "Tally":
         """Return the tally before the first record."""
         state = np.zeros(len(S), np.int64)
-        state[[S.LAST, S.TRIAL, S.FIRST]] = NONE
+        state[[S.LAST, S.TRIAL, S.FIRST, S.HIGHEST]] = NONE
         cells = len(plan.gates.cells)
         return cls(
             state=state,
@@ -132,7 +133,9 @@ class Tally:
         if ours[S.FIRST] == NONE and theirs[S.FIRST] != NONE:
             ours[S.FIRST] = theirs[S.FIRST] + offset
         ours[S.WRAPPED] += theirs[S.WRAPPED]
-        ours[S.TRIALS :] += theirs[S.TRIALS :]
+        ours[S.TRIALS : S.HIGHEST] += theirs[S.TRIALS : S.HIGHEST]
+        if theirs[S.HIGHEST] != NONE:
+            ours[S.HIGHEST] = max(ours[S.HIGHEST], theirs[S.HIGHEST] + offset)
         for mine, more in (
             (self.histogram, later.histogram),
             (self.repeated, later.repeated),

@@ -68,6 +68,8 @@ def convert(
         If the source cannot be read, or the target's format is not known.
     FileExistsError
         If the target exists and `overwrite` is False.
+    FileNotFoundError
+        If the target's folder does not exist.
     ValueError
         If the target's format cannot hold a tag or its time; the message names the event.
     """
@@ -79,7 +81,7 @@ def convert(
     if summary.unknown_records and not drop_unknown:
         message = (
             f"{src}: {summary.unknown_records} records have a reserved code, which {target} does "
-            "not hold; pass drop_unknown=True to leave them out"
+            "not hold; pass drop_unknown=True (--drop-unknown) to leave them out"
         )
         raise ValueError(message)
     with (
@@ -91,13 +93,18 @@ def convert(
 
 
 def _check_target(src: Path, dst: Path, *, overwrite: bool) -> None:
+    if not dst.parent.is_dir():
+        message = f"{dst}: must lie in an existing folder, but there is no {dst.parent}; make it"
+        raise FileNotFoundError(message)
     if not dst.exists():
         return
     if dst.samefile(src):
         message = f"{dst}: source and target must be two files, but are the same"
         raise ValueError(message)
     if not overwrite:
-        message = f"{dst} exists; choose another name, or pass overwrite=True to replace it"
+        message = (
+            f"{dst} exists; choose another name, or pass overwrite=True (--overwrite) to replace it"
+        )
         raise FileExistsError(message)
 
 
@@ -117,7 +124,7 @@ def _copy(source: TagSource, sink: TagSink, records: int, progress: Progress | N
             sink.write(events)
         except EventError as error:
             inexact = isinstance(error, InexactTimeError)
-            remedy = "; pass round_times=True to round it" if inexact else ""
+            remedy = "; pass round_times=True (--round-times) to round it" if inexact else ""
             message = f"{source.path}: event {events_done + error.index}: {error.rule}{remedy}"
             raise ValueError(message) from None
         events_done += len(events)

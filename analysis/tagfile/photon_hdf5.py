@@ -159,10 +159,10 @@ class PhotonHdf5Sink(TagSink):
     def _write_head(self, counts: dict[int, int], description: str) -> None:
         acquisition, file = self.acquisition, self._file
         is_t3 = acquisition.mode == "T3"
-        unit = acquisition.sync_period if is_t3 else acquisition.resolution
+        unit = (acquisition.sync_period if is_t3 else None) or acquisition.resolution
         fields: dict[str, object] = {
             "description": description,
-            "acquisition_duration": acquisition.measured_time or 0.0,
+            "acquisition_duration": acquisition.measured_time or (acquisition.end_time or 0) * unit,
             "photon_data/timestamps_specs/timestamps_unit": unit,
             **_setup_fields(counts, is_t3=is_t3),
             "identity/format_name": "Photon-HDF5",
@@ -258,7 +258,7 @@ def _read_acquisition(file: Any) -> Acquisition:
     else:
         found = {"mode": "T2", "resolution": repr(unit)}
     duration = float(file["acquisition_duration"][()]) if "acquisition_duration" in file else 0.0
-    if duration > 0:
+    if duration > 0 and not kept:
         found["measured_time"] = repr(duration)
     return Acquisition.from_text({**kept, **found})
 

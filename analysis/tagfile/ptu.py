@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,7 +65,7 @@ class PtuFile(TagSource):
         is_t3 = self.layout.mode == "T3"
         self.resolution = _positive(header, "MeasDesc_Resolution") if is_t3 else global_resolution
         self.sync_period = global_resolution if is_t3 else None
-        self.sync_rate = _number(header, "TTResult_SyncRate") or None
+        self.sync_rate = _rate(header, "TTResult_SyncRate")
         self.measured_time = _measured_time(header)
         data_bytes = file_size(self.path) - header.data_offset
         self._n_records, rest = divmod(data_bytes, RECORD_BYTES)
@@ -149,6 +150,10 @@ class PtuFile(TagSource):
                     return
                 time.sleep(poll)
 
+    def reopened(self) -> "PtuFile":
+        """Return the file as it is now: its header is complete only once the recording ended."""
+        return PtuFile(self.path)
+
     def _blocks(self, start: int, stop: int, size: int) -> Iterator[Records]:
         buffer: Records = np.empty(min(size, max(stop - start, 1)), dtype=np.uint32)
         view = buffer.view(np.uint8).data
@@ -200,8 +205,19 @@ def _number(header: PtuHeader, key: str) -> float:
     return value
 
 
+def _finite(header: PtuHeader, key: str) -> float:
+    value = _number(header, key)
+    if not isfinite(value):
+        message = (
+            f"{header.name}: header tag {key!r} must be finite, but is {value}; "
+            "the header is corrupt"
+        )
+        raise TagFileError(message)
+    return value
+
+
 def _integer(header: PtuHeader, key: str) -> int:
-    return int(_number(_require(header, key), key))
+    return int(_finite(_require(header, key), key))
 
 
 def _positive(header: PtuHeader, key: str) -> float:
@@ -210,6 +226,15 @@ def _positive(header: PtuHeader, key: str) -> float:
         message = f"{header.name}: header tag {key!r} must be a positive time, but is {value}"
         raise TagFileError(message)
     return value
+
+
+def _rate(header: PtuHeader, key: str) -> float | None:
+    """Return a rate in 1/s; None if the file does not say (0 or no such tag)."""
+    value = _finite(header, key)
+    if value < 0:
+        message = f"{header.name}: header tag {key!r} must not be negative, but is {value}"
+        raise TagFileError(message)
+    return value or None
 
 
 def _require(header: PtuHeader, key: str) -> PtuHeader:
@@ -224,14 +249,14 @@ def _require(header: PtuHeader, key: str) -> PtuHeader:
 
 def _measured_time(header: PtuHeader) -> float | None:
     """Return the measured time in s: the actual one, else the planned one if it had passed."""
-    milliseconds = _number(header, "TTResult_StopAfter")
+    milliseconds = _finite(header, "TTResult_StopAfter")
     if milliseconds <= 0 and header.get("TTResult_StopReason") == TIME_OVER:
-        milliseconds = _number(header, "MeasDesc_AcquisitionTime")
+        milliseconds = _finite(header, "MeasDesc_AcquisitionTime")
     return milliseconds * 1e-3 if milliseconds > 0 else None
 
 
 def _size_warnings(header: PtuHeader, n_records: int, rest: int) -> Iterator[FileWarning]:
-    claimed = int(_number(header, "TTResult_NumberOfRecords"))
+    claimed = int(_finite(header, "TTResult_NumberOfRecords"))
     if claimed == 0 and n_records:
         yield FileWarning(
             code="record_count",

@@ -126,3 +126,7 @@ class TagSource(ABC):
         TagFileError
             If the file ends before ``stop`` (it shrank while being read).
         """
+
+    def reopened(self) -> "TagSource":
+        """Return the source as it is now; formats that do not grow are the same as before."""
+        return self

@@ -8,7 +8,7 @@ import numpy as np
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
-from analysis.tagfile.source import FileWarning, TagSource
+from analysis.tagfile.source import FileWarning, TagFileError, TagSource
 
 DURATION_TOLERANCE = 0.01
 """Relative difference between header and records that is not worth a warning."""
@@ -138,12 +138,16 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
     Raises
     ------
     TagFileError
-        If the file cannot be read to its end.
+        If the file cannot be read to its end, or its overflows add up to an impossible time.
     """
     decoder = Decoder(source.layout)
     tally = _Tally()
     for block in source.blocks():
-        tally.add(decoder.decode(block))
+        try:
+            tally.add(decoder.decode(block))
+        except ValueError as error:
+            message = f"{source.path}: {error}"
+            raise TagFileError(message) from None
         tally.records += len(block)
         if progress is not None:
             progress(tally.records)

@@ -1,10 +1,11 @@
 """The ``labkit`` command: thin shells around the packages; heavy imports happen inside commands."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
-from labkit.cli import demo, doctor, simulate, tags
+from labkit.cli import demo, doctor, lab, runs, simulate, tags, theory
 from labkit.cli.output import remarks
 
 app = typer.Typer(
@@ -15,22 +16,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demo, tags, simulate, doctor):
+for room in (demo, tags, theory, simulate, lab, runs, doctor):
     room.register(app)
 
 
-def main() -> None:
-    """Run the command line; known failures end with one line on stderr and exit code 1."""
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    0: done. 1: bad input or a file problem, one line on stderr. 2: wrong usage.
+    """
     try:
-        app()
-    except KeyboardInterrupt:
-        remarks.print("interrupted; nothing was left half-written")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
-    except (ValueError, KeyError, OSError) as error:
+        app(list(arguments), prog_name="labkit")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        remarks.print(
-            f"labkit: error: {text}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
+        remarks.print(f"labkit: error: {text}", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Entry point of the ``labkit`` script."""
+    sys.exit(run(sys.argv[1:]))

@@ -24,7 +24,10 @@ def demo(
     bound: Bound = 1.0,
     json: Json = False,
 ) -> None:
-    """Simulate the witness measurement of Riedinger et al. (2018), analyse it, write a report."""
+    """Simulate the witness measurement, analyse it, write a report.
+
+    The measurement is that of Riedinger and others, Nature 556, 473 (2018), at the optimal phase.
+    """
     from analysis.counting import count
     from analysis.evaluation import evaluate
     from analysis.published import RIEDINGER_2018

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check versions, import guard, optional parts and the numba cache."""
+    """Check versions, own packages, optional parts, numba cache."""
     cache, writable = numba_cache()
     findings: dict[str, object] = {
         "labkit": __version__,

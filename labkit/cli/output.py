@@ -10,7 +10,7 @@ from rich.console import Console
 remarks = Console(stderr=True)
 """For progress, warnings and errors."""
 
-results = Console(soft_wrap=True)
+results = Console(width=None if sys.stdout.isatty() else 110)
 """For what the user asked for."""
 
 

@@ -66,7 +66,7 @@ def simulate(
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Simulate a recording of the seed experiment; also writes OUTPUT's .gates.yaml."""
+    """Simulate a recording, and write its gates file beside it."""
     from simulation.recording import simulate_ptu
     from simulation.theory.dlcz import riedinger2018
 

@@ -24,8 +24,20 @@ def print_evaluation(
         results.print(witness_table(evaluation.witness, bound, published))
     for name, reason in evaluation.undefined.items():
         remarks.print(f"{name} is undefined: {reason}", markup=False, soft_wrap=True)
-    results.print("data quality", markup=False)
-    results.print(str(evaluation.counts.quality), markup=False, highlight=False)
+    print_cautions(evaluation.cautions)
+    print_lines(f"trials: {evaluation.counts.trials}\ndata quality")
+    print_lines(str(evaluation.counts.quality))
+
+
+def print_cautions(cautions: Mapping[str, str]) -> None:
+    """Print what could be misread, on stderr."""
+    for name, reason in cautions.items():
+        remarks.print(f"caution: R_m({name}): {reason}", markup=False, soft_wrap=True)
+
+
+def print_lines(text: str) -> None:
+    """Print text as it is: no markup, no colours, no wrapping."""
+    results.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def counts_table(evaluation: Evaluation, published: PublishedWitness | None = None) -> Table:
@@ -43,8 +55,6 @@ def counts_table(evaluation: Evaluation, published: PublishedWitness | None = No
     paper = "" if published is None else f"{published.counts.trials:,}"
     blanks = [""] * (len(counts.gates.detectors) - 1)
     table.add_row("trials", trials, *blanks, *_beside(published, paper))
-    table.caption = f"trials: {counts.trials}"
-    table.caption_justify = "left"
     return table
 
 
@@ -75,8 +85,7 @@ def witness_table(
     heads = ("mode", "16 %", "84 %", "plug-in", f"P(R_m < {bound:g})")
     title = "entanglement witness R_m (separable states: R_m ≥ 1)"
     table = _table(title, "herald", heads, published)
-    named = {"1": witness.detector[1], "2": witness.detector[2], "sym": witness.sym}
-    for name, posterior in named.items():
+    for name, posterior in witness.named.items():
         table.add_row(
             {"sym": "both"}.get(name, f"detector {name}"),
             f"{posterior.mode:.4f}",
@@ -84,19 +93,13 @@ def witness_table(
             f"{posterior.high:.4f}",
             "undefined" if posterior.plugin is None else f"{posterior.plugin:.4f}",
             f"{100 * posterior.confidence(bound):.2f} %",
-            *_beside(published, published_text(published, name, bound)),
+            *_beside(published, "" if published is None else str(published.witness[name])),
         )
+    if published is not None and bound in published.confidence:
+        confidence = 100 * published.confidence[bound]
+        table.caption = f"published: R_m < {bound:g} with {confidence:g} % confidence"
+        table.caption_justify = "left"
     return table
-
-
-def published_text(published: PublishedWitness | None, name: str, bound: float) -> str:
-    """Return a published R_m as text, with the published confidence at this bound."""
-    if published is None:
-        return ""
-    text = str(published.witness[name])
-    if name == "sym" and bound in published.confidence:
-        text += f" ({100 * published.confidence[bound]:g} %)"
-    return text
 
 
 def _table(

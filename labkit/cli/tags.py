@@ -1,5 +1,6 @@
 """``labkit analyse``, ``witness``, ``info``, ``convert``: from tags and counts to results."""
 
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,30 @@ if TYPE_CHECKING:
     from analysis.gates import GateSet
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Bound = Annotated[float, typer.Option(help="Bound for separable states, for example 0.995.")]
+
+
+def finite(text: str) -> float:
+    """Read a number that is neither nan nor infinite.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        message = f"must be a finite number, but is {text}"
+        raise typer.BadParameter(message)
+    return number
+
+
+Bound = Annotated[
+    float,
+    typer.Option(parser=finite, metavar="R", help="Bound for separable states, for example 0.995."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +47,8 @@ def register(app: typer.Typer) -> None:
 
 def analyse(
     files: Annotated[
-        list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")
+        list[Path],
+        typer.Argument(help="Tag files or run folders; several add up.", metavar="FILE…"),
     ],
     gates: Annotated[
         Path | None,
@@ -42,15 +67,21 @@ def analyse(
         typer.Option(
             help="Watch one PTU file while it grows; stop after so many seconds without growth.",
             metavar="SECONDS",
+            min=0.0,
         ),
     ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads for long files.")] = 2,
 ) -> None:
-    """Count clicks and coincidences in tag files; print g² and the witness R_m."""
+    """Count tag files; print g² and the witness R_m."""
     from analysis.evaluation import evaluate
     from analysis.gates import GateSet
 
+    if save is not None:
+        _check_save(save)
+    for file in _named_twice(files):
+        remarks.print(f"caution: {file} is named more than once and counts as often", markup=False)
     gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
+    files = [tags for file in files for tags in tag_files(file)]
     counts = _follow(files, gate_set, follow) if follow else _count(files, gate_set, threads)
     evaluation = evaluate(counts)
     if save is not None:
@@ -67,13 +98,38 @@ def analyse(
     print_evaluation(evaluation, bound)
 
 
+def _named_twice(files: list[Path]) -> list[Path]:
+    places = [file.resolve() for file in files]
+    return [file for i, file in enumerate(files) if places[i] in places[:i]]
+
+
 def gates_beside(tags: Path) -> Path:
-    """Return the gates file that belongs to a tag file by name: x.ptu has x.gates.yaml."""
-    gates = tags.with_suffix(".gates.yaml")
+    """Return the gates file of a tag file (x.ptu has x.gates.yaml) or of a run folder."""
+    from analysis.gates import gates_path
+
+    if tags.is_dir() and not (tags / "manifest.json").is_file():
+        message = f"{tags}: is a folder, but no run folder; name a tag file or a run folder"
+        raise ValueError(message)
+    gates = tags / "gates.yaml" if tags.is_dir() else gates_path(tags)
     if not gates.is_file():
         message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
         raise ValueError(message)
     return gates
+
+
+def tag_files(path: Path) -> list[Path]:
+    """Return a tag file itself, or a run folder's segments: the good ones of its last setting."""
+    if not path.is_dir():
+        return [path]
+    from labkit.run import open_run
+
+    folder = open_run(path)
+    blocks = folder.journal.read()
+    if not blocks:
+        message = f"{path}: the run has no finished block to analyse"
+        raise ValueError(message)
+    setting = blocks[-1].setting
+    return [folder.path / b.segment for b in blocks if b.good and b.setting == setting]
 
 
 def _count(files: list[Path], gates: "GateSet", threads: int) -> "Counts":
@@ -106,16 +162,23 @@ def _follow(files: list[Path], gates: "GateSet", patience: float) -> "Counts":
     return counts
 
 
-def _save(counts: "Counts", path: Path) -> None:
-    if path.suffix == ".json":
-        import json
-
-        path.write_text(json.dumps(counts.to_dict()) + "\n", encoding="utf-8")
-    elif path.suffix == ".nc":
-        counts.to_xarray().to_netcdf(path, engine="h5netcdf")
-    else:
+def _check_save(path: Path) -> None:
+    """Refuse before hours of counting what could not be saved after them."""
+    if path.suffix not in (".json", ".nc"):
         message = f"--save must end in .json or .nc, but is {path.name!r}"
         raise ValueError(message)
+    if not path.parent.is_dir():
+        message = f"--save must name a file in an existing folder, but there is no {path.parent}"
+        raise ValueError(message)
+
+
+def _save(counts: "Counts", path: Path) -> None:
+    if path.suffix == ".nc":
+        counts.to_xarray().to_netcdf(path, engine="h5netcdf")
+        return
+    import json
+
+    path.write_text(json.dumps(counts.to_dict()) + "\n", encoding="utf-8")
 
 
 def witness(
@@ -126,12 +189,16 @@ def witness(
     bound: Bound = 1.0,
     json: Json = False,
 ) -> None:
-    """Compute g² and the witness R_m from counts, for example published ones."""
+    """Compute g² and the witness R_m from a file of counts."""
     from analysis.counts_file import load_counts_file
     from analysis.witness import witness as estimate
 
     loaded = load_counts_file(counts, set_name)
-    found = estimate(loaded.coincidences, loaded.pump, loaded.read, loaded.trials)
+    try:
+        found = estimate(loaded.coincidences, loaded.pump, loaded.read, loaded.trials)
+    except ValueError as error:
+        message = f"{counts}: {error}"
+        raise ValueError(message) from None
     if json:
         print_json(
             {
@@ -140,14 +207,16 @@ def witness(
                 "g2": {name: pair.to_dict() for name, pair in found.g2.items()},
                 "witness": found.to_dict(bound),
                 "bound": bound,
+                "cautions": found.cautions,
             }
         )
         return
     from analysis.published import find_published
-    from labkit.cli.tables import g2_table, witness_table
+    from labkit.cli.tables import g2_table, print_cautions, witness_table
 
     results.print(g2_table(found.g2, "second-order coherence g²"))
     results.print(witness_table(found, bound, find_published(loaded)))
+    print_cautions(found.cautions)
 
 
 def info(
@@ -166,14 +235,17 @@ def info(
     if json:
         print_json({**summary.to_dict(), "header": tags})
         return
-    results.print(str(summary), markup=False, highlight=False)
+    from labkit.cli.tables import print_lines
+
+    print_lines(str(summary))
     if header:
-        results.print("header", markup=False)
-        for name, value in tags.items():
-            results.print(f"  {name:<34} {value}", markup=False, highlight=False)
+        print_lines("\n".join(f"  {name:<34} {value}" for name, value in tags.items()))
 
 
 def _plain(value: object) -> object:
+    """Return a header value that JSON can hold; nan and infinity become text."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
@@ -184,12 +256,20 @@ def convert(
     round_times: Annotated[
         bool, typer.Option("--round-times", help="Round times to OUT's resolution.")
     ] = False,
+    drop_unknown: Annotated[
+        bool, typer.Option("--drop-unknown", help="Leave out records with a reserved code.")
+    ] = False,
 ) -> None:
     """Convert between PTU, photon-HDF5, CSV, NPZ and Parquet."""
     from analysis.tagfile import convert as convert_tags
 
     with progress_bar("converting", "records") as progress:
         convert_tags(
-            source, target, overwrite=overwrite, round_times=round_times, progress=progress
+            source,
+            target,
+            overwrite=overwrite,
+            round_times=round_times,
+            drop_unknown=drop_unknown,
+            progress=progress,
         )
     remarks.print(f"wrote {target}", soft_wrap=True)

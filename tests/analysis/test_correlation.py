@@ -119,3 +119,9 @@ def test_prints_itself_in_one_line() -> None:
     text = str(g2(*OPTIMAL["r2p1"], TRIALS))
     assert text == "7.783  [7.162, 8.523]  130 coincidences, 16.70 accidental"
     assert isinstance(g2(*OPTIMAL["r2p1"], TRIALS), G2)
+
+
+@pytest.mark.parametrize("trials", [1 << 63, 10**400])
+def test_count_beyond_64_bits_is_refused_rather_than_divided_by(trials):
+    with pytest.raises(ValueError, match="`trials` must be at most"):
+        g2(1, 10, 10, trials)

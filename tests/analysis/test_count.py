@@ -61,6 +61,7 @@ class Reference:
          "ungated_clicks", "markers", "repeated_clicks", "crowded_trials"), 0))  # fmt: skip
     wrapped: int = 0
     last: int = -1
+    highest: int = -1
     trial: int | None = None
     trials: int = 0
     clicked: set = field(default_factory=set)
@@ -102,6 +103,7 @@ class Reference:
         if sync != self.last:
             self.begin()
         self.step(sync)
+        self.highest = max(self.highest, sync)
         self.click(channel, dtime)
 
     def begin(self):
@@ -169,6 +171,8 @@ def check(counts: Counts, reference: Reference):
     assert pairs == reference.pairs
     plain = counts.quality.to_dict()
     assert {name: plain[name] for name in reference.quality} == reference.quality
+    if reference.layout.mode == "T3":
+        assert counts.trials.number == max(reference.wrapped, reference.highest + 1)
     if counts.gates.trial.kind != "clock" and reference.layout.mode == "T2":
         assert counts.trials.number == reference.trials
 

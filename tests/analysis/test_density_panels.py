@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.density_panels import resolve
+from analysis.witness.panels import Array, resolve
 
 
 def test_a_narrow_peak_between_distant_landmarks_is_resolved() -> None:
@@ -25,6 +25,14 @@ def test_a_kink_is_resolved_by_halving() -> None:
     panels = resolve(stats.laplace(loc=0.3).pdf, np.array([-1.0, 1.0]))
     assert panels.total == pytest.approx(1.0, abs=1e-10)
     assert panels.below(np.array([0.3])) == pytest.approx([0.5], abs=1e-10)
+
+
+def test_a_fast_fall_beside_a_border_is_seen() -> None:
+    def density(x: Array) -> Array:
+        return np.exp(np.minimum(x - 1.0, (1.0 - x) / 1e-4))
+
+    panels = resolve(density, np.array([-1.0, 0.9, 1.0]))
+    assert panels.total == pytest.approx(1.0 + 1e-4, abs=1e-9)
 
 
 def test_brackets_enclose_the_quantile() -> None:

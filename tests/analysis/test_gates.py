@@ -129,3 +129,19 @@ def test_gate_narrower_than_a_tick_is_refused():
     )
     with pytest.raises(ValueError, match="'thin' must be at least one tick"):
         make_timeline(gates, 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{1: 0, 2: 1}", "{1: 0, 1: 1}", "key 1 is given twice"),
+        ("{1: 0, 2: 1}", '{1: 0, "1": 1}', "detector 1 must have one channel"),
+        ("{1: 0, 2: 1}", "{-1: 0, 2: 1}", "must not be negative, but one is -1"),
+        ("read:", "pump:", "key 'pump' is given twice"),
+        ("read:", "on:", "gate name must be text .* but is True"),
+    ],
+)
+def test_what_yaml_would_silently_change_is_refused(gates_file, old, new, message):
+    assert old in PAPER
+    with pytest.raises(ValueError, match=message):
+        GateSet.from_yaml(gates_file(PAPER.replace(old, new)))

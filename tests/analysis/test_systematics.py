@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.systematics import imbalance_correction, systematic_bound
+from analysis.witness.systematics import imbalance_correction, systematic_bound
 
 G_A, G_B = 7.1, 9.6
 

@@ -6,9 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
+from analysis.correlation import GammaPosterior
 from analysis.counts_file import PAIRS
 from analysis.published import RIEDINGER_2018
 from analysis.witness import Witness, witness, witness_ratio
+from analysis.witness.distribution import RatioDistribution
+from analysis.witness.posterior import ratio_posterior
 
 
 def published(name: str) -> Witness:
@@ -110,6 +113,22 @@ def test_equal_g2_leaves_the_plug_in_undefined_and_the_interval_wide() -> None:
     assert "plug-in undefined (equal g²)" in str(result)
 
 
+def test_the_mode_may_sit_on_the_kink_at_one() -> None:
+    result = simple(0, 0, 5, 5, singles=100, trials=10_000)
+    assert result.detector[1].mode == 1.0
+    near = result.detector[1].density([0.999, 1.0, 1.001])
+    assert near.argmax() == 1
+
+
+def test_posteriors_of_very_unequal_singles_stay_normalised() -> None:
+    distribution = RatioDistribution(
+        a=GammaPosterior(events=2, exposure=836.0), b=GammaPosterior(events=2, exposure=3.9)
+    )
+    posterior = ratio_posterior(distribution, plugin=None, level=0.68)
+    assert posterior.panels.total == pytest.approx(1.0, abs=1e-9)
+    assert posterior.cdf([posterior.low, posterior.high]) == pytest.approx([0.16, 0.84], abs=1e-9)
+
+
 def test_no_coincidences_at_all_are_flagged_as_outside_the_witness() -> None:
     result = simple(0, 0, 0, 0)
     assert result.sym.negative > 0.999
@@ -130,7 +149,7 @@ def test_detectors_that_exclude_each_other_are_refused() -> None:
 
 def test_ratio_is_undefined_for_equal_g2() -> None:
     assert witness_ratio(7.0, 1.0) == pytest.approx(28 / 36)
-    assert witness_ratio(3.0, 3.0) is None
+    assert witness_ratio(3.0, 3.0) == np.inf
 
 
 @pytest.mark.parametrize(

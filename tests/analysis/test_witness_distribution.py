@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from analysis.correlation import GammaPosterior
-from analysis.density_panels import resolve
-from analysis.witness_distribution import RatioDistribution
+from analysis.witness.distribution import RatioDistribution
+from analysis.witness.panels import resolve
 
 CASES = [
     (9, 10.8, 130, 16.7),

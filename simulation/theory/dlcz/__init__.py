@@ -3,6 +3,13 @@
 from simulation.theory.dlcz.clicks import ClickProbabilities, click_probabilities, g2_clicks
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.presets import riedinger2018
+from simulation.theory.dlcz.scans import (
+    at_delay,
+    leading_order_g2,
+    phase_scan,
+    single_device_g2,
+    visibility_bound,
+)
 from simulation.theory.dlcz.state import DetectedState, detected_state, fringe_phase
 from simulation.theory.dlcz.witness import (
     g2_moments,
@@ -16,14 +23,19 @@ __all__ = [
     "ClickProbabilities",
     "DLCZParameters",
     "DetectedState",
+    "at_delay",
     "click_probabilities",
     "detected_state",
     "fringe_phase",
     "g2_clicks",
     "g2_moments",
+    "leading_order_g2",
     "measurable_witness",
+    "phase_scan",
     "riedinger2018",
+    "single_device_g2",
     "symmetrised_witness",
     "true_witness",
     "visibility",
+    "visibility_bound",
 ]

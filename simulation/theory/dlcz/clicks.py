@@ -50,7 +50,9 @@ class ClickProbabilities:
         return ratio_to_accidental(self.coincidences, accidental)
 
 
-def click_probabilities(parameters: DLCZParameters) -> ClickProbabilities:
+def click_probabilities(
+    parameters: DLCZParameters, passage: Real | None = None
+) -> ClickProbabilities:
     """Exact click probabilities of the Gaussian model, dark clicks included.
 
     A detector clicks at most once per gate: if it sees at least one photon (thermal and coherent
@@ -60,12 +62,14 @@ def click_probabilities(parameters: DLCZParameters) -> ClickProbabilities:
     ----------
     parameters : DLCZParameters
         Batch shape (...).
+    passage : ndarray, shape (..., 2, 2, 2), optional
+        See `detected_state`.
 
     Returns
     -------
     ClickProbabilities
     """
-    state = detected_state(parameters)
+    state = detected_state(parameters, passage)
     dark = parameters.per_detector("dark")
     amplitude = state.read_amplitude
     outcomes = click_tensor(

@@ -118,13 +118,18 @@ def device_moments(parameters: DLCZParameters) -> DeviceMoments:
     )
 
 
-def detected_state(parameters: DLCZParameters) -> DetectedState:
+def detected_state(
+    parameters: DLCZParameters, passage: NDArray[np.float64] | None = None
+) -> DetectedState:
     """State of the four detected modes and its correlation with the mechanics.
 
     Parameters
     ----------
     parameters : DLCZParameters
         Batch shape (...).
+    passage : ndarray, shape (..., 2, 2, 2), optional
+        Further power transmission of scattered photons, by gate (pump, read), device (A, B) and
+        detector (1, 2), where it is no product of device and detector; by default 1.
 
     Returns
     -------
@@ -133,18 +138,22 @@ def detected_state(parameters: DLCZParameters) -> DetectedState:
     device = device_moments(parameters)
     eta, p_read = parameters.per_device("eta"), parameters.per_device("p_read")
     read_phase = _phase_of_b(np.asarray(parameters.phi_0) + parameters.delta_phi)
-    to_detectors = _combiner(parameters)
-    pump = _combined(to_detectors.conj(), device.stokes * eta, to_detectors)
-    read = _combined(to_detectors.conj(), device.mechanics * p_read * eta, to_detectors)
+    to_pump = to_read = _combiner(parameters)
+    if passage is not None:
+        to_pump, to_read = (
+            to_pump * np.sqrt(np.swapaxes(passage[..., k, :, :], -1, -2)) for k in (0, 1)
+        )
+    pump = _combined(to_pump.conj(), device.stokes * eta, to_pump)
+    read = _combined(to_read.conj(), device.mechanics * p_read * eta, to_read)
     return DetectedState(
         pump=pump + _diagonal(parameters.per_detector("leak_pump")),
         read=read + _diagonal(parameters.per_detector("leak_read")),
         pump_read=_combined(
-            to_detectors, device.stokes_mechanics * np.sqrt(p_read) * eta * read_phase, to_detectors
+            to_pump, device.stokes_mechanics * np.sqrt(p_read) * eta * read_phase, to_read
         ),
         read_amplitude=np.sqrt(parameters.per_detector("coherent_read")),
         mechanics=device.mechanics,
-        pump_mechanics=to_detectors * (np.sqrt(eta) * device.stokes_mechanics)[..., None, :],
+        pump_mechanics=to_pump * (np.sqrt(eta) * device.stokes_mechanics)[..., None, :],
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.witness import witness_ratio
 from simulation.theory.dlcz.clicks import g2_clicks, ratio_to_accidental
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.state import DetectedState, detected_state, fringe_phase
@@ -34,7 +35,7 @@ def g2_moments(parameters: DLCZParameters) -> Real:
 
 
 def measurable_witness(g2: ArrayLike) -> Real:
-    """R_m(j) = 4 (g_{1j} + g_{2j} − 1) / (g_{1j} − g_{2j})², seed 003 Eq. (3).
+    """R_m(j) of both heralding detectors from g_{1j} and g_{2j}; see `witness_ratio`.
 
     Parameters
     ----------
@@ -48,9 +49,7 @@ def measurable_witness(g2: ArrayLike) -> Real:
         nothing is witnessed.
     """
     g2 = np.asarray(g2, np.float64)
-    contrast = g2[..., 0, :] - g2[..., 1, :]
-    with np.errstate(divide="ignore"):
-        return np.asarray(4 * (g2[..., 0, :] + g2[..., 1, :] - 1) / contrast**2)
+    return witness_ratio(g2[..., 0, :], g2[..., 1, :])
 
 
 def symmetrised_witness(r_m: ArrayLike) -> Real:

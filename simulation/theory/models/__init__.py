@@ -8,7 +8,14 @@ from simulation.theory.models.model import Model, Result, point
 from simulation.theory.models.parameters import Choice, Parameters, Quantity
 from simulation.theory.models.sweep import sweep
 
-MODELS: Final = ("tan2020", "yu2020")
+MODELS: Final = (
+    "fan2026_cascade",
+    "fan2026_pulsed",
+    "liu2024",
+    "riedinger2018",
+    "tan2020",
+    "yu2020",
+)
 """Names of all models; each is a module of this package with a `MODEL`."""
 
 __all__ = [

@@ -2,33 +2,23 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import ptufile
 import pytest
 
-from analysis.tagfile.codec import Decoder
-from analysis.tagfile.events import Events
 from analysis.tagfile.header import read_header, write_header
 from analysis.tagfile.layouts import TIMEHARP_260N_T2
 from analysis.tagfile.ptu import PtuFile
 from analysis.tagfile.ptu_writer import PtuWriter, recover
 from analysis.tagfile.source import TagFileError
+from analysis.tagfile.tags import Tag
 
-DATA = Path(__file__).parents[3].parent / "shared" / "data"
 RECORDINGS = {
     "hydraharp_t2.ptu": (435_319, [305_565], 5.0),
     "hydraharp_v2_t3.ptu": (106_349, [45_012, 32_871], 10.0),
     "hydraharp_v1_t3.ptu": (167_801, [48_001, 46_559], 30.0),
 }
-
-
-def recording(name):
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"real recording {name} is not beside the checkout")
-    return path
 
 
 @pytest.fixture
@@ -38,14 +28,6 @@ def photons(tmp_path):
     with PtuWriter(path, sync_rate=20e3, acquisition_time=0.05) as writer:
         writer.write(np.arange(1000, dtype=np.uint32))
     return path
-
-
-def patch(path, key, value):
-    """Replace the value of a header tag in a file."""
-    offset = read_header(path).tag(key).offset + 40
-    data = bytearray(path.read_bytes())
-    data[offset : offset + 8] = value
-    path.write_bytes(data)
 
 
 def without(path, key):
@@ -63,17 +45,8 @@ def read(source, **range_):
     return np.concatenate([np.empty(0, np.uint32), *map(np.copy, source.blocks(**range_))])
 
 
-def decode(source):
-    decoder = Decoder(source.layout)
-    blocks = [decoder.decode(block) for block in source.blocks()]
-    channel = np.concatenate([block.channel for block in blocks])
-    return Events(
-        time=np.concatenate([block.time for block in blocks]), dtime=None, channel=channel
-    )
-
-
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_real_recording_has_its_published_counts(name):
+def test_real_recording_has_its_published_counts(name, recording, decode):
     n_records, photons, duration = RECORDINGS[name]
     source = PtuFile(recording(name))
     events = decode(source)
@@ -83,7 +56,7 @@ def test_real_recording_has_its_published_counts(name):
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_real_recording_decodes_as_ptufile_decodes_it(name):
+def test_real_recording_decodes_as_ptufile_decodes_it(name, recording, decode):
     path = recording(name)
     with ptufile.PtuFile(path) as reference:
         records = reference.decode_records()
@@ -123,7 +96,7 @@ def test_senseless_range_is_refused(photons, range_):
         PtuFile(photons).blocks(**range_)
 
 
-def test_crashed_file_is_read_by_its_size(photons):
+def test_crashed_file_is_read_by_its_size(photons, patch):
     patch(photons, "TTResult_NumberOfRecords", bytes(8))
     source = PtuFile(photons)
     assert source.n_records == 1000
@@ -133,7 +106,7 @@ def test_crashed_file_is_read_by_its_size(photons):
     assert PtuFile(photons).warnings == ()
 
 
-def test_record_count_of_2_to_the_40_is_not_believed(photons):
+def test_record_count_of_2_to_the_40_is_not_believed(photons, patch):
     patch(photons, "TTResult_NumberOfRecords", struct.pack("<q", 2**40))
     source = PtuFile(photons)
     assert source.n_records == 1000
@@ -176,12 +149,12 @@ def test_file_without_records_says_so(tmp_path):
         ("Measurement_Mode", 2, ["mode"]),
     ],
 )
-def test_warnings_of_the_header_are_reported(photons, key, value, expected):
+def test_warnings_of_the_header_are_reported(photons, key, value, expected, patch):
     patch(photons, key, struct.pack("<q", value))
     assert codes(PtuFile(photons)) == expected
 
 
-def test_measured_time_is_unknown_after_a_crash(photons):
+def test_measured_time_is_unknown_after_a_crash(photons, patch):
     patch(photons, "TTResult_StopAfter", bytes(8))
     assert PtuFile(photons).measured_time == 0.05
     patch(photons, "TTResult_StopReason", struct.pack("<q", -1))
@@ -197,9 +170,33 @@ def test_measured_time_is_unknown_after_a_crash(photons):
         ("MeasDesc_Resolution", struct.pack("<d", np.nan), "must be a positive time, but is nan"),
     ],
 )
-def test_header_that_gives_records_no_meaning_is_refused(photons, key, value, match):
+def test_header_that_gives_records_no_meaning_is_refused(photons, key, value, match, patch):
     patch(photons, key, value)
     with pytest.raises(TagFileError, match=f"photons.ptu.*{match}"):
+        PtuFile(photons)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "TTResult_NumberOfRecords",
+        "TTResult_SyncRate",
+        "TTResult_StopAfter",
+        "TTResultFormat_TTTRRecType",
+    ],
+)
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_number_that_is_not_finite_is_refused_with_file_and_tag(photons, key, number):
+    header = read_header(photons)
+    tags = [Tag.of(key, float(number)) if tag.key == key else tag for tag in header.tags]
+    photons.write_bytes(write_header(tags) + photons.read_bytes()[header.data_offset :])
+    with pytest.raises(TagFileError, match=f"photons.ptu.*{key}.*must be finite"):
+        PtuFile(photons)
+
+
+def test_negative_sync_rate_is_refused(photons, patch):
+    patch(photons, "TTResult_SyncRate", struct.pack("<q", -20_000))
+    with pytest.raises(TagFileError, match=r"TTResult_SyncRate.*must not be negative"):
         PtuFile(photons)
 
 

@@ -1,0 +1,96 @@
+"""Fit of a Lorentzian line: an optical resonance, a filter's transmission."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.separable_fit import Estimate
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResonanceFit:
+    """y = offset + height / (1 + (2 (x − centre)/width)²).
+
+    Attributes
+    ----------
+    centre, width : Estimate
+        In the unit of x; `width` is the full width at half maximum.
+    height, offset : Estimate
+        In the unit of y.
+    """
+
+    centre: Estimate
+    width: Estimate
+    height: Estimate
+    offset: Estimate
+
+    def curve(self, x: ArrayLike) -> Array:
+        """Return the fitted curve at x."""
+        values = (self.centre, self.width, self.height, self.offset)
+        return _line(np.asarray(x, np.float64), *(estimate.value for estimate in values))
+
+    def __str__(self) -> str:
+        return f"centre {self.centre}, width {self.width}, height {self.height}"
+
+
+def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) -> ResonanceFit:
+    """Fit a Lorentzian line with offset.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n,)
+        At least 5 points, with the maximum of y inside or near the range of x.
+    sigma : array_like, optional
+        Standard deviations of y.
+
+    Raises
+    ------
+    ValueError
+        If there are too few points, they are constant, or show no line within their range.
+    """
+    from scipy.optimize import OptimizeWarning, curve_fit
+
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if x.ndim != 1 or x.shape != y.shape or len(x) < 5:
+        message = (
+            f"`x` and `y` must hold at least 5 points each, but have shapes {x.shape}, {y.shape}"
+        )
+        raise ValueError(message)
+    span, swing = float(np.ptp(x)), float(np.ptp(y))
+    if span == 0 or swing == 0:
+        message = "`x` and `y` must vary for a line to be fitted, but one is constant"
+        raise ValueError(message)
+    weights = None if sigma is None else np.asarray(sigma, np.float64)
+    start = (float(x[np.argmax(y)]), span / 4, swing, float(y.min()))
+    low = (float(x.min()) - span, 1e-3 * span, 0.0, -np.inf)
+    high = (float(x.max()) + span, 10 * span, np.inf, np.inf)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OptimizeWarning)
+        try:
+            best, cov = curve_fit(
+                _line, x, y, start, sigma=weights, absolute_sigma=sigma is not None,
+                bounds=(low, high),
+            )  # fmt: skip
+        except (RuntimeError, OptimizeWarning) as error:
+            message = f"the points show no line that can be fitted: {error}"
+            raise ValueError(message) from None
+    found = [
+        Estimate(value=float(v), sigma=float(s))
+        for v, s in zip(best, np.sqrt(np.diag(cov)), strict=True)
+    ]
+    if not x.min() - 0.25 * span <= best[0] <= x.max() + 0.25 * span:
+        message = (
+            f"the line must lie within the scanned range {x.min():g} to {x.max():g}, but the fit "
+            f"puts it at {best[0]:g}; scan another range"
+        )
+        raise ValueError(message)
+    return ResonanceFit(centre=found[0], width=found[1], height=found[2], offset=found[3])
+
+
+def _line(x: Array, centre: float, width: float, height: float, offset: float) -> Array:
+    return np.asarray(offset + height / (1 + (2 * (x - centre) / width) ** 2))

@@ -1,0 +1,149 @@
+"""Analog outputs of a National Instruments DAQ card through nidaqmx (optional dependency).
+
+Not verified on hardware.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Self
+
+from qcodes.instrument import Instrument, InstrumentChannel
+from qcodes.validators import Numbers
+
+from instruments.vendor_library import optional_package
+
+if TYPE_CHECKING:
+    from qcodes.instrument import InstrumentBaseKWArgs
+    from qcodes.parameters import Parameter
+    from typing_extensions import Unpack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLine:
+    """One analog output.
+
+    Attributes
+    ----------
+    line : str
+        As the driver names it, like ``Dev1/ao0``.
+    minimum, maximum : float
+        V.
+    initial : float
+        What the output is at when connecting, V: the card cannot be asked (0 after power-up).
+    """
+
+    line: str
+    minimum: float
+    maximum: float
+    initial: float
+
+
+class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
+    """One analog output, whose voltage is what was last written."""
+
+    def __init__(self, parent: "NIDAQOutput", name: str, output: OutputLine) -> None:
+        super().__init__(parent, name)
+        self._output = output
+        self._task: Any = None
+        self.voltage: Parameter[float, Self] = self.add_parameter(
+            "voltage",
+            unit="V",
+            label=f"{output.line} voltage",
+            vals=Numbers(output.minimum, output.maximum),
+            initial_cache_value=output.initial,
+            set_cmd=self._write,
+            docstring="Voltage last written; before that, the configured initial one.",
+        )
+
+    def stop(self) -> None:
+        """Give the output free; the card holds its voltage."""
+        if self._task is not None:
+            with contextlib.suppress(Exception):
+                self._task.close()
+            self._task = None
+
+    def _write(self, voltage: float) -> None:
+        with self.parent.lock:
+            try:
+                self._opened().write(voltage, auto_start=True)
+            except Exception as error:
+                self.stop()
+                message = f"{self.full_name}: {self._output.line} could not be set: {error}"
+                raise ConnectionError(message) from error
+
+    def _opened(self) -> Any:
+        """Return the task, made again if the last one failed."""
+        if self._task is None:
+            self._task = self.parent.library.Task()
+            self._task.ao_channels.add_ao_voltage_chan(
+                self._output.line, min_val=self._output.minimum, max_val=self._output.maximum
+            )
+        return self._task
+
+
+class NIDAQOutput(Instrument):
+    """Analog outputs of DAQ cards, each one a channel with a `voltage`.
+
+    Nothing is written when connecting, and the voltages stay when closing. What hangs on an output
+    gets its slew limit and safe state in `instruments.analog`.
+
+    Thread-safe: one write at a time.
+
+    Parameters
+    ----------
+    name : str
+    outputs : mapping of str to mapping
+        Name of each channel, and its `OutputLine` fields.
+    library : module or object, optional
+        By default the installed ``nidaqmx``; an object needs ``Task``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        outputs: Mapping[str, Mapping[str, Any]],
+        library: Any = None,
+        **kwargs: "Unpack[InstrumentBaseKWArgs]",
+    ) -> None:
+        lines = {channel: OutputLine(**fields) for channel, fields in outputs.items()}
+        _check_lines(name, lines)
+        if library is None:
+            library = optional_package("nidaqmx", "pip install 'labkit[nidaq]'")
+        super().__init__(name, **kwargs)
+        self.library = library
+        self.lock = RLock()
+        self.channels = tuple(
+            NIDAQChannel(self, channel, output) for channel, output in lines.items()
+        )
+        for submodule in self.channels:
+            self.add_submodule(submodule.short_name, submodule)
+
+    def get_idn(self) -> dict[str, str | None]:
+        """Return vendor and model as far as known without asking."""
+        return {"vendor": "NI", "model": "analog output", "serial": None, "firmware": None}
+
+    def close(self) -> None:
+        """Give the outputs free; the voltages stay."""
+        for channel in getattr(self, "channels", ()):
+            channel.stop()
+        super().close()
+
+
+def _check_lines(name: str, lines: Mapping[str, OutputLine]) -> None:
+    used: dict[str, str] = {}
+    for channel, output in lines.items():
+        if not output.minimum <= output.initial <= output.maximum:
+            message = (
+                f"{name}: `initial` of {channel} must be {output.minimum:g} to "
+                f"{output.maximum:g} V, but is {output.initial:g} V"
+            )
+            raise ValueError(message)
+        if output.line in used:
+            message = (
+                f"{name}: each line must be used once, but {output.line} is used by "
+                f"{used[output.line]} and {channel}"
+            )
+            raise ValueError(message)
+        used[output.line] = channel

@@ -1,0 +1,250 @@
+"""Carry a time tagger's records from the device to a sink, with two threads and fixed buffers."""
+
+import time
+from collections.abc import Sequence
+from queue import LifoQueue, SimpleQueue
+from threading import Event, Lock, Thread
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruments.roles import RecordSink, TaggerEvent, TaggerEventKind
+
+Buffer = NDArray[np.uint32]
+
+_PAGE = 4096
+_SYNC_INTERVAL = 5.0
+
+
+class Fault(NamedTuple):
+    """Something wrong with a measurement, and whether it ends it."""
+
+    kind: TaggerEventKind
+    message: str
+    ends: bool = False
+
+
+class RecordReader(Protocol):
+    """The device's side of a recording; called by one thread only."""
+
+    def faults(self) -> Sequence[Fault]:
+        """Return what is wrong now."""
+
+    def read(self, buffer: Buffer) -> int:
+        """Put waiting records into `buffer` and return their number, 0 if none wait."""
+
+    def ended(self) -> bool:
+        """Tell whether the device has stopped measuring; records may still wait."""
+
+    def stop(self) -> None:
+        """Make the device stop measuring; waiting records stay readable."""
+
+
+class Recording:
+    """One recording: a thread reads the device, a second one writes to the sink.
+
+    The reader never waits for the disk while a free buffer is left; memory is allocated once.
+    The sink is synced every 5 s and at the end.
+
+    Thread-safe: `stop`, `wait` and `events` may be called from any thread.
+
+    Parameters
+    ----------
+    reader : RecordReader
+        Already measuring.
+    sink : RecordSink
+        Used by the writing thread alone until the recording has ended.
+    name : str
+        For messages and thread names.
+    buffers, buffer_records : int, optional
+        How much may wait for the sink before the device has to wait.
+    poll : float, optional
+        Seconds between looks at a device that has nothing.
+    """
+
+    def __init__(
+        self,
+        reader: RecordReader,
+        sink: RecordSink,
+        *,
+        name: str,
+        buffers: int = 64,
+        buffer_records: int = 131_072,
+        poll: float = 1e-3,
+    ) -> None:
+        self._reader = reader
+        self._sink = sink
+        self._name = name
+        self._poll = poll
+        self._free: LifoQueue[Buffer] = LifoQueue()
+        for buffer in _aligned(buffers, buffer_records):
+            self._free.put(buffer)
+        self._filled: SimpleQueue[tuple[Buffer, int] | None] = SimpleQueue()
+        self._stop = Event()
+        self._done = Event()
+        self._lock = Lock()
+        self._events: list[TaggerEvent] = []
+        self._present: set[Fault] = set()
+        self._errors: list[BaseException] = []
+        self._records = 0
+        self._threads = [
+            Thread(target=self._read_all, name=f"{name}-reader", daemon=True),
+            Thread(target=self._write_all, name=f"{name}-writer", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def n_records(self) -> int:
+        """Records read from the device so far."""
+        return self._records
+
+    def events(self) -> tuple[TaggerEvent, ...]:
+        """Return what spoiled the recording so far, in order."""
+        with self._lock:
+            return tuple(self._events)
+
+    def running(self) -> bool:
+        """Tell whether the recording still goes on."""
+        return not self._done.is_set()
+
+    def request_stop(self) -> None:
+        """Ask for the end and return at once."""
+        self._stop.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the end; tell whether it has come.
+
+        Raises
+        ------
+        RuntimeError
+            If reading or writing failed; what came before is in the sink.
+        """
+        if not self._done.wait(timeout):
+            return False
+        for thread in self._threads:
+            thread.join()
+        if self._errors:
+            first = self._errors[0]
+            message = (
+                f"{self._name}: the recording must run to its end, but failed after "
+                f"{self._records} records: {first}"
+            )
+            raise RuntimeError(message) from first
+        return True
+
+    def stop(self, timeout: float) -> None:
+        """End early and wait until all that was read is in the sink.
+
+        Raises
+        ------
+        TimeoutError
+            If that takes longer than `timeout` seconds.
+        RuntimeError
+            As for `wait`.
+        """
+        self.request_stop()
+        if not self.wait(timeout):
+            message = (
+                f"{self._name}: the recording must end within {timeout} s of `stop`, but has not; "
+                "the sink or the device does not answer"
+            )
+            raise TimeoutError(message)
+
+    def _read_all(self) -> None:
+        try:
+            self._read_until_end()
+        except Exception as error:
+            self._fail(error)
+            self._stop_device()
+        finally:
+            self._filled.put(None)
+
+    def _read_until_end(self) -> None:
+        stopped = finishing = False
+        while True:
+            if self._stop.is_set() and not stopped:
+                self._reader.stop()
+                stopped = True
+            if self._note(self._reader.faults()):
+                self._reader.stop()
+                return
+            if self._read_once():
+                continue
+            if finishing:
+                self._note(self._reader.faults())
+                return
+            finishing = stopped or self._reader.ended()
+            if not finishing:
+                time.sleep(self._poll)
+
+    def _read_once(self) -> int:
+        buffer = self._free.get()
+        count = self._reader.read(buffer)
+        if count:
+            self._filled.put((buffer, count))
+            self._records += count
+        else:
+            self._free.put(buffer)
+        return count
+
+    def _note(self, faults: Sequence[Fault]) -> bool:
+        """Record faults that were not there before; tell whether one of them ends all."""
+        for fault in faults:
+            if fault not in self._present:
+                self._add_event(fault.kind, fault.message)
+        self._present = set(faults)
+        return any(fault.ends for fault in faults)
+
+    def _add_event(self, kind: TaggerEventKind, message: str) -> None:
+        event = TaggerEvent(kind=kind, records=self._records, message=message)
+        with self._lock:
+            self._events.append(event)
+
+    def _fail(self, error: BaseException) -> None:
+        self._errors.append(error)
+        self._add_event("system_error", str(error))
+
+    def _stop_device(self) -> None:
+        try:
+            self._reader.stop()
+        except Exception as error:
+            self._add_event("system_error", f"and could not be stopped: {error}")
+
+    def _write_all(self) -> None:
+        """Write until the reader's end mark; after a failure only give buffers back."""
+        synced = time.monotonic()
+        while (item := self._filled.get()) is not None:
+            buffer, count = item
+            if not self._errors:
+                self._write(buffer[:count])
+                if time.monotonic() - synced > _SYNC_INTERVAL:
+                    self._guarded_sync()
+                    synced = time.monotonic()
+            self._free.put(buffer)
+        self._guarded_sync()
+        self._done.set()
+
+    def _write(self, records: Buffer) -> None:
+        try:
+            self._sink.write(records)
+        except Exception as error:
+            self._fail(error)
+            self._stop.set()
+
+    def _guarded_sync(self) -> None:
+        try:
+            self._sink.sync()
+        except Exception as error:
+            self._fail(error)
+            self._stop.set()
+
+
+def _aligned(buffers: int, records: int) -> list[Buffer]:
+    """Cut page-aligned buffers, as the vendor recommends, from one block of memory."""
+    size = -(-4 * records // _PAGE) * _PAGE
+    block = np.empty(buffers * size + _PAGE, dtype=np.uint8)
+    start = -block.ctypes.data % _PAGE
+    slots = block[start : start + buffers * size].reshape(buffers, size)
+    return [slot[: 4 * records].view(np.uint32) for slot in slots]

@@ -1,0 +1,232 @@
+"""Red Pitaya with the rp-lockbox firmware, as the second choice of phase lock.
+
+Facts are those of rp-lockbox's own command list, server and gateware (schmidf/rp-lockbox). Not
+verified on hardware. Forks give ``KD`` different units, so the derivative is not offered. A start
+of the lockbox service reloads the gateware: a running lock is lost.
+"""
+
+from math import isclose
+from typing import TYPE_CHECKING, Literal, Self
+
+from qcodes.validators import Numbers
+
+from instruments.scpi import ScpiInstrument
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from qcodes.instrument import VisaInstrumentKWArgs
+    from qcodes.parameters import Parameter
+
+    from instruments.roles import LockState
+
+RESOLUTION = 2e-3
+"""Voltages nearer than this are the same: 14 bits over ±1 V, and calibration, V."""
+ON_OFF = {True: "ON", False: "OFF"}
+
+
+class RedPitayaLockbox(ScpiInstrument):
+    """One PID of an rp-lockbox; fulfils `instruments.roles.PhaseLock`.
+
+    Output = KP e + KI ∫e dt with e = measured − set-point (the opposite of a SIM960; `inverted`
+    changes the sign), between the output limits. Released, everything is held as it is (``HOLD``).
+    The output cannot be set by itself: `output` parks it by drawing both limits together.
+
+    Connecting narrows the output limits to the given ones and changes nothing else. Safe state:
+    held, and parked at the middle of the limits. Thread-safe.
+
+    Parameters
+    ----------
+    name : str
+        Name in the station.
+    address : str
+        VISA resource name, port 5000.
+    input_channel, output_channel : {1, 2}
+        Of the PID.
+    output_min, output_max : float
+        Voltages that the actuator's amplifier bears, V, within ±1: no default.
+    **kwargs
+        Of `qcodes.instrument.VisaInstrument`.
+    """
+
+    identity = "^REDPITAYA,"
+    default_terminator = "\r\n"
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        *,
+        input_channel: Literal[1, 2],
+        output_channel: Literal[1, 2],
+        output_min: float,
+        output_max: float,
+        **kwargs: "Unpack[VisaInstrumentKWArgs]",
+    ) -> None:
+        if not -1 <= output_min < output_max <= 1:
+            message = (
+                f"{name}: `output_min` and `output_max` must be within ±1 V and in order, "
+                f"but are {output_min} and {output_max}"
+            )
+            raise ValueError(message)
+        super().__init__(name, address, **kwargs)
+        self.output_min, self.output_max = output_min, output_max
+        self._pid = f"PID:IN{input_channel}:OUT{output_channel}"
+        self._limit = f"OUT{output_channel}:LIM"
+        self._input_query = f"ANALOG:IN{input_channel}:VOLT?"
+        self._output_query = f"ANALOG:OUT{output_channel}:VOLT?"
+        self._add_parameters()
+        self._narrow_limits()
+
+    def _add_parameters(self) -> None:
+        self.setpoint = self._number("setpoint", "SETP", "V", "Error-signal voltage to hold", -1, 1)
+        self.proportional_gain = self._number("proportional_gain", "KP", "V/V", "KP", 0, 4096)
+        self.integral_rate = self._number("integral_rate", "KI", "1/s", "KI", 0, 7_812_499)
+        self.inverted: Parameter[bool, Self] = self.add_parameter(
+            "inverted",
+            label="Output sign inverted",
+            get_cmd=f"{self._pid}:INV?",
+            set_cmd=f"{self._pid}:INV {{}}",
+            val_mapping=ON_OFF,
+            docstring="Off: the output rises while the measured voltage is above the set-point.",
+        )
+        self.held: Parameter[bool, Self] = self.add_parameter(
+            "held",
+            label="State held",
+            get_cmd=f"{self._pid}:HOLD?",
+            val_mapping=ON_OFF,
+            docstring="Whether P and I are frozen; changed by `engage` and `release` only.",
+        )
+        self.measured: Parameter[float, Self] = self.add_parameter(
+            "measured",
+            label="Error signal",
+            unit="V",
+            get_cmd=self._input_query,
+            get_parser=float,
+            docstring="Voltage at the fast input.",
+        )
+        self.error: Parameter[float, Self] = self.add_parameter(
+            "error",
+            label="Measured error signal minus set-point",
+            unit="V",
+            get_cmd=lambda: self.measured() - self.setpoint(),
+            docstring="Difference of input voltage and set-point.",
+        )
+        self.output: Parameter[float, Self] = self.add_parameter(
+            "output",
+            label="Actuator voltage",
+            unit="V",
+            get_cmd=self._output_query,
+            get_parser=float,
+            set_cmd=self._park_released,
+            vals=Numbers(self.output_min, self.output_max),
+            docstring="Voltage at the fast output; setting parks it there, while released only.",
+        )
+
+    def engage(self) -> None:
+        """Close the loop without a step of the output.
+
+        From a released loop it goes on where it was. From a parked output the integrator starts
+        anew, which it does at 0 V only.
+
+        Raises
+        ------
+        RuntimeError
+            If the output is parked elsewhere than at 0 V.
+        """
+        with self.lock:
+            low, high = self._limits()
+            if isclose(low, high, abs_tol=RESOLUTION):
+                if abs(low) > RESOLUTION:
+                    message = f"{self.name}: park the output at 0 V before engaging, not at {low} V"
+                    raise RuntimeError(message)
+                self.write(f"{self._pid}:INT:RES ON")
+                self._set_limits(self.output_min, self.output_max)
+            self.write(f"{self._pid}:INT:RES OFF")
+            self.write(f"{self._pid}:HOLD OFF")
+            self._check_held(False)
+
+    def release(self) -> None:
+        """Open the loop and hold the output where it is."""
+        with self.lock:
+            self.write(f"{self._pid}:HOLD ON")
+            self._check_held(True)
+
+    def lock_state(self) -> "LockState":
+        """Tell whether the loop is open, holding, or at an output limit."""
+        with self.lock:
+            if self.held():
+                return "off"
+            now = self.output()
+            at_limit = any(abs(now - limit) < RESOLUTION for limit in self._limits())
+            return "saturated" if at_limit else "locked"
+
+    def safe_state(self) -> None:
+        """Hold, with the output at the middle of its limits, at once, and check.
+
+        Raises
+        ------
+        OSError, RuntimeError
+            If the output may be elsewhere.
+        """
+        with self.lock:
+            try:
+                self._go_to_the_middle()
+            except OSError:
+                self._go_to_the_middle()  # on a fresh link
+
+    def _go_to_the_middle(self) -> None:
+        middle = (self.output_min + self.output_max) / 2
+        for command in (
+            f"{self._limit}:MAX {middle:.6g}",
+            f"{self._limit}:MIN {middle:.6g}",
+            f"{self._pid}:HOLD ON",
+        ):
+            self.write_unchecked(command)
+        if not all(isclose(limit, middle, abs_tol=RESOLUTION) for limit in self._limits()):
+            message = f"{self.name}: the output must be parked at {middle:g} V, but is not"
+            raise RuntimeError(message)
+        self._check_held(True)
+
+    def _park_released(self, volts: float) -> None:
+        with self.lock:
+            if not self.held():
+                message = f"{self.name}: `output` can be set while released only; call release()"
+                raise RuntimeError(message)
+            self._set_limits(volts, volts)
+
+    def _limits(self) -> tuple[float, float]:
+        return float(self.ask(f"{self._limit}:MIN?")), float(self.ask(f"{self._limit}:MAX?"))
+
+    def _set_limits(self, low: float, high: float) -> None:
+        self.write(f"{self._limit}:MIN {low:.6g}")
+        self.write(f"{self._limit}:MAX {high:.6g}")
+        now = self._limits()
+        if not (isclose(now[0], low, abs_tol=RESOLUTION) and isclose(now[1], high, abs_tol=2e-3)):
+            message = f"{self.name}: output limits must be {low:g} and {high:g} V, but read {now}"
+            raise RuntimeError(message)
+
+    def _narrow_limits(self) -> None:
+        low, high = self._limits()
+        inside = [min(max(limit, self.output_min), self.output_max) for limit in (low, high)]
+        if inside != [low, high]:
+            self._set_limits(inside[0], inside[1])
+
+    def _check_held(self, wanted: bool) -> None:
+        if self.held() != wanted:
+            message = f"{self.name}: the loop did not {'open' if wanted else 'close'}"
+            raise RuntimeError(message)
+
+    def _number(
+        self, name: str, header: str, unit: str, label: str, low: float, high: float
+    ) -> "Parameter[float, Self]":
+        return self.add_parameter(
+            name,
+            label=label,
+            unit=unit,
+            get_cmd=f"{self._pid}:{header}?",
+            get_parser=float,
+            set_cmd=f"{self._pid}:{header} {{:.8g}}",
+            vals=Numbers(low, high),
+            docstring=f"{label} (``{header}``).",
+        )

@@ -1,0 +1,236 @@
+"""A VISA instrument on a link that may fail: bounded, one at a time, reopened, checked."""
+
+import contextlib
+import re
+import select
+import socket
+from collections.abc import Iterator
+from threading import RLock, Timer
+from typing import TYPE_CHECKING, ClassVar
+
+from pyvisa.constants import BufferOperation, ControlFlow, StatusCode
+from pyvisa.errors import VisaIOError
+from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
+from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+
+class VisaLink(VisaInstrument):
+    """Base of the drivers that speak through VISA.
+
+    Every exchange is bounded by `timeout`. One that fails (no reply, link cut, reply that is no
+    text) raises and marks the link as broken; the next one opens it anew, checks that the same
+    kind of instrument answers, and forgets cached values. Nothing is ever sent twice by itself.
+    Bytes that wait unasked for (a late or garbled reply) also lead to a fresh link, so that no
+    reply is taken for that of another question.
+
+    Thread-safe: each exchange holds `lock`; hold it yourself around exchanges that belong together.
+
+    Parameters
+    ----------
+    name : str
+        Name in the station.
+    address : str
+        VISA resource name.
+    **kwargs
+        Of `qcodes.instrument.VisaInstrument`; `device_clear` is off for sockets, where it has no
+        meaning.
+
+    Raises
+    ------
+    ValueError
+        If another instrument answers at `address`.
+    TimeoutError, ConnectionError
+        If nothing answers there.
+    """
+
+    default_timeout = 2.0
+    default_terminator = "\n"
+    identity: ClassVar[str] = ""
+    """Regular expression that the reply to ``*IDN?`` must contain; empty: not asked."""
+    baud_rate: ClassVar[int] = 9600
+    """Of serial lines; 8 data bits, no parity, 1 stop bit."""
+    hardware_handshake: ClassVar[bool] = False
+    """Whether serial lines use RTS and CTS."""
+
+    def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
+        self.lock = RLock()
+        self._wanted_address = address
+        self._wanted_backend = kwargs.get("visalib")
+        self._bound = self.default_timeout
+        self._termination = self.default_terminator
+        self._broken = False
+        kwargs.setdefault("device_clear", not address.upper().endswith("SOCKET"))
+        super().__init__(name, address, **kwargs)
+        try:
+            self._prepare_link(self.visa_handle)
+            self._check_identity()
+        except BaseException:
+            self.close()
+            raise
+
+    def write_raw(self, cmd: str) -> None:
+        """Send a command that has no reply."""
+        with self.lock, self._exchange(cmd):
+            super().write_raw(cmd)
+
+    def ask_raw(self, cmd: str) -> str:
+        """Send a query and return its reply without terminator."""
+        with self.lock, self._exchange(cmd):
+            return super().ask_raw(cmd).strip()
+
+    def write_bytes(self, data: bytes, what: str, chunk: int = 32_000) -> None:
+        """Send bytes as one message, in chunks of bounded time even if nobody takes them.
+
+        Parameters
+        ----------
+        data : bytes
+            Whole message, terminator included.
+        what : str
+            Name of the data in errors.
+        chunk : int
+            Bytes per transfer; only the last one carries the end of message (EOI).
+        """
+        with self.lock, self._exchange(what):
+            handle = self.visa_handle
+            try:
+                for start in range(0, len(data), chunk):
+                    _mark_end(handle, last=start + chunk >= len(data))
+                    with _abandoned_after(self._bound, handle):
+                        handle.write_raw(data[start : start + chunk])
+            finally:
+                _mark_end(handle, last=True)
+
+    def ask_bytes(self, cmd: str, count: int) -> bytes:
+        """Send a query and return exactly `count` bytes of its reply, as they are."""
+        with self.lock, self._exchange(cmd):
+            super().write_raw(cmd)
+            return self.visa_handle.read_bytes(count)
+
+    def reconnect(self) -> None:
+        """Open the link anew, check who answers, and forget cached values."""
+        with self.lock:
+            self.log.warning("opening the link to %s anew", self._wanted_address)
+            self._broken = True
+            try:
+                self.set_address(self._wanted_address, self._wanted_backend)
+                self.set_terminator(self._termination)
+                self._set_visa_timeout(self._bound)
+                self._prepare_link(self.visa_handle)
+            except (VisaIOError, OSError) as error:
+                what = "opening the link"
+                raise self._link_error(what, error) from error
+            self._broken = False
+            self._check_identity()
+            self.invalidate_cache()
+            self._link_was_opened_anew()
+
+    def set_terminator(self, terminator: str | None) -> None:
+        """Set the characters that end a message in both directions."""
+        super().set_terminator(terminator)
+        if terminator is not None:
+            self._termination = terminator
+
+    def _set_visa_timeout(self, timeout: float | None) -> None:
+        if timeout is None:
+            message = f"{self.name}: `timeout` must be a number of seconds, but is None"
+            raise ValueError(message)
+        super()._set_visa_timeout(timeout)
+        self._bound = timeout
+
+    def _prepare_link(self, handle: MessageBasedResource) -> None:
+        """Bring a link that was just opened into order."""
+        if connection := _raw_socket(handle):
+            # Without this a command and the query after it wait 40 ms for each other's
+            # acknowledgement (Nagle's algorithm against delayed ACK).
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(handle, SerialInstrument):
+            handle.baud_rate = self.baud_rate
+            handle.flow_control = (
+                ControlFlow.rts_cts if self.hardware_handshake else ControlFlow.none
+            )
+            handle.flush(BufferOperation.discard_read_buffer | BufferOperation.discard_write_buffer)
+
+    def _link_was_opened_anew(self) -> None:
+        """React to a new link, behind which the instrument may have lost its settings."""
+
+    def _check_identity(self) -> None:
+        if not self.identity:
+            return
+        reply = self.ask_raw("*IDN?")
+        if not re.search(self.identity, reply, re.IGNORECASE):
+            message = (
+                f"{self.name}: the instrument at {self._wanted_address} must identify itself as "
+                f"{self.identity!r}, but answers {reply!r}; correct the address"
+            )
+            raise ValueError(message)
+
+    @contextlib.contextmanager
+    def _exchange(self, what: str) -> Iterator[None]:
+        if self._broken or _bytes_are_waiting(self.visa_handle):
+            self.reconnect()
+        try:
+            yield
+        except (VisaIOError, OSError, UnicodeError) as error:
+            self._broken = True
+            raise self._link_error(what, error) from error
+
+    def _link_error(self, what: str, error: Exception) -> OSError:
+        where = f"{self.name} at {self._wanted_address}"
+        advice = "check power, cable and address; the next command opens the link anew"
+        if getattr(error, "error_code", None) == StatusCode.error_timeout:
+            message = f"{where}: no complete reply to {what!r} within {self._bound} s; {advice}"
+            return TimeoutError(message)
+        if isinstance(error, UnicodeError):
+            message = f"{where}: the reply to {what!r} is no text ({error}); {advice}"
+        else:
+            message = f"{where}: the link was lost during {what!r} ({error}); {advice}"
+        return ConnectionError(message)
+
+
+def _raw_socket(handle: MessageBasedResource) -> socket.socket | None:
+    """Return the socket beneath a pyvisa-py resource, ``None`` for anything else."""
+    sessions = getattr(handle.visalib, "sessions", {})
+    interface = getattr(sessions.get(handle.session), "interface", None)
+    return interface if isinstance(interface, socket.socket) else None
+
+
+def _bytes_are_waiting(handle: MessageBasedResource) -> bool:
+    """Tell whether there are bytes that nobody asked for, or the other side has hung up."""
+    if isinstance(handle, SerialInstrument):
+        return handle.bytes_in_buffer > 0
+    if connection := _raw_socket(handle):
+        sessions = getattr(handle.visalib, "sessions", {})
+        if getattr(sessions[handle.session], "_pending_buffer", b""):
+            return True
+        return bool(select.select([connection], [], [], 0)[0])
+    return False
+
+
+def _mark_end(handle: MessageBasedResource, *, last: bool) -> None:
+    """Tell a bus whether the next transfer ends the message; sockets and serial lines have none."""
+    if not isinstance(handle, SerialInstrument | TCPIPSocket):
+        handle.send_end = last
+
+
+@contextlib.contextmanager
+def _abandoned_after(seconds: float, handle: MessageBasedResource) -> Iterator[None]:
+    """Cut the link if the block takes longer: pyvisa-py waits without limit for a full socket."""
+    connection = _raw_socket(handle)
+    if connection is None:
+        yield
+        return
+    watch = Timer(seconds, _shut, [connection])
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

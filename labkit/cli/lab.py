@@ -1,0 +1,134 @@
+"""``labkit lab``: check a station, or serve the virtual lab to other programs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labkit.cli.output import print_json, remarks, results
+from labkit.cli.tags import Json
+
+if TYPE_CHECKING:
+    from labkit.lab import Lab
+
+lab_app = typer.Typer(help="Check a station, or serve the virtual lab.", no_args_is_help=True)
+Station = Annotated[
+    str, typer.Argument(metavar="STATION", help="Station file, or virtual for the virtual lab.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to the app."""
+    app.add_typer(lab_app, name="lab")
+
+
+@lab_app.command()
+def check(station: Station = "virtual", json: Json = False) -> None:
+    """Connect everything, print identities and problems, leave all in the safe state."""
+    from labkit.lab import open_lab
+
+    with open_lab(station) as lab:
+        rows = {name: _identity(instrument) for name, instrument in lab.instruments.items()}
+        problems = _problems(lab)
+        report = lab.make_safe()
+    findings: dict[str, Any] = {
+        "instruments": rows,
+        "problems": problems,
+        "safe": report.all_safe,
+        "not_safe": report.failed,
+    }
+    if json:
+        print_json(findings)
+    else:
+        _show(findings)
+    if problems or not report.all_safe:
+        raise typer.Exit(1)
+
+
+def _identity(instrument: Any) -> dict[str, str]:
+    try:
+        idn = instrument.get_idn()
+    except Exception as error:  # noqa: BLE001, RUF100  # told as a problem of this instrument
+        return {"problem": f"{type(error).__name__}: {error}"}
+    return {key: str(value) for key, value in idn.items() if value}
+
+
+def _problems(lab: "Lab") -> list[str]:
+    """Return roles that nobody can play and interlocks that do not hold."""
+    found = []
+    for role in ("lasers", "pulse_generator", "waveform_generator", "phase_lock", "tagger",
+                 "attenuators", "detector_bias", "filters", "thermometer"):  # fmt: skip
+        try:
+            getattr(lab, role)
+        except RuntimeError as error:
+            found.append(str(error))
+    try:
+        lab.check_interlocks()
+    except (RuntimeError, KeyError) as error:
+        found.append(str(error.args[0]))
+    return found
+
+
+def _show(findings: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table("instrument", "vendor", "model", "serial", "firmware", "problem")
+    for name, row in findings["instruments"].items():
+        columns = ("vendor", "model", "serial", "firmware", "problem")
+        table.add_row(name, *(row.get(column, "") for column in columns))
+    results.print(table)
+    for problem in findings["problems"]:
+        results.print(f"problem: {problem}", markup=False, highlight=False, soft_wrap=True)
+    for name, reason in findings["not_safe"].items():
+        results.print(f"NOT SAFE: {name}: {reason}", markup=False, soft_wrap=True)
+    if not findings["problems"] and findings["safe"]:
+        results.print("no problems; every instrument is in its safe state")
+
+
+@lab_app.command()
+def start(
+    station: Station = "virtual",
+    addresses: Annotated[
+        Path | None, typer.Option(help="Also write the addresses to this file (JSON).")
+    ] = None,
+) -> None:
+    """Serve the virtual lab of a station file until Ctrl-C; other programs may connect."""
+    import json as json_module
+    from threading import Event
+
+    from labkit.station.config import read_station_file
+    from labkit.station.opening import ending_on_sigterm, start_world
+
+    file = read_station_file(station)
+    if file.config.world is None:
+        message = f"{file.path}: is a station of real instruments; there is nothing to serve"
+        raise ValueError(message)
+    with ending_on_sigterm(), start_world(file) as world:
+        served = {name: value for name, value in world.items() if isinstance(value, str)}
+        if addresses is not None:
+            addresses.write_text(json_module.dumps(served, indent=1) + "\n", encoding="utf-8")
+        for name, address in served.items():
+            results.print(f"{name:<16} {address}", markup=False, highlight=False)
+        remarks.print("serving until Ctrl-C")
+        try:
+            Event().wait()
+        except KeyboardInterrupt:
+            remarks.print("stopped")
+
+
+@lab_app.command()
+def station(
+    target: Annotated[Path, typer.Argument(metavar="OUT.yaml", help="File to write.")],
+    example: Annotated[
+        bool, typer.Option("--example", help="The file of a real lab, with addresses to fill in.")
+    ] = False,
+) -> None:
+    """Write a copy of the virtual lab's station file, or of a real lab's, to edit."""
+    from labkit.station.config import station_path
+
+    if target.exists():
+        message = f"{target} exists; choose another name"
+        raise FileExistsError(message)
+    source = station_path("example" if example else "virtual")
+    target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    remarks.print(f"wrote {target}", soft_wrap=True)

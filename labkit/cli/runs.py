@@ -1,0 +1,145 @@
+"""``labkit run`` and ``labkit runs``: experiments at a station, and the folders they leave."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labkit.cli.output import print_json, remarks, results
+from labkit.cli.tags import Json
+
+if TYPE_CHECKING:
+    from labkit.run import RunFolder
+
+Out = Annotated[Path, typer.Option(help="Folder in which run folders are made.")]
+runs_app = typer.Typer(help="List, show and compare runs.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to the app."""
+    app.command()(run)
+    app.add_typer(runs_app, name="runs")
+
+
+def run(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml", help="What to do.")],
+    station: Annotated[
+        str, typer.Option(help="Station file, or virtual for the virtual lab.")
+    ] = "virtual",
+    out: Out = Path("runs"),
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Run folder to go on with.")
+    ] = None,
+    force: Annotated[
+        list[str] | None, typer.Option(help="Interlock to override, by name; repeatable.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Carry out an experiment at a station.
+
+    Whatever ends it, the lab is safe and the data are on the disk.
+    """
+    from labkit.experiment import read_experiment, run_experiment
+
+    finished = None
+    plan = read_experiment(experiment)
+    with remarks.status("starting") as status:
+
+        def say(text: str) -> None:
+            remarks.print(text, markup=False, highlight=False, soft_wrap=True)
+            status.update(text.splitlines()[-1][:100])
+
+        finished = run_experiment(
+            plan,
+            station,
+            out,
+            resume=resume,
+            forced=tuple(force or ()),
+            say=say,
+            advance=lambda done, total: status.update(f"measuring: {done:,.0f} of {total:,.0f} s"),
+        )
+    if json:
+        print_json({"run": str(finished.folder.path), **finished.result.to_dict()})
+        return
+    results.print(str(finished.result), markup=False, highlight=False, soft_wrap=True)
+    results.print(f"run folder: {finished.folder.path}", markup=False, soft_wrap=True)
+
+
+@runs_app.command("list")
+def list_(out: Out = Path("runs"), json: Json = False) -> None:
+    """List the runs of a folder, oldest first."""
+    from labkit.run import list_runs
+
+    rows = [_summary(folder) for folder in list_runs(out)]
+    if json:
+        print_json({"runs": rows})
+        return
+    from rich.table import Table
+
+    table = Table()
+    for head in ("run", "kind", "status", "started", "blocks", "trials"):
+        table.add_column(head)
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in table_names(row)))
+    results.print(table)
+
+
+def table_names(row: dict[str, object]) -> list[str]:
+    """Return the columns of the list of runs."""
+    return [name for name in row if name != "reason"]
+
+
+def _summary(folder: "RunFolder") -> dict[str, object]:
+    manifest = folder.manifest()
+    blocks = folder.journal.read()
+    trials = sum(block.counts.trials.number for block in blocks if block.good)
+    return {
+        "run": folder.path.name, "kind": manifest.kind, "status": manifest.status,
+        "started": manifest.started[:19], "blocks": len(blocks), "trials": trials,
+        "reason": manifest.reason,
+    }  # fmt: skip
+
+
+@runs_app.command()
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], json: Json = False
+) -> None:
+    """Show one run: how it ended, its blocks, what was left out, what drifted."""
+    from labkit.run import open_run
+
+    folder = open_run(run)
+    manifest, blocks = folder.manifest(), folder.journal.read()
+    left_out = {block.number: block.reason for block in blocks if not block.good}
+    if json:
+        print_json(_summary(folder) | {"left_out": left_out, "drift": manifest.drift})
+        return
+    results.print(str(manifest), markup=False, highlight=False)
+    results.print(f"blocks     {len(blocks)}, {len(left_out)} left out", highlight=False)
+    for number, reason in left_out.items():
+        results.print(f"  block {number}: {reason}", markup=False, highlight=False)
+    for name, (before, after) in manifest.drift.items():
+        results.print(f"  {name}: {before} -> {after}", markup=False, highlight=False)
+
+
+@runs_app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders.")],
+    json: Json = False,
+) -> None:
+    """Compare the settings of several runs: which instrument settings differ."""
+    from labkit.run import open_run
+    from labkit.run.manifest import drift_between
+
+    folders = [open_run(path) for path in runs]
+    first = folders[0].manifest().snapshot_before
+    differences = {
+        folder.path.name: drift_between(first, folder.manifest().snapshot_before)
+        for folder in folders[1:]
+    }
+    if json:
+        print_json({"compared_to": folders[0].path.name, "differences": differences})
+        return
+    for name, changes in differences.items():
+        results.print(f"{name} against {folders[0].path.name}: {len(changes)} settings differ")
+        for setting, (before, after) in changes.items():
+            results.print(f"  {setting}: {before} -> {after}", markup=False, highlight=False)

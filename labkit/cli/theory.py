@@ -1,0 +1,223 @@
+"""``labkit theory``: the models of the papers, at points, in sweeps and as the papers' figures."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labkit.cli.output import print_json, progress_bar, remarks, results
+
+if TYPE_CHECKING:
+    from simulation.theory.models import Model
+
+theory = typer.Typer(
+    help="Theory models of the five papers.", no_args_is_help=True, rich_markup_mode=None
+)
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="See `labkit theory list`.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to the app."""
+    app.add_typer(theory, name="theory")
+
+
+@theory.command("list")
+def list_models() -> None:
+    """List the models."""
+    from simulation.theory.models import MODELS, get
+
+    for name in MODELS:
+        model = get(name)
+        results.print(f"{name:<16} {model.paper}", markup=False, highlight=False, soft_wrap=True)
+        results.print(
+            f"{'':<16} → {', '.join(model.results)}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+@theory.command()
+def show(model: ModelName) -> None:
+    """Show a model's parameters (defaults, units, ranges, sources) and results."""
+    from rich.table import Table
+
+    from simulation.theory.models import get
+
+    chosen = get(model)
+    defaults = chosen.parameters.defaults()
+    parameters = Table(title=f"{model}: parameters", title_justify="left")
+    for head in ("name", "default", "unit", "meaning", "must", "source"):
+        parameters.add_column(head)
+    for name, (unit, allowed, meaning, source) in chosen.parameters.quantities().items():
+        default = "derived" if defaults[name] is None else _text(defaults[name])
+        parameters.add_row(name, default, unit, meaning, allowed.text, source)
+    outcome = Table(title="results", title_justify="left")
+    for head in ("name", "unit", "meaning", "components"):
+        outcome.add_column(head)
+    for name, (unit, meaning, components) in chosen.results.items():
+        outcome.add_row(name, unit, meaning, ", ".join(components))
+    results.print(chosen.paper, markup=False, highlight=False, soft_wrap=True)
+    results.print(parameters)
+    results.print(outcome)
+
+
+@theory.command()
+def point(model: ModelName, settings: Settings = None, json: Json = False) -> None:
+    """Compute a model's results at one point."""
+    from simulation.theory.models import get
+    from simulation.theory.models import point as evaluate
+
+    chosen = get(model)
+    changes = _changes(settings)
+    found = {
+        name: _plain(name, value, chosen) for name, value in evaluate(chosen, **changes).items()
+    }
+    if json:
+        values = {**chosen.parameters.defaults(), **changes}
+        parameters = {name: _plain_number(name, value) for name, value in values.items()}
+        print_json({"model": model, "parameters": parameters, "results": found})
+        return
+    for name, value in found.items():
+        unit, meaning, _ = chosen.results[name]
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        for component, number in parts:
+            label = f"{name} {component}".strip()
+            results.print(
+                f"{label:<18} {_text(number):>24} {unit:<8} {meaning}", markup=False, soft_wrap=True
+            )
+
+
+@theory.command()
+def sweep(
+    model: ModelName,
+    x: Annotated[str, typer.Option(metavar="NAME:START:STOP:N", help="First axis.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .nc (netCDF) to write.")],
+    y: Annotated[str | None, typer.Option(metavar="NAME:START:STOP:N", help="Second axis.")] = None,
+    settings: Settings = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Compute a model on a line or a grid and save it with coordinates and units."""
+    from simulation.theory.models import get
+    from simulation.theory.models import sweep as evaluate
+
+    if output.exists() and not overwrite:
+        message = f"{output}: the file exists; use --overwrite to replace it"
+        raise FileExistsError(message)
+    chosen = get(model)
+    across, up = _axis("--x", x), None if y is None else _axis("--y", y)
+    with progress_bar("sweeping", "points") as progress:
+        data = evaluate(chosen, x=across, y=up, progress=progress, **_changes(settings))
+    for name, variable in list(data.variables.items()):
+        if variable.dtype.kind == "c":
+            data = data.assign({name: _real_and_imaginary(data[name])})
+    data.to_netcdf(output, engine="h5netcdf")
+    unstable = int((~data["stable"]).sum()) if "stable" in data else 0
+    flagged = f", {unstable} without a steady state (nan, flagged)" if unstable else ""
+    remarks.print(f"wrote {output}: {dict(data.sizes)}{flagged}", soft_wrap=True, markup=False)
+
+
+@theory.command()
+def figure(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]…", help="Paper (004), figure (004-2) or panel (004-2a)."),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for PNG files.")] = Path(
+        "figures"
+    ),
+    everything: Annotated[bool, typer.Option("--all", help="Every figure.")] = False,
+    settings: Settings = None,
+    points: Annotated[int, typer.Option(min=2, help="Points per axis.")] = 101,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write a Markdown page with figures and captions.")
+    ] = None,
+) -> None:
+    """Redraw figures of the papers, with captions that say what reproduces."""
+    from simulation.figures import catalogue, files
+
+    if bool(ids) == everything:
+        known = ", ".join(catalogue.FIGURES)
+        message = f"name figures or give --all; there are {known}"
+        raise ValueError(message)
+    chosen = catalogue.everything() if everything else catalogue.choose(ids or [])
+    changes = _changes(settings)
+    made = []
+    for choice in chosen:
+        made.append(choice.compute(points, changes))
+        results.print(
+            str(files.save_png(made[-1], output)), markup=False, highlight=False, soft_wrap=True
+        )
+    if page is not None:
+        folder = Path(os.path.relpath(output, page.parent)).as_posix()
+        page.write_text(files.gallery(made, folder), encoding="utf-8")
+        results.print(str(page), markup=False, highlight=False, soft_wrap=True)
+
+
+def _changes(settings: list[str] | None) -> dict[str, Any]:
+    """Read NAME=VALUE settings; values that are no numbers stay words."""
+    changes: dict[str, Any] = {}
+    for setting in settings or []:
+        name, equals, text = setting.partition("=")
+        if not (name.strip() and equals and text.strip()):
+            message = f"--set must be NAME=VALUE, but is {setting!r}"
+            raise ValueError(message)
+        try:
+            changes[name.strip()] = float(text)
+        except ValueError:
+            changes[name.strip()] = text.strip()
+    return changes
+
+
+def _axis(option: str, text: str) -> tuple[str, Any]:
+    """Read NAME:START:STOP:N."""
+    import numpy as np
+
+    try:
+        name, start, stop, number = text.split(":")
+        if int(number) < 1:
+            raise ValueError
+        return name.strip(), np.linspace(float(start), float(stop), int(number))
+    except ValueError:
+        message = f"{option} must be NAME:START:STOP:N with N at least 1, but is {text!r}"
+        raise ValueError(message) from None
+
+
+def _plain(name: str, value: Any, model: "Model") -> Any:
+    """Return a result as in JSON: components by name, complex as [re, im], undefined as null."""
+    components = model.results[name].components
+    if components:
+        return {
+            part: _plain_number(f"{name} {part}", number)
+            for part, number in zip(components, value, strict=True)
+        }
+    return _plain_number(name, value)
+
+
+def _plain_number(label: str, value: Any) -> Any:
+    import math
+
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if isinstance(value, float) and not math.isfinite(value):
+        remarks.print(f"{label} is {value}, shown as null", markup=False, soft_wrap=True)
+        return None
+    return value
+
+
+def _real_and_imaginary(variable: Any) -> Any:
+    """Make a complex variable a real one with a last dimension ``part``: re, im."""
+    import xarray as xr
+
+    parts = xr.concat([variable.real, variable.imag], dim="part").assign_coords(part=["re", "im"])
+    return parts.transpose(..., "part").assign_attrs(variable.attrs)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{value[0]:.10g} {value[1]:+.10g}i"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

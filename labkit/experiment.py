@@ -1,0 +1,216 @@
+"""An experiment file, carried out at a station into a run folder."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from labkit.lab import Lab, open_lab
+from labkit.plain import read_mapping, read_yaml
+from labkit.procedures import PROCEDURES, Result
+from labkit.procedures.repair import relock
+from labkit.procedures.session import Advance, Say, Session
+from labkit.procedures.switch_on import SwitchOnOptions, switch_on
+from labkit.run import RunFolder, create_run, open_run, recover_run, total_counts
+from labkit.run.manifest import Manifest, drift_between, ended, write_whole
+from labkit.sequence import PulseSequence
+from labkit.sequence.pulses import riedinger2018_sequence
+from labkit.station.config import read_station_file
+from labkit.station.opening import Terminated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What to do.
+
+    Attributes
+    ----------
+    kind : str
+        Name of a procedure.
+    sequence : PulseSequence
+    options : dict
+        The procedure's options; checked when the experiment is read.
+    comment : str
+    """
+
+    kind: str
+    sequence: PulseSequence
+    options: dict[str, object] = field(default_factory=dict)
+    comment: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types, as in an experiment file."""
+        return {
+            "kind": self.kind, "sequence": self.sequence.to_dict(), "options": self.options,
+            "comment": self.comment,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """The plain form."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    kind: str
+    sequence: str | dict[str, Any] = "riedinger2018"
+    options: dict[str, Any] = field(default_factory=dict)
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A finished experiment: its run folder and what the procedure found."""
+
+    folder: RunFolder
+    result: Result
+
+
+def read_experiment(path: str | Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, names an unknown procedure, or options are not allowed.
+    """
+    return experiment_from_dict(read_yaml(path), str(path))
+
+
+def experiment_from_dict(plain: object, where: str) -> Experiment:
+    """Read the plain form; `where` names its origin in errors."""
+    file = read_mapping(_File, plain, where)
+    if file.kind not in PROCEDURES:
+        message = f"{where}: kind must be one of {', '.join(PROCEDURES)}, but is {file.kind!r}"
+        raise ValueError(message)
+    options_of(file.kind, file.options, where)
+    if file.sequence == "riedinger2018":
+        sequence = riedinger2018_sequence()
+    elif isinstance(file.sequence, str):
+        message = f"{where}: sequence must be riedinger2018 or a mapping, but is {file.sequence!r}"
+        raise ValueError(message)
+    else:
+        sequence = PulseSequence.from_dict(file.sequence, where=f"{where}: sequence")
+    return Experiment(kind=file.kind, sequence=sequence, options=file.options, comment=file.comment)
+
+
+def options_of(kind: str, plain: Mapping[str, object], where: str) -> Any:
+    """Return the checked options of a procedure."""
+    _, options = PROCEDURES[kind].load()
+    return read_mapping(options, plain, f"{where}: options")
+
+
+def run_experiment(
+    experiment: Experiment,
+    station: str | Path,
+    out: str | Path,
+    *,
+    resume: str | Path | None = None,
+    forced: tuple[str, ...] = (),
+    say: Say | None = None,
+    advance: Advance | None = None,
+) -> Finished:
+    """Carry out an experiment; whatever ends it, the lab is safe and all data are on the disk.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    station : path
+    out : path
+        Folder in which the run folder is made.
+    resume : path, optional
+        Run folder to go on with; its blocks count.
+    forced : tuple of str
+        Interlocks to override.
+    say, advance : callable, optional
+        Told what happens; see `Session`.
+
+    Returns
+    -------
+    Finished
+    """
+    file = read_station_file(station)
+    tell = say or (lambda _: None)
+    if resume is None:
+        folder = create_run(
+            Path(out), experiment.kind, experiment.to_dict(), file.text,
+            comment=experiment.comment, gates=experiment.sequence.gates,
+        )  # fmt: skip
+        blocks = []
+    else:
+        folder = open_run(Path(resume))
+        recovery = recover_run(folder)
+        blocks = recovery.blocks
+        tell(f"resuming {folder.path.name}: {recovery}")
+        folder.write_manifest(replace(folder.manifest(), status="running", reason="", ended=""))
+    try:
+        with open_lab(station, forced=forced) as lab:
+            session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
+            if advance is not None:
+                session.advance = advance
+            result = _carry_out(experiment, session)
+    except BaseException as error:
+        asked = isinstance(error, KeyboardInterrupt | Terminated)
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        folder.write_manifest(
+            ended(folder.manifest(), "interrupted" if asked else "failed", reason)
+        )
+        raise
+    _save_results(folder, session, result)
+    folder.write_manifest(ended(folder.manifest(), "done"))
+    return Finished(folder=folder, result=result)
+
+
+def _carry_out(experiment: Experiment, session: Session) -> Result:
+    procedure, _ = PROCEDURES[experiment.kind].load()
+    options = options_of(experiment.kind, experiment.options, "experiment")
+    before = session.lab.snapshot()
+    _note(session.folder, snapshot_before=before)
+    try:
+        _prepare(experiment, session)
+        return procedure(session, experiment.sequence, options)
+    finally:
+        _note_end(session.lab, session.folder, before)
+
+
+def _prepare(experiment: Experiment, session: Session) -> None:
+    """Bring the lab from its safe state to where the procedure can begin."""
+    needs = PROCEDURES[experiment.kind].needs
+    if needs in ("light", "lock"):
+        switch_on(session, experiment.sequence, SwitchOnOptions())
+    if needs == "lock":
+        relock(session, experiment.sequence)
+
+
+def _note(folder: RunFolder, **changes: Any) -> None:
+    folder.write_manifest(replace(folder.manifest(), **changes))
+
+
+def _note_end(lab: Lab, folder: RunFolder, before: dict[str, object]) -> None:
+    after = lab.snapshot()
+    manifest: Manifest = folder.manifest()
+    folder.write_manifest(
+        replace(manifest, snapshot_after=after, drift=drift_between(before, after))
+    )
+
+
+def _save_results(folder: RunFolder, session: Session, result: Result) -> None:
+    write_whole(
+        folder.path / "result.json",
+        json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n",
+    )
+    figures = getattr(result, "figures", None)
+    plot = getattr(result, "plot", None)
+    if figures is None and plot is not None:
+        pictures = {folder.manifest().kind: plot()}
+    else:
+        pictures = figures() if figures is not None else {}
+    (folder.path / "figures").mkdir(exist_ok=True)
+    for name, figure in pictures.items():
+        figure.savefig(folder.path / "figures" / f"{name}.png", dpi=130)
+    gates = session.blocks[-1].counts.gates if session.blocks else None
+    same = [block for block in session.blocks if block.counts.gates == gates]
+    counts = total_counts(same, same[-1].setting if same else None)
+    if counts is not None:
+        counts.to_xarray().to_netcdf(folder.results_path, engine="h5netcdf")

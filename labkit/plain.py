@@ -1,0 +1,55 @@
+"""Plain YAML to value objects, with errors that name file and key."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def read_yaml(path: str | Path) -> object:
+    """Return a YAML file's content.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or is not YAML.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: cannot be read: {error}"
+        raise ValueError(message) from error
+    except yaml.YAMLError as error:
+        message = f"{path}: must be YAML, but: {error}"
+        raise ValueError(message) from error
+
+
+def read_mapping(
+    kind: type[T], plain: object, where: str, *, labels: Mapping[str, str] | None = None
+) -> T:
+    """Turn plain types into a dataclass, strictly; `where` names their origin in errors.
+
+    `labels` replaces places such as ``pulses.0`` by what the user wrote, ``pulses.pump``.
+
+    Raises
+    ------
+    ValueError
+        If a key is missing, unknown, or its value of the wrong type or refused.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(plain)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            place = ".".join(map(str, problem["loc"]))
+            for number, name in (labels or {}).items():
+                if place == number or place.startswith(f"{number}."):
+                    place = name + place.removeprefix(number)
+            lines.append(f"{place}: {problem['msg']}" if place else str(problem["msg"]))
+        message = f"{where}: {'; '.join(lines)}"
+        raise ValueError(message) from None

@@ -1,0 +1,62 @@
+"""Procedures: each usable alone from Python, an experiment file or a notebook."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from labkit.procedures.session import Session
+    from labkit.sequence import PulseSequence
+
+
+class Result(Protocol):
+    """What every procedure returns."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Procedure:
+    """A procedure by name: where its function and its options class are.
+
+    Attributes
+    ----------
+    module, function, options : str
+    needs : {"nothing", "light", "lock"}
+        What must be done before: nothing, `switch_on`, or `switch_on` and `lock`.
+    """
+
+    module: str
+    function: str
+    options: str
+    needs: Literal["nothing", "light", "lock"] = "light"
+
+    def load(self) -> "tuple[Callable[[Session, PulseSequence, Any], Result], type[Any]]":
+        """Import and return (function, options class)."""
+        module = import_module(f"labkit.procedures.{self.module}")
+        return getattr(module, self.function), getattr(module, self.options)
+
+
+def _named(
+    module: str, function: str, options: str, needs: Literal["nothing", "light", "lock"] = "light"
+) -> Procedure:
+    return Procedure(module=module, function=function, options=options, needs=needs)
+
+
+PROCEDURES: dict[str, Procedure] = {
+    "switch_on": _named("switch_on", "switch_on", "SwitchOnOptions", "nothing"),
+    "identify": _named("identify", "identify", "IdentifyOptions"),
+    "filters": _named("filters", "filters", "FilterOptions"),
+    "balance": _named("balance", "balance", "BalanceOptions"),
+    "lock": _named("lock", "lock", "LockOptions"),
+    "thermometry": _named("single_device", "thermometry", "ThermometryOptions"),
+    "pump_probe": _named("single_device", "pump_probe", "PumpProbeOptions"),
+    "g2": _named("single_device", "g2_of_device", "G2Options"),
+    "phase_sweep": _named("phase_sweep", "phase_sweep", "PhaseSweepOptions", "lock"),
+    "delay_sweep": _named("delay_sweep", "delay_sweep", "DelaySweepOptions", "lock"),
+    "witness": _named("witness", "witness", "WitnessOptions", "lock"),
+    "autopilot": _named("autopilot", "autopilot", "AutopilotOptions", "nothing"),
+}
+"""By the name used in experiment files."""

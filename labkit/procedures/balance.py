@@ -1,0 +1,145 @@
+"""``balance``: equal rates of pump-scattered photons from both arms, by the two attenuators."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from labkit.procedures.session import Session
+from labkit.sequence import PulseSequence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceOptions:
+    """How well to balance.
+
+    Attributes
+    ----------
+    tolerance : float
+        Largest relative difference of the two rates.
+    trials : int
+        Trials per arm and step.
+    steps : int
+        Largest number of corrections.
+    closed : float
+        Transmission that counts as a blocked arm.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    tolerance: float = 0.02
+    trials: int = 40_000_000
+    steps: int = 6
+    closed: float = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceResult:
+    """Rates per arm at every step.
+
+    Attributes
+    ----------
+    rates : tuple of (float, float)
+        Pump clicks per trial through A alone and B alone, dark ones included.
+    transmissions : tuple of (float, float)
+        Attenuators A and B at that step.
+    imbalance, sigma : float
+        Last (rate A − rate B) / mean, and its standard deviation.
+    """
+
+    rates: tuple[tuple[float, float], ...]
+    transmissions: tuple[tuple[float, float], ...]
+    imbalance: float
+    sigma: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        return {
+            "rates": [list(pair) for pair in self.rates],
+            "transmissions": [list(pair) for pair in self.transmissions],
+            "imbalance": self.imbalance,
+            "sigma": self.sigma,
+        }
+
+    def __str__(self) -> str:
+        a, b = self.transmissions[-1]
+        return (
+            f"arms balanced to {100 * self.imbalance:+.2f} ± {100 * self.sigma:.2f} %; "
+            f"attenuators at {a:.4g} (A) and {b:.4g} (B)"
+        )
+
+    def plot(self) -> "Figure":
+        """Draw the rates against the step."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(5, 3), layout="constrained")
+        axes = figure.add_subplot()
+        for arm, rates in zip("AB", zip(*self.rates, strict=True), strict=True):
+            axes.plot(range(1, len(rates) + 1), np.array(rates) * 1e6, "o-", label=f"arm {arm}")
+        axes.set(xlabel="step", ylabel="pump clicks per 10⁶ trials")
+        axes.legend(frameon=False)
+        return figure
+
+
+def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) -> BalanceResult:
+    """Balance the arms; the brighter one is attenuated. The lock is not needed.
+
+    Changes the attenuators, and leaves them balanced.
+
+    Raises
+    ------
+    RuntimeError
+        If an arm gives no clicks, or the tolerance is not reached.
+    """
+    pump_only = sequence.without_pulse("read")
+    attenuators = session.lab.attenuators
+    rates, settings = [], []
+    for step in range(1, options.steps + 1):
+        present = {arm: float(attenuators[arm].transmission()) for arm in "AB"}
+        clicks = {arm: _alone(session, pump_only, arm, options, present) for arm in "AB"}
+        settings.append((present["A"], present["B"]))
+        rates.append((clicks["A"] / options.trials, clicks["B"] / options.trials))
+        if min(clicks.values()) == 0:
+            dark = min(clicks, key=lambda arm: clicks[arm])
+            message = (
+                f"arm {dark} must give pump clicks, but gives none in {options.trials:,} trials; "
+                "check its light, its filter and the detectors"
+            )
+            raise RuntimeError(message)
+        a, b = clicks["A"], clicks["B"]
+        imbalance, sigma = 2 * (a - b) / (a + b), 2 * np.sqrt(a * b / (a + b) ** 3)
+        session.say(f"balance step {step}: A/B = {a / b:.4f}")
+        if abs(imbalance) <= options.tolerance:
+            return BalanceResult(
+                rates=tuple(rates), transmissions=tuple(settings), imbalance=float(imbalance),
+                sigma=float(sigma),
+            )  # fmt: skip
+        bright, factor = ("A", b / a) if a > b else ("B", a / b)
+        attenuators[bright].transmission(present[bright] * factor)
+    message = (
+        f"the arms must be balanced to {100 * options.tolerance:g} % within {options.steps} steps, "
+        f"but are at {100 * imbalance:+.2f} %; take more trials per step"
+    )
+    raise RuntimeError(message)
+
+
+def _alone(
+    session: Session,
+    sequence: PulseSequence,
+    arm: str,
+    options: BalanceOptions,
+    present: dict[str, float],
+) -> int:
+    """Return the pump clicks through one arm, the other one blocked."""
+    other = session.lab.attenuators["B" if arm == "A" else "A"]
+    try:
+        other.transmission(options.closed)
+        block = session.measure(
+            sequence, options.trials, {"procedure": "balance", "arm": arm}, locked=False
+        )
+    finally:
+        other.transmission(present["B" if arm == "A" else "A"])
+    return int(block.counts.singles[0].sum())

@@ -1,0 +1,129 @@
+"""``filters``: scan each tunable filter over its line and park it on the maximum."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.counts import Counts
+from analysis.resonance import ResonanceFit, fit_resonance
+from labkit.procedures.session import Session
+from labkit.sequence import PulseSequence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterOptions:
+    """How to scan.
+
+    Attributes
+    ----------
+    span : float
+        Width of the scan around the present voltage, V.
+    points : int
+    trials : int
+        Per point.
+    passes : int
+        How often to go through all filters: one shifts the line that its neighbour sees.
+    only : tuple of str
+        Filters to scan, by place; all if empty.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    span: float = 0.1
+    points: int = 11
+    trials: int = 2_000_000
+    passes: int = 2
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilterScan:
+    """One filter's scan: voltages (V), clicks that pass it, and the fitted line."""
+
+    volts: NDArray[np.float64]
+    clicks: NDArray[np.int64]
+    fit: ResonanceFit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterResult:
+    """All scans by place of the filter."""
+
+    scans: dict[str, FilterScan]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        return {
+            place: {"centre": scan.fit.centre.value, "width": scan.fit.width.value}
+            for place, scan in self.scans.items()
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"filter {place:<5} at {scan.fit.centre} V, {1e3 * scan.fit.width.value:.1f} mV wide"
+            for place, scan in self.scans.items()
+        )
+
+    def plot(self) -> "Figure":
+        """Draw every scan with its fit."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(2.6 * max(1, len(self.scans)), 2.8), layout="constrained")
+        panels = figure.subplots(1, max(1, len(self.scans)), squeeze=False)[0]
+        for axes, (place, scan) in zip(panels, self.scans.items(), strict=False):
+            axes.plot(scan.volts, scan.clicks, ".")
+            fine = np.linspace(scan.volts[0], scan.volts[-1], 200)
+            axes.plot(fine, scan.fit.curve(fine), lw=1)
+            axes.set(title=f"filter {place}", xlabel="V", ylabel="clicks")
+        return figure
+
+
+def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -> FilterResult:
+    """Tune every filter to the scattered light; leaves each on its maximum.
+
+    Raises
+    ------
+    ValueError
+        If a filter shows no line in its scan; it is set back to where it was.
+    """
+    tuned = session.lab.filters
+    places = [place for place in tuned if not options.only or place in options.only]
+    scans = {}
+    for place in places * options.passes:
+        device = tuned[place]
+        before = float(device.voltage())
+        volts = before + np.linspace(-0.5, 0.5, options.points) * options.span
+        clicks = []
+        for volt in volts:
+            device.voltage(float(volt))
+            setting: dict[str, float | str] = {
+                "procedure": "filters",
+                "filter": place,
+                "voltage": float(volt),
+            }
+            block = session.measure(sequence, options.trials, setting, locked=False)
+            clicks.append(passing(block.counts, place))
+        found = np.array(clicks)
+        try:
+            fit = fit_resonance(volts, found, np.sqrt(np.maximum(found, 1)))
+        except ValueError as error:
+            device.voltage(before)
+            message = f"filter {place}: {error}"
+            raise ValueError(message) from None
+        device.voltage(fit.centre.value)
+        session.say(f"filter {place}: {before:.4f} V -> {fit.centre.value:.4f} V")
+        scans[place] = FilterScan(volts=volts, clicks=found, fit=fit)
+    return FilterResult(scans=scans)
+
+
+def passing(counts: Counts, place: str) -> int:
+    """Return the clicks that pass a filter: of a laser's pulse, or of a detector."""
+    if place in counts.gates.names:
+        return int(counts.singles[counts.gates.names.index(place)].sum())
+    detector = list(counts.gates.detectors).index(int(place[0]))
+    return int(counts.singles[:, detector].sum())

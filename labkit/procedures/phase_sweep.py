@@ -1,0 +1,190 @@
+"""``phase_sweep``: g² against the phase offset Δφ of the read pulse; gives the optimal phase."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.correlation import GammaPosterior, pooled_g2
+from analysis.evaluation import evaluate
+from analysis.fits import FringeFit, fit_fringe
+from labkit.procedures.repair import relock, repair
+from labkit.procedures.session import Session
+from labkit.sequence import PulseSequence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CROSSED, SAME = ("r1p2", "r2p1"), ("r1p1", "r2p2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseSweepOptions:
+    """Phases to visit.
+
+    Attributes
+    ----------
+    start, stop : float
+        First and last Δφ, rad; both are measured.
+    points : int
+    trials : int
+        Per point.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    start: float = 0.0
+    stop: float = 2 * np.pi
+    points: int = 9
+    trials: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fringe:
+    """Correlations between different and between the same detectors along a scan.
+
+    Attributes
+    ----------
+    x : ndarray
+        What was scanned.
+    crossed, same : tuple of GammaPosterior
+        Pooled g² of different detectors (r1p2, r2p1) and of the same (r1p1, r2p2).
+    """
+
+    x: NDArray[np.float64]
+    crossed: tuple[GammaPosterior, ...]
+    same: tuple[GammaPosterior, ...]
+
+    def values(self, which: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return g² and its standard deviation of ``crossed`` or ``same``."""
+        points = self.crossed if which == "crossed" else self.same
+        value = np.array([p.events / p.exposure for p in points])
+        sigma = np.array([np.sqrt(p.events + 1) / p.exposure for p in points])
+        return value, sigma
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PhaseSweepResult:
+    """The fringe over Δφ.
+
+    Attributes
+    ----------
+    fringe : Fringe
+    crossed, same : FringeFit
+    optimal_phase : float
+        Δφ at which different detectors correlate most, rad in (−π, π].
+    visibility : float
+        (max − min)/(max + min) of the fit of different detectors.
+    """
+
+    fringe: Fringe
+    crossed: FringeFit
+    same: FringeFit
+    optimal_phase: float
+    visibility: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        crossed, sigma_crossed = self.fringe.values("crossed")
+        same, sigma_same = self.fringe.values("same")
+        return {
+            "delta_phi": self.fringe.x.tolist(),
+            "g2_crossed": crossed.tolist(),
+            "g2_crossed_sigma": sigma_crossed.tolist(),
+            "g2_same": same.tolist(),
+            "g2_same_sigma": sigma_same.tolist(),
+            "optimal_phase": self.optimal_phase,
+            "period": self.crossed.period.value,
+            "visibility": self.visibility,
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"optimal phase {self.optimal_phase / np.pi:+.3f} π, period "
+            f"{self.crossed.period.value / np.pi:.3f} π, visibility {self.visibility:.2f}"
+        )
+
+    def plot(self) -> "Figure":
+        """Draw both fringes with their fits."""
+        return draw_fringe(self.fringe, self.crossed, self.same, "Δφ (rad)")
+
+
+def phase_sweep(
+    session: Session, sequence: PulseSequence, options: PhaseSweepOptions
+) -> PhaseSweepResult:
+    """Scan Δφ and fit the fringe (2π is kept as its period; it is single-particle interference).
+
+    Raises
+    ------
+    RuntimeError
+        If a point has no accidentals to compare with: too few trials.
+    """
+    phases = np.linspace(options.start, options.stop, options.points)
+    fringe = measure_fringe(
+        session,
+        {float(phi): sequence.with_read_phase(float(phi)) for phi in phases},
+        options.trials,
+        {"procedure": "phase_sweep"},
+        "delta_phi",
+    )
+    crossed = fit_fringe(fringe.x, *fringe.values("crossed"), period=2 * np.pi)
+    same = fit_fringe(fringe.x, *fringe.values("same"), period=2 * np.pi)
+    top = np.pi / 2 - crossed.phase.value
+    amplitude, offset = abs(crossed.amplitude.value), crossed.offset.value
+    return PhaseSweepResult(
+        fringe=fringe,
+        crossed=crossed,
+        same=same,
+        optimal_phase=float(np.pi - np.mod(np.pi - top, 2 * np.pi)),
+        visibility=float(amplitude / offset),
+    )
+
+
+def measure_fringe(
+    session: Session,
+    sequences: dict[float, PulseSequence],
+    trials: int,
+    setting: dict[str, float | str],
+    name: str,
+) -> Fringe:
+    """Measure one block per sequence; blocks that are not good are taken once more."""
+    crossed, same = [], []
+    for x, sequence in sequences.items():
+        relock(session, sequence)
+        block = session.measure(sequence, trials, setting | {name: x})
+        if not block.good:
+            session.say(f"{name} = {x:.4g}: {block.reason}; measuring again")
+            repair(session, sequence, block)
+            block = session.measure(sequence, trials, setting | {name: x})
+        found = evaluate(block.counts).g2
+        missing = [pair for pair in CROSSED + SAME if pair not in found]
+        if missing:
+            message = f"{name} = {x:.4g}: g² of {', '.join(missing)} is undefined; take more trials"
+            raise RuntimeError(message)
+        crossed.append(pooled_g2([found[pair] for pair in CROSSED]))
+        same.append(pooled_g2([found[pair] for pair in SAME]))
+        session.say(
+            f"{name} = {x:.4g}: g² {crossed[-1].mode:.2f} crossed, {same[-1].mode:.2f} same"
+        )
+    return Fringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
+
+
+def draw_fringe(fringe: Fringe, crossed: FringeFit, same: FringeFit, label: str) -> "Figure":
+    """Draw g² of different and of the same detectors against what was scanned."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    fine = np.linspace(fringe.x.min(), fringe.x.max(), 400)
+    for which, fit, color, marker in (
+        ("crossed", crossed, "#0b6e99", "x"),
+        ("same", same, "#c2410c", "o"),
+    ):
+        value, sigma = fringe.values(which)
+        text = "different detectors" if which == "crossed" else "same detector"
+        axes.errorbar(fringe.x, value, sigma, fmt=marker, color=color, label=text)
+        axes.plot(fine, fit.curve(fine), color=color, lw=1)
+    axes.set(xlabel=label, ylabel="$g^{(2)}$")
+    axes.legend(frameon=False)
+    return figure

@@ -1,0 +1,119 @@
+"""What every procedure works with: the lab, the run folder, and blocks of trials."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from labkit.lab import Lab
+from labkit.run import Block, Outcome, RunFolder, take_block
+from labkit.sequence import PulseSequence
+
+Say = Callable[[str], object]
+Advance = Callable[[float, float], object]
+"""Told (seconds measured, seconds in all) of the block being taken."""
+
+
+class LockLostError(RuntimeError):
+    """The interferometer could not be locked again; the message says what was tried."""
+
+
+def _quiet(*_: object) -> None:
+    """Say nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One user's work at one lab, journaled in one run folder.
+
+    Attributes
+    ----------
+    lab : Lab
+    folder : RunFolder
+    say : callable
+        Told one line about every step.
+    advance : callable
+        Told how far the block being taken is.
+    blocks : list of Block
+        All blocks of the run so far.
+    """
+
+    lab: Lab
+    folder: RunFolder
+    say: Say = _quiet
+    advance: Advance = _quiet
+    blocks: list[Block] = field(default_factory=list)
+    _armed: PulseSequence | None = None
+
+    def arm(self, sequence: PulseSequence) -> None:
+        """Load a sequence into the instruments, unless it is loaded already."""
+        if sequence != self._armed:
+            self._armed = None
+            self.lab.arm(sequence)
+            self._armed = sequence
+
+    def measure(
+        self,
+        sequence: PulseSequence,
+        trials: int,
+        setting: Mapping[str, float | str],
+        *,
+        locked: bool = True,
+    ) -> Block:
+        """Take one block of trials with a sequence; on return it is counted and journaled.
+
+        Parameters
+        ----------
+        sequence : PulseSequence
+        trials : int
+        setting : mapping
+            What this block is for; kept with it.
+        locked : bool
+            Whether the interferometer must stay locked; otherwise the block is not good.
+        """
+        self.arm(sequence)
+        self.lab.check_interlocks()
+        period = sequence.period
+        interrupted: list[BaseException] = []
+
+        def record(path: Path) -> Outcome:
+            try:
+                found = self.lab.record(
+                    path, trials, period, lambda s: self.advance(s, trials * period)
+                )
+            except KeyboardInterrupt as stop:  # what was measured is a good, shorter block
+                interrupted.append(stop)
+                return Outcome(reason="stopped by the user", monitors=self.monitors())
+            monitors = self.monitors()
+            problems = list(found.faults)
+            if not found.whole:
+                problems.append(f"recording ended after {found.seconds:g} s")
+            if locked and monitors["locked"] < 1:
+                problems.append(f"phase lock {self.lab.phase_lock.lock_state()}")
+            return Outcome(good=not problems, reason="; ".join(problems), monitors=monitors)
+
+        number = (
+            len(self.folder.journal.read()) + 1 if not self.blocks else self.blocks[-1].number + 1
+        )
+        block = take_block(self.folder, sequence.gates, number, record, setting)
+        self.blocks.append(block)
+        if interrupted:
+            raise interrupted[0]
+        return block
+
+    def leave_out(self, block: Block, reason: str) -> Block:
+        """Mark the last block as not good, with the reason, in the journal too."""
+        bad = replace(block, good=False, reason=reason)
+        self.folder.journal.amend(bad)
+        self.blocks[-1] = bad
+        return bad
+
+    def monitors(self) -> dict[str, float]:
+        """Return what is watched beside the counts: lock, temperature."""
+        lock = self.lab.phase_lock
+        channel = self.lab.channel("mixing_chamber")
+        return {
+            "locked": float(lock.lock_state() == "locked"),
+            "lock_error": float(lock.error()),
+            "lock_output": float(lock.output()),
+            "temperature": self.lab.thermometer.temperature_of(channel),
+        }

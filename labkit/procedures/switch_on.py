@@ -1,0 +1,53 @@
+"""``switch_on``: from the safe state to the working point named in the station file."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from labkit.procedures.session import Session
+from labkit.sequence import PulseSequence
+from labkit.station.references import find
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchOnOptions:
+    """Nothing to choose: the working point is the station's."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchOnResult:
+    """What was set, in order: (parameter path, value)."""
+
+    settings: tuple[tuple[str, object], ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        return {"settings": [list(pair) for pair in self.settings]}
+
+    def __str__(self) -> str:
+        return "\n".join(f"{path} = {value}" for path, value in self.settings)
+
+
+def switch_on(
+    session: Session, sequence: PulseSequence, options: SwitchOnOptions
+) -> SwitchOnResult:
+    """Set the station's working point, detectors last; interlocks are checked after every step.
+
+    The detectors are biased only when all light is set, and their currents only ramp.
+    """
+    del options
+    done: list[tuple[str, object]] = []
+    point = session.lab.file.config.working_point
+    session.lab.check_interlocks()
+    for path, value in point.parameters.items():
+        find(session.lab.instruments, path)(value)
+        done.append((path, value))
+        session.lab.check_interlocks()
+    for channel, current in point.detector_currents.items():
+        session.lab.detector_bias.ramp_to(channel, current)
+        done.append((f"detector_bias channel {channel}", current))
+        session.lab.check_interlocks()
+    session.arm(sequence)
+    session.say(f"working point set: {len(done)} settings")
+    return SwitchOnResult(settings=tuple(done))

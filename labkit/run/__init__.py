@@ -1,0 +1,25 @@
+"""Runs: folders that are complete in themselves, journaled block by block, resumable."""
+
+from labkit.run.blocks import Outcome, take_block
+from labkit.run.folder import RunFolder, create_run, list_runs, open_run
+from labkit.run.goal import Goal
+from labkit.run.journal import Block, Journal, JournalError, total_counts
+from labkit.run.manifest import Manifest
+from labkit.run.recovery import Recovery, recover_run
+
+__all__ = [
+    "Block",
+    "Goal",
+    "Journal",
+    "JournalError",
+    "Manifest",
+    "Outcome",
+    "Recovery",
+    "RunFolder",
+    "create_run",
+    "list_runs",
+    "open_run",
+    "recover_run",
+    "take_block",
+    "total_counts",
+]

@@ -1,0 +1,116 @@
+"""A run folder: manifest, raw tag segments, journal, results, report; complete in itself."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analysis.gates import GateSet
+from labkit.run.journal import Journal
+from labkit.run.manifest import Manifest, new_manifest, read_manifest, write_manifest
+
+SPARE_BYTES = 200_000_000
+"""A run does not begin, and a block not either, with less free disk than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """Paths of one run; make with `create_run`, open with `open_run`."""
+
+    path: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        """``manifest.json``."""
+        return self.path / "manifest.json"
+
+    @property
+    def journal(self) -> Journal:
+        """``journal.jsonl``."""
+        return Journal(self.path / "journal.jsonl")
+
+    @property
+    def results_path(self) -> Path:
+        """``results.nc``."""
+        return self.path / "results.nc"
+
+    def manifest(self) -> Manifest:
+        """Read the manifest."""
+        return read_manifest(self.manifest_path)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest."""
+        write_manifest(manifest, self.manifest_path)
+
+    def segment_path(self, number: int) -> Path:
+        """Return the tag file of a block."""
+        return self.path / "tags" / f"block_{number:06d}.ptu"
+
+    def intent_path(self, number: int) -> Path:
+        """Return the note of what a block is for, which exists until the block is finished."""
+        return self.path / "tags" / f"block_{number:06d}.json"
+
+    def check_disk(self) -> None:
+        """Refuse to go on with a nearly full disk.
+
+        Raises
+        ------
+        OSError
+            Naming folder, free and wanted space.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < SPARE_BYTES:
+            message = (
+                f"{self.path}: the disk must have {SPARE_BYTES / 1e6:.0f} MB free, but has "
+                f"{free / 1e6:.0f} MB; all finished blocks are safe, free some space and resume"
+            )
+            raise OSError(message)
+
+
+def create_run(
+    out: Path,
+    kind: str,
+    experiment: Mapping[str, object],
+    station: str,
+    *,
+    comment: str = "",
+    gates: GateSet,
+) -> RunFolder:
+    """Make the folder of a new run, named by time and kind.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or the disk is nearly full.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d_%H%M%S")
+    path, number = out / f"{stamp}_{kind}", 1
+    while path.exists():
+        number += 1
+        path = out / f"{stamp}_{kind}_{number}"
+    (path / "tags").mkdir(parents=True)
+    folder = RunFolder(path=path)
+    folder.check_disk()
+    (path / "gates.yaml").write_text(gates.to_yaml(), encoding="utf-8")
+    folder.write_manifest(new_manifest(kind, experiment, station, comment))
+    return folder
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open an existing run.
+
+    Raises
+    ------
+    ValueError
+        If the folder is not a run's, or of a newer format.
+    """
+    folder = RunFolder(path=Path(path))
+    folder.manifest()
+    return folder
+
+
+def list_runs(out: Path) -> list[RunFolder]:
+    """Return the runs below a folder, oldest first."""
+    found = sorted(out.glob("*/manifest.json")) if out.is_dir() else []
+    return [RunFolder(path=manifest.parent) for manifest in found]

@@ -1,0 +1,76 @@
+"""Timing diagram of a sequence: AOM drives, EOM phase and gates against time."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labkit.sequence.pulses import PulseSequence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Times = NDArray[np.float64]
+COLORS = {"pump": "#0b6e99", "read": "#c2410c"}
+
+
+def timing_diagram(sequence: PulseSequence) -> "Figure":
+    """Draw one row per laser, the EOM's phase in arm A, and the gates.
+
+    The time axis is broken between the gated pulses and what comes after them (the lock pulse).
+    """
+    from matplotlib.figure import Figure
+
+    gated = [p for p in sequence.pulses if p.gated] or list(sequence.pulses)
+    late = [p for p in sequence.pulses if not p.gated]
+    windows = [(0.0, gated[-1].feet[1] * 1.15)]
+    if late:
+        length = late[-1].feet[1] - late[0].feet[0]
+        windows.append((late[0].feet[0] - 0.2 * length, late[-1].feet[1] + 0.2 * length))
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    widths = [3, 1][: len(windows)]
+    rows = ["pump", "read", "EOM phase", "gates"]
+    panels = figure.subplots(
+        len(rows), len(windows), sharex="col", squeeze=False, width_ratios=widths
+    )
+    for column, (start, stop) in enumerate(windows):
+        time = np.linspace(start, stop, 4000)
+        for row, name in enumerate(rows):
+            axes = panels[row][column]
+            axes.set_yticks([])
+            axes.spines[["top", "right", "left"]].set_visible(False)
+            if column == 0:
+                axes.set_ylabel(name, rotation=0, ha="right", va="center")
+            if name in COLORS:
+                level = _light(sequence, name, time)
+                axes.fill_between(time * 1e9, level, color=COLORS[name], alpha=0.7, lw=0)
+                axes.set_ylim(0, 1.15)
+            elif name == "gates":
+                for gate in sequence.gates.gates:
+                    axes.axvspan(gate.start * 1e9, gate.stop * 1e9, color="#a8a29e")
+            else:
+                axes.plot(time * 1e9, _phase(sequence, time), color="#4d7c0f", lw=0.8)
+                axes.set_ylim(-3.6, 3.6)
+        panels[-1][column].set_xlim(start * 1e9, stop * 1e9)
+        panels[-1][column].set_xlabel("time after the trigger (ns)")
+    figure.suptitle(f"one trial of {sequence.period * 1e6:g} µs", fontsize=10)
+    return figure
+
+
+def _light(sequence: PulseSequence, laser: str, time: Times) -> Times:
+    level = np.zeros_like(time)
+    for p in sequence.pulses:
+        if p.laser == laser:
+            rise = np.clip((time - p.start) / p.edge + 0.5, 0, 1)
+            fall = np.clip((time - p.stop) / p.edge + 0.5, 0, 1)
+            level += p.level * (rise - fall)
+    return level
+
+
+def _phase(sequence: PulseSequence, time: Times) -> Times:
+    phase = np.zeros_like(time)
+    for p in sequence.pulses:
+        during = (time >= p.feet[0]) & (time < p.feet[1])
+        ramp = p.phase + 2 * np.pi * p.shift_hz * (time - p.start)
+        phase = np.where(during, np.pi - np.mod(np.pi - ramp, 2 * np.pi), phase)
+    return phase

@@ -1,0 +1,189 @@
+"""The station file: QCoDeS instruments, and a ``labkit`` section of roles and rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from labkit.compiler.calibration import Calibration
+from labkit.plain import read_mapping, read_yaml
+from labkit.sequence.timing import Hardware
+from labkit.station.interlocks import Interlock
+
+ROLES = (
+    "pump_laser",
+    "read_laser",
+    "pulse_generator",
+    "waveform_generator",
+    "phase_lock",
+    "stretcher",
+    "eom_bias",
+    "tagger",
+    "attenuator_a",
+    "attenuator_b",
+    "detector_bias",
+    "filters",
+    "thermometer",
+    "power_meter",
+    "wavemeter",
+)
+"""Roles that the procedures program against; ``filters`` maps a filter's place to its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldConfig:
+    """Where addresses and library objects written ``world:NAME`` come from.
+
+    A lab of real instruments has none; the virtual lab's file names its factory, a class whose
+    ``start(**options)`` is a context manager with ``addresses`` and ``objects``.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    factory: str
+    options: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingPoint:
+    """Where the instruments stand when the experiment runs, reached from the safe state.
+
+    Attributes
+    ----------
+    parameters : dict of str to value
+        By dotted path, set in this order: wavelengths, emission, attenuators, filters, gains, …
+    detector_currents : dict of int to float
+        Bias in A by channel, ramped last.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    parameters: dict[str, float | bool | str] = field(default_factory=dict)
+    detector_currents: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationConfig:
+    """The ``labkit`` section of a station file.
+
+    Attributes
+    ----------
+    roles : dict of str to str, or to a dict of str to str
+        Role to instrument name; ``filters`` to a mapping of place (``pump``, ``read``, ``1a``, …)
+        to name.
+    channels : dict of str to int
+        Output channels: ``pump_drive``, ``read_drive`` (pulse generator), ``eom_drive``
+        (waveform generator), and ``mixing_chamber`` (thermometer).
+    calibration : Calibration
+    lock_range : float
+        Largest magnitude of the servo's output, V.
+    hardware : Hardware
+    interlocks : tuple of Interlock
+    working_point : WorkingPoint
+    world : WorldConfig or None
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    roles: dict[str, str | dict[str, str]]
+    channels: dict[str, int]
+    calibration: Calibration
+    lock_range: float
+    hardware: Hardware = field(default_factory=Hardware)
+    interlocks: tuple[Interlock, ...] = ()
+    working_point: WorkingPoint = field(default_factory=WorkingPoint)
+    world: WorldConfig | None = None
+
+    def __post_init__(self) -> None:
+        for role in self.roles:
+            if role not in ROLES:
+                message = f"role {role!r} is not known; roles are {', '.join(ROLES)}"
+                raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationFile:
+    """A station file as read.
+
+    Attributes
+    ----------
+    path : Path
+    text : str
+        The file's text, kept with every run.
+    config : StationConfig
+    instruments : dict of str to dict
+        The part that QCoDeS reads.
+    """
+
+    path: Path
+    text: str
+    config: StationConfig
+    instruments: dict[str, dict[str, object]]
+
+
+STATIONS = {"virtual": "virtual_lab.yaml", "example": "lab.example.yaml"}
+"""Station files that come with labkit, by name."""
+
+
+def station_path(station: str | Path) -> Path:
+    """Return the path of a station file, or of the one that comes with labkit under this name."""
+    if str(station) in STATIONS:
+        return Path(__file__).parent / STATIONS[str(station)]
+    return Path(station)
+
+
+def read_station_file(path: str | Path) -> StationFile:
+    """Read and check a station file, or the one that comes with labkit under this name.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, a section is missing, a role names an instrument that is not there,
+        or two instruments share an address.
+    """
+    path = station_path(path)
+    plain = read_yaml(path)
+    if not (isinstance(plain, Mapping) and {"labkit", "instruments"} <= set(plain)):
+        message = f"{path}: must have the sections `labkit` and `instruments`"
+        raise ValueError(message)
+    instruments = plain["instruments"]
+    if not isinstance(instruments, Mapping) or not instruments:
+        message = f"{path}: `instruments` must name at least one instrument"
+        raise ValueError(message)
+    config = read_mapping(StationConfig, plain["labkit"], f"{path}: labkit")
+    _check_roles(path, config, instruments)
+    _check_addresses(path, instruments)
+    return StationFile(
+        path=path,
+        text=path.read_text(encoding="utf-8"),
+        config=config,
+        instruments={name: dict(entry) for name, entry in instruments.items()},
+    )
+
+
+def _check_roles(path: Path, config: StationConfig, instruments: Mapping[str, object]) -> None:
+    for role, names in config.roles.items():
+        for name in [names] if isinstance(names, str) else names.values():
+            if name not in instruments:
+                message = (
+                    f"{path}: labkit.roles.{role}: must name an instrument of this file, but is "
+                    f"{name!r}; there are {', '.join(instruments)}"
+                )
+                raise ValueError(message)
+
+
+def _check_addresses(path: Path, instruments: Mapping[str, object]) -> None:
+    seen: dict[str, str] = {}
+    for name, entry in instruments.items():
+        if not isinstance(entry, Mapping) or "type" not in entry:
+            message = f"{path}: instruments.{name}: must be a mapping with `type`"
+            raise ValueError(message)
+        address = entry.get("address")
+        if isinstance(address, str):
+            if address in seen:
+                message = (
+                    f"{path}: instruments {seen[address]!r} and {name!r} must have different "
+                    f"addresses, but both have {address}"
+                )
+                raise ValueError(message)
+            seen[address] = name

@@ -1,0 +1,142 @@
+"""Open a station, hand it out, and leave it safe whatever happens."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+from instruments.roles import Device
+from labkit.station.config import StationFile
+from labkit.station.references import import_object, resolve
+from labkit.station.safety import SafetyReport, make_safe
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from qcodes.instrument import Instrument
+
+
+class StationError(RuntimeError):
+    """An instrument could not be opened; the others are in their safe state and closed."""
+
+
+class Terminated(BaseException):
+    """The process was asked to end (SIGTERM); not an Exception, so that nothing swallows it."""
+
+
+@contextmanager
+def open_instruments(
+    file: StationFile, world: dict[str, Any] | None = None
+) -> Iterator[dict[str, "Instrument"]]:
+    """Open the instruments of a station file in its order; safe and close them at the end.
+
+    Parameters
+    ----------
+    file : StationFile
+    world : dict, optional
+        What ``world:`` references stand for.
+
+    Yields
+    ------
+    dict of str to Instrument
+
+    Raises
+    ------
+    StationError
+        If an instrument cannot be opened; names it, its address and what it said.
+    """
+    opened: dict[str, Instrument] = {}
+    try:
+        for name in file.instruments:
+            opened[name] = _open(file, name, world or {}, opened)
+        yield opened
+    finally:
+        report = make_safe(with_safe_state(opened))
+        shout(report)
+        for instrument in reversed(opened.values()):
+            _close(instrument)
+
+
+def with_safe_state(instruments: "dict[str, Instrument]") -> dict[str, Device]:
+    """Return the instruments that have a safe state of their own.
+
+    Others only serve those (a DAQ card serves the attenuator on its output).
+    """
+    return {name: i for name, i in instruments.items() if isinstance(i, Device)}
+
+
+def shout(report: SafetyReport) -> None:
+    """Say on stderr, last and loud, who is not safe."""
+    if not report.all_safe:
+        sys.stderr.write(f"\n{report}\n")
+        sys.stderr.flush()
+
+
+def _open(
+    file: StationFile, name: str, world: dict[str, Any], opened: dict[str, "Instrument"]
+) -> "Instrument":
+    entry = file.instruments[name]
+    try:
+        kind = import_object(str(entry["type"]))
+        options = resolve(entry.get("init") or {}, world, opened)
+        if "address" in entry:
+            options["address"] = resolve(entry["address"], world, opened)
+        with redirect_stdout(sys.stderr):  # drivers greet on stdout, where results belong
+            instrument: Instrument = kind(name, **options)
+    except Exception as error:
+        message = (
+            f"{file.path}: instrument {name!r} ({entry['type']}, address "
+            f"{entry.get('address', 'none')}) cannot be opened: {type(error).__name__}: {error}"
+        )
+        raise StationError(message) from error
+    return instrument
+
+
+def _close(instrument: "Instrument") -> None:
+    try:
+        instrument.close()
+    except Exception as error:  # the others must be closed too
+        sys.stderr.write(f"{instrument.name}: closing failed: {type(error).__name__}: {error}\n")
+
+
+@contextmanager
+def start_world(file: StationFile) -> Iterator[dict[str, Any]]:
+    """Start the world a station file names; yields what ``world:`` references stand for.
+
+    A file of real instruments names none, and nothing is started.
+    """
+    config = file.config.world
+    if config is None:
+        yield {}
+        return
+    factory = import_object(config.factory)
+    with factory.start(**config.options) as world:
+        yield {**world.addresses, **world.objects}
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated` in the main thread, so that ``finally`` blocks run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: "FrameType | None") -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def open_station(file: StationFile) -> Iterator[dict[str, "Instrument"]]:
+    """Start the world, if any, and open the instruments; all is safe and closed at the end."""
+    with ExitStack() as stack:
+        stack.enter_context(ending_on_sigterm())
+        world = stack.enter_context(start_world(file))
+        yield stack.enter_context(open_instruments(file, world))

@@ -1,0 +1,71 @@
+"""Names in a station file that stand for things: ``world:afg``, ``parameter:dac.ao0.voltage``."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+WORLD, PARAMETER = "world:", "parameter:"
+
+
+def import_object(path: str) -> Any:
+    """Import ``package.module.Name``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module or name.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        message = f"{path!r} must be an importable name, but: {error}"
+        raise ValueError(message) from error
+
+
+def find(root: Mapping[str, Any], path: str) -> Any:
+    """Follow a dotted path from a mapping of instruments into channels and parameters.
+
+    Raises
+    ------
+    KeyError
+        Naming the part that is missing and what there is instead.
+    """
+    first, *rest = path.split(".")
+    if first not in root:
+        message = f"{path!r}: no instrument {first!r}; there are {', '.join(root)}"
+        raise KeyError(message)
+    found = root[first]
+    for part in rest:
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            known = [*getattr(found, "submodules", ()), *getattr(found, "parameters", ())]
+            message = f"{path!r}: {found} has no {part!r}; it has {', '.join(map(str, known))}"
+            raise KeyError(message) from None
+    return found
+
+
+def resolve(value: Any, world: Mapping[str, Any], instruments: Mapping[str, Any]) -> Any:
+    """Replace references in plain YAML values by what they stand for, inside lists and mappings.
+
+    Raises
+    ------
+    KeyError
+        If a reference names nothing.
+    """
+    if isinstance(value, Mapping):
+        return {key: resolve(item, world, instruments) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolve(item, world, instruments) for item in value]
+    if isinstance(value, str) and value.startswith(WORLD):
+        name = value.removeprefix(WORLD)
+        if name not in world:
+            message = (
+                f"{value!r}: the world has no {name!r}; it has {', '.join(world) or 'nothing'}"
+            )
+            raise KeyError(message)
+        return world[name]
+    if isinstance(value, str) and value.startswith(PARAMETER):
+        return find(instruments, value.removeprefix(PARAMETER))
+    return value

@@ -1,0 +1,78 @@
+"""Bring every instrument to its safe state, at once and whatever the others do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Thread
+from time import monotonic
+
+from instruments.roles import Device
+
+DEADLINE = 1.0
+"""Seconds within which all instruments that still answer are safe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyReport:
+    """Who is safe and who could not be reached.
+
+    Attributes
+    ----------
+    reached : tuple of str
+    failed : dict of str to str
+        Instrument to what happened.
+    seconds : float
+        How long it took.
+    """
+
+    reached: tuple[str, ...]
+    failed: dict[str, str]
+    seconds: float
+
+    @property
+    def all_safe(self) -> bool:
+        """Whether every instrument confirmed its safe state."""
+        return not self.failed
+
+    def __str__(self) -> str:
+        if self.all_safe:
+            return f"all {len(self.reached)} instruments are in their safe state"
+        lines = [f"NOT SAFE: {name}: {reason}" for name, reason in self.failed.items()]
+        lines.append("switch these off by hand; the others are in their safe state")
+        return "\n".join(lines)
+
+
+def make_safe(devices: Mapping[str, Device], deadline: float = DEADLINE) -> SafetyReport:
+    """Call every device's `safe_state` in a thread of its own and wait at most `deadline` seconds.
+
+    Never raises for a device: one that fails or does not answer is in the report.
+    """
+    begin = monotonic()
+    outcome: dict[str, str] = {}
+
+    def work(name: str, device: Device) -> None:
+        try:
+            device.safe_state()
+        except Exception as error:  # whatever fails, the others must go on
+            outcome[name] = f"{type(error).__name__}: {error}"
+        else:
+            outcome[name] = ""
+
+    threads = [
+        Thread(target=work, args=item, name=f"safe-{item[0]}", daemon=True)
+        for item in devices.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - (monotonic() - begin)))
+    known = dict(outcome)
+    failed = {
+        name: known.get(name, f"no answer within {deadline:g} s")
+        for name in devices
+        if known.get(name, "late") != ""
+    }
+    return SafetyReport(
+        reached=tuple(name for name in devices if name not in failed),
+        failed=failed,
+        seconds=monotonic() - begin,
+    )

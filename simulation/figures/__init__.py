@@ -1,0 +1,1 @@
+"""Every data figure of the five seed papers, recomputed under any parameters."""

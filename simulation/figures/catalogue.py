@@ -1,0 +1,176 @@
+"""Which figures there are, and how to ask for one, some or all of them."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Final
+
+from simulation.figures import fan2026, liu2024, riedinger2018, tan2020, yu2020
+from simulation.figures.data import FigureData
+from simulation.theory.models import get
+
+Compute = Callable[[int, Mapping[str, float]], FigureData]
+
+POINTS: Final = 101
+"""Points per axis, unless asked otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to make one figure.
+
+    Attributes
+    ----------
+    name : str
+        Paper and figure, for example "004-2".
+    model : str
+        Whose parameters it takes.
+    letters : str
+        Its panels; "" for a figure of one.
+    compute : callable
+        From points per axis and changed parameters.
+    """
+
+    name: str
+    model: str
+    letters: str
+    compute: Compute
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Names that ask for it: the figure, and each of its panels."""
+        return (self.name, *(f"{self.name}{letter}" for letter in self.letters))
+
+
+_RECIPES: Final = (
+    Recipe(name="000-2", model="fan2026_cascade", letters="abcd", compute=fan2026.figure_2),
+    Recipe(name="000-3", model="fan2026_cascade", letters="abcdef", compute=fan2026.figure_3),
+    Recipe(name="000-6", model="fan2026_pulsed", letters="", compute=fan2026.figure_6),
+    Recipe(name="001-2", model="liu2024", letters="ab", compute=liu2024.figure_2),
+    Recipe(name="001-3", model="liu2024", letters="abcdef", compute=liu2024.figure_3),
+    Recipe(name="001-4", model="liu2024", letters="", compute=liu2024.figure_4),
+    Recipe(name="002-2", model="tan2020", letters="abcd", compute=tan2020.figure_2),
+    Recipe(name="002-3", model="tan2020", letters="abcdef", compute=tan2020.figure_3),
+    Recipe(name="002-4", model="tan2020", letters="ab", compute=tan2020.figure_4),
+    Recipe(name="003-3", model="riedinger2018", letters="", compute=riedinger2018.figure_3),
+    Recipe(name="003-4", model="riedinger2018", letters="abcd", compute=riedinger2018.figure_4),
+    Recipe(name="003-S1", model="riedinger2018", letters="", compute=riedinger2018.figure_s1),
+    Recipe(name="003-S3", model="riedinger2018", letters="", compute=riedinger2018.figure_s3),
+    Recipe(name="004-2", model="yu2020", letters="ab", compute=yu2020.figure_2),
+    Recipe(name="004-3", model="yu2020", letters="", compute=yu2020.figure_3),
+    Recipe(name="004-4", model="yu2020", letters="ab", compute=yu2020.figure_4),
+)
+
+FIGURES: Final[Mapping[str, Recipe]] = MappingProxyType(
+    {recipe.name: recipe for recipe in _RECIPES}
+)
+"""Every data figure of the five papers by name."""
+
+_PAPERS: Final = {
+    "fan2026": "000",
+    "liu2024": "001",
+    "tan2020": "002",
+    "riedinger2018": "003",
+    "yu2020": "004",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A figure, or some of its panels."""
+
+    recipe: Recipe
+    letters: str
+
+    @property
+    def name(self) -> str:
+        """File name stem: the figure's, with the panels' letters if they are not all."""
+        return self.recipe.name + ("" if self.letters == self.recipe.letters else self.letters)
+
+    def compute(
+        self, points: int = POINTS, changes: Mapping[str, float] = MappingProxyType({})
+    ) -> FigureData:
+        """Compute the figure's data, the chosen panels only.
+
+        Parameters
+        ----------
+        points : int
+            Per axis, at least 2.
+        changes : mapping of str to float
+            Parameters of the model that differ from the paper's; the axes of a panel keep their
+            range. The caption then says what was changed instead of what reproduces.
+
+        Raises
+        ------
+        ValueError
+            If there are too few points or a value is out of range.
+        KeyError
+            If the model has no such parameter.
+        """
+        if points < 2:
+            message = f"`points` must be at least 2, but is {points}"
+            raise ValueError(message)
+        for name in changes:
+            get(self.recipe.model).parameters.known(name)
+        data = self.recipe.compute(points, changes)
+        if changes:
+            changed = ", ".join(f"{name} = {value:g}" for name, value in changes.items())
+            text = f"{data.parameters} Changed by you: {changed}."
+            data = replace(data, parameters=text, reproduces="", differs="")
+        if self.letters == self.recipe.letters:
+            return data
+        panels = [panel for panel in data.panels if panel.panel in self.letters]
+        return replace(data, name=self.name, panels=panels)
+
+
+def choose(ids: Iterable[str]) -> list[Choice]:
+    """Find figures by name.
+
+    Parameters
+    ----------
+    ids : iterable of str
+        A paper ("004" or "yu2020"), a figure ("004-2") or a panel ("004-2a"); ":" for "-" is fine.
+
+    Returns
+    -------
+    list of Choice
+        In the catalogue's order, panels of one figure together.
+
+    Raises
+    ------
+    KeyError
+        If there is no such figure; the nearest are offered.
+    """
+    wanted: dict[str, set[str]] = {}
+    for text in ids:
+        for recipe, letters in _find(text):
+            wanted.setdefault(recipe.name, set()).update(letters or {""})
+    return [
+        Choice(recipe, "".join(letter for letter in recipe.letters if letter in wanted[name]))
+        for name, recipe in FIGURES.items()
+        if name in wanted
+    ]
+
+
+def everything() -> list[Choice]:
+    """Return all figures with all panels."""
+    return [Choice(recipe, recipe.letters) for recipe in FIGURES.values()]
+
+
+def _find(text: str) -> list[tuple[Recipe, str]]:
+    name = re.sub(r"[\s:/_.]+", "-", text.strip())
+    for alias, number in _PAPERS.items():
+        name = re.sub(rf"^{alias}", number, name)
+    of_paper = [(recipe, recipe.letters) for key, recipe in FIGURES.items() if key[:3] == name]
+    if of_paper:
+        return of_paper
+    by_id = {key.lower(): recipe for recipe in FIGURES.values() for key in recipe.ids}
+    if name.lower() in by_id:
+        recipe = by_id[name.lower()]
+        return [(recipe, name[len(recipe.name) :].lower() or recipe.letters)]
+    known = [key for recipe in FIGURES.values() for key in recipe.ids]
+    near = get_close_matches(name, known, n=3, cutoff=0.5) or list(FIGURES)
+    message = f"no figure {text!r}; nearest: {', '.join(near)}"
+    raise KeyError(message)

@@ -1,0 +1,1 @@
+"""The virtual lab: one physical world behind simulated instruments."""

@@ -1,0 +1,1 @@
+"""Simulated instruments: one module per driver, each speaking its device's own protocol."""

@@ -1,0 +1,68 @@
+"""A simulated HighFinesse wavemeter: the functions of ``wlmData.dll`` that are used."""
+
+from simulation.lab.ports import WavemeterPort
+
+SPEED_OF_LIGHT = 299_792_458.0
+NO_VALUE, NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = 0, -1, -5, -6
+STOPPED, MEASURE = 0, 2
+
+
+class SimulatedWlmData:
+    """The library's functions, answering from the world.
+
+    Parameters
+    ----------
+    port : WavemeterPort, optional
+    channels : int, optional
+        Of the fibre switch.
+
+    Attributes
+    ----------
+    is_running : bool
+        Whether the maker's program runs.
+    status : int or None
+        An error code that every value has instead, for instance -4 (overexposed).
+    """
+
+    def __init__(self, port: WavemeterPort | None = None, channels: int = 8) -> None:
+        self.port = port or WavemeterPort()
+        self.channels = channels
+        self.is_running = True
+        self.status: int | None = None
+        self._state = MEASURE
+
+    def GetWavelengthNum(self, channel: int, zero: float) -> float:
+        """Return the vacuum wavelength in nm, or an error code."""
+        wavelength = self._wavelength(channel)
+        return wavelength if wavelength <= 0 else wavelength * 1e9
+
+    def GetFrequencyNum(self, channel: int, zero: float) -> float:
+        """Return the frequency in THz, or an error code."""
+        wavelength = self._wavelength(channel)
+        return wavelength if wavelength <= 0 else SPEED_OF_LIGHT / wavelength * 1e-12
+
+    def GetOperationState(self, operation: int) -> int:
+        """Return whether the instrument measures."""
+        return self._state if self.is_running else STOPPED
+
+    def GetWLMVersion(self, index: int) -> int:
+        """Return type, serial number, revision or build."""
+        return (7, 1234, 6, 1)[index] if self.is_running else NO_SERVER
+
+    def Operation(self, operation: int) -> int:
+        """Start or stop measuring."""
+        if not self.is_running:
+            return -1
+        self._state = operation
+        return 0
+
+    def _wavelength(self, channel: int) -> float:
+        """Return metres, or an error code."""
+        if not self.is_running:
+            return NO_SERVER
+        if not 1 <= channel <= self.channels:
+            return NOT_AVAILABLE
+        if self.status is not None:
+            return self.status
+        wavelength = self.port.wavelength(channel)
+        return NO_SIGNAL if wavelength is None else wavelength

@@ -1,0 +1,311 @@
+"""Simulated Tektronix AFG3152C: coupled levels, declared load, bursts, edit memory, limits."""
+
+from dataclasses import dataclass
+from functools import partial
+from math import inf, pi
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulation.lab.devices.tektronix_afg3152c_output import ChannelState, drive_of
+from simulation.lab.ports import PulseDrivePort, Trigger
+from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
+from simulation.lab.servers.scpi_grammar import make_block, read_block
+from simulation.lab.servers.scpi_values import (
+    HERTZ,
+    OHMS,
+    SECONDS,
+    VOLTS,
+    Integer,
+    Number,
+    ScpiError,
+    Switch,
+    Value,
+    Word,
+)
+
+CODE_BITS = np.uint16(0x3FFF)
+PEAK_TO_PEAK = VOLTS | {"vpp": 1.0, "mvpp": 1e-3}
+TIME = partial(Number, units=SECONDS, form=".9E")
+FREQUENCY = Number(low=1e-6, high=150e6, units=HERTZ, form=".12G")
+USER = tuple(f"USER{number}" for number in (1, 2, 3, 4))
+EDIT = {"EMEM": "EMEM", "EMEM1": "EMEM", "EMEMORY": "EMEM", "EMEM2": "EMEM2", "EMEMORY2": "EMEM2"}
+
+
+@dataclass(slots=True)
+class _Levels:
+    """Levels of a channel at an open end (twice those at 50 Ω), V."""
+
+    low: float = -1.0
+    high: float = 1.0
+    low_limit: float = -10.0
+    high_limit: float = 10.0
+
+
+class SimulatedAFG3152C(ScpiDevice):
+    """The generator behind a SCPI wire.
+
+    Not simulated: amplitude units other than VPP, sweeps, modulation, EFILe, the shapes SINC to
+    HAVersine, ``*SAV`` and ``*RCL``.
+
+    Parameters
+    ----------
+    ports : tuple of PulseDrivePort
+        What channels 1 and 2 drive.
+    trigger_latency : float
+        From trigger input to output at zero delay, s.
+    serial : str
+    """
+
+    channels = (1, 2)
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("OUTPut#[:STATe]", "output", Switch(), False),
+        Setting("OUTPut#:POLarity", "polarity", Word(("NORMal", "INVerted")), "NORM"),
+        Setting(
+            "OUTPut#:IMPedance", "load", Number(low=1, high=1e4, units=OHMS, infinity=True), 50.0
+        ),
+        Setting(
+            "[SOURce#]:FUNCtion[:SHAPe]",
+            "shape",
+            Word(("SINusoid", "SQUare", "PULSe", "RAMP", "DC", *USER, "EMEMory", "EMEMory2")),
+            "SIN",
+        ),
+        Setting("[SOURce#]:FREQuency[:FIXed]", "frequency", FREQUENCY, 1e6),
+        Setting("[SOURce#]:PHASe[:ADJust]", "phase", Number(low=-pi, high=pi), 0.0),
+        Setting("[SOURce#]:VOLTage:UNIT", "unit", Word(("VPP",)), "VPP"),
+        Setting("[SOURce#]:BURSt[:STATe]", "burst", Switch(), False),
+        Setting("[SOURce#]:BURSt:MODE", "burst_mode", Word(("TRIGgered", "GATed")), "TRIG"),
+        Setting(
+            "[SOURce#]:BURSt:NCYCles", "cycles", Integer(low=1, high=1_000_000, infinity=True), 5
+        ),
+        Setting("[SOURce#]:BURSt:TDELay", "burst_delay", TIME(low=0, high=85), 0.0),
+        Setting("[SOURce#]:PULSe:PERiod", "period", TIME(low=1 / 75e6, high=1e6), 1e-6),
+        Setting("[SOURce#]:PULSe:WIDTh", "width", TIME(low=5e-9, high=999.99), 0.5e-6),
+        Setting("[SOURce#]:PULSe:DELay", "pulse_delay", TIME(low=0, high=1e6), 0.0),
+        Setting("[SOURce#]:PULSe:HOLD", "hold", Word(("WIDTh", "DUTY")), "WIDT"),
+        Setting("[SOURce#]:PULSe:TRANsition[:LEADing]", "lead", TIME(low=0, high=625), 5e-9),
+        Setting("[SOURce#]:PULSe:TRANsition:TRAiling", "trail", TIME(low=0, high=625), 5e-9),
+        Setting("TRIGger[:SEQuence]:SOURce", "trigger", Word(("TIMer", "EXTernal")), "TIM"),
+        Setting("TRIGger[:SEQuence]:TIMer", "timer", TIME(low=1e-6, high=500), 1e-3),
+        Setting("TRIGger[:SEQuence]:SLOPe", "slope", Word(("POSitive", "NEGative")), "POS"),
+    )
+
+    def __init__(
+        self,
+        ports: tuple[PulseDrivePort, PulseDrivePort] | None = None,
+        *,
+        trigger_latency: float = 0.0,
+        serial: str = "C010001",
+    ) -> None:
+        self.ports = ports or (PulseDrivePort(), PulseDrivePort())
+        self.trigger_latency = trigger_latency
+        self.levels: dict[int, _Levels] = {}
+        self.memory: dict[str, NDArray[np.uint16]] = {}
+        self.locked: set[str] = set()
+        super().__init__(f"TEKTRONIX,AFG3152C,{serial},SCPI:99.0 FV:1.0.1")
+        self._register_levels()
+        self._register_memory()
+        for pattern in ("*TRG", "TRIGger[:SEQuence][:IMMediate]", "[SOURce#]:PHASe:INITiate"):
+            self.on(pattern, set=lambda _: None)
+
+    def power_on(self) -> None:
+        """Take the default setup; waveforms stay in memory."""
+        super().power_on()
+        self.levels = {channel: _Levels() for channel in self.channels}
+        for memory in ("EMEM", "EMEM2"):
+            self.memory.setdefault(memory, np.zeros(1000, np.uint16))
+        self._publish()
+
+    def check(self, name: str, suffixes: tuple[int, ...], value: Value) -> Value:
+        """Keep the bounds between width, edges and period; round delays to 100 ps."""
+        if name in ("width", "lead", "trail", "period"):
+            self._check_pulse(suffixes[0], {name: float(value)})
+        if name == "burst_delay":
+            step = 1e-10 if float(value) < 1e-5 else 1e-5 * float(value)
+            return round(float(value) / step) * step
+        return value
+
+    def changed(self, name: str, suffixes: tuple[int, ...]) -> None:
+        """Couple frequency and period, and publish."""
+        if name == "period":
+            self.values["frequency", suffixes[0]] = 1 / self.number("period", suffixes[0])
+        if name == "frequency":
+            self.values["period", suffixes[0]] = 1 / self.number("frequency", suffixes[0])
+        self._publish()
+
+    def _check_pulse(self, channel: int, new: dict[str, float]) -> None:
+        width, lead, trail, period = (
+            new.get(name, self.number(name, channel))
+            for name in ("width", "lead", "trail", "period")
+        )
+        edges = (lead + trail) * (1 - 1e-12)
+        if width < 0.625 * edges or width > period - 0.8 * edges:
+            raise ScpiError(-221)
+
+    # --- levels -------------------------------------------------------------------------------
+
+    def _register_levels(self) -> None:
+        volt = "[SOURce#]:VOLTage"
+        level = f"{volt}[:LEVel][:IMMediate]"
+        for pattern, name in (
+            (f"{level}[:AMPLitude]", "amplitude"),
+            (f"{level}:OFFSet", "offset"),
+            (f"{level}:HIGH", "high"),
+            (f"{level}:LOW", "low"),
+            (f"{volt}:LIMit:HIGH", "high_limit"),
+            (f"{volt}:LIMit:LOW", "low_limit"),
+        ):
+            self.on(
+                pattern, set=partial(self._put_level, name), get=partial(self._show_level, name)
+            )
+
+    def _divider(self, channel: int) -> float:
+        """Voltage at the declared load over that at an open end."""
+        load = self.number("load", channel)
+        return 1.0 if load == inf else load / (load + 50.0)
+
+    def _put_level(self, name: str, call: Call) -> None:
+        channel = self._channel(call)
+        kind = Number(units=PEAK_TO_PEAK if name == "amplitude" else VOLTS)
+        volts = float(call.argument(kind)) / self._divider(channel)
+        levels = self.levels[channel]
+        low, high = levels.low, levels.high
+        match name:
+            case "amplitude":
+                low, high = (low + high - volts) / 2, (low + high + volts) / 2
+            case "offset":
+                low, high = volts - (high - low) / 2, volts + (high - low) / 2
+            case "high":
+                high = volts
+            case "low":
+                low = volts
+            case _:
+                self._put_limit(levels, name, volts)
+                return
+        most = 16.0 if self.number("frequency", channel) > 100e6 else 20.0
+        inside = levels.low_limit - 1e-9 <= low and high <= levels.high_limit + 1e-9
+        if not (0.04 - 1e-9 <= high - low <= most + 1e-9 and abs(low + high) <= 20 and inside):
+            raise ScpiError(-222)
+        levels.low, levels.high = low, high
+        self._publish()
+
+    @staticmethod
+    def _put_limit(levels: _Levels, name: str, volts: float) -> None:
+        beyond = volts < levels.high if name == "high_limit" else volts > levels.low
+        if abs(volts) > 20 or beyond:
+            raise ScpiError(-222)
+        setattr(levels, name, volts)
+
+    def _show_level(self, name: str, call: Call) -> str:
+        channel = self._channel(call)
+        levels = self.levels[channel]
+        match name:
+            case "amplitude":
+                volts = levels.high - levels.low
+            case "offset":
+                volts = (levels.high + levels.low) / 2
+            case _:
+                volts = float(getattr(levels, name))
+        return format(volts * self._divider(channel), ".6E")
+
+    def _channel(self, call: Call) -> int:
+        if call.channel not in self.channels:
+            raise ScpiError(-114)
+        return call.channel
+
+    # --- waveform memory ------------------------------------------------------------------------
+
+    def _register_memory(self) -> None:
+        self.on("DATA:DEFine", set=self._define)
+        self.on("DATA:POINts", set=self._define)
+        self.on("DATA[:DATA]", set=self._put_data, get=self._show_data)
+        self.on("DATA:COPY", set=self._copy)
+        self.on(
+            "DATA:LOCK[:STATe]", set=self._lock, get=lambda call: str(+(call.word() in self.locked))
+        )
+        self.on("DATA:DELete[:NAME]", set=self._delete)
+        self.on("DATA:CATalog", get=lambda _: ",".join(f'"{name}"' for name in sorted(self.memory)))
+
+    def _define(self, call: Call) -> None:
+        points = int(float(call.argument(Integer(low=2, high=131_072), 1)))
+        self.memory[self._edit_memory(call.word())] = np.full(points, 8191, np.uint16)
+        self._publish()
+
+    def _put_data(self, call: Call) -> None:
+        memory = self._edit_memory(call.word())
+        data = read_block(call.arguments[1]) if len(call.arguments) > 1 else None
+        if data is None or len(data) % 2 or not 4 <= len(data) <= 2 * 131_072:
+            raise ScpiError(-161)
+        self.memory[memory] = np.frombuffer(data, ">u2").astype(np.uint16) & CODE_BITS
+        self._publish()
+
+    def _show_data(self, call: Call) -> str:
+        return make_block(self._stored(call.word()).astype(">u2").tobytes()).decode("latin-1")
+
+    def _copy(self, call: Call) -> None:
+        target = call.word()
+        if target not in USER or target in self.locked:
+            raise ScpiError(-224)
+        self.memory[target] = self._stored(call.word(1))
+        self._publish()
+
+    def _lock(self, call: Call) -> None:
+        change = self.locked.add if call.argument(Switch(), 1) else self.locked.discard
+        change(call.word())
+
+    def _delete(self, call: Call) -> None:
+        if call.word() in self.locked or call.word() not in USER:
+            raise ScpiError(-224)
+        self.memory.pop(call.word(), None)
+        self._publish()
+
+    def _edit_memory(self, word: str) -> str:
+        if word not in EDIT:
+            raise ScpiError(-224)
+        return EDIT[word]
+
+    def _stored(self, word: str) -> NDArray[np.uint16]:
+        stored = self.memory.get(EDIT.get(word, word))
+        if stored is None:
+            raise ScpiError(-224)
+        return stored
+
+    # --- the world ------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        for channel, port in zip(self.channels, self.ports, strict=True):
+            on = self.value("output", channel)
+            port.drive = drive_of(self._state(channel)) if on else None
+
+    def _state(self, channel: int) -> ChannelState:
+        levels, shape = self.levels[channel], str(self.value("shape", channel))
+        codes = self.memory.get(EDIT.get(shape, shape))
+        if shape in USER and codes is None:
+            codes = np.full(2, 8191, np.uint16)
+        return ChannelState(
+            shape=shape,
+            codes=codes,
+            low=levels.low / 2,
+            high=levels.high / 2,
+            inverted=self.value("polarity", channel) == "INV",
+            frequency=self.number("frequency", channel),
+            phase=self.number("phase", channel),
+            width=self.number("width", channel),
+            lead=self.number("lead", channel),
+            trail=self.number("trail", channel),
+            period=self.number("period", channel),
+            delay=self._delay(channel),
+            cycles=self.number("cycles", channel),
+            trigger=self._trigger(channel),
+        )
+
+    def _delay(self, channel: int) -> float:
+        shape_delay = (
+            self.number("pulse_delay", channel) if self.value("shape", channel) == "PULS" else 0.0
+        )
+        return self.number("burst_delay", channel) + shape_delay + self.trigger_latency
+
+    def _trigger(self, channel: int) -> Trigger:
+        waits = self.value("burst", channel) and self.value("burst_mode", channel) == "TRIG"
+        return "external" if waits and self.value("trigger") == "EXT" else "internal"

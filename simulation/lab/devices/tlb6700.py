@@ -1,0 +1,319 @@
+"""A simulated TLB-6700 laser controller, at the level of its 64-byte USB packets."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from instruments.newport_port import PACKET
+from instruments.tlb6700_link import ERRORS
+from simulation.lab.clock import VirtualClock
+from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
+from simulation.lab.ports import LaserPort
+from simulation.lab.servers.scpi_grammar import spellings
+
+INVALID, SYNTAX, COUNT, RANGE, KEY_OFF = -2, 116, 126, 201, 902
+POLL = 0.5
+"""Virtual seconds that pass when someone asks whether a move is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TLBHead:
+    """The laser head that is simulated; the numbers are chosen, not the vendor's.
+
+    Attributes
+    ----------
+    lowest, highest, speed : float
+        Wavelength range in nm, and nm/s.
+    max_current_ma, threshold_ma, slope_mw_per_ma : float
+    piezo_nm : float
+        Wavelength change from 0 to 100 % piezo, nm.
+    serial : str
+    sense_mark : bool
+        Whether measuring commands need a question mark; public drivers disagree.
+    """
+
+    lowest: float = 1520.0
+    highest: float = 1570.0
+    speed: float = 8.0
+    max_current_ma: float = 200.0
+    threshold_ma: float = 20.0
+    slope_mw_per_ma: float = 0.15
+    piezo_nm: float = 0.2
+    serial: str = "SN1234"
+    sense_mark: bool = True
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class SimulatedTLB6700:
+    """A controller with its head, as a `NewportPort`.
+
+    Every reply overwrites the start of one 64-byte buffer, so that bytes of longer earlier replies
+    follow its CR LF. Motion takes virtual time; asking ``*OPC?`` lets it pass.
+
+    Parameters
+    ----------
+    port : LaserPort, optional
+    clock : VirtualClock, optional
+    head : TLBHead, optional
+
+    Attributes
+    ----------
+    key_on : bool
+        The key switch.
+    faults : InstrumentFaults
+    leftovers : deque of str
+        Lines that stand before the next reply, each in a packet of its own.
+    log : list of str
+        Commands received.
+    """
+
+    def __init__(
+        self,
+        port: LaserPort | None = None,
+        clock: VirtualClock | None = None,
+        head: TLBHead | None = None,
+    ) -> None:
+        self.port = port or LaserPort()
+        self.clock = clock or VirtualClock()
+        self.head = head or TLBHead()
+        self.key_on = True
+        self.leftovers: deque[str] = deque()
+        self.log: list[str] = []
+        self._errors: deque[int] = deque()
+        self._buffer = bytearray(PACKET)
+        self._waiting: deque[bytes] = deque()
+        self._is_open = False
+        self._start = self._target = self._setpoint = self.port.state.wavelength * 1e9
+        self._motion_began = self._motion_ends = 0.0
+        self._values = {
+            "SOURce:CURRent:DIODe": 0.0,
+            "SOURce:POWer:DIODe": 0.0,
+            "SOURce:VOLTage:PIEZo": 50.0,
+        }
+        self._switches = dict.fromkeys(
+            ("OUTPut:STATe", "OUTPut:TRACk", "SOURce:CPOWer", "SYSTem:WINPut", "SYSTem:MCONtrol"), 0
+        )
+        self._headers = {
+            spelling: pattern for pattern in self._table() for spelling in spellings(pattern)
+        }
+        self.faults = InstrumentFaults(lambda header: header.lower().rstrip("?") in self._headers)
+        self._publish()
+
+    def open(self) -> None:
+        """Open the link."""
+        if self.faults.refuses_connections():
+            message = "the simulated USB cable is unplugged"
+            raise ConnectionError(message)
+        self._is_open = True
+
+    def close(self) -> None:
+        """Close the link."""
+        self._is_open = False
+
+    def exchange(self, command: str) -> bytes:
+        """Execute a command and return the first packet of the reply."""
+        if not self._is_open:
+            message = "the link is closed"
+            raise ConnectionError(message)
+        self.log.append(command)
+        for line in self.leftovers:
+            self._waiting.append(self._packet(f"{line}\r\n".encode("latin-1")))
+        self.leftovers.clear()
+        try:
+            reply = self.faults.spoil(f"{self._execute(command)}\r\n".encode("latin-1"))
+        except LinkCutError:
+            self._is_open = False
+            raise
+        if reply:
+            self._waiting.append(self._packet(reply))
+        if not self._waiting:
+            message = f"no reply to {command!r}"
+            raise TimeoutError(message)
+        return self._waiting.popleft()
+
+    def read(self) -> bytes:
+        """Return one more waiting packet."""
+        return self._waiting.popleft() if self._waiting else b""
+
+    def fail(self, code: int) -> None:
+        """Put an error into the queue, with what the controller does by itself then."""
+        self._errors.append(code)
+        if code == 802:
+            self._set_switch("OUTPut:TRACk", 0)
+        elif code == 804:
+            self._values["SOURce:VOLTage:PIEZo"] = 0.0
+        self._publish()
+
+    def wavelength_nm(self) -> float:
+        """Return where the motor is now, with the piezo, nm."""
+        piezo = (self._values["SOURce:VOLTage:PIEZo"] / 100 - 0.5) * self.head.piezo_nm
+        return self._motor() + piezo
+
+    def _packet(self, reply: bytes) -> bytes:
+        self._buffer[: len(reply)] = reply[:PACKET]
+        return bytes(self._buffer[:PACKET])
+
+    def _execute(self, command: str) -> str:
+        header, _, argument = command.strip().partition(" ")
+        pattern = self._headers.get(header.rstrip("?").lower())
+        try:
+            if fault := self.faults.take("error"):
+                self.fail(fault.code)
+            if pattern is None:
+                raise _RefusedError(INVALID)
+            if self._is_hit("refuse", pattern):
+                raise _RefusedError(RANGE)
+            if self._is_hit("stick", pattern):
+                return "OK"
+            reply = self._table()[pattern](argument.strip(), header.endswith("?"))
+        except _RefusedError as refused:
+            self.fail(refused.code)
+            return {INVALID: "COMMAND NOT VALID", RANGE: "VALUE OUT OF RANGE"}.get(
+                refused.code, f"ERROR {refused.code}"
+            )
+        self._publish()
+        return reply
+
+    def _is_hit(self, kind: str, pattern: str) -> bool:
+        def acts_on(setting: str) -> bool:
+            return self._headers[setting.lower().rstrip("?")] == pattern
+
+        return self.faults.take(kind, acts_on=acts_on) is not None
+
+    def _table(self) -> dict[str, Callable[[str, bool], str]]:
+        """Return what answers each header: (argument, whether it is a query) → reply."""
+        sensed = {
+            "SENSe:CURRent:DIODe": self._diode_current,
+            "SENSe:POWer:DIODe": self._diode_power,
+            "SENSe:TEMPerature:DIODe": lambda: 20.0,
+            "SENSe:TEMPerature:CAVity": lambda: 25.0,
+            "SENSe:VOLTage:AUXiliary": lambda: 0.0,
+            "SENSe:VOLTage:PIEZo": lambda: 1.2 * self._values["SOURce:VOLTage:PIEZo"],
+            "SENSe:VOLTage:WAVEIN": lambda: 0.0,
+            "SENSe:WAVElength": self.wavelength_nm,
+        }
+        return {
+            "*IDN": lambda *_: f"New_Focus 6700 v2.4 03/19/14 {self.head.serial}",
+            "*OPC": lambda *_: self._ask_motion(),
+            "*STB": lambda *_: "128" if self._errors else "0",
+            "ERRSTR": lambda *_: self._next_error(),
+            "SYSTem:LASer:MODEL": lambda *_: "TLB-6728",
+            "SYSTem:ENTIME": lambda *_: "60",
+            "SOURce:WAVElength": self._wavelength,
+            **{header: self._sensor(value) for header, value in sensed.items()},
+            **{header: self._level(header) for header in self._values},
+            **{header: self._switch(header) for header in self._switches},
+        }
+
+    def _sensor(self, value: Callable[[], float]) -> Callable[[str, bool], str]:
+        def answer(argument: str, is_query: bool) -> str:
+            if argument or is_query != self.head.sense_mark:
+                raise _RefusedError(INVALID)
+            return f"{value():.4f}"
+
+        return answer
+
+    def _level(self, header: str) -> Callable[[str, bool], str]:
+        highest = {
+            "SOURce:CURRent:DIODe": self.head.max_current_ma,
+            "SOURce:POWer:DIODe": self.head.max_current_ma * self.head.slope_mw_per_ma,
+            "SOURce:VOLTage:PIEZo": 100.0,
+        }[header]
+
+        def answer(argument: str, is_query: bool) -> str:
+            if is_query:
+                return f"{self._values[header]:.3f}"
+            self._values[header] = _number(argument, 0.0, highest)
+            return "OK"
+
+        return answer
+
+    def _switch(self, header: str) -> Callable[[str, bool], str]:
+        def answer(argument: str, is_query: bool) -> str:
+            if is_query:
+                return str(self._switches[header])
+            words = {"0": 0, "1": 1, "OFF": 0, "ON": 1, "LOC": 0, "REM": 1}
+            if argument.upper() not in words:
+                raise _RefusedError(SYNTAX)
+            value = words[argument.upper()]
+            if header == "OUTPut:STATe" and value and not self.key_on:
+                raise _RefusedError(KEY_OFF)
+            self._set_switch(header, value)
+            return "OK"
+
+        return answer
+
+    def _set_switch(self, header: str, value: int) -> None:
+        if header == "OUTPut:TRACk":
+            here = self._motor()
+            self._start = here
+            self._target = self._setpoint if value else here
+            self._motion_began = self.clock.now()
+            self._motion_ends = self._motion_began + abs(self._target - here) / self.head.speed
+            self.clock.at(self._motion_ends, self._publish)
+        self._switches[header] = value
+
+    def _wavelength(self, argument: str, is_query: bool) -> str:
+        if is_query:
+            return f"{self._setpoint:.3f}"
+        self._setpoint = _number(argument, self.head.lowest, self.head.highest)
+        if self._switches["OUTPut:TRACk"]:
+            self._set_switch("OUTPut:TRACk", 1)
+        return "OK"
+
+    def _ask_motion(self) -> str:
+        left = self._motion_ends - self.clock.now()
+        if left <= 0:
+            return "1"
+        self.clock.advance(min(left, POLL))
+        return "0"
+
+    def _motor(self) -> float:
+        now = self.clock.now()
+        if now >= self._motion_ends:
+            return self._target
+        done = (now - self._motion_began) / (self._motion_ends - self._motion_began)
+        return self._start + (self._target - self._start) * done
+
+    def _diode_current(self) -> float:
+        if not self._switches["OUTPut:STATe"]:
+            return 0.0
+        if self._switches["SOURce:CPOWer"]:
+            power = self._values["SOURce:POWer:DIODe"]
+            return self.head.threshold_ma + power / self.head.slope_mw_per_ma
+        return self._values["SOURce:CURRent:DIODe"]
+
+    def _diode_power(self) -> float:
+        above = max(0.0, self._diode_current() - self.head.threshold_ma)
+        return above * self.head.slope_mw_per_ma
+
+    def _next_error(self) -> str:
+        code = self._errors.popleft() if self._errors else 0
+        return f"{code},{ERRORS.get(code, 'NO ERROR').upper()}"
+
+    def _publish(self) -> None:
+        self.port.state = replace(
+            self.port.state,
+            wavelength=self.wavelength_nm() * 1e-9,
+            power=self._diode_power() * 1e-3,
+            emission=bool(self._switches["OUTPut:STATe"]),
+        )
+
+
+def _number(text: str, low: float, high: float) -> float:
+    if not text:
+        raise _RefusedError(COUNT)
+    if text.upper() == "MAX":
+        return high
+    try:
+        value = float(text)
+    except ValueError:
+        raise _RefusedError(SYNTAX) from None
+    if not low <= value <= high:
+        raise _RefusedError(RANGE)
+    return value

@@ -1,0 +1,188 @@
+"""The fibre interferometer: a drifting, noisy phase, and the servo that holds it."""
+
+from dataclasses import dataclass
+from math import asin, ceil, cos, exp, floor, pi, sin, sqrt
+from typing import Literal
+
+import numpy as np
+
+from simulation.lab.ports import LockReading, LockSettings
+from simulation.lab.servo import LoopBehaviour, LoopGains, loop_behaviour
+from simulation.lab.world_parameters import WorldParameters
+
+Limit = Literal[-1, 0, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fringe:
+    """The lock pulse's error signal, amplitude·sin(φ − offset).
+
+    Attributes
+    ----------
+    amplitude : float
+        V; 0 without a lock pulse.
+    offset : float
+        Phase of the modulator during the lock pulse, rad.
+    """
+
+    amplitude: float = 0.0
+    offset: float = 0.0
+
+
+class Interferometer:
+    """Phase φ of arm B relative to arm A, in virtual time.
+
+    φ = drift + stretcher·(servo output + stretcher voltage). Acoustic noise comes on top and is
+    carried as a standard deviation. The servo samples the error signal once per trial; the loop is
+    solved around its lock point (`simulation.lab.servo`) and followed in between: it falls to the
+    next stable zero, tracks the drift, and stops at its limits.
+
+    Parameters
+    ----------
+    parameters : WorldParameters
+    rng : numpy.random.Generator
+    """
+
+    def __init__(self, parameters: WorldParameters, rng: np.random.Generator) -> None:
+        self._world, self._rng = parameters, rng
+        self._drift = float(rng.uniform(-pi, pi))
+        self._settings = LockSettings()
+        self.fringe = Fringe()
+        self._behaviour: LoopBehaviour | None = None
+        self._memory = exp(-2 * pi * parameters.acoustic_bandwidth_hz * parameters.period)
+        self._stuck = False
+        self.output = 0.0
+        self.limit: Limit = 0
+        self.stretcher_volts = 0.0
+        self.sigma = parameters.acoustic_noise
+        self.phase = self._free_phase(0.0)
+
+    def configure(self, settings: LockSettings) -> None:
+        """Take over servo settings; engaging anew ends a lost lock."""
+        if not (settings.engaged and self._settings.engaged):
+            self._stuck = False
+        self._settings, self._behaviour = settings, None
+        if not settings.engaged:
+            self._drive(settings.manual_output)
+
+    def look_at(self, fringe: Fringe) -> None:
+        """Take over the fringe that the lock pulse shows from now on."""
+        if abs(fringe.amplitude - self.fringe.amplitude) > 0.01 * self.fringe.amplitude:
+            self._behaviour = None
+        self.fringe = fringe
+
+    def lose_lock(self) -> None:
+        """Throw an engaged servo to its upper limit, where it stays until it is engaged anew."""
+        self._stuck = self._settings.engaged
+
+    def stretch(self, volts: float) -> None:
+        """Apply a voltage to the stretcher's second input."""
+        self.stretcher_volts = volts
+        self._drive(self.output)
+
+    def step(self, seconds: float) -> None:
+        """Let time pass: drift, then the servo's answer; sets `phase`, `sigma`, `output`."""
+        walk = self._world.phase_drift * sqrt(seconds) * float(self._rng.standard_normal())
+        self._drift += walk + self._world.phase_drift_rate * seconds
+        self.sigma = self._world.acoustic_noise
+        if not self._settings.engaged:
+            self._drive(self._settings.manual_output)
+        elif self._stuck:
+            self._drive(self._settings.high)
+        else:
+            self._regulate(seconds)
+
+    def read(self) -> LockReading:
+        """Return error signal (noise included), output and limit now."""
+        noise = float(self._rng.standard_normal()) * self._world.lock_noise
+        jitter = min(self.sigma, pi) * float(self._rng.standard_normal())
+        return LockReading(
+            measured=self._error_signal(self.phase + jitter) + noise,
+            output=self.output,
+            limit=self.limit,
+        )
+
+    def _regulate(self, seconds: float) -> None:
+        behaviour = self._behaviour or self._solve()
+        self._behaviour = behaviour
+        if not behaviour.stable:
+            self._oscillate()
+        elif self._settings.integral_rate == 0:
+            self._settle_proportional()
+        else:
+            self._integrate(behaviour, seconds)
+        if self.limit == 0:
+            self.sigma = min(behaviour.noise, 10.0)
+
+    def _solve(self) -> LoopBehaviour:
+        """Linearise around the lock point."""
+        settings, world = self._settings, self._world
+        slope = self.fringe.amplitude * cos(self._lock_angle() or 0.0)
+        gain = abs(settings.gain * world.stretcher * slope)
+        return loop_behaviour(
+            LoopGains(
+                proportional=gain * settings.proportional,
+                integral=gain * settings.integral_rate * world.period,
+                derivative=gain * settings.derivative_time / world.period,
+            ),
+            acoustic=world.acoustic_noise,
+            memory=self._memory,
+            sensor=world.lock_noise / slope if slope > 0 else 0.0,
+        )
+
+    def _lock_angle(self) -> float | None:
+        """Angle whose sine is set-point over amplitude; None if the fringe never gets there."""
+        amplitude = self.fringe.amplitude
+        ratio = self._settings.setpoint / amplitude if amplitude > 0 else 2.0
+        return asin(ratio) if abs(ratio) < 1 else None
+
+    def _integrate(self, behaviour: LoopBehaviour, seconds: float) -> None:
+        """Fall towards the next stable zero of the error, as far as the limits allow."""
+        settings = self._settings
+        self._drive(self.output)
+        error = settings.setpoint - self._error_signal(self.phase)
+        angle = self._lock_angle()
+        if angle is None:
+            rate = settings.gain * settings.integral_rate * error
+            self._drive(self.output + rate * seconds)
+            return
+        upwards = settings.gain * self._world.stretcher * error >= 0
+        target = self._next_zero(angle, upwards=upwards)
+        samples = seconds / self._world.period
+        left = behaviour.decay**samples if behaviour.decay > 0 else 0.0
+        wanted = target + (self.phase - target) * left
+        self._drive((wanted - self._free_phase(0.0)) / self._world.stretcher)
+
+    def _next_zero(self, angle: float, *, upwards: bool) -> float:
+        """Return the first stable phase on the way from here; stable where the loop pulls back."""
+        rising = self._settings.gain * self._world.stretcher > 0
+        zero = self.fringe.offset + (angle if rising else pi - angle)
+        turns = (self.phase - zero) / (2 * pi)
+        return zero + 2 * pi * (ceil(turns - 1e-9) if upwards else floor(turns + 1e-9))
+
+    def _settle_proportional(self) -> None:
+        """Without integrator: the output that answers the error it leaves."""
+        settings = self._settings
+        for _ in range(40):
+            error = settings.setpoint - self._error_signal(self.phase)
+            wanted = settings.gain * error * settings.proportional + settings.offset
+            self._drive(0.5 * (self.output + wanted))
+
+    def _oscillate(self) -> None:
+        """Too much gain: the output swings between its limits and the phase is anywhere."""
+        settings = self._settings
+        self._drive(float(self._rng.uniform(settings.low, settings.high)))
+        self.sigma = 10.0
+
+    def _drive(self, volts: float) -> None:
+        settings = self._settings
+        self.output = min(max(volts, settings.low), settings.high)
+        above, below = volts >= settings.high, volts <= settings.low
+        self.limit = (1 if above else -1 if below else 0) if settings.engaged else 0
+        self.phase = self._free_phase(self.output)
+
+    def _free_phase(self, output: float) -> float:
+        return self._drift + self._world.stretcher * (output + self.stretcher_volts)
+
+    def _error_signal(self, phase: float) -> float:
+        return self.fringe.amplitude * sin(phase - self.fringe.offset)

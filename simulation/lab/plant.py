@@ -1,0 +1,245 @@
+"""The world of the virtual lab: instruments' settings in, clicks and readings out."""
+
+from dataclasses import replace
+from functools import partial
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import constants
+
+from simulation.lab.clock import VirtualClock
+from simulation.lab.detectors import Nanowire
+from simulation.lab.emission import (
+    DetectorClicks,
+    pair_clicks,
+    steady_clicks,
+    uncorrelated_clicks,
+)
+from simulation.lab.interferometer import Interferometer
+from simulation.lab.light_path import LightPath
+from simulation.lab.operating_point import Conditions, OperatingPoint, operating_point
+from simulation.lab.optics import resting_transmission
+from simulation.lab.ports import LockReading, LockSettings
+from simulation.lab.pulse_train import PulseTrain
+from simulation.lab.recorder import Recorder
+from simulation.lab.wiring import LASERS, Wiring
+from simulation.lab.world_parameters import WorldParameters
+
+Real = NDArray[np.float64]
+
+_PHASE_BLOCK = 1.0
+"""Longest time over which the interferometer's phase counts as constant but for its noise, s."""
+
+_POINT_LIFE = 60.0
+"""Longest time for which an operating point holds while filters and lasers drift, s."""
+
+_MIXING_CHAMBER = 6
+"""Thermometer channel of the mixing chamber."""
+
+_STAGES = {1: 45.0, 2: 3.6, 5: 0.9}
+"""Temperatures of the other stages by thermometer channel, K."""
+
+
+class Plant:
+    """The physical world behind the instruments.
+
+    It lives on the virtual clock: whenever time passes the world drifts, the servo regulates, and
+    what the detectors see goes to the tagger if it records. Everything it knows of the instruments
+    it reads from the ports of `wiring`.
+
+    Parameters
+    ----------
+    clock : VirtualClock
+    wiring : Wiring
+        Its ports are connected to this world; its tagger port is replaced.
+    parameters : WorldParameters, optional
+    seed : int
+        Same seed and same actions, same world.
+    """
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        wiring: Wiring,
+        parameters: WorldParameters | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.clock, self.wiring = clock, wiring
+        self.parameters = parameters or WorldParameters()
+        drift, phase, clicks, tagger = np.random.default_rng(seed).spawn(4)
+        self._rng = clicks
+        self.light = LightPath(wiring, self.parameters, drift)
+        self.interferometer = Interferometer(self.parameters, phase)
+        self.detectors = Nanowire(0, self.parameters), Nanowire(1, self.parameters)
+        self.temperature = self.parameters.temperature
+        self._train = PulseTrain(wiring, self.light, self.parameters)
+        self._point: OperatingPoint | None = None
+        self._point_settings: tuple[object, ...] = ()
+        self._age = 0.0
+        self.recorder = Recorder(self, tagger)
+        self._connect()
+
+    def operating_point(self) -> OperatingPoint:
+        """Return the click statistics that the present settings amount to."""
+        with self.clock.lock:
+            settings = self._settings()
+            if self._point is None or self._age >= _POINT_LIFE or settings != self._point_settings:
+                self._point = operating_point(self._conditions(), self.parameters)
+                self._point_settings, self._age = settings, 0.0
+            return self._point
+
+    def pulse_volts(self) -> tuple[float, float]:
+        """Return the height of the pulses of detectors 1, 2, V."""
+        return self.detectors[0].pulse_volts, self.detectors[1].pulse_volts
+
+    def drift(self, seconds: float) -> None:
+        """Let the world live for some time without looking at the clicks."""
+        self._look_at_fringe()
+        left = seconds
+        while left > 0:
+            self.interferometer.step(min(left, _PHASE_BLOCK))
+            left -= _PHASE_BLOCK
+        self._grow_older(seconds)
+
+    def live(self, trials: int) -> DetectorClicks:
+        """Let the world live through `trials` trials and return their clicks."""
+        stretches = _divided(trials, round(_POINT_LIFE / self.parameters.period))
+        first = np.cumsum(stretches) - stretches
+        return DetectorClicks.joined(
+            [
+                replace(clicks, trial=clicks.trial + start)
+                for start, length in zip(first, stretches, strict=True)
+                for clicks in (self._stretch(int(length)),)
+            ]
+        )
+
+    def _stretch(self, trials: int) -> DetectorClicks:
+        """Clicks of trials that share an operating point, while the phase moves on."""
+        point, period = self.operating_point(), self.parameters.period
+        self._look_at_fringe()
+        blocks = _divided(trials, round(_PHASE_BLOCK / period))
+        phase, sigma = np.empty(len(blocks)), np.empty(len(blocks))
+        for number, length in enumerate(blocks):
+            self.interferometer.step(float(length) * period)
+            phase[number], sigma[number] = self.interferometer.phase, self.interferometer.sigma
+        self._grow_older(trials * period)
+        patterns = point.patterns.at(point.theta(phase), 2 * sigma, point.contrast)
+        return DetectorClicks.joined(
+            [
+                pair_clicks(self._rng, patterns, blocks, point.arrivals),
+                *(uncorrelated_clicks(self._rng, other, trials) for other in point.others),
+                steady_clicks(self._rng, point.steady_rate, trials, period),
+            ]
+        )
+
+    def _grow_older(self, seconds: float) -> None:
+        self.light.step(seconds)
+        self._age += seconds
+
+    def _look_at_fringe(self) -> None:
+        arms = [self.light.arm_transmission(device) for device in (0, 1)]
+        pump, read = (
+            self.light.filtered_power(laser) * sqrt(arms[0] * arms[1]) for laser in (0, 1)
+        )
+        self.interferometer.look_at(self._train.fringe((pump, read)))
+
+    def _settings(self) -> tuple[object, ...]:
+        """Everything instruments or faults can change that clicks depend on."""
+        own = self.wiring
+        return (
+            *self._train.settings(),
+            *(port.voltage for port in own.actuator.values()),
+            *(port.current for port in own.bias.values()),
+            *(wire.latched for wire in self.detectors),
+            self.temperature,
+            self.light.jumps,
+        )
+
+    def _conditions(self) -> Conditions:
+        light, world = self.light, self.parameters
+        powers = [
+            [light.filtered_power(laser) * light.arm_transmission(device) for device in (0, 1)]
+            for laser in (0, 1)
+        ]
+        pulses = self._train.pulses
+        resting = [
+            resting_transmission(port.drive, world) for port in self.wiring.aom_drive.values()
+        ]
+        first, second = (
+            tuple(pulse.at_device(device, powers[pulse.laser][device]) for pulse in pulses)
+            for device in (0, 1)
+        )
+        return Conditions(
+            pulses=pulses,
+            trains=(first, second),
+            laser_hz=(light.frequency_hz(0), light.frequency_hz(1)),
+            resting_power=np.array(powers) * np.array(resting)[:, None],
+            resting_scattering=self._train.resting_scattering,
+            in_step=self._train.in_step,
+            filters=light.detection_filters,
+            temperature=self.temperature,
+            efficiency=(self.detectors[0].efficiency, self.detectors[1].efficiency),
+            dark_rate=(self.detectors[0].dark_rate, self.detectors[1].dark_rate),
+        )
+
+    def _connect(self) -> None:
+        """Put this world behind the ports."""
+        own = self.wiring
+        own.lock.listener, own.lock.reader = self._configure_lock, self._read_lock
+        own.actuator["stretcher"].listener = self.interferometer.stretch
+        for number, wire in enumerate(self.detectors):
+            own.bias[number + 1].listener = wire.apply
+            own.bias[number + 1].is_latched = partial(getattr, wire, "latched")
+        own.tagger = self.recorder
+        own.thermometer.reader = self._temperature_of
+        own.wavemeter.reader = self._wavelength
+        for place, port in own.power.items():
+            port.reader = partial(self._power, place)
+        self.clock.subscribe(self.recorder.live)
+
+    def _configure_lock(self, settings: LockSettings) -> None:
+        with self.clock.lock:
+            self.interferometer.configure(settings)
+
+    def _read_lock(self, settings: LockSettings) -> LockReading:
+        with self.clock.lock:
+            self._look_at_fringe()
+            return self.interferometer.read()
+
+    def _temperature_of(self, channel: int) -> float | None:
+        return self.temperature if channel == _MIXING_CHAMBER else _STAGES.get(channel)
+
+    def _wavelength(self, channel: int) -> float | None:
+        """Wavelength by wavemeter channel; None without light."""
+        if channel not in (1, 2):
+            return None
+        state = (self.wiring.laser["pump"], self.wiring.laser["read"])[channel - 1].state
+        if not (state.emission and state.power > 0):
+            return None
+        return float(constants.c / self.light.frequency_hz(channel - 1))
+
+    def _power(self, place: str) -> float:
+        """Mean optical power at a place, W."""
+        if place in LASERS:
+            return self.light.filtered_power(LASERS.index(place))
+        device = ("arm_a", "arm_b").index(place)
+        power = 0.0
+        for laser, port in enumerate(self.wiring.aom_drive.values()):
+            mean = resting_transmission(port.drive, self.parameters)
+            mean += sum(
+                pulse.light.duration / self.parameters.period
+                for pulse in self._train.pulses
+                if pulse.laser == laser
+            )
+            power += self.light.filtered_power(laser) * mean
+        return power * self.light.arm_transmission(device)
+
+
+def _divided(total: int, largest: int) -> NDArray[np.int64]:
+    """Divide a number of trials into parts of `largest` and a rest."""
+    parts = np.full(-(-total // largest), largest, np.int64)
+    if len(parts):
+        parts[-1] = total - largest * (len(parts) - 1)
+    return parts

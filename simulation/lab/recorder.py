@@ -1,0 +1,220 @@
+"""A recording of the world's clicks: the world's side of the tagger's connectors."""
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.tagfile.layouts import SYNC
+from simulation.lab.clock import VirtualClock
+from simulation.lab.emission import DetectorClicks
+from simulation.lab.operating_point import OperatingPoint
+from simulation.lab.ports import (
+    TaggerFlags,
+    TaggerPort,
+    TaggerRates,
+    TaggerSettings,
+    TimeTags,
+)
+from simulation.lab.tagger import Fifo, Registrar, discriminate, sync_edge
+from simulation.lab.world_parameters import WorldParameters
+
+_STRIDE = 20.0
+"""Longest time that passes when a reader finds nothing waiting, s."""
+
+_RATE_GATE = 0.1
+"""Time over which rates are measured, s."""
+
+_LATENCY = 0.1
+"""A reader is not faster than this, s: input rates above some 10 MHz overfill the FIFO."""
+
+_CHUNK = 1 << 20
+"""Triggers recorded together, so that memory stays small."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TaggerTroubles:
+    """What is wrong with the tagger's side of the laboratory, set by faults.
+
+    Attributes
+    ----------
+    sync_off : bool
+        The trigger cable is off.
+    keep : float
+        Part of the events that is not dropped.
+    overflow : bool
+        The next recorded stretch overfills the FIFO.
+    """
+
+    sync_off: bool = False
+    keep: float = 1.0
+    overflow: bool = False
+
+
+class ClickSource(Protocol):
+    """What a recorder needs of the plant."""
+
+    clock: VirtualClock
+    parameters: WorldParameters
+
+    def operating_point(self) -> OperatingPoint:
+        """Return the click statistics now."""
+
+    def pulse_volts(self) -> tuple[float, float]:
+        """Return the height of the detectors' pulses, V."""
+
+    def drift(self, seconds: float) -> None:
+        """Live without looking at clicks."""
+
+    def live(self, trials: int) -> DetectorClicks:
+        """Live through trials and return their clicks."""
+
+
+class Recorder(TaggerPort):
+    """Recordings of a plant's clicks.
+
+    Parameters
+    ----------
+    plant : ClickSource
+    rng : numpy.random.Generator
+
+    Attributes
+    ----------
+    stride : float
+        Longest virtual time that passes when a reader finds nothing waiting, s.
+    troubles : TaggerTroubles
+    """
+
+    def __init__(self, plant: ClickSource, rng: np.random.Generator) -> None:
+        self._plant, self._rng = plant, rng
+        self._clock, self._world = plant.clock, plant.parameters
+        self.stride = _STRIDE
+        self.troubles = TaggerTroubles()
+        self._registrar: Registrar | None = None
+        self._fifo = Fifo(self._world.fifo_records)
+        self._trial, self._last_trial = 0, 0
+        self._began = self._end = 0.0
+        self._running = False
+        self._flags = TaggerFlags()
+
+    def rates(self, settings: TaggerSettings) -> TaggerRates:
+        """Return count rates with these settings, measured over 100 ms."""
+        with self._clock.lock:
+            clicks = self._plant.operating_point().click_rates(self._world.period)
+            heights = self._plant.pulse_volts()
+            inputs = []
+            for number, trigger in enumerate(settings.inputs):
+                light, height = (clicks[number], heights[number]) if number < 2 else (0.0, 0.0)
+                seen = discriminate(trigger, height, self._world)
+                mean = light * seen.registered + seen.noise_rate
+                inputs.append(float(self._rng.poisson(mean * _RATE_GATE)) / _RATE_GATE)
+            has_sync = sync_edge(settings.sync, self._world) is not None
+            seen_sync = has_sync and not self.troubles.sync_off
+        return TaggerRates(sync=1 / self._world.period if seen_sync else 0.0, inputs=tuple(inputs))
+
+    def start(self, settings: TaggerSettings, duration: float) -> None:
+        """Begin a recording of `duration` s of virtual time; clears FIFO and flags."""
+        with self._clock.lock:
+            self._registrar = Registrar(settings, self._world, self._rng)
+            self._fifo = Fifo(self._world.fifo_records)
+            self._flags = TaggerFlags()
+            self._trial, self._last_trial = 0, round(duration / self._world.period)
+            self._began = self._clock.now()
+            self._end = self._began + duration
+            self._running = True
+
+    def stop(self) -> None:
+        """End the recording early; what is in the FIFO stays readable."""
+        with self._clock.lock:
+            if self._running:
+                self._end = self._clock.now()
+            self._running = False
+
+    def running(self) -> bool:
+        """Tell whether the recording's time is still running."""
+        return self._running
+
+    def elapsed(self) -> float:
+        """Return the seconds of the present or last recording."""
+        return min(self._clock.now(), self._end) - self._began
+
+    def records(self, limit: int) -> NDArray[np.uint32]:
+        """Return up to `limit` waiting records; lets time pass if there are none."""
+        self._wait_for_data()
+        with self._clock.lock:
+            blocks = [cast("NDArray[np.uint32]", block[0]) for block in self._fifo.take(limit)]
+        return np.concatenate([np.empty(0, np.uint32), *blocks])
+
+    def times(self, limit: int) -> TimeTags:
+        """Return up to `limit` waiting events of a ``stream`` recording."""
+        self._wait_for_data()
+        with self._clock.lock:
+            blocks = self._fifo.take(limit)
+        times = [cast("NDArray[np.int64]", block[0]) for block in blocks]
+        channels = [cast("NDArray[np.uint8]", block[1]) for block in blocks]
+        return TimeTags(
+            times_ps=np.concatenate([np.empty(0, np.int64), *times]),
+            channels=np.concatenate([np.empty(0, np.uint8), *channels]),
+        )
+
+    def flags(self) -> TaggerFlags:
+        """Return what went wrong since the start."""
+        return self._flags
+
+    def live(self, start: float, stop: float) -> None:
+        """Live through an interval of the clock: record, or only drift."""
+        if not self._running:
+            self._plant.drift(stop - start)
+            return
+        self._record_until(min(stop, self._end))
+        if stop >= self._end:
+            self._running = False
+            if stop > self._end:
+                self._plant.drift(stop - self._end)
+
+    def _wait_for_data(self) -> None:
+        """Let time pass while nothing is waiting, but not more than the FIFO can take."""
+        with self._clock.lock:
+            if not self._running or self._fifo.waiting:
+                return
+            settings = self._registrar.settings if self._registrar else TaggerSettings()
+            rate = 1 / self._world.period if settings.mode == "T2" else 0.0
+            rate += sum(self.rates(settings).inputs)
+            room = max(0.5 * self._world.fifo_records / max(rate, 1e-3), _LATENCY)
+            self._clock.advance(min(self.stride, room, max(self._end - self._clock.now(), 0.0)))
+
+    def _record_until(self, time: float) -> None:
+        # a trigger belongs to the interval in which its whole trial has passed
+        passed = int((time - self._began) / self._world.period + 1e-6)
+        while self._trial < min(passed, self._last_trial):
+            trials = min(_CHUNK, min(passed, self._last_trial) - self._trial)
+            clicks = self._plant.live(trials)
+            if self._registrar is not None and not self._flags.fifo_full:
+                self._register(self._registrar, clicks, trials)
+            self._trial += trials
+
+    def _register(self, registrar: Registrar, clicks: DetectorClicks, trials: int) -> None:
+        troubles = self.troubles
+        has_sync = registrar.has_sync and not troubles.sync_off
+        time, channel = registrar.register(
+            clicks,
+            self._trial,
+            trials,
+            self._plant.pulse_volts(),
+            syncs_seen=has_sync,
+            keep=troubles.keep,
+        )
+        needs_sync = registrar.settings.mode == "T3"
+        if registrar.settings.mode == "stream":
+            complete = self._fifo.put(time, np.where(channel == SYNC, 0, channel + 1))
+        elif needs_sync and not has_sync:
+            complete = True
+        else:
+            complete = self._fifo.put(registrar.records(time, channel, self._trial + trials))
+        overfull, troubles.overflow = troubles.overflow, False
+        self._flags = TaggerFlags(
+            fifo_full=self._flags.fifo_full or not complete or overfull,
+            dropped_events=self._flags.dropped_events or troubles.keep < 1,
+            sync_lost=self._flags.sync_lost or (needs_sync and not has_sync),
+        )

@@ -1,0 +1,1 @@
+"""Servers that give simulated instruments a wire: TCP sockets and serial lines."""

@@ -1,0 +1,78 @@
+"""A serial line to a simulated device, over a pseudo-terminal (Linux and macOS)."""
+
+import contextlib
+import os
+import select
+from threading import Thread
+from types import TracebackType
+from typing import Self
+
+from simulation.lab.instrument_faults import LinkCutError
+from simulation.lab.servers.wire import WireDevice
+
+
+class SerialLine:
+    """Serve a device on a pseudo-terminal. Use it in a ``with`` statement, or call `stop`.
+
+    Parameters
+    ----------
+    device : WireDevice
+
+    Raises
+    ------
+    OSError
+        On systems without pseudo-terminals.
+    """
+
+    def __init__(self, device: WireDevice) -> None:
+        if not hasattr(os, "openpty"):
+            message = "a simulated serial line needs pseudo-terminals, which this system lacks"
+            raise OSError(message)
+        import tty
+
+        self.device = device
+        self._ours, self._theirs = os.openpty()
+        tty.setraw(self._theirs)
+        self._stopper, self._stop = os.pipe()
+        self._thread = Thread(target=self._serve, name="simulated serial line", daemon=True)
+        self._thread.start()
+
+    @property
+    def path(self) -> str:
+        """Path of the terminal that a client opens."""
+        return os.ttyname(self._theirs)
+
+    @property
+    def address(self) -> str:
+        """VISA resource name."""
+        return f"ASRL{self.path}::INSTR"
+
+    def stop(self) -> None:
+        """Close everything and wait for the thread to end."""
+        if self._thread.is_alive():
+            os.write(self._stop, b"x")
+            self._thread.join()
+            for descriptor in (self._ours, self._theirs, self._stopper, self._stop):
+                os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _serve(self) -> None:
+        conversation = self.device.conversation()
+        while True:
+            ready, _, _ = select.select([self._ours, self._stopper], [], [])
+            if self._stopper in ready:
+                return
+            for reply in conversation.feed(os.read(self._ours, 4096)):
+                # A serial line cannot be cut like a socket: nothing more arrives.
+                with contextlib.suppress(LinkCutError):
+                    os.write(self._ours, self.device.faults.spoil(reply))

@@ -1,0 +1,104 @@
+"""A TCP server on loopback that lets a simulated device talk to any number of clients."""
+
+import contextlib
+import socket
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Self
+
+from simulation.lab.servers.wire import WireDevice
+
+_CHUNK = 1 << 18
+
+
+class TcpServer:
+    """Serve a device on ``127.0.0.1``, on a free port unless one is given.
+
+    Use it in a ``with`` statement, or call `stop`. Each client has a thread of its own; the device
+    takes care of its own lock.
+
+    Parameters
+    ----------
+    device : WireDevice
+    port : int
+        0: any free one.
+    """
+
+    def __init__(self, device: WireDevice, port: int = 0) -> None:
+        self.device = device
+        self._lock = Lock()
+        self._clients: dict[socket.socket, Thread] = {}
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._acceptor = Thread(target=self._accept, name="simulated instrument", daemon=True)
+        self._acceptor.start()
+
+    @property
+    def port(self) -> int:
+        """Port that is listened on."""
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        """VISA resource name."""
+        return f"TCPIP0::127.0.0.1::{self.port}::SOCKET"
+
+    def cut_links(self) -> None:
+        """Close every connection, as if cables were pulled; new ones are accepted."""
+        with self._lock:
+            clients = list(self._clients)
+        for client in clients:
+            _shut(client)
+
+    def stop(self) -> None:
+        """Close everything and wait for the threads to end."""
+        _shut(self._listener)
+        self._listener.close()
+        self._acceptor.join()
+        self.cut_links()
+        with self._lock:
+            threads = list(self._clients.values())
+        for thread in threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.device.faults.refuses_connections():
+                client.close()
+                continue
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = Thread(target=self._serve, args=(client,), daemon=True)
+            with self._lock:
+                self._clients[client] = thread
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        conversation = self.device.conversation()
+        with contextlib.suppress(OSError), client:
+            while data := client.recv(_CHUNK):
+                for reply in conversation.feed(data):
+                    if spoilt := self.device.faults.spoil(reply):
+                        client.sendall(spoilt)
+        conversation.hang_up()
+        with self._lock:
+            self._clients.pop(client, None)
+
+
+def _shut(connection: socket.socket) -> None:
+    """End a connection so that a thread that waits on it wakes up."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,39 @@
+"""Fits of Lorentzian lines."""
+
+import numpy as np
+import pytest
+
+from analysis.resonance import fit_resonance
+
+
+def line(x, centre=0.3, width=0.5, height=40.0, offset=2.0):
+    return offset + height / (1 + (2 * (x - centre) / width) ** 2)
+
+
+def test_noiseless_line_is_recovered():
+    x = np.linspace(-1, 1, 15)
+    fit = fit_resonance(x, line(x))
+    found = [e.value for e in (fit.centre, fit.width, fit.height, fit.offset)]
+    assert found == pytest.approx([0.3, 0.5, 40.0, 2.0], rel=1e-6)
+    assert fit.curve(x) == pytest.approx(line(x))
+
+
+def test_centre_of_a_noisy_line_is_within_4_of_its_sigma():
+    rng = np.random.default_rng(2)
+    x = np.linspace(-1, 1, 25)
+    y = rng.poisson(line(x, height=400, offset=50))
+    fit = fit_resonance(x, y, np.sqrt(np.maximum(y, 1)))
+    assert abs(fit.centre.value - 0.3) < 4 * fit.centre.sigma < 0.1
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([1, 2, 3], [1, 2, 1], "at least 5 points"),
+        (range(6), [3.0] * 6, "one is constant"),
+        (np.linspace(5, 8, 9), line(np.linspace(5, 8, 9)), "must lie within|no line"),
+    ],
+)
+def test_points_without_a_line_are_refused(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        fit_resonance(x, y)

@@ -1,0 +1,319 @@
+from math import inf, pi
+
+import numpy as np
+import pytest
+from qcodes.instrument import Instrument
+
+from instruments.roles import PulseGenerator, PulseShape
+from instruments.tektronix_afg3152c import TektronixAFG3152C
+from instruments.tektronix_limits import DriveLimits
+from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
+from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.servers.tcp import TcpServer
+from simulation.lab.servers.transcript import Transcript
+
+IDN = ("*IDN?", "TEKTRONIX,AFG3152C,C012345,SCPI:99.0 FV:1.0.1")
+OK = ("SYST:ERR?", '0,"No error"')
+CHANNELS = {
+    1: {"load": 50.0, "low": -0.1, "high": 1.0},
+    2: DriveLimits(load=inf, low=0.0, high=5.0),
+}
+PULSE = PulseShape(width=40e-9, delay=500e-9, low=0.0, high=0.8, edge=4e-9)
+_: type[PulseGenerator] = TektronixAFG3152C
+
+
+def connect(address, **changes):
+    settings = {"channels": CHANNELS, "trigger_latency": 300e-9, "timeout": 0.3} | changes
+    return TektronixAFG3152C("afg", address, visalib="@py", **settings)
+
+
+@pytest.fixture(autouse=True)
+def _close_instruments():
+    yield
+    Instrument.close_all()
+
+
+@pytest.fixture
+def device():
+    return SimulatedAFG3152C(trigger_latency=300e-9)
+
+
+@pytest.fixture
+def server(device):
+    with TcpServer(device) as server:
+        yield server
+
+
+@pytest.fixture
+def afg(server):
+    return connect(server.address)
+
+
+def play(steps, act):
+    transcript = Transcript([IDN, *steps])
+    with TcpServer(transcript) as server:
+        afg = connect(server.address)
+        act(afg)
+        transcript.check()
+
+
+def put(command):
+    return [(command, None), OK]
+
+
+def test_pulse_on_the_wire():
+    source = "SOUR1"
+    play(
+        [
+            (f"{source}:PULS:PER?", "1.000000000E-06"),
+            (f"{source}:PULS:TRAN:LEAD?", "5.000000000E-09"),
+            (f"{source}:PULS:TRAN:TRA?", "5.000000000E-09"),
+            *put(f"{source}:FUNC PULS"),
+            *put("OUTP1:POL NORM"),
+            *put(f"{source}:PULS:HOLD WIDT"),
+            *put(f"{source}:PULS:PER 1.036e-06"),
+            (f"{source}:PULS:WIDT?", "5.000000000E-07"),
+            *put(f"{source}:PULS:WIDT 5e-07"),
+            *put(f"{source}:PULS:TRAN:LEAD 4e-09"),
+            *put(f"{source}:PULS:TRAN:TRA 4e-09"),
+            *put(f"{source}:PULS:WIDT 4e-08"),
+            *put(f"{source}:PULS:PER 1e-07"),
+            *put(f"{source}:PULS:DEL 0"),
+            *put(f"{source}:BURS:MODE TRIG"),
+            *put(f"{source}:BURS:NCYC 1"),
+            *put(f"{source}:BURS:TDEL 1.975e-07"),
+            *put(f"{source}:BURS:STAT 1"),
+            *put("TRIG:SOUR EXT"),
+            ("OUTP1:IMP?", "5.000000E+01"),
+            ("OUTP1:IMP?", "5.000000E+01"),
+            (f"{source}:VOLT:LOW?", "-5.000000E-01"),
+            (f"{source}:VOLT:HIGH?", "5.000000E-01"),
+            *put(f"{source}:VOLT:LIM:HIGH 1"),
+            *put(f"{source}:VOLT:LIM:LOW -0.5"),
+            *put(f"{source}:VOLT:HIGH 0.8"),
+            *put(f"{source}:VOLT:LOW 0"),
+            (f"{source}:VOLT:HIGH?", "8.000000E-01"),
+            (f"{source}:VOLT:LOW?", "0.000000E+00"),
+            *put(f"{source}:VOLT:LIM:HIGH 1"),
+            *put(f"{source}:VOLT:LIM:LOW -0.1"),
+            (f"{source}:PULS:WIDT?", "4.000000000E-08"),
+            (f"{source}:PULS:TRAN:LEAD?", "4.000000000E-09"),
+            (f"{source}:PULS:TRAN:TRA?", "4.000000000E-09"),
+        ],
+        lambda afg: afg.program_pulse(1, PULSE),
+    )
+
+
+def test_waveform_on_the_wire_is_big_endian_14_bit():
+    block = b"DATA:DATA EMEM,#16" + bytes.fromhex("00001fff3ffe") + b"\n"
+    play(
+        [
+            *put("DATA:DEF EMEM,3"),
+            (block, None),
+            OK,
+            *put("DATA:COPY USER1,EMEM"),
+            *put("SOUR1:FUNC USER1"),
+            *put("OUTP1:POL NORM"),
+            *put("SOUR1:FREQ 10000000"),
+            *put("SOUR1:BURS:MODE TRIG"),
+            *put("SOUR1:BURS:NCYC 1"),
+            *put("SOUR1:BURS:TDEL 0"),
+            *put("SOUR1:BURS:STAT 1"),
+            *put("TRIG:SOUR EXT"),
+            ("OUTP1:IMP?", "5.000000E+01"),
+            ("OUTP1:IMP?", "5.000000E+01"),
+            ("SOUR1:VOLT:LOW?", "0.0E+00"),
+            ("SOUR1:VOLT:HIGH?", "1.0E+00"),
+            *put("SOUR1:VOLT:LIM:HIGH 1"),
+            *put("SOUR1:VOLT:LIM:LOW -0.1"),
+            *put("SOUR1:VOLT:HIGH 0.5"),
+            *put("SOUR1:VOLT:LOW 0"),
+            ("SOUR1:VOLT:HIGH?", "5.0E-01"),
+            ("SOUR1:VOLT:LOW?", "0.0E+00"),
+            *put("SOUR1:VOLT:LIM:HIGH 1"),
+            *put("SOUR1:VOLT:LIM:LOW -0.1"),
+        ],
+        lambda afg: afg.program_waveform(1, np.array([0, 0.25, 0.5]), 30e6),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sent"),
+    [
+        ("phase", pi / 2, "SOUR2:PHAS 1.57079632679"),
+        ("frequency", 45e6, "SOUR2:FREQ 45000000"),
+        ("burst_cycles", inf, "SOUR2:BURS:NCYC INF"),
+        ("burst_cycles", 3, "SOUR2:BURS:NCYC 3"),
+        ("burst", False, "SOUR2:BURS:STAT 0"),
+        ("function", "SIN", "SOUR2:FUNC SIN"),
+        ("polarity", "inverted", "OUTP2:POL INV"),
+        ("trigger_delay", 1e-7, "SOUR2:BURS:TDEL 1e-07"),
+    ],
+)
+def test_channel_parameter_on_the_wire(name, value, sent):
+    play(put(sent), lambda afg: afg.ch2.parameters[name](value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sent"),
+    [
+        ("trigger_source", "timer", "TRIG:SOUR TIM"),
+        ("trigger_slope", "falling", "TRIG:SLOP NEG"),
+        ("trigger_period", 50e-6, "TRIG:TIM 5e-05"),
+    ],
+)
+def test_trigger_parameter_on_the_wire(name, value, sent):
+    play(put(sent), lambda afg: afg.parameters[name](value))
+
+
+def test_pulse_arrives_in_the_world_where_it_was_asked_for(afg, device):
+    afg.program_pulse(1, PULSE)
+    assert device.ports[0].drive is None
+    afg.set_output(1, on=True)
+    drive = device.ports[0].drive
+    assert drive.trigger == "external"
+    assert drive.shape.delay == pytest.approx(PULSE.delay, abs=0.05e-9)
+    assert drive.shape.width == pytest.approx(PULSE.width)
+    assert (drive.shape.low, drive.shape.high) == pytest.approx((0.0, 0.8), abs=1e-6)
+
+
+@pytest.mark.parametrize("width", [6e-9, 40e-9, 10e-6, 30e-9])
+def test_pulse_widths_follow_each_other_in_any_order(afg, device, width):
+    for first in (20e-6, 5e-9):
+        afg.program_pulse(1, PulseShape(width=first, delay=1e-6, low=0, high=1, edge=3e-9))
+        afg.program_pulse(1, PulseShape(width=width, delay=1e-6, low=0, high=1, edge=4e-9))
+        afg.set_output(1, on=True)
+        assert device.ports[0].drive.shape.width == pytest.approx(width)
+
+
+def test_waveform_arrives_in_the_world_to_half_a_code(afg, device):
+    samples = 0.9 * np.sin(np.linspace(0, pi, 2000))
+    afg.program_waveform(1, samples, 1e9)
+    afg.set_output(1, on=True)
+    shape = device.ports[0].drive.shape
+    assert shape.sample_rate == pytest.approx(1e9)
+    np.testing.assert_allclose(shape.samples, samples, atol=0.6 * 0.9 / 16382)
+
+
+def test_declared_load_rescales_numbers_not_the_output(afg, device):
+    afg.program_pulse(2, PulseShape(width=40e-9, delay=1e-6, low=0, high=4, edge=4e-9))
+    afg.set_output(2, on=True)
+    assert afg.ch2.load() == inf
+    assert device.ports[1].drive.shape.high == pytest.approx(2.0)  # V into a real 50 Ω
+    device.execute(b"OUTP2:IMP 50")
+    assert afg.ch2.high() == pytest.approx(2.0)
+    assert device.ports[1].drive.shape.high == pytest.approx(2.0)
+
+
+def test_levels_are_coupled_as_in_the_generator(device):
+    device.execute(b"SOUR1:VOLT:HIGH 1;LOW 0")
+    assert device.execute(b"SOUR1:VOLT?;VOLT:OFFS?") == b"1.000000E+00;5.000000E-01\n"
+    device.execute(b"SOUR1:VOLT:AMPL 2VPP")
+    assert device.execute(b"SOUR1:VOLT:HIGH?;LOW?") == b"1.500000E+00;-5.000000E-01\n"
+    device.execute(b"SOUR1:VOLT:OFFS 500mV;HIGH -1")
+    assert device.execute(b"SYST:ERR?").startswith(b"-222")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"high": 1.2}, r"afg_ch1: levels must lie within -0.1 to 1 V"),
+        ({"low": 0.79}, r"high − low must be 0.02 to 10 V"),
+        ({"delay": 100e-9}, r"`delay` must be at least 3.025e-07 s"),
+        ({"width": 4e-9}, r"`width` must be 5e-09 to 999.99 s"),
+        ({"edge": 100e-9}, r"`width` must be 1.25e-07"),
+    ],
+)
+def test_impossible_pulse_is_refused_before_anything_is_sent(device, afg, change, message):
+    values = {name: getattr(PULSE, name) for name in ("width", "delay", "low", "high", "edge")}
+    before = dict(device.values)
+    with pytest.raises(ValueError, match=message):
+        afg.program_pulse(1, PulseShape(**values | change))
+    assert device.values == before
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (np.zeros(1), 1e9, "2 to 131072"),
+        (np.full(10, np.nan), 1e9, "finite"),
+        (np.zeros(20_000), 1e9, "up to 2.5e"),
+        (np.linspace(0, 2, 10), 1e9, "within -0.1 to 1 V"),
+    ],
+)
+def test_impossible_waveform_is_refused(afg, samples, rate, message):
+    with pytest.raises(ValueError, match=message):
+        afg.program_waveform(1, samples, rate)
+
+
+def test_output_is_not_switched_on_unprogrammed_or_after_levels_were_moved(afg, device):
+    with pytest.raises(RuntimeError, match="program a pulse or waveform"):
+        afg.set_output(1, on=True)
+    afg.program_pulse(1, PULSE)
+    device.execute(b"SOUR1:VOLT:LIM:HIGH 5;:SOUR1:VOLT:HIGH 3")
+    with pytest.raises(RuntimeError, match=r"levels 0 to 3 V .* must lie within"):
+        afg.set_output(1, on=True)
+    assert device.ports[0].drive is None
+
+
+@pytest.mark.parametrize("setting", ["OUTP1:IMP", "SOUR1:VOLT:HIGH", "SOUR1:PULS:WIDT"])
+def test_setting_that_silently_does_not_move_is_noticed(afg, device, setting):
+    device.execute(b"OUTP1:IMP 75")
+    device.faults.inject(InstrumentFault(kind="stick", setting=setting, count=None))
+    with pytest.raises(RuntimeError, match=r"must be .* but reads|refused .*conflict"):
+        afg.program_pulse(1, PULSE)
+    with pytest.raises(RuntimeError, match="program a pulse"):
+        afg.set_output(1, on=True)
+
+
+def test_output_that_sticks_on_is_reported(afg, device):
+    afg.program_pulse(1, PULSE)
+    afg.set_output(1, on=True)
+    device.faults.inject(InstrumentFault(kind="stick", setting="OUTP1", count=None))
+    with pytest.raises(RuntimeError, match=r"channels \[1\] must be off"):
+        afg.safe_state()
+
+
+def test_safe_state_switches_off_even_over_a_link_that_was_lost(afg, device, server):
+    for channel in (1, 2):
+        afg.program_pulse(channel, PULSE)
+        afg.set_output(channel, on=True)
+    device.faults.inject(InstrumentFault(kind="silence"))
+    afg.safe_state()
+    assert [port.drive for port in device.ports] == [None, None]
+    assert not afg.ch1.output.cache()
+
+
+def test_snapshot_changes_nothing(afg, device):
+    afg.program_pulse(1, PULSE)
+    before = dict(device.values), {n: str(v) for n, v in device.levels.items()}
+    snapshot = afg.snapshot(update=True)
+    assert (dict(device.values), {n: str(v) for n, v in device.levels.items()}) == before
+    assert snapshot["submodules"]["ch1"]["parameters"]["high"]["value"] == pytest.approx(0.8)
+
+
+def test_connecting_changes_nothing(device, server):
+    device.execute(b"OUTP1 ON;:SOUR1:VOLT 2")
+    before = dict(device.values)
+    connect(server.address)
+    assert device.values == before
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        ({1: CHANNELS[1]}, "limits of channels 1 and 2"),
+        ({1: {"load": 50}, 2: CHANNELS[2]}, "must give load, low and high"),
+        ({1: {"load": 0, "low": 0, "high": 1}, 2: CHANNELS[2]}, "`load` must be 1"),
+    ],
+)
+def test_missing_limits_are_refused(server, channels, message):
+    with pytest.raises(ValueError, match=message):
+        connect(server.address, channels=channels)
+
+
+def test_edit_memory_reads_back_and_locked_memory_is_kept(device):
+    device.execute(b"DATA:DATA EMEM2,#14\xc0\x01\x00\x0a")
+    assert device.execute(b"DATA:DATA? EMEM2") == b"#14\x00\x01\x00\x0a\n"
+    device.execute(b"DATA:COPY USER3,EMEM2;:DATA:LOCK USER3,1;:DATA:DEL USER3")
+    assert device.execute(b"SYST:ERR?").startswith(b"-224")

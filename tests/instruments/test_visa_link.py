@@ -1,0 +1,130 @@
+"""Drivers' links: every fault of the wire ends in an error that names the instrument, in time."""
+
+import time
+
+import pytest
+from qcodes.instrument import Instrument
+
+from instruments.scpi import ScpiInstrument
+from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.servers.scpi_device import ScpiDevice, Setting
+from simulation.lab.servers.scpi_values import Number
+from simulation.lab.servers.tcp import TcpServer
+
+TIMEOUT = 0.2
+
+
+class Source(ScpiDevice):
+    settings = (Setting("VOLTage", "voltage", Number(low=0, high=2), 0.5),)
+
+
+class SourceDriver(ScpiInstrument):
+    identity = "^ACME,X1"
+
+    def __init__(self, name, address, **kwargs):
+        super().__init__(name, address, visalib="@py", timeout=TIMEOUT, **kwargs)
+        self.voltage = self.add_parameter(
+            "voltage", get_cmd="VOLT?", set_cmd="VOLT {}", get_parser=float
+        )
+
+
+@pytest.fixture(autouse=True)
+def _close_instruments():
+    yield
+    Instrument.close_all()
+
+
+@pytest.fixture
+def server():
+    with TcpServer(Source("ACME,X1,0,1")) as server:
+        yield server
+
+
+@pytest.fixture
+def driver(server):
+    return SourceDriver("source", server.address)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (InstrumentFault(kind="silence"), TimeoutError),
+        (InstrumentFault(kind="partial"), TimeoutError),
+        (InstrumentFault(kind="delay", seconds=1.5 * TIMEOUT), TimeoutError),
+        (InstrumentFault(kind="disconnect"), TimeoutError),
+        (InstrumentFault(kind="garbage"), ConnectionError),
+        (InstrumentFault(kind="garbage", data=b"5e\n"), ValueError),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_wire_fault_raises_in_time_and_the_next_command_works(server, driver, fault, error):
+    server.device.faults.inject(fault)
+    start = time.monotonic()
+    with pytest.raises(error, match="source"):
+        driver.voltage()
+    assert time.monotonic() - start < 3 * TIMEOUT
+    driver.voltage(1.25)
+    assert driver.voltage() == 1.25
+
+
+def test_cut_link_is_opened_anew_unnoticed(server, driver):
+    server.cut_links()
+    time.sleep(0.02)
+    assert driver.voltage() == 0.5
+
+
+def test_late_reply_is_not_taken_for_another(server, driver):
+    server.device.faults.inject(InstrumentFault(kind="garbage", data=b"7\n"))
+    assert driver.voltage() == 7  # it cannot be known yet that this was garbage
+    assert driver.voltage() == 0.5
+
+
+def test_refused_command_raises_with_the_instruments_words(driver):
+    with pytest.raises(RuntimeError, match=r'source refused .*VOLT 3.*-222,"Data out of range"'):
+        driver.voltage(3)
+    assert driver.drain_errors() == ()
+
+
+def test_error_queue_that_never_empties_does_not_hang(server, driver):
+    server.device.faults.inject(InstrumentFault(kind="error", count=None))
+    assert len(driver.drain_errors()) == driver.queue_depth
+
+
+def test_wrong_instrument_at_the_address_is_refused():
+    with (
+        TcpServer(ScpiDevice("OTHER,Y2,0,1")) as server,
+        pytest.raises(ValueError, match=r"must identify itself as .*correct the address"),
+    ):
+        SourceDriver("source", server.address)
+
+
+def test_another_instrument_after_the_link_was_cut_is_refused(server, driver):
+    server.device.idn = "OTHER,Y2,0,1"
+    server.cut_links()
+    time.sleep(0.02)
+    with pytest.raises(ValueError, match="OTHER"):
+        driver.voltage()
+
+
+def test_instrument_gone_raises_and_comes_back(server, driver):
+    server.device.faults.inject(InstrumentFault(kind="disconnect", count=None))
+    server.cut_links()
+    time.sleep(0.02)
+    with pytest.raises(OSError, match="source at TCPIP0"):
+        driver.voltage()
+    server.device.faults.clear()
+    assert driver.voltage() == 0.5
+
+
+def test_block_that_nobody_takes_is_abandoned(driver, server):
+    server.device.lock.acquire()  # its thread stops reading at the first message
+    try:
+        with pytest.raises(OSError, match="lost during 'waveform'"):
+            driver.write_bytes(b"*OPC?\n" * 2_000_000, "waveform")
+    finally:
+        server.device.lock.release()
+
+
+def test_endless_timeout_is_refused(driver):
+    with pytest.raises(ValueError, match="number of seconds"):
+        driver.timeout(None)

@@ -1,0 +1,243 @@
+"""Run folders: durable blocks, resumption after a kill at any moment, older formats."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from analysis.published import RIEDINGER_2018
+from labkit.run import (
+    Goal,
+    JournalError,
+    Outcome,
+    create_run,
+    list_runs,
+    open_run,
+    recover_run,
+    take_block,
+    total_counts,
+)
+from labkit.run import folder as folder_module
+from labkit.run.manifest import drift_between, ended, read_manifest
+from labkit.sequence.pulses import riedinger2018_sequence
+from simulation.recording import simulate_ptu
+from simulation.theory.dlcz import riedinger2018
+
+TRIALS = 20_000
+
+
+@pytest.fixture
+def gates():
+    from simulation.pulses import pulsed_timing
+
+    return pulsed_timing().gates
+
+
+@pytest.fixture
+def run(tmp_path, gates):
+    sequence = riedinger2018_sequence()
+    return create_run(tmp_path, "witness", sequence.to_dict(), "station text", gates=gates)
+
+
+def recorder(number):
+    def record(path):
+        simulate_ptu(path, riedinger2018(), TRIALS, seed=number, overwrite=True)
+        path.with_suffix(".gates.yaml").unlink()
+        return Outcome(monitors={"rate": 5.0})
+
+    return record
+
+
+def take(run, gates, number, **options):
+    return take_block(run, gates, number, recorder(number), **options)
+
+
+def test_finished_blocks_are_read_back_and_add_up(run, gates):
+    for number in (1, 2, 3):
+        take(run, gates, number, setting={"delta_phi": 0.1 * number})
+    blocks = run.journal.read()
+    assert [block.setting["delta_phi"] for block in blocks] == pytest.approx([0.1, 0.2, 0.3])
+    assert total_counts(blocks).trials.number == 3 * TRIALS
+    assert total_counts(blocks, {"delta_phi": 0.2}).trials.number == TRIALS
+    assert not list(run.path.glob("tags/*.json"))
+
+
+def test_bad_blocks_stay_in_the_journal_but_not_in_the_result(run, gates):
+    take(run, gates, 1)
+
+    def unlocked(path):
+        recorder(2)(path)
+        return Outcome(good=False, reason="lock lost")
+
+    take_block(run, gates, 2, unlocked)
+    blocks = run.journal.read()
+    assert total_counts(blocks).trials.number == TRIALS
+    assert blocks[1].reason == "lock lost"
+
+
+def test_torn_last_line_is_cut_and_its_segment_recovered(run, gates):
+    take(run, gates, 1)
+    take(run, gates, 2, setting={"delta_phi": 0.5})
+    whole = run.journal.path.read_bytes()
+    run.journal.path.write_bytes(whole[:-100])
+    run.intent_path(2).write_text(
+        json.dumps({"setting": {"delta_phi": 0.5}, "started": "t", "gates": gates.to_dict()})
+    )
+    recovery = recover_run(run)
+    assert recovery.recovered == ("tags/block_000002.ptu",)
+    assert recovery.cut_bytes > 0
+    assert run.journal.read()[1].setting == {"delta_phi": 0.5}
+    assert total_counts(run.journal.read()).trials.number == 2 * TRIALS
+
+
+def test_damage_in_the_middle_of_a_journal_is_told_not_skipped(run, gates):
+    take(run, gates, 1)
+    take(run, gates, 2)
+    content = run.journal.path.read_bytes()
+    run.journal.path.write_bytes(content[:50] + b"?" + content[51:])
+    with pytest.raises(JournalError, match=r"line 1 .* checksum"):
+        run.journal.read()
+
+
+def test_incomplete_segment_is_set_aside_not_counted_and_not_deleted(run, gates):
+    take(run, gates, 1)
+
+    def crash(path):
+        recorder(2)(path)
+        content = bytearray(path.read_bytes())
+        at = content.index(b"TTResult_StopReason") + 40
+        content[at : at + 8] = (255,) * 8  # as a writer leaves it while recording
+        path.write_bytes(content)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        take_block(run, gates, 2, crash)
+    recovery = recover_run(run)
+    assert recovery.set_aside == ("tags/block_000002.ptu",)
+    assert len(recovery.blocks) == 1
+    assert (run.path / "tags" / "incomplete" / "block_000002.ptu").stat().st_size > 2000
+    assert take(run, gates, 2).number == 2
+
+
+def _work(path, gates, upto, begun=None):
+    run = open_run(path)
+    done = len(recover_run(run).blocks)
+    if begun is not None:
+        begun.set()
+    for number in range(done + 1, upto + 1):
+        take(run, gates, number)
+
+
+def test_after_a_kill_at_any_of_50_random_moments_no_trial_is_lost_or_counted_twice(run, gates):
+    """kill -9 at random times (seed 1) in a block or two; an undisturbed process ends the run."""
+    fork = multiprocessing.get_context("fork")
+    longest = 2 * take(run, gates, 1).duration
+    moments = random.Random(1)
+    killed = 0
+    for _ in range(50):
+        begun = fork.Event()
+        worker = fork.Process(target=_work, args=(run.path, gates, 10_000, begun))
+        worker.start()
+        assert begun.wait(20)
+        time.sleep(moments.uniform(0.0, longest))
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join()
+        killed += 1
+        finished = [block for block in run.journal.read() if block.good]
+        assert all(block.counts.trials.number == TRIALS for block in finished)
+    last = len(recover_run(run).blocks) + 3
+    _work(run.path, gates, last)
+    blocks = run.journal.read()
+    assert killed == 50
+    assert len(blocks) == last > 3
+    assert total_counts(blocks).trials.number == last * TRIALS
+    segments = {block.segment for block in blocks}
+    assert segments == {f"tags/{p.name}" for p in (run.path / "tags").glob("*.ptu")}
+    again = simulate_ptu(run.path / "again.ptu", riedinger2018(), TRIALS, seed=1)
+    assert blocks[0].counts.quality.records == again.records
+
+
+def test_full_disk_stops_before_the_block_and_says_what_is_safe(run, gates, monkeypatch):
+    take(run, gates, 1)
+    usage = type("Usage", (), {"free": 1_000_000})
+    monkeypatch.setattr(folder_module.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match="must have 200 MB free, but has 1 MB; all finished blocks"):
+        take(run, gates, 2)
+    assert len(run.journal.read()) == 1
+
+
+def test_clock_jump_is_noted_in_the_journal(run, gates, monkeypatch):
+    from labkit.run import blocks as blocks_module
+
+    times = iter([1000.0, 4600.0])
+    monkeypatch.setattr(blocks_module, "time", lambda: next(times))
+    assert "clock jumped by +3600" in take(run, gates, 1).reason
+
+
+def test_manifest_says_how_the_run_ended(run):
+    run.write_manifest(ended(run.manifest(), "failed", "laser gone"))
+    manifest = open_run(run.path).manifest()
+    assert (manifest.status, manifest.reason) == ("failed", "laser gone")
+    assert manifest.versions["labkit"]
+    assert list_runs(run.path.parent)[0].path == run.path
+
+
+def test_older_manifest_is_migrated_and_newer_one_refused(run):
+    plain = json.loads(run.manifest_path.read_text())
+    for name in ("format_version", "drift"):
+        del plain[name]
+    run.manifest_path.write_text(json.dumps(plain))
+    assert read_manifest(run.manifest_path).format_version == 1
+    run.manifest_path.write_text(json.dumps(plain | {"format_version": 99}))
+    with pytest.raises(ValueError, match="use a newer labkit"):
+        read_manifest(run.manifest_path)
+
+
+def test_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be the manifest of a run"):
+        open_run(tmp_path)
+
+
+def test_drift_report_names_what_changed():
+    assert drift_between({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}) == {
+        "b": [2, 3],
+        "c": [None, 4],
+    }
+
+
+def test_goal_is_reached_by_trials_time_or_confidence(run, gates):
+    counts = take(run, gates, 1).counts
+    assert "20,000 trials" in Goal(trials=20_000).reached(counts, 0.0)
+    assert Goal(trials=20_001).reached(counts, 0.0) is None
+    assert "60 s" in Goal(seconds=60.0).reached(None, 60.0)
+    with pytest.raises(ValueError, match="must set `trials`"):
+        Goal()
+
+
+def test_goal_of_confidence_uses_the_symmetrised_witness(tmp_path):
+    recording = simulate_ptu(tmp_path / "x.ptu", riedinger2018(), 1_114_000_000, seed=1)
+    from analysis.counting import count
+
+    counts = count(recording.path, recording.gates)
+    assert RIEDINGER_2018["optimal"].confidence[1.0] == 0.984
+    assert Goal(confidence=0.99).reached(counts, 0.0)
+    assert Goal(confidence=0.999999).reached(counts, 0.0) is None
+
+
+def test_run_is_a_qcodes_dataset_too(run, gates):
+    from qcodes.dataset import load_by_id
+
+    from labkit.run.dataset import register_dataset
+
+    for number in (1, 2, 3):
+        take(run, gates, number)
+    found = load_by_id(register_dataset(run, run.journal.read()))
+    data = found.get_parameter_data("trials")["trials"]
+    assert data["block"].tolist() == [1, 2, 3]
+    assert data["trials"].tolist() == [TRIALS, 2 * TRIALS, 3 * TRIALS]
+    assert found.metadata["run_folder"] == str(run.path.resolve())
+    found.conn.close()

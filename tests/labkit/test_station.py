@@ -1,0 +1,215 @@
+"""Stations: files, references, interlocks, and a safe state that no instrument can prevent."""
+
+import os
+import signal
+import time
+
+import pytest
+from qcodes.instrument import Instrument
+
+from labkit.station.config import read_station_file
+from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
+from labkit.station.opening import StationError, Terminated, open_station
+from labkit.station.references import find, resolve
+from labkit.station.safety import make_safe
+
+
+class Lamp(Instrument):
+    """A lamp that remembers whether it was made safe."""
+
+    made_safe: list = []  # noqa: RUF012
+
+    def __init__(self, name, address="", *, broken="", power=None, **kwargs):
+        super().__init__(name, **kwargs)
+        self.broken = broken
+        self.source = power
+        self.add_parameter("power", set_cmd=None, initial_value=1.0)
+        if broken == "open":
+            message = "no answer to *IDN?"
+            raise TimeoutError(message)
+
+    def safe_state(self):
+        if self.broken == "silent":
+            time.sleep(3)
+        if self.broken == "refuses":
+            message = "interlock key is off"
+            raise RuntimeError(message)
+        Lamp.made_safe.append(self.name)
+
+
+class LampWorld:
+    """A world of one address and one object."""
+
+    addresses = {"lamp": "TCPIP::loopback"}  # noqa: RUF012
+    objects = {"power": 5.0}  # noqa: RUF012
+
+    @classmethod
+    def start(cls, seed):
+        from contextlib import nullcontext
+
+        return nullcontext(cls())
+
+
+LABKIT = """
+labkit:
+  roles: {pump_laser: one}
+  channels: {pump_drive: 1}
+  lock_range: 10.0
+  calibration: {aom_full: 1.0, v_pi: 5.0, amplifier_gain: 8.0, aom_delay: 0.0, eom_delay: 0.0}
+"""
+
+
+@pytest.fixture
+def station_file(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "lamps", sys.modules[__name__])
+    Lamp.made_safe.clear()
+
+    def write(instruments, labkit=LABKIT):
+        path = tmp_path / "lab.yaml"
+        path.write_text(labkit + "instruments:\n" + instruments)
+        return path
+
+    yield write
+    Instrument.close_all()
+
+
+ONE = "  one: {type: lamps.Lamp, address: A}\n"
+TWO = "  two: {type: lamps.Lamp, address: B}\n"
+
+
+def test_station_opens_and_leaves_everything_safe_and_closed(station_file):
+    with open_station(read_station_file(station_file(ONE + TWO))) as lab:
+        assert list(lab) == ["one", "two"]
+    assert sorted(Lamp.made_safe) == ["one", "two"]
+    assert Instrument.instances() == []
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, ValueError, SystemExit, Terminated])
+def test_whatever_ends_it_the_instruments_are_made_safe(station_file, ending):
+    with pytest.raises(ending), open_station(read_station_file(station_file(ONE + TWO))):
+        raise ending
+    assert sorted(Lamp.made_safe) == ["one", "two"]
+
+
+def test_sigterm_ends_it_safely(station_file):
+    def run():
+        with open_station(read_station_file(station_file(ONE))):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+
+    with pytest.raises(Terminated):
+        run()
+    assert Lamp.made_safe == ["one"]
+
+
+def test_failing_opening_makes_the_opened_ones_safe_and_names_the_failed(station_file):
+    path = station_file(ONE + "  two: {type: lamps.Lamp, address: B, init: {broken: open}}\n")
+    with (
+        pytest.raises(StationError, match=r"'two' .*address B.* no answer to \*IDN\?"),
+        open_station(read_station_file(path)),
+    ):
+        pass
+    assert Lamp.made_safe == ["one"]
+    assert Instrument.instances() == []
+
+
+def test_silent_and_refusing_instruments_do_not_keep_the_others_from_safety(station_file, capsys):
+    path = station_file(
+        ONE
+        + "  two: {type: lamps.Lamp, address: B, init: {broken: silent}}\n"
+        + "  three: {type: lamps.Lamp, address: C, init: {broken: refuses}}\n"
+    )
+    begin = time.monotonic()
+    with open_station(read_station_file(path)):
+        pass
+    assert time.monotonic() - begin < 1.5
+    assert Lamp.made_safe == ["one"]
+    err = capsys.readouterr().err
+    assert "NOT SAFE: two: no answer within 1 s" in err
+    assert "NOT SAFE: three: RuntimeError: interlock key is off" in err
+
+
+def test_world_gives_addresses_and_objects_by_reference(station_file):
+    world = "  world: {factory: lamps.LampWorld, options: {seed: 1}}\n"
+    path = station_file(
+        "  one: {type: lamps.Lamp, address: 'world:lamp', init: {power: 'world:power'}}\n"
+        "  two: {type: lamps.Lamp, init: {power: 'parameter:one.power'}}\n",
+        LABKIT + world,
+    )
+    with open_station(read_station_file(path)) as lab:
+        assert lab["one"].source == 5.0
+        assert lab["two"].source is lab["one"].power
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LABKIT, "sections `labkit` and `instruments`"),
+        (LABKIT + "instruments:\n" + TWO, "roles.pump_laser: must name an instrument"),
+        (
+            LABKIT + "instruments:\n" + ONE + TWO.replace("B", "A"),
+            "'one' and 'two' must have different addresses, but both have A",
+        ),
+        (
+            LABKIT.replace("pump_laser", "pump_lazer") + "instruments:\n" + ONE,
+            "role 'pump_lazer' is not known",
+        ),
+        (
+            LABKIT.replace("v_pi: 5.0, ", "") + "instruments:\n" + ONE,
+            "calibration.v_pi: Field required",
+        ),
+    ],
+)
+def test_bad_station_file_is_refused_with_place_and_reason(tmp_path, text, message):
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        read_station_file(path)
+    assert str(path) in str(error.value)
+
+
+def test_reference_to_nothing_lists_what_there_is():
+    with pytest.raises(KeyError, match="the world has no 'afg'; it has awg"):
+        resolve({"address": ["world:afg"]}, {"awg": 1}, {})
+    with pytest.raises(KeyError, match="no instrument 'dac'; there are voa"):
+        find({"voa": 1}, "dac.voltage")
+
+
+COLD = Interlock(name="cold", require=Condition(parameter="fridge.t", at_most=0.2))
+SHUT = Interlock(
+    name="protect detectors",
+    require=Condition(parameter="voa.transmission", at_most=0.5),
+    when=Condition(parameter="bias.current", at_least=1e-6),
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "broken"),
+    [
+        ({"fridge.t": 0.06, "bias.current": 0.0, "voa.transmission": 1.0}, None),
+        ({"fridge.t": 0.06, "bias.current": 9e-6, "voa.transmission": 0.4}, None),
+        ({"fridge.t": 0.06, "bias.current": 9e-6, "voa.transmission": 1.0}, "protect detectors"),
+        ({"fridge.t": 4.0, "bias.current": 0.0, "voa.transmission": 1.0}, "cold"),
+        ({"fridge.t": float("nan"), "bias.current": 0.0, "voa.transmission": 0.0}, "cold"),
+    ],
+)
+def test_interlocks_hold_or_name_rule_and_value(values, broken):
+    if broken is None:
+        assert check_interlocks([COLD, SHUT], values.__getitem__) == ()
+        return
+    with pytest.raises(InterlockError, match=broken):
+        check_interlocks([COLD, SHUT], values.__getitem__)
+
+
+def test_forced_interlock_is_told_but_not_enforced():
+    values = {"fridge.t": 4.0}
+    told = check_interlocks([COLD], values.__getitem__, forced=["cold"])
+    assert "fridge.t <= 0.2 must hold, but it is 4" in told[0]
+    with pytest.raises(ValueError, match="no interlock 'warm' to force"):
+        check_interlocks([COLD], values.__getitem__, forced=["warm"])
+
+
+def test_making_nothing_safe_is_safe():
+    assert make_safe({}).all_safe

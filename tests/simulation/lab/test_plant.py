@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.tagfile.codec import Decoder
+from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2
+from simulation.lab.clock import VirtualClock
+from simulation.lab.paper_settings import PaperSettings
+from simulation.lab.plant import Plant
+from simulation.lab.ports import LockSettings, TaggerSettings, TriggerInput
+from simulation.lab.wiring import Wiring
+from simulation.lab.world_parameters import WorldParameters
+from simulation.theory.dlcz import click_probabilities, riedinger2018
+
+QUIET = WorldParameters(laser_drift_hz=0.0, filter_drift_hz=0.0, phase_drift=0.0)
+BRIGHT = PaperSettings(pump_volts=0.8, read_volts=0.95)
+
+
+def probabilities(lab):
+    """Model at the plant's operating point and phase, lock noise included by quadrature."""
+    point, own = lab.plant.operating_point(), lab.plant.interferometer
+    shift = float(point.theta(own.phase) - point.theta(0.0))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+    spread = np.arccos(point.contrast) * np.array([[-1.0], [1.0]]) + 2 * own.sigma * nodes
+    at = replace(point.parameters, delta_phi=point.parameters.delta_phi + shift + spread.ravel())
+    patterns = click_probabilities(at, point.passage).patterns.reshape(2, len(nodes), 16)
+    return np.einsum("ckp,k->p", patterns, weights) / (2 * weights.sum())
+
+
+def test_expected_counts_are_those_of_the_paper(lab):
+    lab.clock.advance(1.0)
+    ours, paper = probabilities(lab), click_probabilities(riedinger2018())
+    bits = np.arange(16)
+    singles = [ours[(bits & mask) > 0].sum() for mask in (8, 4, 2, 1)]
+    pairs = [ours[(bits & mask) == mask].sum() for mask in (0b1010, 0b0110, 0b1001, 0b0101)]
+    assert singles == pytest.approx(paper.singles, rel=0.025)
+    published = np.array([9, 129, 130, 37])
+    assert np.all(np.abs(1.114e9 * np.array(pairs) - published) < 2 * np.sqrt(published))
+
+
+def test_parameters_are_those_of_the_paper(lab):
+    ours, paper = lab.plant.operating_point().parameters, riedinger2018()
+    for name in ("p_pump_A", "p_pump_B", "p_read_A", "p_read_B", "leak_pump_1", "leak_pump_2"):
+        assert getattr(ours, name) == pytest.approx(getattr(paper, name), rel=0.05), name
+    assert ours.delay == pytest.approx(123e-9, abs=0.2e-9)
+    assert lab.theta() == pytest.approx(-0.1, abs=0.03)
+
+
+def test_clicks_follow_the_exact_model(make_lab):
+    lab = make_lab(replace(QUIET, detector_dark_hz=(0.0, 0.0)))
+    lab.set(BRIGHT)
+    lab.clock.advance(1.0)
+    expected, trials = probabilities(lab), 20_000_000
+    clicks = lab.plant.live(trials)
+    early = clicks.time < 660e-9
+    in_pair = clicks.time < 1e-6
+    code = np.zeros(trials, np.uint8)
+    for detector, gate, bit in ((0, early, 8), (1, early, 4), (0, ~early, 2), (1, ~early, 1)):
+        mine = in_pair & gate & (clicks.detector == detector)
+        code[clicks.trial[mine]] |= bit
+    counts = np.bincount(code, minlength=16)
+    mean = trials * expected
+    sigma = np.sqrt(mean) + 1
+    assert np.all(np.abs(counts - mean)[1:] < 4.5 * sigma[1:])
+
+
+def test_same_seed_same_records(make_lab):
+    one, two, other = (make_lab(seed=seed).record(200) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one, two)
+    assert len(other) != len(one) or np.any(other != one)
+
+
+def test_recording_lasts_exactly_as_long_as_asked(lab):
+    records = lab.record(2.5, TaggerSettings(mode="T2"))
+    events = Decoder(TIMEHARP_260N_T2).decode(records)
+    assert np.sum(events.channel == SYNC) == 50_000
+    assert lab.wiring.tagger.elapsed() == pytest.approx(2.5)
+    assert not lab.wiring.tagger.running()
+
+
+def test_other_devices_latencies_become_part_of_the_recording(lab):
+    tagger = lab.wiring.tagger
+    tagger.start(TaggerSettings(mode="T2"), 10.0)
+    for _ in range(1000):
+        lab.clock.advance(1e-3 / 3)
+    tagger.stop()
+    records = [tagger.records(1 << 20)]
+    syncs = np.sum(Decoder(TIMEHARP_260N_T2).decode(records[0]).channel == SYNC)
+    assert syncs == pytest.approx(1000 / 3 * 20, abs=1)
+
+
+def test_settings_act_from_the_moment_they_are_made(lab):
+    tagger, detector = lab.wiring.tagger, 0
+    tagger.start(TaggerSettings(mode="T3"), 200.0)
+    lab.clock.advance(100.0)
+    lab.wiring.laser["pump"].state = replace(lab.wiring.laser["pump"].state, emission=False)
+    first = tagger.records(1 << 20)
+    lab.clock.advance(100.0)
+    second = tagger.records(1 << 20)
+    pump = [np.sum(((r >> 10) & 0x7FFF < 2700) & (r >> 25 == detector)) for r in (first, second)]
+    assert pump[0] > 100
+    assert pump[1] < 20
+
+
+def test_slow_reader_overfills_the_fifo(lab):
+    lab.wiring.tagger.start(TaggerSettings(mode="T2"), 1000.0)
+    lab.clock.advance(150.0)
+    assert lab.wiring.tagger.flags().fifo_full
+
+
+def test_trigger_level_in_the_noise_overfills_the_fifo_at_once(lab):
+    settings = TaggerSettings(mode="T2", inputs=(TriggerInput(level=0.0),) * 2)
+    lab.wiring.tagger.start(settings, 3600.0)
+    assert len(lab.wiring.tagger.records(1000)) == 1000
+    assert lab.wiring.tagger.flags().fifo_full
+
+
+def test_drifting_lab_stays_locked_and_loses_counts_slowly(make_lab):
+    lab = make_lab(WorldParameters(), seed=3)
+    before = lab.singles()
+    lab.record(7200, TaggerSettings(mode="T3"))
+    assert lab.wiring.lock.read().limit == 0
+    assert lab.singles() == pytest.approx(before, rel=0.5)
+    assert np.any(np.abs(lab.singles() / before - 1) > 1e-4)
+
+
+def test_readings_come_through_the_ports(lab):
+    assert lab.wiring.thermometer.temperature(6) == 0.06
+    assert lab.wiring.thermometer.temperature(4) is None
+    pump, read = (lab.wiring.wavemeter.wavelength(channel) for channel in (1, 2))
+    apart_hz = 299792458 / pump - 299792458 / read
+    assert apart_hz == pytest.approx(2 * 5.145e9, rel=1e-6)
+    assert lab.wiring.power["pump"].power() == pytest.approx(10e-3, rel=1e-3)
+    arm = lab.wiring.power["arm_a"].power()
+    train = lab.plant.operating_point()
+    assert train.parameters.p_pump_A > 0
+    assert arm == pytest.approx(2e4 * (31e-15 + 240e-15 + 190e-15), rel=0.2)
+
+
+def test_world_is_blind_to_what_is_not_published():
+    # a lab with nothing set: no light, no bias, no clicks
+    wiring = Wiring()
+    plant = Plant(VirtualClock(), wiring)
+    assert np.all(plant.operating_point().click_rates(50e-6) == 0)
+    assert len(plant.live(2_000_000).trial) == 0
+    wiring.lock.configure(LockSettings(engaged=True, integral_rate=1e4))
+    plant.clock.advance(1.0)
+    assert wiring.lock.read().output == 0

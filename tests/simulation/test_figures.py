@@ -1,0 +1,196 @@
+"""Figures of the papers: the data behind them, how they are asked for, what is drawn."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simulation.figures import catalogue
+from simulation.figures.data import Map
+from simulation.figures.files import gallery, save_png
+
+DOCS = Path(__file__).parents[2] / "docs"
+DATA_FIGURES = {
+    "000-2": "abcd", "000-3": "abcdef", "000-6": "",
+    "001-2": "ab", "001-3": "abcdef", "001-4": "",
+    "002-2": "abcd", "002-3": "abcdef", "002-4": "ab",
+    "003-3": "", "003-4": "abcd", "003-S1": "", "003-S3": "",
+    "004-2": "ab", "004-3": "", "004-4": "ab",
+}  # fmt: skip
+
+
+def figure(name, points=9, **changes):
+    (choice,) = catalogue.choose([name])
+    return choice.compute(points, changes)
+
+
+def nearest(axis, value):
+    return int(np.argmin(np.abs(axis.values - value)))
+
+
+def test_every_data_figure_of_the_papers_is_there():
+    assert {name: recipe.letters for name, recipe in catalogue.FIGURES.items()} == DATA_FIGURES
+
+
+@pytest.mark.parametrize("name", DATA_FIGURES)
+def test_maps_are_undefined_exactly_where_flagged_and_the_caption_is_honest(name):
+    data = figure(name)
+    assert data.parameters
+    assert data.reproduces
+    for panel in data.panels:
+        if isinstance(panel, Map):
+            assert panel.values.shape == (len(panel.y.values), len(panel.x.values))
+            np.testing.assert_array_equal(np.isnan(panel.values), panel.unstable)
+            assert not (panel.blank & panel.unstable).any()
+        else:
+            for line in panel.lines:
+                flags = np.zeros_like(line.values, bool) if line.unstable is None else line.unstable
+                np.testing.assert_array_equal(np.isnan(line.values), flags)
+
+
+def test_cascade_map_holds_the_reference_point():
+    panel = figure("000-2b", 5).panel("b")
+    row, column = nearest(panel.y, -1.0), nearest(panel.x, 1.0)
+    assert panel.values[row, column] == pytest.approx(0.1978932897, rel=1e-8)
+
+
+def test_upstream_entanglement_does_not_know_the_other_temperature():
+    panel = figure("000-3a").panel("a")
+    np.testing.assert_allclose(np.ptp(panel.values, axis=0), 0, atol=1e-12)
+
+
+def test_pulsed_curves_fall_to_nothing_with_the_light():
+    panel = figure("000-6").panels[0]
+    assert panel.lines[1].values[4] == pytest.approx(0.7868414526, rel=1e-9)
+    assert [line.values[-1] for line in panel.lines] == pytest.approx([0, 0, 0], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["001-2", "001-3", "001-4"])
+def test_seed_001_shows_its_finding_instead_of_entanglement(name):
+    for panel in figure(name, 5).panels:
+        assert "no steady state" in panel.note
+        if isinstance(panel, Map):
+            assert panel.unstable.all()
+            assert (panel.growth > 0).all()
+        else:
+            legal = [line for line in panel.lines if not line.unstable.any()]
+            assert len(legal) == 3 if name != "001-4" else 2
+            assert all((line.values == 0).all() for line in legal)
+
+
+def test_steering_survives_a_hundred_millikelvin_over_half_a_link():
+    data = figure("002-4", 7)
+    for letter, value in (("a", 0.4784443159), ("b", 0.7617154314)):
+        panel = data.panel(letter)
+        row, column = nearest(panel.y, 0.5), nearest(panel.x, 100.0)
+        assert panel.values[row, column] == pytest.approx(value, rel=1e-8)
+
+
+def test_reverse_steering_is_absent_from_figure_2_and_present_in_figure_3():
+    assert figure("002-3c", 15).panel("c").shown.any()
+    assert figure("002-3f", 15).panel("f").shown.any()
+    assert not figure("002-2c", 15).panel("c").shown[:, 0].any()
+
+
+def test_fringe_passes_the_counts_its_parameters_were_matched_to():
+    panel = figure("003-3", 201).panels[0]
+    column = nearest(panel.x, 0.2)
+    for line, points in zip(panel.lines, panel.points, strict=True):
+        sigma = 0.5 * (points.high[0] - points.low[0])
+        assert abs(line.values[column] - points.values[0]) < 2 * sigma
+
+
+def test_delay_windows_hold_one_fringe_per_beat_of_the_devices():
+    panel = figure("003-4b", 541).panel("b")
+    different = panel.lines[0].values
+    beat = round(1e9 / 45e6 / (panel.x.values[1] - panel.x.values[0]))
+    assert np.corrcoef(different[:-beat], different[beat:])[0, 1] > 0.999
+
+
+def test_both_chips_hold_all_their_devices():
+    for line in figure("003-S1").panels[0].lines:
+        assert line.values.sum() == pytest.approx(234, abs=0.2)
+
+
+def test_pump_heats_late_and_the_slower_device_stays_warm():
+    device_a, device_b = (line.values for line in figure("003-S3", 201).panels[0].lines)
+    assert 5 < np.argmax(device_a) < 30
+    assert device_b[100] > device_a[100]
+
+
+def test_temperatures_at_which_the_microwaves_disentangle():
+    panel = figure("004-3", 251).panels[0]
+    ends = [panel.x.values[np.flatnonzero(line.values > 0)[-1]] for line in panel.lines]
+    assert ends == pytest.approx([185, 156], abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "largest", "x", "y"),
+    [("000-2b", 0.206, 0.6, -1.03), ("004-2a", 0.137, 0.81, -0.77), ("004-2b", 0.160, 0.30, 0.78)],
+)
+def test_maxima_are_where_the_captions_say(name, largest, x, y):
+    (panel,) = figure(name, 101).panels
+    row, column = np.unravel_index(np.nanargmax(panel.values), panel.values.shape)
+    places = sorted(np.abs([panel.x.values[column], panel.y.values[row]]))
+    assert np.nanmax(panel.values) == pytest.approx(largest, abs=1e-3)
+    assert places == pytest.approx(sorted(np.abs([x, y])), abs=0.04)
+
+
+def test_duan_criterion_fails_at_the_exact_sidebands():
+    panel = figure("004-4a", 41).panel("a")
+    row, column = nearest(panel.y, -1.0), nearest(panel.x, 1.0)
+    assert panel.blank[row, column]
+    assert panel.values[row, column] == pytest.approx(2.0636186123, rel=1e-8)
+    assert panel.shown.any()
+
+
+def test_other_parameters_change_the_data_and_the_caption():
+    cold, warm = figure("004-2a"), figure("004-2a", temperature=0.5)
+    assert cold.panels[0].shown.sum() > warm.panels[0].shown.sum()
+    assert warm.caption.endswith("Changed by you: temperature = 0.5.")
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        (["004"], ["004-2", "004-3", "004-4"]),
+        (["yu2020-2a"], ["004-2a"]),
+        (["002:3f", "002-3a", "003:s1"], ["002-3af", "003-S1"]),
+        (["000-2a", "000-2"], ["000-2"]),
+    ],
+)
+def test_figures_are_found_by_paper_number_or_panel(ids, names):
+    assert [choice.name for choice in catalogue.choose(ids)] == names
+
+
+def test_unknown_figures_and_parameters_offer_the_nearest():
+    with pytest.raises(KeyError, match="no figure '004-2x'; nearest: 004-2"):
+        catalogue.choose(["004-2x"])
+    with pytest.raises(KeyError, match="nearest: temperature"):
+        figure("004-3", temprature=0.1)
+    with pytest.raises(ValueError, match="003-S1 has no parameters"):
+        figure("003-S1", delay=1e-7)
+    with pytest.raises(ValueError, match="`points` must be at least 2"):
+        figure("004-3", 1)
+
+
+@pytest.mark.parametrize("name", ["000-6", "001-2", "002-2b", "003-S1"])
+def test_files_are_small_pictures(name, tmp_path):
+    path = save_png(figure(name), tmp_path / "new")
+    assert path.name == f"{name}.png"
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert 2_000 < path.stat().st_size < 60_000
+
+
+def test_a_page_shows_figures_with_their_remarks():
+    page = gallery([figure("004-3", 3)], "pictures")
+    assert "![Yu, Shen & Li Fig. 3" in page
+    assert "(pictures/004-3.png)" in page
+    assert "- **Differs:** " in page
+
+
+def test_the_documentation_shows_every_figure_in_a_small_file():
+    page = (DOCS / "figures.md").read_text(encoding="utf-8")
+    for name in DATA_FIGURES:
+        assert f"(figures/{name}.png)" in page
+        assert (DOCS / "figures" / f"{name}.png").stat().st_size < 60_000
