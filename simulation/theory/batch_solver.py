@@ -21,7 +21,7 @@ Pair = tuple[int, int]
 Entries = Mapping[Pair, Real]
 Block = tuple[slice, ...]
 
-ERROR_LIMIT: Final = 1e-14
+ERROR_LIMIT: Final = 4e-15
 """Backward error (`half_matrices.backward_error`) above which a point is solved densely."""
 DENSE_ERROR_LIMIT: Final = 1e-12
 """Backward error above which a point has no solution worth the name."""
