@@ -12,11 +12,17 @@ from qcodes.instrument import Instrument
 from instruments import roles
 from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, VoltageActuator
 from instruments.highfinesse_wavemeter import HighFinesseWS7
+from instruments.keysight_81180a import Keysight81180A
 from instruments.newport_tlb6700 import NewportTLB6700
 from instruments.picoquant_snapi import PicoQuantSnapi
 from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
+from instruments.redpitaya_lockbox import RedPitayaLockbox
 from instruments.snspd_bias import PhotonSpotBias, QuantumOpusBias
+from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
 from instruments.swabian_timetagger import SwabianTimeTagger
+from instruments.tektronix_afg3152c import TektronixAFG3152C
+from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
+from instruments.thorlabs_pm100 import ThorlabsPM100
 
 LASERS: tuple[type[roles.Laser], ...] = (NewportTLB6700,)
 ATTENUATORS: tuple[type[roles.Attenuator], ...] = (SercaloVP1,)
@@ -29,6 +35,15 @@ TAGGERS: tuple[type[roles.TimeTagger], ...] = (
     PicoQuantSnapi,
     SwabianTimeTagger,
 )
+PULSE_GENERATORS: tuple[type[roles.PulseGenerator], ...] = (TektronixAFG3152C,)
+WAVEFORM_GENERATORS: tuple[type[roles.WaveformGenerator], ...] = (Keysight81180A,)
+PHASE_LOCKS: tuple[type[roles.PhaseLock], ...] = (SRSSIM960, SRSSIM960InFrame, RedPitayaLockbox)
+POWER_METERS: tuple[type[roles.PowerMeter], ...] = (ThorlabsPM100,)
+THERMOMETERS: tuple[type[roles.Thermometer], ...] = (
+    LakeshoreModel372Thermometer,
+    OxfordTritonThermometer,
+)
+"""The last five are checked live in test_scpi_roles."""
 DRIVERS: dict[type, tuple[type[roles.Device], ...]] = {
     roles.Laser: LASERS,
     roles.Attenuator: ATTENUATORS,

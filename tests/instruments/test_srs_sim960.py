@@ -1,9 +1,7 @@
 import time
 
 import pytest
-from qcodes.instrument import Instrument
 
-from instruments.roles import PhaseLock
 from instruments.srs_sim900 import SRSSIM900
 from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
 from simulation.lab.clock import VirtualClock
@@ -17,13 +15,6 @@ from simulation.lab.servers.transcript import Transcript
 
 IDN = "Stanford_Research_Systems,SIM960,s/n003173,ver2.15"
 LIMITS = {"output_min": -1.0, "output_max": 5.0}
-_: list[type[PhaseLock]] = [SRSSIM960, SRSSIM960InFrame]
-
-
-@pytest.fixture(autouse=True)
-def _close_instruments():
-    yield
-    Instrument.close_all()
 
 
 class Loop:

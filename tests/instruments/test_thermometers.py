@@ -1,10 +1,8 @@
 """QCoDeS's own drivers against the simulated cryostats and the simulated voltage source."""
 
 import pytest
-from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
-from instruments.roles import Thermometer
 from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
 from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
@@ -14,13 +12,6 @@ from simulation.lab.ports import ActuatorPort, ThermometerPort
 from simulation.lab.servers.tcp import TcpServer
 
 KELVIN = {1: 42.0, 2: 3.1, 7: 0.8, 8: 0.0195}
-_: list[type[Thermometer]] = [LakeshoreModel372Thermometer, OxfordTritonThermometer]
-
-
-@pytest.fixture(autouse=True)
-def _close_instruments():
-    yield
-    Instrument.close_all()
 
 
 @pytest.fixture
@@ -82,7 +73,7 @@ def test_yokogawa_driver_drives_the_world_in_jumps_and_ramps():
         source.voltage_range(10)
         source.output("on")
         source.voltage(2.5)
-        assert (port.voltage, source.voltage()) == (2.5, 2.5)
+        assert (source.voltage(), port.voltage) == (2.5, 2.5)
         source.ramp_mode("HARDWARE")
         source.ramp_rate(10.0)
         source.voltage(0.5)
@@ -90,7 +81,7 @@ def test_yokogawa_driver_drives_the_world_in_jumps_and_ramps():
         assert len(seen) > 10
         assert clock.now() > 0.1
         source.output("off")
-        assert port.voltage == 0.0
+        assert (source.output(), port.voltage) == ("off", 0.0)
         source.snapshot(update=True)
 
 
