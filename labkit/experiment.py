@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from labkit.lab import Lab, open_lab
 from labkit.plain import read_mapping, read_yaml
 from labkit.procedures import PROCEDURES, Result
+from labkit.procedures.repair import relock
 from labkit.procedures.session import Advance, Say, Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import RunFolder, create_run, open_run, recover_run, total_counts
@@ -179,7 +180,7 @@ def _prepare(experiment: Experiment, session: Session) -> None:
     if needs in ("light", "lock"):
         switch_on(session, experiment.sequence, SwitchOnOptions())
     if needs == "lock":
-        session.recover(experiment.sequence)
+        relock(session, experiment.sequence)
 
 
 def _note(folder: RunFolder, **changes: Any) -> None:

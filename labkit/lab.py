@@ -24,7 +24,7 @@ from labkit.compiler import Programs, compile_sequence
 from labkit.sequence import PulseSequence
 from labkit.station.config import StationFile, read_station_file
 from labkit.station.interlocks import check_interlocks
-from labkit.station.opening import open_station
+from labkit.station.opening import open_station, with_safe_state
 from labkit.station.references import find
 from labkit.station.safety import SafetyReport, make_safe
 
@@ -169,7 +169,7 @@ class Lab:
 
     def make_safe(self) -> SafetyReport:
         """Bring every instrument to its safe state now."""
-        return make_safe(self.instruments)
+        return make_safe(with_safe_state(self.instruments))
 
     def snapshot(self) -> dict[str, object]:
         """Return all parameter values the drivers know, flat: ``afg.ch1.high`` to value.

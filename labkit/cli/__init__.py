@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
         app(list(arguments), prog_name="labkit")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         remarks.print(f"labkit: error: {text}", markup=False, highlight=False, soft_wrap=True)
         return 1

@@ -26,9 +26,8 @@ def register(app: typer.Typer) -> None:
 def check(station: Station = "virtual", json: Json = False) -> None:
     """Connect everything, print identities and problems, leave all in the safe state."""
     from labkit.lab import open_lab
-    from labkit.station.config import station_path
 
-    with open_lab(station_path(station)) as lab:
+    with open_lab(station) as lab:
         rows = {name: _identity(instrument) for name, instrument in lab.instruments.items()}
         problems = _problems(lab)
         report = lab.make_safe()
@@ -97,10 +96,10 @@ def start(
     import json as json_module
     from threading import Event
 
-    from labkit.station.config import read_station_file, station_path
+    from labkit.station.config import read_station_file
     from labkit.station.opening import ending_on_sigterm, start_world
 
-    file = read_station_file(station_path(station))
+    file = read_station_file(station)
     if file.config.world is None:
         message = f"{file.path}: is a station of real instruments; there is nothing to serve"
         raise ValueError(message)

@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 def run(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml", help="What to do.")],
-    station: Annotated[Path, typer.Option(help="lab.yaml or virtual_lab.yaml.")],
+    station: Annotated[
+        str, typer.Option(help="Station file, or virtual for the virtual lab.")
+    ] = "virtual",
     out: Out = Path("runs"),
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Run folder to go on with.")

@@ -88,7 +88,6 @@ def autopilot(
         say(str(sweep))
         phase = sweep.optimal_phase
     best = sequence.with_read_phase(phase)
-    session.recover(best)
     result = witness(session, best, options.witness)
     return AutopilotResult(
         filters=found_filters, lock=found_lock, balance=found_balance, phase_sweep=sweep,

@@ -26,6 +26,8 @@ class FilterOptions:
     points : int
     trials : int
         Per point.
+    passes : int
+        How often to go through all filters: one shifts the line that its neighbour sees.
     only : tuple of str
         Filters to scan, by place; all if empty.
     """
@@ -33,8 +35,9 @@ class FilterOptions:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     span: float = 0.1
-    points: int = 15
-    trials: int = 4_000_000
+    points: int = 11
+    trials: int = 2_000_000
+    passes: int = 2
     only: tuple[str, ...] = ()
 
 
@@ -89,10 +92,10 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
         If a filter shows no line in its scan; it is set back to where it was.
     """
     tuned = session.lab.filters
+    places = [place for place in tuned if not options.only or place in options.only]
     scans = {}
-    for place, device in tuned.items():
-        if options.only and place not in options.only:
-            continue
+    for place in places * options.passes:
+        device = tuned[place]
         before = float(device.voltage())
         volts = before + np.linspace(-0.5, 0.5, options.points) * options.span
         clicks = []

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from analysis.fits import FringeFit, fit_fringe
+from labkit.procedures.repair import relock, repair
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -150,10 +151,11 @@ def measure_fringe(
     """Measure one block per sequence; blocks that are not good are taken once more."""
     crossed, same = [], []
     for x, sequence in sequences.items():
+        relock(session, sequence)
         block = session.measure(sequence, trials, setting | {name: x})
         if not block.good:
             session.say(f"{name} = {x:.4g}: {block.reason}; measuring again")
-            session.recover(sequence)
+            repair(session, sequence, block)
             block = session.measure(sequence, trials, setting | {name: x})
         found = evaluate(block.counts).g2
         missing = [pair for pair in CROSSED + SAME if pair not in found]

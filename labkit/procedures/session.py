@@ -107,13 +107,6 @@ class Session:
         self.blocks[-1] = bad
         return bad
 
-    def recover(self, sequence: PulseSequence) -> None:
-        """Bring the lock back after it was lost, and the detectors if they are latched."""
-        from labkit.procedures.lock import LockOptions, lock
-
-        if self.lab.phase_lock.lock_state() != "locked":
-            lock(self, sequence, LockOptions())
-
     def monitors(self) -> dict[str, float]:
         """Return what is watched beside the counts: lock, temperature."""
         lock = self.lab.phase_lock

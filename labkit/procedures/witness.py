@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate
+from labkit.procedures.repair import relock, repair, retune
 from labkit.procedures.session import Session
 from labkit.run import Block, Goal, total_counts
 from labkit.sequence import PulseSequence
@@ -27,8 +28,10 @@ class WitnessOptions:
     block : int
         Trials per block; 36 million are half an hour at 50 µs.
     rate_drop : float
-        A block whose pump click rate differs from the median of the good ones by more than this
-        fraction is not good, and the set-up is repaired.
+        A block whose pump click rate differs from the median of those since the filters were
+        last tuned by more than this fraction is not good, and the set-up is repaired.
+    tune_every : int
+        Blocks between two tunings of the filters.
     attempts : int
         Bad blocks in a row after which the run gives up.
     """
@@ -38,6 +41,7 @@ class WitnessOptions:
     goal: Goal
     block: int = 36_000_000
     rate_drop: float = 0.2
+    tune_every: int = 6
     attempts: int = 4
 
 
@@ -90,20 +94,27 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
     RuntimeError
         If too many blocks in a row are bad.
     """
-    begin, bad_in_a_row = monotonic(), 0
+    begin, bad_in_a_row, taken = monotonic(), 0, 0
+    reference: list[Block] = []
     setting = witness_setting(sequence)
     while True:
         counts = total_counts(session.blocks, setting)
         reason = options.goal.reached(counts, monotonic() - begin)
         if reason and counts is not None:
             return _result(session, setting, counts, reason)
+        if taken and taken % options.tune_every == 0:
+            retune(session, sequence)
+            reference.clear()
+        relock(session, sequence)
         trials = _next_block(options, counts)
+        taken += 1
         block = session.measure(sequence, trials, setting)
-        problem = block.reason if not block.good else _rate_problem(session, block, options)
+        problem = block.reason if not block.good else _rate_problem(reference, block, options)
         if problem and block.good:
             block = session.leave_out(block, problem)
         if block.good:
             bad_in_a_row = 0
+            reference.append(block)
             session.say(_progress(session, setting))
             continue
         bad_in_a_row += 1
@@ -114,7 +125,8 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
                 "blocks are safe in the run folder, repair the set-up and resume"
             )
             raise RuntimeError(message)
-        session.recover(sequence)
+        repair(session, sequence, block)
+        reference.clear()
 
 
 def witness_setting(sequence: PulseSequence) -> dict[str, float | str]:
@@ -133,10 +145,9 @@ def _next_block(options: WitnessOptions, counts: Counts | None) -> int:
     return int(max(1, min(options.block, missing)))
 
 
-def _rate_problem(session: Session, block: Block, options: WitnessOptions) -> str:
+def _rate_problem(reference: list[Block], block: Block, options: WitnessOptions) -> str:
     """Return what is wrong with a block's pump rates compared to the blocks before, or ""."""
-    setting = block.setting
-    before = [_rates(b) for b in session.blocks[:-1] if b.good and b.setting == setting]
+    before = [_rates(b) for b in reference]
     now = _rates(block)
     for detector, rate in zip(block.counts.gates.detectors, now, strict=True):
         if rate == 0:

@@ -243,7 +243,8 @@ def riedinger2018_sequence(
     """Return the witness sequence of Riedinger et al. (2018).
 
     Pump to device A shifted by −ΔΩ_m, read by +ΔΩ_m (the supplement's signs), the lock pulse 5 µs
-    after the read (at the paper's delay of 123 ns) without shift. The paper does not give pulse lengths: 40 ns with 8 ns edges.
+    after the read (at the paper's delay of 123 ns) without shift. The paper does not give pulse
+    lengths: 40 ns with 8 ns edges.
 
     Parameters
     ----------

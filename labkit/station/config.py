@@ -75,6 +75,8 @@ class StationConfig:
         Output channels: ``pump_drive``, ``read_drive`` (pulse generator), ``eom_drive``
         (waveform generator), and ``mixing_chamber`` (thermometer).
     calibration : Calibration
+    lock_range : float
+        Largest magnitude of the servo's output, V.
     hardware : Hardware
     interlocks : tuple of Interlock
     working_point : WorkingPoint
@@ -86,6 +88,7 @@ class StationConfig:
     roles: dict[str, str | dict[str, str]]
     channels: dict[str, int]
     calibration: Calibration
+    lock_range: float
     hardware: Hardware = field(default_factory=Hardware)
     interlocks: tuple[Interlock, ...] = ()
     working_point: WorkingPoint = field(default_factory=WorkingPoint)
@@ -130,7 +133,7 @@ def station_path(station: str | Path) -> Path:
 
 
 def read_station_file(path: str | Path) -> StationFile:
-    """Read and check a station file.
+    """Read and check a station file, or the one that comes with labkit under this name.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def read_station_file(path: str | Path) -> StationFile:
         If it cannot be read, a section is missing, a role names an instrument that is not there,
         or two instruments share an address.
     """
-    path = Path(path)
+    path = station_path(path)
     plain = read_yaml(path)
     if not (isinstance(plain, Mapping) and {"labkit", "instruments"} <= set(plain)):
         message = f"{path}: must have the sections `labkit` and `instruments`"

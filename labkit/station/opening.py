@@ -4,9 +4,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+from instruments.roles import Device
 from labkit.station.config import StationFile
 from labkit.station.references import import_object, resolve
 from labkit.station.safety import SafetyReport, make_safe
@@ -52,10 +53,18 @@ def open_instruments(
             opened[name] = _open(file, name, world or {}, opened)
         yield opened
     finally:
-        report = make_safe(opened)
+        report = make_safe(with_safe_state(opened))
         shout(report)
         for instrument in reversed(opened.values()):
             _close(instrument)
+
+
+def with_safe_state(instruments: "dict[str, Instrument]") -> dict[str, Device]:
+    """Return the instruments that have a safe state of their own.
+
+    Others only serve those (a DAQ card serves the attenuator on its output).
+    """
+    return {name: i for name, i in instruments.items() if isinstance(i, Device)}
 
 
 def shout(report: SafetyReport) -> None:
@@ -74,7 +83,8 @@ def _open(
         options = resolve(entry.get("init") or {}, world, opened)
         if "address" in entry:
             options["address"] = resolve(entry["address"], world, opened)
-        instrument: Instrument = kind(name, **options)
+        with redirect_stdout(sys.stderr):  # drivers greet on stdout, where results belong
+            instrument: Instrument = kind(name, **options)
     except Exception as error:
         message = (
             f"{file.path}: instrument {name!r} ({entry['type']}, address "

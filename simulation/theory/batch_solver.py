@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.theory import lyapunov
-from simulation.theory.elimination import Plan, make_plan, run_plan, varying_axes
+from simulation.theory.elimination import Plan, run_plan
 from simulation.theory.half_matrices import backward_error, pairs, positive_definite
+from simulation.theory.pivoting import make_plan, varying_axes
 
 Real = NDArray[np.float64]
 Flags = NDArray[np.bool_]

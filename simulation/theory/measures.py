@@ -100,7 +100,23 @@ def log_negativity(cov: ArrayLike, modes: Sequence[int] = (0, 1)) -> Real:
 
     Two-mode squeezed vacuum: E_N = 2r.
     """
-    return np.maximum(0.0, -np.log(2 * smallest_transposed_eigenvalue(cov, modes)))
+    return np.maximum(0.0, log_nu(cov, modes))
+
+
+def log_nu(cov: ArrayLike, modes: Sequence[int] = (0, 1)) -> Real:
+    """−ln 2ν̃₋ of two modes, shape (...): E_N where positive, the distance from it elsewhere."""
+    return -np.log(2 * smallest_transposed_eigenvalue(cov, modes))
+
+
+def squeezed_variance(cov: ArrayLike, mode: int = 0) -> Real:
+    """Smallest variance of any quadrature x^θ of one mode, shape (...); squeezed below 1/2.
+
+    The smaller eigenvalue of the mode's block, 2 det/(tr + √(tr² − 4 det)).
+    """
+    v = reduce(cov, [mode])
+    xx, pp, xp = v[..., 0, 0], v[..., 1, 1], v[..., 0, 1]
+    root = np.sqrt((xx - pp) ** 2 + 4 * xp**2)
+    return np.asarray(2 * (xx * pp - xp**2) / (xx + pp + root))
 
 
 def _blocks(v: Real) -> tuple[Block, Block, Block]:

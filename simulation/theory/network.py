@@ -17,100 +17,22 @@ an array; arrays broadcast over a batch.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.baths import CONVENTIONS, Convention, energy_rate, non_negative
+from simulation.theory.baths import CONVENTIONS, energy_rate, non_negative
 from simulation.theory.couplings import Coupling, Rates, detuning, linearise
+from simulation.theory.declarations import BareDrift, Drive, Link, Mode, Port, bidirectional
 from simulation.theory.gaussian import fraction
 from simulation.theory.linear_model import BathNoise, LinearModel, refuse_illegal_noise
 from simulation.theory.ports import Inputs, PortRate, propagate
 
 Complex = NDArray[np.complex128]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Mode:
-    """A bosonic mode.
-
-    Attributes
-    ----------
-    name : str
-    detuning : array_like
-        Frequency in the frame of the drive (of a mechanical mode: its frequency).
-    damping : array_like
-        Rate of its main port, named like the mode; 0 for none.
-    convention : {"energy", "amplitude", "brownian"}
-        What `damping` means, see `baths.Convention`.
-    occupation : array_like
-        Mean quanta n̄ of the bath of that port (`baths.thermal_occupation` of a temperature).
-    """
-
-    name: str = field(kw_only=False)
-    detuning: ArrayLike = 0.0
-    damping: ArrayLike = 0.0
-    convention: Convention = "energy"
-    occupation: ArrayLike = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Port:
-    """One more port of a mode, for a second mirror or a waveguide's other direction."""
-
-    name: str = field(kw_only=False)
-    mode: str
-    damping: ArrayLike
-    convention: Convention = "energy"
-    occupation: ArrayLike = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Link:
-    """The output of port `source` drives port `target` and not vice versa.
-
-    Attributes
-    ----------
-    source, target : str
-        Names of ports (a mode's main port has the mode's name).
-    efficiency : array_like
-        η in [0, 1].
-    phase : array_like
-        φ in rad.
-    occupation : array_like
-        Mean quanta of the bath that fills in for the lost light.
-    """
-
-    source: str = field(kw_only=False)
-    target: str = field(kw_only=False)
-    efficiency: ArrayLike = 1.0
-    phase: ArrayLike = 0.0
-    occupation: ArrayLike = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Drive:
-    """Coherent field on a port: dα/dt = … + ε, links carry the field on.
-
-    `amplitude` ε (complex) is √(κ P/ħω) for a port of energy rate κ that receives the power P.
-    """
-
-    port: str = field(kw_only=False)
-    amplitude: ArrayLike
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BareDrift:
-    """A term do_target/dt = … + c o_source that no Hamiltonian or link makes.
-
-    It brings no noise, so that most of them break the commutators: `Network.build` refuses those.
-    """
-
-    target: str = field(kw_only=False)
-    source: str = field(kw_only=False)
-    rate: ArrayLike
+__all__ = ["BareDrift", "Drive", "Link", "Mode", "Network", "Port", "bidirectional", "known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,7 +99,7 @@ class Network:
                 mode=mode.name,
                 damping=mode.damping,
                 convention=mode.convention,
-                occupation=mode.occupation,
+                occupation=mode.quanta,
             )
             for mode in self.modes
             if mode.convention != "brownian" and np.any(mode.damping)
@@ -273,31 +195,11 @@ class Network:
             BathNoise.passive(bath, quanta[bath], weights) for bath, weights in amplitudes.items()
         ]
         brownian = [
-            BathNoise.brownian(mode.name, mode.occupation, numbers[mode.name], mode.damping)
+            BathNoise.brownian(mode.name, mode.quanta, numbers[mode.name], mode.damping)
             for mode in self.modes
             if mode.convention == "brownian"
         ]
         return [*passive, *brownian]
-
-
-def bidirectional(
-    first: tuple[str, str],
-    second: tuple[str, str],
-    *,
-    efficiency: ArrayLike = 1.0,
-    phase: ArrayLike = 0.0,
-    occupation: ArrayLike = 0.0,
-) -> tuple[Link, Link]:
-    """Two-way waveguide between two modes: `first` and `second` are their (right, left) ports.
-
-    The right-going wave leaves the first mode, the left-going one the second; each mode couples
-    to both. With equal ports of energy rate κ each, the modes are coupled by κ√η e^{iφ} both ways,
-    decay at the energy rate 2κ, and share the noise κ√η cos φ.
-    """
-    return (
-        Link(first[0], second[0], efficiency=efficiency, phase=phase, occupation=occupation),
-        Link(second[1], first[1], efficiency=efficiency, phase=phase, occupation=occupation),
-    )
 
 
 def known(kind: str, name: str, names: Sequence[str]) -> str:
@@ -317,7 +219,8 @@ def _unique(kind: str, names: Sequence[str]) -> None:
 
 def _check_damping(item: Mode | Port) -> None:
     non_negative(f"damping of {item.name}", item.damping)
-    non_negative(f"occupation of {item.name}", item.occupation)
+    quanta = item.quanta if isinstance(item, Mode) else item.occupation
+    non_negative(f"occupation of {item.name}", quanta)
     known("damping convention", item.convention, CONVENTIONS)
     if isinstance(item, Port) and item.convention == "brownian":
         message = f"`convention` of port {item.name} must be energy or amplitude, but is brownian"

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from simulation.theory.network import Drive, Link
+from simulation.theory.declarations import Drive, Link
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -48,9 +46,7 @@ class Inputs:
     rates: dict[PortRate, Field]
 
 
-def propagate(
-    ports: Sequence[PortRate], links: "Sequence[Link]", drives: "Sequence[Drive]"
-) -> Inputs:
+def propagate(ports: Sequence[PortRate], links: Sequence[Link], drives: Sequence[Drive]) -> Inputs:
     """Follow the light through all links: a_in of every port.
 
     Raises
@@ -82,7 +78,7 @@ def _snap(part: Real) -> Real:
     return np.where(np.abs(part) < 4 * np.finfo(np.float64).eps, 0.0, part)
 
 
-def _upstream(name: str, entering: "dict[str, Link]") -> list[str]:
+def _upstream(name: str, entering: dict[str, Link]) -> list[str]:
     """Return the port and those upstream of it, nearest first."""
     chain = [name]
     while chain[-1] in entering:
@@ -96,10 +92,10 @@ def _upstream(name: str, entering: "dict[str, Link]") -> list[str]:
 
 def _input(
     port: PortRate,
-    entering: "dict[str, Link]",
+    entering: dict[str, Link],
     by_name: dict[str, PortRate],
     found: dict[PortRate, Field],
-    drives: "Sequence[Drive]",
+    drives: Sequence[Drive],
 ) -> Field:
     link = entering.get(port.name)
     if link is None:
@@ -121,7 +117,7 @@ def _output(port: PortRate, entering: Field) -> Field:
     return Field(modes=modes, baths=entering.baths, coherent=entering.coherent)
 
 
-def _through(link: "Link", light: Field) -> Field:
+def _through(link: Link, light: Field) -> Field:
     eta = np.asarray(link.efficiency, np.float64)
     arrived = light.scaled(np.asarray(np.sqrt(eta) * unit_phase(link.phase)))
     lost = np.sqrt(1 - eta)
@@ -130,7 +126,7 @@ def _through(link: "Link", light: Field) -> Field:
     return arrived
 
 
-def _driven(port: PortRate, arriving: Field, drives: "Sequence[Drive]") -> Field:
+def _driven(port: PortRate, arriving: Field, drives: Sequence[Drive]) -> Field:
     """Add the coherent input −ε/√κ of a drive that adds ε to the mode's equation."""
     coherent = arriving.coherent
     for drive in drives:

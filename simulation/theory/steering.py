@@ -16,8 +16,10 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Objective = Callable[["Quadratures"], Real]
 
-_CHUNK: Final = 4096
-_GRID: Final = 12
+_CHUNK: Final = 2048
+_GRID: Final = 16
+_BASINS: Final = 4
+_HALVINGS: Final = 20
 _ITERATIONS: Final = 60
 _COMPLEX_STEP: Final = 1e-30
 _SHIFT: Final = 1e-5
@@ -42,7 +44,7 @@ def epr_product(cov: ArrayLike, modes: Sequence[int] = (0, 1)) -> Real:
     E = min 4 V(x₁ + f x₂) V(p₁ − g p₂) / (1 + f g)² with f g > 0 (seed 002 Eq. (9)); E < 1 proves
     entanglement. For given angles the gains are those of the smallest eigenvalue of X P, X and P
     the 2×2 covariances of (x₁, x₂) and (p₁, −p₂); the angles are found by Newton's method from
-    the best point of a grid. Bounded below by 4ν̃₋², symmetric in the modes. Two-mode squeezed
+    the lowest basins of a grid. Bounded below by 4ν̃₋², symmetric in the modes. Two-mode squeezed
     vacuum: e^{−4r}.
 
     Parameters
@@ -161,45 +163,66 @@ def _rotated(v: Real, theta: Real | Complex) -> Quadratures:
 
 
 def _newton(objective: Objective, v: Real) -> Real:
-    """Minimum over the angles by damped Newton steps from the best grid point, shape (batch,)."""
-    theta = _start(objective, v)
+    """Minimum over the angles: Newton's method from the best basins of a grid, shape (batch,)."""
+    starts, exists = _basins(objective, v)
+    basin, point = np.nonzero(exists)
+    found = np.full(exists.shape, np.inf)
+    found[basin, point] = _descend(objective, v[:, :, point], starts[basin, :, point].T)
+    return np.asarray(np.min(found, axis=0))
+
+
+def _descend(objective: Objective, v: Real, theta: Real) -> Real:
+    """Value at the end of damped Newton steps."""
     best = objective(_rotated(v, theta))
     active = np.arange(v.shape[-1])
     for _ in range(_ITERATIONS):
         here = v[:, :, active]
-        step = _descent(*_derivatives(objective, here, theta[:, active]))
+        step = _newton_step(*_derivatives(objective, here, theta[:, active]))
         size = np.ones(len(active))
-        for _ in range(20):
+        for _ in range(_HALVINGS):
             trial = objective(_rotated(here, theta[:, active] + size * step))
             worse = trial > best[active]
             if not np.any(worse):
                 break
             size = np.where(worse, size / 4, size)
-        improved = trial <= best[active]
-        moved = np.where(improved, size, 0.0) * step
+        moved = np.where(worse, 0.0, size) * step
         theta[:, active] += moved
-        best[active] = np.where(improved, trial, best[active])
+        best[active] = np.where(worse, best[active], trial)
         active = active[np.max(np.abs(moved), axis=0) > _CONVERGED]
         if not len(active):
             break
     return best
 
 
-def _start(objective: Objective, v: Real) -> Real:
-    """Best of a grid of angles: θ₁ ± θ₂ relative to the phases of ⟨ab⟩ and ⟨a†b⟩."""
+def _basins(objective: Objective, v: Real) -> tuple[Real, NDArray[np.bool_]]:
+    """Angles of the lowest local minima on a grid, (basins, 2, batch), and whether they are some.
+
+    The grid runs over half the sum and half the difference of the angles, the sum relative to the
+    phase of ⟨ab⟩. A turn of one mode by π, or of both by π/2, changes nothing, so that both have
+    the period π/2.
+    """
     pair = 0.5 * ((v[0, 2] - v[1, 3]) + 1j * (v[0, 3] + v[1, 2]))
-    sums, differences = np.angle(pair), np.zeros(v.shape[-1])
-    theta = np.stack([sums / 2, sums / 2])
-    best = np.full(v.shape[-1], np.inf)
-    turns = np.pi * np.arange(_GRID) / _GRID
-    for plus in turns:
-        for minus in turns:
-            trial = np.stack([sums + plus + differences + minus, sums + plus - minus]) / 2
-            value = objective(_rotated(v, trial))
-            better = value < best
-            best = np.where(better, value, best)
-            theta = np.where(better, trial, theta)
-    return theta
+    half = 0.5 * np.angle(pair)
+    turns = np.pi / 2 * np.arange(_GRID) / _GRID
+    values = np.empty((_GRID, _GRID, v.shape[-1]))
+    for i, first in enumerate(turns):
+        for j, second in enumerate(turns):
+            theta = np.stack([half + first + second, half + first - second])
+            values[i, j] = objective(_rotated(v, theta))
+    lowest = _local_minima(values).reshape(-1, v.shape[-1])
+    chosen = np.argpartition(lowest, _BASINS, axis=0)[:_BASINS]
+    first, second = turns[chosen // _GRID], turns[chosen % _GRID]
+    angles = np.stack([half + first + second, half + first - second], axis=1)
+    return angles, np.isfinite(np.take_along_axis(lowest, chosen, axis=0))
+
+
+def _local_minima(values: Real) -> Real:
+    """Values that are no higher than their neighbours on the periodic grid, inf elsewhere."""
+    lowest = values
+    for i, j in ((1, 0), (0, 1), (1, 1), (1, -1)):
+        for sign in (1, -1):
+            lowest = np.minimum(lowest, np.roll(values, (sign * i, sign * j), (0, 1)))
+    return np.where(values <= lowest, values, np.inf)
 
 
 def _derivatives(objective: Objective, v: Real, theta: Real) -> tuple[Real, Real]:
@@ -223,7 +246,7 @@ def _gradient(objective: Objective, v: Real, theta: Real) -> Real:
     return np.stack(slopes)
 
 
-def _descent(gradient: Real, hessian: Real) -> Real:
+def _newton_step(gradient: Real, hessian: Real) -> Real:
     """Newton step with the Hessian's eigenvalues made positive; no motion along flat directions."""
     curvature, axes = np.linalg.eigh(0.5 * np.moveaxis(hessian + np.swapaxes(hessian, 0, 1), -1, 0))
     steepness = np.abs(curvature)

@@ -25,31 +25,35 @@ from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonT
 from instruments.thorlabs_pm100 import ThorlabsPM100
 
 LASERS: tuple[type[roles.Laser], ...] = (NewportTLB6700,)
+PULSE_GENERATORS: tuple[type[roles.PulseGenerator], ...] = (TektronixAFG3152C,)
+WAVEFORM_GENERATORS: tuple[type[roles.WaveformGenerator], ...] = (Keysight81180A,)
+PHASE_LOCKS: tuple[type[roles.PhaseLock], ...] = (SRSSIM960, SRSSIM960InFrame, RedPitayaLockbox)
 ATTENUATORS: tuple[type[roles.Attenuator], ...] = (SercaloVP1,)
 FILTERS: tuple[type[roles.TunableFilter], ...] = (MicronOpticsFFPTF2,)
 ACTUATORS: tuple[type[roles.Actuator], ...] = (VoltageActuator,)
 BIAS_SOURCES: tuple[type[roles.BiasSource], ...] = (PhotonSpotBias, QuantumOpusBias)
+THERMOMETERS: tuple[type[roles.Thermometer], ...] = (
+    LakeshoreModel372Thermometer,
+    OxfordTritonThermometer,
+)
+POWER_METERS: tuple[type[roles.PowerMeter], ...] = (ThorlabsPM100,)
 WAVEMETERS: tuple[type[roles.Wavemeter], ...] = (HighFinesseWS7,)
 TAGGERS: tuple[type[roles.TimeTagger], ...] = (
     PicoQuantTimeHarp260,
     PicoQuantSnapi,
     SwabianTimeTagger,
 )
-PULSE_GENERATORS: tuple[type[roles.PulseGenerator], ...] = (TektronixAFG3152C,)
-WAVEFORM_GENERATORS: tuple[type[roles.WaveformGenerator], ...] = (Keysight81180A,)
-PHASE_LOCKS: tuple[type[roles.PhaseLock], ...] = (SRSSIM960, SRSSIM960InFrame, RedPitayaLockbox)
-POWER_METERS: tuple[type[roles.PowerMeter], ...] = (ThorlabsPM100,)
-THERMOMETERS: tuple[type[roles.Thermometer], ...] = (
-    LakeshoreModel372Thermometer,
-    OxfordTritonThermometer,
-)
-"""The last five are checked live in test_scpi_roles."""
 DRIVERS: dict[type, tuple[type[roles.Device], ...]] = {
     roles.Laser: LASERS,
+    roles.PulseGenerator: PULSE_GENERATORS,
+    roles.WaveformGenerator: WAVEFORM_GENERATORS,
+    roles.PhaseLock: PHASE_LOCKS,
     roles.Attenuator: ATTENUATORS,
     roles.TunableFilter: FILTERS,
     roles.Actuator: ACTUATORS,
     roles.BiasSource: BIAS_SOURCES,
+    roles.Thermometer: THERMOMETERS,
+    roles.PowerMeter: POWER_METERS,
     roles.Wavemeter: WAVEMETERS,
     roles.TimeTagger: TAGGERS,
 }
@@ -57,7 +61,7 @@ PAIRS = [(role, driver) for role, drivers in DRIVERS.items() for driver in drive
 
 
 def missing(role: type, driver: type) -> set[str]:
-    """Members of the role that the driver neither defines nor makes in its constructor."""
+    """Members of the role that the driver neither defines nor makes for itself."""
     members = {
         name
         for base in role.__mro__
@@ -66,9 +70,12 @@ def missing(role: type, driver: type) -> set[str]:
         if not name.startswith("_")
     }
     own = [base for base in driver.__mro__ if base.__module__.startswith("instruments.")]
-    constructors = [vars(base)["__init__"] for base in own if "__init__" in vars(base)]
-    made = "".join(inspect.getsource(constructor) for constructor in constructors)
-    there = {name for name in members if hasattr(driver, name) or f"self.{name}: Param" in made}
+    made = "".join(inspect.getsource(base) for base in own)
+    there = {
+        name
+        for name in members
+        if hasattr(driver, name) or f"self.{name}: " in made or f"self.{name} = " in made
+    }
     return members - there
 
 

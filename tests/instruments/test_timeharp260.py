@@ -289,9 +289,10 @@ def test_absent_board_and_wrong_serial_are_connection_errors():
     with pytest.raises(ConnectionError, match=r"serial 42.*SIM0001.*DEVICE_OPEN_FAIL"):
         PicoQuantTimeHarp260("a", SimulatedTH260Lib(), "T3", serial="42")
     used = SimulatedTH260Lib()
-    PicoQuantTimeHarp260("b", used, "T3")
+    holder = PicoQuantTimeHarp260("b", used, "T3")
     with pytest.raises(ConnectionError, match="DEVICE_LOCKED"):
         PicoQuantTimeHarp260("c", used, "T3")
+    assert holder.get_idn()["serial"] == "SIM0001"
 
 
 @pytest.mark.parametrize(

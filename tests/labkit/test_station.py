@@ -54,6 +54,7 @@ LABKIT = """
 labkit:
   roles: {pump_laser: one}
   channels: {pump_drive: 1}
+  lock_range: 10.0
   calibration: {aom_full: 1.0, v_pi: 5.0, amplifier_gain: 8.0, aom_delay: 0.0, eom_delay: 0.0}
 """
 

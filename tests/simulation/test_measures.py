@@ -65,3 +65,16 @@ def test_transposed_eigenvalue_equals_the_symplectic_spectrum_of_the_transposed_
     np.testing.assert_allclose(
         measures.smallest_transposed_eigenvalue(cov), spectrum[:, 0], rtol=1e-11
     )
+
+
+def test_log_nu_goes_below_zero_where_log_negativity_stops():
+    cov = gaussian.thermal([0.5, 0.5])
+    assert measures.log_nu(cov) == pytest.approx(-np.log(2))
+    assert measures.log_negativity(cov) == 0.0
+
+
+def test_squeezed_variance_is_the_smallest_of_any_quadrature():
+    turned = gaussian.phase_rotation(0.7)
+    cov = turned @ np.diag([0.5 * np.exp(-2.0), 0.5 * np.exp(2.0)]) @ turned.T
+    assert measures.squeezed_variance(cov) == pytest.approx(0.5 * np.exp(-2.0), rel=1e-12)
+    assert measures.squeezed_variance(squeezed_vacuum(1.0), 1) == pytest.approx(np.cosh(2) / 2)

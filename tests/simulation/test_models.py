@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulation.theory.models import get, point
+from simulation.theory.models import get, point, tan2020
 from simulation.theory.models.yu2020 import Yu2020, coupling_from_power, drive_power
 
 YU_POINTS = [
@@ -32,6 +32,25 @@ def test_drive_power_of_the_yig_sphere_is_two_percent_above_the_printed_approxim
     np.testing.assert_allclose(powers, [6.3e-3, 0.57e-3], rtol=0.025)
     back = coupling_from_power(Yu2020(), power=powers[0], diameter=250e-6, G_0_hz=0.3)
     assert back == pytest.approx(4.5e6)
+
+
+def test_power_and_magnons_of_seed_002_are_not_the_printed_ones():
+    p = tan2020.Tan2020()
+    assert tan2020.drive_power(p, g_0_hz=150.0) == pytest.approx(1.20e-6, rel=0.01)
+    assert tan2020.magnons(p, g_0_hz=150.0) == pytest.approx(1.12e9, rel=0.01)
+
+
+@pytest.mark.parametrize(("change", "limit"), [({}, 0.156), (None, 0.185)])
+def test_microwave_entanglement_survives_warmer_than_printed(change, limit):
+    model = get("yu2020")
+    if change is None:  # optimum of Fig. 2(b)
+        kappa, g = np.linspace(0.1, 1, 91)[:, None], np.linspace(0.5, 1.2, 71)
+        found = model.evaluate(["E_N"], kappa_2_hz=1e6 * kappa, g_2_hz=3.8e6 * g)["E_N"]
+        best = np.unravel_index(np.argmax(found), found.shape)
+        change = {"kappa_2_hz": 1e6 * kappa[best[0], 0], "g_2_hz": 3.8e6 * g[best[1]]}
+    temperature = np.linspace(0.14, 0.2, 601)
+    entangled = model.evaluate(["E_N"], temperature=temperature, **change)["E_N"] > 0
+    assert temperature[entangled][-1] == pytest.approx(limit, abs=1e-3)
 
 
 def test_an_unstable_point_names_the_growing_supermode_and_a_map_flags_it():

@@ -1,9 +1,13 @@
 """Networks: legality of the noise, links, conventions of damping, and printed matrices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.constants import hbar, k
 
-from simulation.theory.couplings import beam_splitter, product, radiation_pressure
+from simulation.theory.baths import thermal_occupation
+from simulation.theory.couplings import beam_splitter, dispersive, product, radiation_pressure
 from simulation.theory.linear_model import completed_noise_margin, noise_margin
 from simulation.theory.models import tan2020, yu2020
 from simulation.theory.network import BareDrift, Link, Mode, Network, Port, bidirectional
@@ -24,6 +28,43 @@ def test_the_drift_of_seed_004_is_the_printed_matrix():
         [0, 0, 0, 0, 0, G, -1, -1e-5],
     ]
     np.testing.assert_allclose(yu2020.linear(p).drift, printed, atol=1e-15)
+
+
+def test_the_drift_of_seed_004_is_its_nonlinear_equations_linearised():
+    p, g_0, magnons = yu2020.Yu2020(), 3e-8, 0.45 / np.sqrt(2) / 3e-8
+    nonlinear = replace(
+        yu2020.network(p),
+        couplings=[
+            beam_splitter("a1", "m", 0.38),
+            beam_splitter("a2", "m", 0.38),
+            dispersive("m", "b", g_0 / np.sqrt(2)),
+        ],
+    )
+    drift = nonlinear.build({"m": -1j * magnons}).drift
+    np.testing.assert_allclose(drift, yu2020.linear(p).drift, atol=1e-14)
+
+
+def test_the_matrices_of_seed_002_are_the_corrected_ones():
+    p = tan2020.Tan2020(kappa_1=3.0, kappa_2=5.0, eta=0.6, temperature=0.2, delta_2=-0.8)
+    model = tan2020.linear(p)
+    block = np.zeros((8, 8))
+    for j, (rate, delta) in enumerate([(3, 1), (5, -0.8), (1e-5, 1), (0.15, -1)]):
+        block[2 * j : 2 * j + 2, 2 * j : 2 * j + 2] = [[-rate / 2, delta], [-delta, -rate / 2]]
+    block[2:4, 0:2] = -np.sqrt(0.6 * 15) * np.eye(2)
+    block[1, 4] = block[5, 0] = -2 * 0.5
+    block[2:4, 6:8] = block[6:8, 2:4] = [[0, 1], [-1, 0]]
+    np.testing.assert_allclose(model.drift, block, atol=1e-14)
+    n_1 = thermal_occupation(2 * np.pi * 10.02e9, 0.2)
+    assert model.diffusion[0, 2] == pytest.approx(np.sqrt(0.6 * 15) * (n_1 + 0.5))
+    assert model.diffusion[0, 3] == 0
+
+
+def test_a_bath_is_given_by_its_quanta_or_by_temperature_and_frequency():
+    warm = Mode("a", damping=1.0, temperature=0.1, omega=2 * np.pi * 1e9)
+    expected = 1 / np.expm1(hbar * 2 * np.pi * 1e9 / (k * 0.1))
+    assert steady_state(Network(modes=[warm]).build()).cov[0, 0] == pytest.approx(expected + 0.5)
+    with pytest.raises(ValueError, match="must be given by `occupation`, or by"):
+        Mode("a", temperature=0.1)
 
 
 def test_a_link_carries_field_and_noise_with_its_efficiency():

@@ -16,6 +16,10 @@ ILLEGAL_VALUE, WRONG_TOKEN, MISSING, NO_CHANGE, RAMPING, LIMITS = 1, 2, 17, 18, 
 UNDEFINED_COMMAND, ILLEGAL_SET = 2, 4
 UPPER_BIT, LOWER_BIT, WINDUP_BIT, RAMP_END_BIT = 2, 4, 8, 16
 OVERRUN_BIT = 8
+MONITORS = ("SMON", "MMON", "EMON", "OMON")
+MONITOR_SECONDS = 0.5
+"""Time of one reading; the module makes about two per second."""
+
 RAMP_STEPS = 20
 RAMP_STATES = ("IDLE", "PENDING", "RAMPING", "PAUSED")
 
@@ -133,6 +137,8 @@ class SimulatedSIM960:
         return None
 
     def _answer(self, name: str) -> str:
+        if name in MONITORS:
+            self.clock.advance(MONITOR_SECONDS)
         if name in self._queries:
             return self._queries[name]()
         setting = _SETTINGS.get(name)

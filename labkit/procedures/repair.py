@@ -1,0 +1,41 @@
+"""Keep the set-up in order during a long measurement, and repair what went wrong."""
+
+from labkit.procedures.filters import FilterOptions, filters
+from labkit.procedures.lock import LockOptions, lock
+from labkit.procedures.session import Session
+from labkit.run import Block
+from labkit.sequence import PulseSequence
+
+RETUNE = FilterOptions(span=0.08, points=9, trials=1_000_000, passes=1)
+"""A short scan: about half an hour for six filters."""
+
+NEAR_LIMIT = 0.6
+"""Part of the servo's range beyond which it is locked anew, nearer to the middle."""
+
+
+def relock(session: Session, sequence: PulseSequence) -> None:
+    """Lock if the loop is open, at a limit, or near one."""
+    servo = session.lab.phase_lock
+    far = abs(float(servo.output())) > NEAR_LIMIT * session.lab.file.config.lock_range
+    if servo.lock_state() != "locked" or far:
+        lock(session, sequence, LockOptions())
+
+
+def retune(session: Session, sequence: PulseSequence) -> None:
+    """Bring every filter back to its maximum; the lock is closed again afterwards."""
+    filters(session, sequence, RETUNE)
+    relock(session, sequence)
+
+
+def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
+    """Repair what a bad block tells: silent detectors, drifted filters, a lost lock."""
+    for number, clicks in zip(
+        block.counts.gates.detectors, block.counts.singles.sum(axis=0), strict=True
+    ):
+        if clicks == 0:
+            session.say(f"detector {number} is silent: delatching")
+            session.lab.detector_bias.delatch(number)
+    if "rate" in block.reason:
+        session.say("the rate has changed: tuning the filters")
+        retune(session, sequence)
+    relock(session, sequence)

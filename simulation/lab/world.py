@@ -1,0 +1,167 @@
+"""The virtual lab in one piece: clock, plant, instruments, servers."""
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from simulation.lab.bench import BENCH, BenchDevice
+from simulation.lab.clock import VirtualClock
+from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.plant import Plant
+from simulation.lab.plant_faults import PlantFault, schedule
+from simulation.lab.servers.serial_line import SerialLine
+from simulation.lab.servers.tcp import TcpServer
+from simulation.lab.wiring import Wiring
+from simulation.lab.world_parameters import WorldParameters
+
+if TYPE_CHECKING:
+    from simulation.lab.servers.wire import WireDevice
+
+INSTRUMENT = "instrument"
+"""Key of a plain fault that names the instrument; without it the fault is the plant's."""
+
+
+class World:
+    """A running virtual lab; use `start`, in a ``with`` statement.
+
+    Nothing reaches the plant but through an instrument's protocol. Time is virtual and passes as
+    instruments need it.
+
+    Attributes
+    ----------
+    clock : VirtualClock
+    plant : Plant
+        For tests: what the world really does.
+    wiring : Wiring
+    devices : dict of str to object
+        Simulated instruments by name (`simulation.lab.bench.BENCH`).
+    addresses : dict of str to str
+        VISA resource names of those with a wire.
+    objects : dict of str to object
+        Vendor-library objects of the others.
+    """
+
+    def __init__(self, plant: Plant, devices: Mapping[str, object]) -> None:
+        self.plant, self.clock, self.wiring = plant, plant.clock, plant.wiring
+        self.devices = dict(devices)
+        self.addresses: dict[str, str] = {}
+        self.objects: dict[str, Any] = {}
+        self._servers = ExitStack()
+        try:
+            for name, device in self.devices.items():
+                self._reach(name, device)
+        except BaseException:
+            self.stop()
+            raise
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        seed: int = 0,
+        faults: Iterable[Mapping[str, object]] = (),
+        instruments: Iterable[str] | None = None,
+        parameters: WorldParameters | Mapping[str, Any] | None = None,
+        stride: float | None = None,
+    ) -> Self:
+        """Build the world and serve its instruments.
+
+        Parameters
+        ----------
+        seed : int
+            Same seed and same commands in the same order, same tags.
+        faults : iterable of mapping
+            As `inject` takes them.
+        instruments : iterable of str, optional
+            Names in `simulation.lab.bench.BENCH`; by default the standard ones.
+        parameters : WorldParameters or mapping, optional
+            Constants of the world; a mapping names those that differ from the usual ones.
+        stride : float, optional
+            Longest virtual time that passes when the tagger's reader finds nothing waiting, s.
+
+        Raises
+        ------
+        ValueError
+            If an instrument or a fault is not known.
+        """
+        names = [name for name, place in BENCH.items() if place.standard]
+        chosen = names if instruments is None else list(instruments)
+        if unknown := [name for name in chosen if name not in BENCH]:
+            message = (
+                f"`instruments` must be names of {', '.join(BENCH)}, but has {', '.join(unknown)}"
+            )
+            raise ValueError(message)
+        plant = Plant(VirtualClock(), Wiring(), _constants(parameters), seed=seed)
+        if stride is not None:
+            plant.recorder.stride = stride
+        world = cls(plant, {name: BENCH[name].build(plant.wiring, plant.clock) for name in chosen})
+        try:
+            for fault in faults:
+                world.inject(fault)
+        except BaseException:
+            world.stop()
+            raise
+        return world
+
+    def inject(self, fault: Mapping[str, object]) -> None:
+        """Let something go wrong.
+
+        Parameters
+        ----------
+        fault : mapping
+            With ``instrument``: an `InstrumentFault` of that instrument, from now on. Without: a
+            `PlantFault` at its virtual time.
+        """
+        if INSTRUMENT not in fault:
+            schedule(self.plant, PlantFault.from_plain(fault))
+            return
+        name = str(fault[INSTRUMENT])
+        if name not in self.devices:
+            message = f"`instrument` must be one of {', '.join(self.devices)}, but is {name!r}"
+            raise ValueError(message)
+        device = self.devices[name]
+        if not hasattr(device, "faults"):
+            message = f"no faults can be injected into {name!r}"
+            raise ValueError(message)
+        plain = {key: value for key, value in fault.items() if key != INSTRUMENT}
+        cast("BenchDevice", device).faults.inject(InstrumentFault.from_plain(plain))
+
+    def stop(self) -> None:
+        """Stop all servers; idempotent."""
+        self._servers.close()
+
+    def _reach(self, name: str, device: object) -> None:
+        """Serve a device, or hand it out."""
+        link = BENCH[name].link
+        if link == "object":
+            self.objects[name] = device
+            return
+        wired = cast("WireDevice", device)
+        # where there are no pseudo-terminals a serial instrument stands behind a serial-to-LAN box
+        serial = link == "serial" and hasattr(os, "openpty")
+        server: SerialLine | TcpServer = SerialLine(wired) if serial else TcpServer(wired)
+        self._servers.enter_context(server)
+        self.addresses[name] = server.address
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _constants(given: WorldParameters | Mapping[str, Any] | None) -> WorldParameters:
+    if isinstance(given, WorldParameters):
+        return given
+    try:
+        return WorldParameters(**(given or {}))
+    except TypeError as error:
+        message = f"`parameters` must name constants of the world, but: {error}"
+        raise ValueError(message) from None
