@@ -42,7 +42,7 @@ def afg(address):
 
 def triton(address):
     port = int(address.split("::")[2])
-    return OxfordTritonThermometer("fridge", "127.0.0.1", port)
+    return OxfordTritonThermometer("fridge", address="127.0.0.1", port=port)
 
 
 LIVE = [

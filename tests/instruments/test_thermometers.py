@@ -1,5 +1,7 @@
 """QCoDeS's own drivers against the simulated cryostats and the simulated voltage source."""
 
+import time
+
 import pytest
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
@@ -8,6 +10,7 @@ from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
 from simulation.lab.devices.oxford_triton import SimulatedTriton
 from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
+from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.ports import ActuatorPort, ThermometerPort
 from simulation.lab.servers.tcp import TcpServer
 
@@ -91,3 +94,14 @@ def test_yokogawa_level_beyond_its_range_is_refused():
     assert device.execute(b"SYST:ERR?").startswith(b"-222")
     device.execute(b":SOUR:LEV:AUTO 2")
     assert (device.range, device.port.voltage) == (10.0, 2.0)
+
+
+def test_bridge_answers_again_after_its_link_was_cut(port):
+    with TcpServer(SimulatedLakeshore372(port)) as server:
+        bridge = LakeshoreModel372Thermometer("bridge", server.address, visalib="@py", timeout=0.3)
+        server.cut_links()
+        time.sleep(0.02)
+        assert bridge.temperature_of(8) == pytest.approx(0.0195)
+        server.device.faults.inject(InstrumentFault(kind="silence"))
+        with pytest.raises(TimeoutError, match="bridge at TCPIP0"):
+            bridge.temperature_of(8)
