@@ -20,7 +20,7 @@ from simulation.lab.ports import (
 from simulation.lab.tagger import Fifo, Registrar, discriminate, sync_edge
 from simulation.lab.world_parameters import WorldParameters
 
-_STRIDE = 20.0
+_STRIDE = 60.0
 """Longest time that passes when a reader finds nothing waiting, s."""
 
 _RATE_GATE = 0.1

@@ -1,6 +1,8 @@
 """Every row of the table in docs/virtual_lab.md: a knob and what it does to the tags."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -330,3 +332,10 @@ def test_sync_divider_thins_the_sync_records(lab):
     syncs = events.time[events.channel == SYNC]
     assert len(syncs) == 5000
     assert set(np.diff(syncs)) == {4 * 200_000}
+
+
+def test_every_row_of_the_table_is_checked_here():
+    text = (Path(__file__).parents[3] / "docs" / "virtual_lab.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)` \|", text))
+    here = {name for name in globals() if name.startswith("test_")}
+    assert named == here - {"test_every_row_of_the_table_is_checked_here"}
