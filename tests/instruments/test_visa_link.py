@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from qcodes.instrument import Instrument
 
 from instruments.scpi import ScpiInstrument
 from simulation.lab.instrument_faults import InstrumentFault
@@ -26,12 +25,6 @@ class SourceDriver(ScpiInstrument):
         self.voltage = self.add_parameter(
             "voltage", get_cmd="VOLT?", set_cmd="VOLT {}", get_parser=float
         )
-
-
-@pytest.fixture(autouse=True)
-def _close_instruments():
-    yield
-    Instrument.close_all()
 
 
 @pytest.fixture
