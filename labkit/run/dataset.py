@@ -1,5 +1,7 @@
 """A QCoDeS dataset per run, so that QCoDeS's own tools find and plot it."""
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +53,7 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     measurement = Measurement(exp=experiment, name=folder.manifest().kind)
     _declare(measurement)
     totals: dict[str, Counts] = {}
-    with measurement.run(write_in_background=False) as saver:
+    with redirect_stdout(StringIO()), measurement.run(write_in_background=False) as saver:
         for block in blocks:
             key = str(block.setting)
             if block.good:
