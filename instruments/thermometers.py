@@ -1,20 +1,16 @@
 """Cryostat thermometers: QCoDeS's own drivers, with the one reading that labkit asks for."""
 
-from typing import TYPE_CHECKING
-
 from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 from qcodes.instrument_drivers.oxford import OxfordTriton
 
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from qcodes.instrument import VisaInstrumentKWArgs
+from instruments.visa_link import VisaLink
 
 
-class LakeshoreModel372Thermometer(LakeshoreModel372):
+class LakeshoreModel372Thermometer(VisaLink, LakeshoreModel372):
     """QCoDeS's Lake Shore 372 driver; fulfils `instruments.roles.Thermometer`.
 
-    Not thread-safe. A reading checks the sensor's status first.
+    A reading checks the sensor's status first. A link that was lost is opened anew by the next
+    reading. Thread-safe: one exchange at a time.
 
     Parameters
     ----------
@@ -23,15 +19,11 @@ class LakeshoreModel372Thermometer(LakeshoreModel372):
     address : str
         VISA resource name; TCP port 7777 or a serial line with 7 data bits and odd parity.
     **kwargs
-        Of `qcodes.instrument.VisaInstrument`; the device clear is off, because over a socket that
-        was cut it never ends.
+        Of `qcodes.instrument.VisaInstrument`.
     """
 
-    default_timeout = 2.0
-
-    def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
-        kwargs.setdefault("device_clear", not address.upper().endswith("SOCKET"))
-        super().__init__(name, address, **kwargs)
+    identity = "MODEL372"
+    default_terminator = "\r\n"
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
         """Say nothing on connecting; the identity is in the log and the snapshot."""

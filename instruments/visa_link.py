@@ -61,7 +61,7 @@ class VisaLink(VisaInstrument):
         self._wanted_backend = kwargs.get("visalib")
         self._bound = self.default_timeout
         self._termination = self.default_terminator
-        self._broken = False
+        self._broken = self._is_reconnecting = False
         kwargs.setdefault("device_clear", not address.upper().endswith("SOCKET"))
         super().__init__(name, address, **kwargs)
         try:
@@ -113,19 +113,25 @@ class VisaLink(VisaInstrument):
         """Open the link anew, check who answers, and forget cached values."""
         with self.lock:
             self.log.warning("opening the link to %s anew", self._wanted_address)
-            self._broken = True
+            self._broken = self._is_reconnecting = True
             try:
-                self.set_address(self._wanted_address, self._wanted_backend)
-                self.set_terminator(self._termination)
-                self._set_visa_timeout(self._bound)
-                self._prepare_link(self.visa_handle)
-            except (VisaIOError, OSError) as error:
-                what = "opening the link"
-                raise self._link_error(what, error) from error
-            self._broken = False
-            self._check_identity()
-            self.invalidate_cache()
-            self._link_was_opened_anew()
+                self._open_anew()
+                self._broken = False
+                self._check_identity()
+                self.invalidate_cache()
+                self._link_was_opened_anew()
+            finally:
+                self._is_reconnecting = False
+
+    def _open_anew(self) -> None:
+        try:
+            self.set_address(self._wanted_address, self._wanted_backend)
+            self.set_terminator(self._termination)
+            self._set_visa_timeout(self._bound)
+            self._prepare_link(self.visa_handle)
+        except (VisaIOError, OSError) as error:
+            what = "opening the link"
+            raise self._link_error(what, error) from error
 
     def set_terminator(self, terminator: str | None) -> None:
         """Set the characters that end a message in both directions."""
@@ -170,12 +176,19 @@ class VisaLink(VisaInstrument):
     @contextlib.contextmanager
     def _exchange(self, what: str) -> Iterator[None]:
         if self._broken or _bytes_are_waiting(self.visa_handle):
+            if self._is_reconnecting:
+                self._broken = True
+                hung_up = ConnectionError("the other side hung up at once")
+                raise self._link_error(what, hung_up)
             self.reconnect()
         try:
             yield
         except (VisaIOError, OSError, UnicodeError) as error:
             self._broken = True
             raise self._link_error(what, error) from error
+        except BaseException:  # Ctrl-C: the reply is still on its way
+            self._broken = True
+            raise
 
     def _link_error(self, what: str, error: Exception) -> OSError:
         where = f"{self.name} at {self._wanted_address}"
