@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,7 @@ from instruments.roles import (
     TunableFilter,
     WaveformGenerator,
 )
+from labkit.cleanup import also
 from labkit.compiler import Programs, compile_sequence
 from labkit.sequence import PulseSequence
 from labkit.station.config import StationFile, read_station_file
@@ -160,8 +162,19 @@ class Lab:
             raise RoleError(message) from None
 
     def read(self, path: str) -> float:
-        """Return the present value of a parameter by its dotted path."""
-        return float(find(self.instruments, path)())
+        """Return the present value of a parameter by its dotted path; nan if it is not known.
+
+        Raises
+        ------
+        RuntimeError
+            If the instrument does not answer; names path and reason.
+        """
+        try:
+            value = find(self.instruments, path)()
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"{path} cannot be read: {error}"
+            raise RuntimeError(message) from error
+        return nan if value is None else float(value)
 
     def check_interlocks(self) -> tuple[str, ...]:
         """Check the station's interlocks; return what forced ones would have refused."""
@@ -263,8 +276,8 @@ class Lab:
                 if progress is not None:
                     progress(tagger.elapsed())
         except BaseException as error:
-            _also(error, tagger.stop)
-            _also(error, lambda: _close_early(writer, tagger))
+            also(error, tagger.stop)
+            also(error, lambda: _close_early(writer, tagger))
             raise
         measured = tagger.elapsed()
         whole = abs(measured - seconds) < 0.5 * period + 1e-3
@@ -280,14 +293,6 @@ def _close_early(writer: PtuWriter, tagger: TimeTagger) -> None:
         measured = tagger.elapsed()
     finally:
         writer.close(measured_time=measured, stop_reason=STOPPED_BY_USER)
-
-
-def _also(error: BaseException, action: Callable[[], object]) -> None:
-    """Clean up after an error; what fails then is noted with it and does not hide it."""
-    try:
-        action()
-    except Exception as further:
-        error.add_note(f"then also: {type(further).__name__}: {further}")
 
 
 def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> None:

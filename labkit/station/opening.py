@@ -148,9 +148,7 @@ def _handling(handler: "Callable[[int, FrameType | None], None]", *names: str) -
 
 
 @contextmanager
-def open_station(
-    file: StationFile, log: Path | None = None
-) -> Iterator[dict[str, "Instrument"]]:
+def open_station(file: StationFile, log: Path | None = None) -> Iterator[dict[str, "Instrument"]]:
     """Start the world, if any, and open the instruments; all is safe and closed at the end.
 
     Parameters
