@@ -3,14 +3,21 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 
 from labkit.lab import Lab
 from labkit.run import Block, Outcome, RunFolder, take_block
 from labkit.sequence import PulseSequence
+from labkit.station.interlocks import InterlockError
+from labkit.station.opening import Terminated
 
 Say = Callable[[str], object]
 Advance = Callable[[float, float], object]
 """Told (seconds measured, seconds in all) of the block being taken."""
+
+
+INTERLOCK_INTERVAL = 10.0
+"""Seconds between checks of the interlocks while a block is recorded."""
 
 
 class LockLostError(RuntimeError):
@@ -64,6 +71,9 @@ class Session:
     ) -> Block:
         """Take one block of trials with a sequence; on return it is counted and journaled.
 
+        Interlocks are checked before, while and after it is recorded; a block in which one is
+        violated is journaled as not good before the error goes on.
+
         Parameters
         ----------
         sequence : PulseSequence
@@ -75,34 +85,55 @@ class Session:
         """
         self.arm(sequence)
         self.lab.check_interlocks()
-        period = sequence.period
-        interrupted: list[BaseException] = []
+        ended: list[BaseException] = []
 
         def record(path: Path) -> Outcome:
+            notes: list[str] = []
+            problems: list[str] = []
             try:
                 found = self.lab.record(
-                    path, trials, period, lambda s: self.advance(s, trials * period)
+                    path, trials, sequence.period, self._watch(trials * sequence.period)
                 )
-            except KeyboardInterrupt as stop:  # what was measured is a good, shorter block
-                interrupted.append(stop)
-                return Outcome(reason="stopped by the user", monitors=self.monitors())
-            monitors = self.monitors()
-            problems = list(found.faults)
-            if not found.whole:
-                problems.append(f"recording ended after {found.seconds:g} s")
+                problems += found.faults
+                if not found.whole:
+                    problems.append(f"recording ended after {found.seconds:g} s")
+                self.lab.check_interlocks()
+            except (KeyboardInterrupt, Terminated) as stop:
+                ended.append(stop)
+                notes.append("stopped by the user")  # a good block, only shorter
+            except InterlockError as violation:
+                ended.append(violation)
+                problems.append(str(violation))
+            monitors = self.monitors(quick=bool(ended))
+            if ended:
+                self.lab.make_safe()  # before counting, which may take its time
             if locked and monitors["locked"] < 1:
-                problems.append(f"phase lock {self.lab.phase_lock.lock_state()}")
-            return Outcome(good=not problems, reason="; ".join(problems), monitors=monitors)
+                problems.append("the phase lock was lost")
+            reason = "; ".join(notes + problems)
+            return Outcome(good=not problems, reason=reason, monitors=monitors)
 
         number = (
             len(self.folder.journal.read()) + 1 if not self.blocks else self.blocks[-1].number + 1
         )
         block = take_block(self.folder, sequence.gates, number, record, setting)
         self.blocks.append(block)
-        self.untuned += trials * period
-        if interrupted:
-            raise interrupted[0]
+        self.untuned += trials * sequence.period
+        if ended:
+            raise ended[0]
         return block
+
+    def _watch(self, total: float) -> Callable[[float], None]:
+        """Return what is done while recording: tell the progress, check the interlocks."""
+        last = monotonic()
+
+        def watch(seconds: float) -> None:
+            nonlocal last
+            self.advance(seconds, total)
+            if monotonic() - last >= INTERLOCK_INTERVAL:
+                self.lab.check_interlocks()
+                last = monotonic()
+
+        return watch
 
     def leave_out(self, block: Block, reason: str) -> Block:
         """Mark the last block as not good, with the reason, in the journal too."""
@@ -111,13 +142,14 @@ class Session:
         self.blocks[-1] = bad
         return bad
 
-    def monitors(self) -> dict[str, float]:
-        """Return what is watched beside the counts: lock, temperature."""
+    def monitors(self, *, quick: bool = False) -> dict[str, float]:
+        """Return what is watched beside the counts: lock, temperature; if `quick`, lock only."""
         lock = self.lab.phase_lock
-        channel = self.lab.channel("mixing_chamber")
-        return {
-            "locked": float(lock.lock_state() == "locked"),
+        locked = {"locked": float(lock.lock_state() == "locked")}
+        if quick:
+            return locked
+        return locked | {
             "lock_error": float(lock.error()),
             "lock_output": float(lock.output()),
-            "temperature": self.lab.thermometer.temperature_of(channel),
+            "temperature": self.lab.thermometer.temperature_of(self.lab.channel("mixing_chamber")),
         }
