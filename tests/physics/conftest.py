@@ -101,7 +101,9 @@ class DryLab:
             low, high = np.interp(edges, ends, arrival.cumulative)
             dark = -np.expm1(-point.steady_rate[axis % 2] * (gate.stop - gate.start))
             lit = high - low
-            mixing = np.array([[1 - dark, (1 - lit) * (1 - dark)], [dark, 1 - (1 - lit) * (1 - dark)]])
+            mixing = np.array(
+                [[1 - dark, (1 - lit) * (1 - dark)], [dark, 1 - (1 - lit) * (1 - dark)]]
+            )
             patterns = np.moveaxis(np.tensordot(mixing, patterns, (1, axis)), 0, axis)
         return patterns.reshape(16)
 
@@ -135,6 +137,11 @@ def dry_lab(folder: Path, *, parameters=None, seed=1) -> Iterator[DryLab]:
 @pytest.fixture(scope="session", name="dry_lab")
 def _dry_lab():
     return dry_lab
+
+
+@pytest.fixture(scope="session")
+def quiet():
+    return dict(BRIGHT)
 
 
 @pytest.fixture
