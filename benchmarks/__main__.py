@@ -4,7 +4,7 @@ import argparse
 import os
 from importlib import import_module
 
-ROOMS = ("counting", "recording", "theory")
+ROOMS = ("counting", "recording", "theory", "dry_run")
 
 
 def main() -> None:

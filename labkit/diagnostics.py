@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import hypot, inf, sqrt
+from math import acos, hypot, inf, pi, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -239,7 +239,7 @@ def _correlations(
     word = "no" if abs(contrast) < SIGMAS * sigma else f"low ({contrast:.2f} ± {sigma:.2f})"
     yield (
         f"{word} contrast between detectors ({detail}): "
-        + ", or ".join(_causes(sequence, monitors))
+        + ", or ".join(_causes(contrast, sequence, monitors))
     )
 
 
@@ -253,7 +253,7 @@ def _contrast(crossed: _Pooled, same: _Pooled) -> tuple[float, float]:
 
 
 def _causes(
-    sequence: "PulseSequence | None", monitors: Sequence[Mapping[str, float]]
+    contrast: float, sequence: "PulseSequence | None", monitors: Sequence[Mapping[str, float]]
 ) -> Iterator[str]:
     """Give what can take the contrast away, the certain first."""
     shifts = _shifts(sequence)
@@ -263,7 +263,8 @@ def _causes(
     if not monitors or any(m.get("locked", 1.0) < 1 for m in monitors):
         yield "the phase is not locked"
     yield "the serrodyne is off or wrong (sign, frequency, amplitude, trigger, waveform)"
-    yield "Δφ is off by about π/2 (a phase sweep tells)"
+    angle = acos(min(max(contrast, -1.0), 1.0)) / pi
+    yield f"Δφ is off by about {angle:.1f} π (a phase sweep tells)"
 
 
 def _shifts(sequence: "PulseSequence | None") -> tuple[float, float] | None:

@@ -124,7 +124,7 @@ def test_phase_off_by_a_quarter_turn_gives_no_entanglement(bright, turn):
     best = bright.sequence.pulse("read").phase
     found, remarks = outcome(bright, bright.sequence.with_read_phase(best + turn * np.pi))
     assert no_entanglement(found)
-    assert "Δφ is off by about π/2" in remarks[0]
+    assert "Δφ is off by about 0.5 π" in remarks[0]
 
 
 def test_phase_off_by_half_a_turn_exchanges_crossed_and_same_but_not_the_witness(bright):
