@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from labkit.cleanup import also
+from labkit.cleanup import also, said
 from labkit.lab import open_lab
 from labkit.plain import read_mapping, read_yaml
 from labkit.procedures import PROCEDURES, Result
@@ -162,7 +162,7 @@ def run_experiment(
         except BaseException as error:
             asked = isinstance(error, KeyboardInterrupt | Terminated)
             status: Status = "interrupted" if asked else "failed"
-            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            reason = f"{type(error).__name__}: {said(error)}".rstrip(": ")
             also(error, lambda: _note_end(folder, status, reason, ends))
             raise
         _note_end(folder, "done", "", ends)

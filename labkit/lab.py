@@ -21,7 +21,7 @@ from instruments.roles import (
     TunableFilter,
     WaveformGenerator,
 )
-from labkit.cleanup import also
+from labkit.cleanup import also, said
 from labkit.compiler import Programs, compile_sequence
 from labkit.sequence import PulseSequence
 from labkit.station.config import StationFile, read_station_file
@@ -172,7 +172,7 @@ class Lab:
         try:
             value = find(self.instruments, path)()
         except (OSError, RuntimeError, ValueError) as error:
-            message = f"{path} cannot be read: {error}"
+            message = f"{path} cannot be read: {said(error)}"
             raise RuntimeError(message) from error
         return nan if value is None else float(value)
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.cleanup import said
 from labkit.station.config import StationFile
 from labkit.station.references import import_object, resolve
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
@@ -82,7 +83,8 @@ def _open(
     except Exception as error:
         message = (
             f"{file.path}: instrument {name!r} ({entry['type']}, address "
-            f"{entry.get('address', 'none')}) cannot be opened: {type(error).__name__}: {error}"
+            f"{entry.get('address', 'none')}) cannot be opened: "
+            f"{type(error).__name__}: {said(error)}"
         )
         raise StationError(message) from error
     return instrument
