@@ -153,7 +153,9 @@ def run_experiment(
     with sole_use(folder.path), ending_on_sigterm():
         try:
             blocks = [] if resume is None else _recover(folder, tell)
-            with open_lab(station, forced=forced, log=folder.path / WATCHDOG_LOG) as lab:
+            session_number = folder.manifest().sessions
+            log = folder.path / WATCHDOG_LOG
+            with open_lab(station, forced=forced, log=log, session=session_number) as lab:
                 session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
                 if advance is not None:
                     session.advance = advance
@@ -192,7 +194,10 @@ def _check_same(experiment: Experiment, folder: RunFolder) -> None:
 def _recover(folder: RunFolder, tell: Say) -> list[Block]:
     recovery = recover_run(folder)
     tell(f"resuming {folder.path.name}: {recovery}")
-    folder.write_manifest(replace(folder.manifest(), status="running", reason="", ended=""))
+    manifest = folder.manifest()
+    folder.write_manifest(
+        replace(manifest, status="running", reason="", ended="", sessions=manifest.sessions + 1)
+    )
     return recovery.blocks
 
 

@@ -59,6 +59,7 @@ class World:
         cls,
         *,
         seed: int = 0,
+        session: int = 1,
         parameters: WorldParameters | Mapping[str, Any] | None = None,
         faults: Iterable[Mapping[str, object]] = (),
     ) -> Iterator[Self]:
@@ -68,6 +69,8 @@ class World:
         ----------
         seed : int
             Same seed and same actions, same world.
+        session : int
+            Worlds of the same seed and different sessions differ in their chance events.
         parameters : WorldParameters or mapping, optional
             Constants that differ from the usual ones.
         faults : iterable of mapping
@@ -81,7 +84,8 @@ class World:
         """
         world = _parameters(parameters)
         clock, wiring = VirtualClock(), Wiring()
-        plant = Plant(clock, wiring, world, seed=seed)
+        chance = seed if session == 1 else (seed, session)
+        plant = Plant(clock, wiring, world, seed=chance)
         served, objects = _served(wiring, clock), _objects(wiring, clock)
         with ExitStack() as stack:
             addresses = {name: _serve(stack, name, device) for name, device in served.items()}

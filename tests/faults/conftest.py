@@ -191,6 +191,17 @@ def short_run(
 
 
 @pytest.fixture
+def quick_station(
+    monkeypatch: pytest.MonkeyPatch, worlds: list[World], station: Callable[..., Path]
+) -> Iterator[Path]:
+    """A station file for whole experiments in this process."""
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    monkeypatch.setattr("labkit.experiment._save_results", lambda *_: None)
+    yield station()
+    Instrument.close_all()
+
+
+@pytest.fixture
 def witness_file(tmp_path: Path) -> Callable[..., Path]:
     """Write the file of a short experiment."""
 
