@@ -152,9 +152,24 @@ class NewportTLB6700(Instrument):
         return self._idn
 
     def safe_state(self) -> None:
-        """Switch emission off at once, and end a move that another thread waits for."""
+        """Switch emission off at once, check, and end a move that another thread waits for.
+
+        Raises
+        ------
+        OSError, RuntimeError
+            If it may still emit.
+        """
         self._abort.set()
+        try:
+            self._switch_off()
+        except OSError:
+            self._switch_off()  # on a fresh link
+
+    def _switch_off(self) -> None:
         self._link.tell("OUTPut:STATe 0")
+        if self._get_switch("OUTPut:STATe?"):
+            message = f"{self.name}: emission must be off, but is on; turn the key switch"
+            raise RuntimeError(message)
 
     def close(self) -> None:
         """Give the front panel free and close the link; emission stays as it is."""
@@ -205,7 +220,10 @@ class NewportTLB6700(Instrument):
     def _wait_for_arrival(self, wavelength: float) -> None:
         """Wait until the controller reports no motion, which alone does not prove arrival."""
         deadline = time.monotonic() + self.move_timeout
-        while self._link.ask("*OPC?").lstrip("+") != "1":
+        while (reply := self._link.ask("*OPC?").lstrip("+")) != "1":
+            if reply != "0":
+                message = f"{self.name}: *OPC? must be answered with 0 or 1, but is with {reply!r}"
+                raise RuntimeError(message)
             if self._abort.wait(self._poll):
                 message = f"{self.name}: the move to {wavelength * 1e9:.4f} nm was interrupted"
                 raise RuntimeError(message)

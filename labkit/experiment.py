@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from analysis.evaluation import Evaluation
 from analysis.published import RIEDINGER_2018
-from labkit.cleanup import also
+from labkit.cleanup import also, said
 from labkit.lab import open_lab
 from labkit.plain import read_mapping, read_yaml
 from labkit.procedures import PROCEDURES, Result
@@ -181,7 +181,9 @@ def run_experiment(
     with sole_use(folder.path), ending_on_sigterm():
         try:
             blocks = [] if resume is None else _recover(folder, tell)
-            with open_lab(station, forced=forced, log=folder.path / WATCHDOG_LOG) as lab:
+            session_number = folder.manifest().sessions
+            log = folder.path / WATCHDOG_LOG
+            with open_lab(station, forced=forced, log=log, session=session_number) as lab:
                 session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
                 if advance is not None:
                     session.advance = advance
@@ -190,7 +192,7 @@ def run_experiment(
         except BaseException as error:
             asked = isinstance(error, KeyboardInterrupt | Terminated)
             status: Status = "interrupted" if asked else "failed"
-            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            reason = f"{type(error).__name__}: {said(error)}".rstrip(": ")
             also(error, lambda: _note_end(folder, status, reason, ends))
             raise
         _note_end(folder, "done", "", ends)
@@ -220,7 +222,10 @@ def _check_same(experiment: Experiment, folder: RunFolder) -> None:
 def _recover(folder: RunFolder, tell: Say) -> list[Block]:
     recovery = recover_run(folder)
     tell(f"resuming {folder.path.name}: {recovery}")
-    folder.write_manifest(replace(folder.manifest(), status="running", reason="", ended=""))
+    manifest = folder.manifest()
+    folder.write_manifest(
+        replace(manifest, status="running", reason="", ended="", sessions=manifest.sessions + 1)
+    )
     return recovery.blocks
 
 

@@ -21,7 +21,7 @@ from instruments.roles import (
     TunableFilter,
     WaveformGenerator,
 )
-from labkit.cleanup import also
+from labkit.cleanup import also, said
 from labkit.compiler import Programs, compile_sequence
 from labkit.sequence import PulseSequence
 from labkit.station.config import StationFile, read_station_file
@@ -172,7 +172,7 @@ class Lab:
         try:
             value = find(self.instruments, path)()
         except (OSError, RuntimeError, ValueError) as error:
-            message = f"{path} cannot be read: {error}"
+            message = f"{path} cannot be read: {said(error)}"
             raise RuntimeError(message) from error
         return nan if value is None else float(value)
 
@@ -306,7 +306,11 @@ def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> 
 
 @contextmanager
 def open_lab(
-    path: str | Path, *, forced: tuple[str, ...] = (), log: Path | None = None
+    path: str | Path,
+    *,
+    forced: tuple[str, ...] = (),
+    log: Path | None = None,
+    session: int = 1,
 ) -> Iterator[Lab]:
     """Open the lab of a station file; it is safe and closed at the end, whatever happens.
 
@@ -318,7 +322,9 @@ def open_lab(
         Interlocks to override.
     log : Path, optional
         Where a watchdog, started if this is given, writes what it did if this process dies.
+    session : int
+        How often the run was begun or resumed: a virtual world does not repeat itself.
     """
     file = read_station_file(path)
-    with open_station(file, log) as instruments:
+    with open_station(file, log, session) as instruments:
         yield Lab(file, instruments, forced)

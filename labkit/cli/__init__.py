@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from labkit.cleanup import said
 from labkit.cli import demo, doctor, lab, runs, simulate, tags, theory
 from labkit.cli.output import remarks
 
@@ -30,8 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (ValueError, KeyError, OSError, RuntimeError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        for line in (f"labkit: error: {text}", *getattr(error, "__notes__", ())):
+        for line in (f"labkit: error: {said(error)}", *getattr(error, "__notes__", ())):
             remarks.print(line, markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0

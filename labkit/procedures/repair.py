@@ -43,11 +43,15 @@ def upkeep(session: Session, sequence: PulseSequence) -> bool:
 
 
 def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
-    """Repair what a bad block tells: silent detectors, drifted filters, a lost lock."""
+    """Repair what a bad block tells: silent detectors, drifted filters, a lost lock.
+
+    A detector whose rate fell may have latched within the block; delatching a healthy one does no
+    harm, but filters cannot be tuned to a latched one.
+    """
     for number, clicks in zip(
         block.counts.gates.detectors, block.counts.singles.sum(axis=0), strict=True
     ):
-        if clicks == 0:
+        if clicks == 0 or f"detector {number} changed by -" in block.reason:
             session.say(f"detector {number} is silent: delatching")
             session.lab.detector_bias.delatch(number)
     if "pump rate" in block.reason:

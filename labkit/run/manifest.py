@@ -36,6 +36,8 @@ class Manifest:
         Text of the station file.
     comment : str
         The user's own words.
+    sessions : int
+        How often it was begun or resumed.
     status : {"running", "done", "interrupted", "failed"}
     reason : str
         Why it ended, if not done.
@@ -54,6 +56,7 @@ class Manifest:
     experiment: dict[str, object]
     station: str
     comment: str = ""
+    sessions: int = 1
     status: Status = "running"
     reason: str = ""
     started: str = ""

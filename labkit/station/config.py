@@ -35,7 +35,8 @@ class WorldConfig:
     """Where addresses and library objects written ``world:NAME`` come from.
 
     A lab of real instruments has none; the virtual lab's file names its factory, a class whose
-    ``start(**options)`` is a context manager with ``addresses`` and ``objects``.
+    ``start(**options)`` is a context manager with ``addresses`` and ``objects``; it also takes
+    ``session``, the number of a resumed run's session.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}

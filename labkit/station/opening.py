@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.cleanup import said
 from labkit.station.config import StationFile
 from labkit.station.references import import_object, resolve
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
@@ -83,7 +84,8 @@ def _open(
     except Exception as error:
         message = (
             f"{file.path}: instrument {name!r} ({entry['type']}, address "
-            f"{entry.get('address', 'none')}) cannot be opened: {type(error).__name__}: {error}"
+            f"{entry.get('address', 'none')}) cannot be opened: "
+            f"{type(error).__name__}: {said(error)}"
         )
         raise StationError(message) from error
     return instrument
@@ -97,17 +99,19 @@ def _close(instrument: "Instrument") -> None:
 
 
 @contextmanager
-def start_world(file: StationFile) -> Iterator[dict[str, Any]]:
+def start_world(file: StationFile, session: int = 1) -> Iterator[dict[str, Any]]:
     """Start the world a station file names; yields what ``world:`` references stand for.
 
-    A file of real instruments names none, and nothing is started.
+    A file of real instruments names none, and nothing is started. From the second session of a
+    run on, the world is told which one it is, so that its chance events differ.
     """
     config = file.config.world
     if config is None:
         yield {}
         return
     factory = import_object(config.factory)
-    with factory.start(**config.options) as world:
+    again = {"session": session} if session > 1 else {}
+    with factory.start(**config.options, **again) as world:
         yield {**world.addresses, **world.objects}
 
 
@@ -149,7 +153,9 @@ def _handling(handler: "Callable[[int, FrameType | None], None]", *names: str) -
 
 
 @contextmanager
-def open_station(file: StationFile, log: Path | None = None) -> Iterator[dict[str, "Instrument"]]:
+def open_station(
+    file: StationFile, log: Path | None = None, session: int = 1
+) -> Iterator[dict[str, "Instrument"]]:
     """Start the world, if any, and open the instruments; all is safe and closed at the end.
 
     Parameters
@@ -158,10 +164,12 @@ def open_station(file: StationFile, log: Path | None = None) -> Iterator[dict[st
     log : Path, optional
         If given, a watchdog process makes the instruments safe should this process die, and
         writes there what it did.
+    session : int
+        See `start_world`.
     """
     with ExitStack() as stack:
         stack.enter_context(ending_on_sigterm())
-        world = stack.enter_context(start_world(file))
+        world = stack.enter_context(start_world(file, session))
         if log is not None:
             stack.enter_context(watched(file, world, log))
         yield stack.enter_context(open_instruments(file, world))

@@ -6,6 +6,7 @@ from threading import Thread
 from time import monotonic
 
 from instruments.roles import Device
+from labkit.cleanup import said
 
 DEADLINE = 1.0
 """Seconds within which all instruments that still answer are safe."""
@@ -61,7 +62,7 @@ def make_safe(devices: Mapping[str, Device], deadline: float = DEADLINE) -> Safe
         try:
             device.safe_state()
         except Exception as error:  # whatever fails, the others must go on
-            outcome[name] = f"{type(error).__name__}: {error}"
+            outcome[name] = f"{type(error).__name__}: {said(error)}"
         else:
             outcome[name] = ""
 

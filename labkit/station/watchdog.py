@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 from typing import IO, TYPE_CHECKING, Any
@@ -54,7 +54,8 @@ def watched(file: "StationFile", world: Mapping[str, Any], log: Path) -> Iterato
         yield
     finally:
         _tell(stream, DONE)
-        stream.close()
+        with suppress(BrokenPipeError):
+            stream.close()
         process.wait(timeout=10)
 
 

@@ -55,7 +55,7 @@ class Plant:
     wiring : Wiring
         Its ports are connected to this world; its tagger port is replaced.
     parameters : WorldParameters, optional
-    seed : int
+    seed : int or tuple of int
         Same seed and same actions, same world.
     """
 
@@ -65,7 +65,7 @@ class Plant:
         wiring: Wiring,
         parameters: WorldParameters | None = None,
         *,
-        seed: int = 0,
+        seed: int | tuple[int, ...] = 0,
     ) -> None:
         self.clock, self.wiring = clock, wiring
         self.parameters = parameters or WorldParameters()

@@ -61,6 +61,7 @@ class World:
         cls,
         *,
         seed: int = 0,
+        session: int = 1,
         faults: Iterable[Mapping[str, object]] = (),
         instruments: Iterable[str] | None = None,
         parameters: WorldParameters | Mapping[str, Any] | None = None,
@@ -72,6 +73,8 @@ class World:
         ----------
         seed : int
             Same seed and same commands in the same order, same tags.
+        session : int
+            Worlds of the same seed and different sessions differ in their chance events.
         faults : iterable of mapping
             As `inject` takes them.
         instruments : iterable of str, optional
@@ -93,7 +96,8 @@ class World:
                 f"`instruments` must be names of {', '.join(BENCH)}, but has {', '.join(unknown)}"
             )
             raise ValueError(message)
-        plant = Plant(VirtualClock(), Wiring(), _constants(parameters), seed=seed)
+        chance = seed if session == 1 else (seed, session)
+        plant = Plant(VirtualClock(), Wiring(), _constants(parameters), seed=chance)
         if stride is not None:
             plant.recorder.stride = stride
         world = cls(plant, {name: BENCH[name].build(plant.wiring, plant.clock) for name in chosen})

@@ -1,0 +1,177 @@
+"""However a run ends, the lab is safe, and the run folder says how it ended."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import run as labkit
+from labkit.run import RunFolder, check_run, list_runs
+from labkit.station.opening import Terminated, undisturbed
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_success_leaves_the_lab_safe(short_run):
+    found = short_run(blocks=1)
+    found.check()
+    assert found.unsafe_ports() == {}
+    assert found.folder.manifest().drift["afg.ch1.output"] == [None, True]
+
+
+SCRIPT = """
+import os, signal, sys
+import labkit.procedures.session as session
+from labkit.cli import main
+from labkit.station import opening
+
+taken = session.take_block
+def take_and_stop(folder, gates, number, record, setting):
+    def recording(path):
+        os.kill(os.getpid(), signal.{name})
+        return record(path)
+    return taken(folder, gates, number, recording if number == 2 else record, setting)
+session.take_block = take_and_stop
+
+finish = opening.shout
+def shout(report):
+    print("SAFE" if report.all_safe else report, flush=True)
+    finish(report)
+opening.shout = shout
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "status"),
+    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "interrupted")],
+)
+def test_signal_ends_a_run_in_order(tmp_path, witness_file, name, code, status):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(name=name), "run", witness_file(), "--out", tmp_path],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "SAFE" in done.stdout
+    assert "go on with --resume RUN" in done.stderr
+    (folder,) = list_runs(tmp_path)
+    assert folder.manifest().status == status
+    assert check_run(folder).differences == {}
+    assert not (folder.path / "watchdog.txt").exists()
+
+
+def test_stop_within_a_block_keeps_what_was_measured(short_run, monkeypatch):
+    from labkit.lab import Lab
+
+    monkeypatch.setattr("labkit.lab.POLL", 1e-3)
+    recorded = Lab.record
+
+    def record(self, path, trials, period, progress):
+        def stop(seconds):
+            if seconds > 0:
+                raise KeyboardInterrupt
+
+        return recorded(self, path, trials, period, stop if "000002" in path.name else progress)
+
+    monkeypatch.setattr(Lab, "record", record)
+    found = short_run(block=20_000_000)
+    found.check()
+    assert found.unsafe_ports() == {}
+    last = found.folder.journal.read()[-1]
+    assert (last.good, last.reason) == (True, "stopped by the user")
+    assert 0 < last.counts.trials.number < 20_000_000
+
+
+def test_failing_arming_step_leaves_the_lab_safe(short_run, monkeypatch):
+    from instruments.keysight_81180a import Keysight81180A
+
+    def fail(*_):
+        message = "the memory is full"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(Keysight81180A, "load_sequence", fail)
+    found = short_run()
+    found.check()
+    assert found.unsafe_ports() == {}
+    assert found.folder.manifest().reason == "RuntimeError: the memory is full"
+
+
+def test_impatient_user_does_not_interrupt_what_makes_the_lab_safe(capsys):
+    with undisturbed():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+    assert capsys.readouterr().err.count("the lab is being made safe") == 2
+
+
+def test_terminated_is_no_exception_that_code_swallows():
+    assert not issubclass(Terminated, Exception)
+
+
+class FullDisk:
+    """Lets so many bytes of tags through, then there is no room."""
+
+    def __init__(self, monkeypatch, room, number):
+        from analysis.tagfile.ptu_writer import PtuWriter
+
+        write = PtuWriter.write
+
+        def writing(writer, records):
+            if writer.path.name == "block_000002.ptu" and writer.n_records + len(records) > room:
+                raise OSError(number, os.strerror(number), str(writer.path))
+            write(writer, records)
+
+        monkeypatch.setattr(PtuWriter, "write", writing)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_disk_that_refuses_ends_the_run_with_one_clear_error(short_run, monkeypatch, number):
+    FullDisk(monkeypatch, 100, number)
+    found = short_run()
+    found.check()
+    assert found.unsafe_ports() == {}
+    assert os.strerror(number) in str(found.error)
+    assert [block.good for block in found.folder.journal.read()] == [True]
+
+
+def test_manifest_that_cannot_be_written_does_not_hide_the_error(short_run, monkeypatch):
+    FullDisk(monkeypatch, 0, errno.ENOSPC)
+    write = RunFolder.write_manifest
+
+    def writing(folder, manifest):
+        if manifest.status != "running":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(folder, manifest)
+
+    monkeypatch.setattr(RunFolder, "write_manifest", writing)
+    found = short_run()
+    assert "the recording must run to its end" in str(found.error)
+    assert any("No space left" in note for note in found.error.__notes__)
+    assert found.unsafe_ports() == {}
+
+
+def test_results_that_cannot_be_saved_fail_the_run_and_keep_its_blocks(short_run, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("labkit.experiment._save_results", fail)
+    found = short_run(blocks=1)
+    found.check()
+    assert "No space left" in found.folder.manifest().reason
+
+
+def test_journal_is_checked_against_the_tags(short_run, capsys):
+    folder = short_run(blocks=2).folder
+    assert labkit(["runs", "check", str(folder.path)]) == 0
+    assert "2 blocks, 2,000,000 trials: journal and tag files agree" in capsys.readouterr().out
+    folder.segment_path(3).write_bytes(folder.segment_path(1).read_bytes())
+    folder.segment_path(2).write_bytes(folder.segment_path(1).read_bytes())
+    folder.segment_path(1).unlink()
+    assert labkit(["runs", "check", str(folder.path), "--json"]) == 1
+    found = check_run(folder).differences
+    assert "cannot be counted" in found["tags/block_000001.ptu"]
+    assert "differ from the journal" in found["tags/block_000002.ptu"]
+    assert found["tags/block_000003.ptu"] == "is in no line of the journal"

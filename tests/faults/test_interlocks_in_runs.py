@@ -1,0 +1,100 @@
+"""Interlocks stop a run before and within it, can be forced, and are the same at both labs."""
+
+import pytest
+
+from labkit.station.config import read_station_file
+
+WARM = {"kind": "warm_cryostat"}
+
+
+def test_both_stations_have_the_same_interlocks():
+    virtual, real = (read_station_file(name).config for name in ("virtual", "example"))
+    assert virtual.interlocks == real.interlocks
+    assert [rule.name for rule in virtual.interlocks] == [
+        "cold", "detectors cold", "loads declared", "read load declared",
+        "attenuator A shut", "attenuator B shut",
+    ]  # fmt: skip
+
+
+def test_warm_cryostat_stops_a_run_before_it_begins(short_run):
+    found = short_run(WARM, when="switching on")
+    found.check()
+    assert "interlock 'cold'" in found.folder.manifest().reason
+    assert found.unsafe_ports() == {}
+    assert found.folder.journal.read() == []
+
+
+def test_block_in_which_the_cryostat_got_warm_is_left_out_and_ends_the_run(short_run):
+    found = short_run({"kind": "warm_cryostat", "at": 10.0})
+    found.check()
+    assert found.unsafe_ports() == {}
+    assert [block.good for block in found.folder.journal.read()] == [True, False]
+    assert found.left_out[0].startswith("interlock 'cold': 0.001 <= fridge.ch06.temperature")
+
+
+def test_interlocks_are_checked_while_a_block_is_recorded(short_run, monkeypatch):
+    monkeypatch.setattr("labkit.procedures.session.INTERLOCK_INTERVAL", 0.0)
+    monkeypatch.setattr("labkit.lab.POLL", 1e-3)
+    found = short_run({"kind": "warm_cryostat", "at": 10.0}, block=20_000_000)
+    last = found.folder.journal.read()[-1]
+    assert "interlock 'cold'" in last.reason
+    assert last.counts.trials.number < 20_000_000
+
+
+def test_forced_interlock_lets_the_run_go_on(short_run):
+    found = short_run(WARM, forced=("cold",), blocks=2)
+    found.check()
+    assert found.error is None
+
+
+def test_unknown_interlock_cannot_be_forced(short_run):
+    found = short_run(forced=("warm",))
+    assert "no interlock 'warm' to force; there are cold, detectors cold" in str(found.error)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("snspd.channel1.current", 1e-6, None),
+        ("afg.ch1.output", True, "attenuator A shut"),
+        ("voa_a.transmission", 0.0, "attenuator B shut"),
+        ("voa_b.transmission", 0.0, None),
+        ("afg.ch2.load", 1e6, "read load declared"),
+    ],
+)
+def test_attenuators_open_on_biased_detectors_for_pulses_only(path, value, rule):
+    """Settings are made in this order, each test with those above it."""
+    from labkit.station.interlocks import InterlockError, check_interlocks
+
+    order = ["snspd.channel1.current", "afg.ch1.output", "voa_a.transmission",
+             "voa_b.transmission", "afg.ch2.load"]  # fmt: skip
+    made = {"snspd.channel1.current": 1e-6, "afg.ch1.output": 1.0, "voa_a.transmission": 0.0,
+            "voa_b.transmission": 0.0} | {path: float(value)}  # fmt: skip
+    values = {
+        "fridge.ch06.temperature": 0.06, "fridge.ch02.temperature": 3.6, "afg.ch1.load": 50.0,
+        "afg.ch2.load": 50.0, "afg.ch1.output": 0.0, "afg.ch1.burst": 0.0,
+        "voa_a.transmission": 1.0, "voa_b.transmission": 1.0, "snspd.channel1.current": 0.0,
+    }  # fmt: skip
+    for name in order[: order.index(path) + 1]:
+        values[name] = made[name]
+    rules = read_station_file("virtual").config.interlocks
+    if rule is None:
+        assert check_interlocks(rules, values.__getitem__) == ()
+        return
+    with pytest.raises(InterlockError, match=f"interlock '{rule}'"):
+        check_interlocks(rules, values.__getitem__)
+
+
+def test_unknown_bias_counts_as_biased():
+    from math import nan
+
+    from labkit.station.interlocks import InterlockError, check_interlocks
+
+    rules = [
+        r for r in read_station_file("virtual").config.interlocks if r.name == "detectors cold"
+    ]
+    values = {"snspd.channel1.current": nan, "fridge.ch02.temperature": 77.0}
+    with pytest.raises(InterlockError, match="detectors cold"):
+        check_interlocks(rules, values.__getitem__)
+    with pytest.raises(InterlockError, match="but it is not known"):
+        check_interlocks(rules, (values | {"fridge.ch02.temperature": nan}).__getitem__)

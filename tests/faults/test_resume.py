@@ -1,0 +1,153 @@
+"""A run killed at any moment goes on where it was: nothing counted twice, no whole block lost."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import run as labkit
+from labkit.experiment import experiment_from_dict, run_experiment
+from labkit.run import RunFolder, check_run, list_runs
+from labkit.run.lock import is_in_use, sole_use
+
+ROOT = Path(__file__).parents[2]
+TRIALS = 400_000
+
+SCRIPT = """
+import contextlib, os, signal, sys
+from analysis.tagfile import PtuWriter
+from labkit.cli import main
+from labkit.run import blocks
+from labkit.run.journal import Journal
+from labkit.station import opening
+
+opening.watched = lambda *_: contextlib.nullcontext()  # has tests of its own, and takes time
+moment, number = sys.argv[1], int(sys.argv[2])
+sys.argv[1:3] = []
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+append, close, count = Journal.append, PtuWriter.close, blocks.count
+def appending(journal, block):
+    if block.number < number:
+        return append(journal, block)
+    if moment == "journaling":
+        part = Journal(journal.path.with_name("part"))
+        append(part, block)
+        with journal.path.open("ab") as stream:
+            stream.write(part.path.read_bytes()[:-200])
+        die()
+    append(journal, block)
+    die()
+if moment in ("journaling", "journaled"):
+    Journal.append = appending
+
+def closing(writer, **options):
+    die() if f"{number:06d}" in writer.path.name else close(writer, **options)
+def counting(path, gates):
+    return die() if f"{number:06d}" in path.name else count(path, gates)
+if moment == "recording":
+    PtuWriter.close = closing
+if moment == "recorded":
+    blocks.count = counting
+main()
+"""
+
+MOMENTS = [
+    # moment and block of the kill, whole journal lines after it
+    ("recording", 2, 1),
+    ("recorded", 2, 1),
+    ("journaling", 3, 2),
+    ("journaled", 4, 4),
+]
+
+
+def lines_of(folder):
+    return [block.counts.to_dict() for block in folder.journal.read()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_run_killed_at_four_moments_goes_on_each_time(tmp_path, witness_file, capsys, monkeypatch):
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    options = {"goal": {"trials": 5 * TRIALS}, "block": TRIALS}
+    file, resume, before = witness_file(**options), [], []
+    for moment, number, finished in MOMENTS:
+        killed = subprocess.run(
+            [sys.executable, "-c", SCRIPT, moment, str(number), "run", file, "--out", tmp_path,
+             *resume],
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        (folder,) = list_runs(tmp_path)
+        resume = ["--resume", folder.path]
+        assert folder.manifest().status == "running"
+        after = lines_of(folder)
+        assert len(after) == finished
+        assert after[: len(before)] == before
+        before = after
+        assert check_run(folder).differences == {}
+    assert labkit(["runs", "list", "--out", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][0]["status"] == "died"
+    assert labkit(["run", str(file), "--resume", str(folder.path)]) == 0
+    manifest, blocks = folder.manifest(), folder.journal.read()
+    assert (manifest.status, manifest.sessions) == ("done", 5)
+    assert [block.counts.trials.number for block in blocks] == [TRIALS] * 5
+    assert check_run(folder).differences == {}
+    assert [block.reason[:9] for block in blocks] == ["", "recovered", "recovered", "", ""]
+    assert len(list((folder.path / "tags" / "incomplete").iterdir())) == 1
+    singles = {str(block.counts.histogram.tolist()) for block in blocks}
+    assert len(singles) == 5, "a resumed virtual lab repeats the data of an earlier session"
+
+
+def test_run_of_another_experiment_is_not_resumed(short_run, witness_file, capsys):
+    folder = short_run(blocks=1).folder
+    before = folder.manifest_path.read_bytes()
+    other = witness_file(goal={"trials": 2.0}, block=1)
+    assert labkit(["run", str(other), "--resume", str(folder.path)]) == 1
+    error = capsys.readouterr().err
+    assert "must be resumed with the experiment it began with, but options differ" in error
+    assert folder.manifest_path.read_bytes() == before
+
+
+def test_two_processes_do_not_measure_into_one_run(short_run, witness_file, capsys):
+    folder = short_run(blocks=1).folder
+    assert not is_in_use(folder.path)
+    with sole_use(folder.path):
+        assert is_in_use(folder.path)
+        assert labkit(["run", str(witness_file(blocks=1)), "--resume", str(folder.path)]) == 1
+    assert "another process is measuring into this run" in capsys.readouterr().err
+
+
+QUICK = {
+    "filters": {"points": 7, "trials": 400_000, "passes": 1, "span": 0.08},
+    "phase_sweep": {"points": 5, "trials": 20_000_000},
+    "balance": {"trials": 2_000_000, "tolerance": 0.3},
+    "witness": {"goal": {"trials": 2_000_000}, "block": 1_000_000},
+}
+
+
+def test_resumed_autopilot_keeps_its_phase(tmp_path, quick_station, witness_file):
+    plain = json.loads(witness_file("autopilot", **QUICK).read_text())
+    autopilot = experiment_from_dict(plain, "test")
+
+    def stop(text):
+        if " trials  g²" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(autopilot, quick_station, tmp_path, say=stop)
+    (folder,) = list_runs(tmp_path)
+    first = folder.journal.read()
+    assert folder.manifest().status == "interrupted"
+    resumed = run_experiment(autopilot, quick_station, tmp_path, resume=folder.path)
+    blocks = RunFolder(path=folder.path).journal.read()
+    assert [b.counts.to_dict() for b in blocks[: len(first)]] == [b.counts.to_dict() for b in first]
+    sweeps = [b for b in blocks[len(first) :] if b.setting["procedure"] == "phase_sweep"]
+    assert sweeps == []
+    assert resumed.result.phase_sweep is None
+    phases = {b.setting["delta_phi"] for b in blocks if b.setting["procedure"] == "witness"}
+    assert len(phases) == 1
+    assert check_run(folder).differences == {}

@@ -1,0 +1,133 @@
+"""The watchdog: what it makes safe when a run's process is killed, and what it cannot reach."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from qcodes.instrument import Instrument
+
+from labkit.run import list_runs
+from labkit.station.config import read_station_file, station_path
+from labkit.station.watchdog import openable, rescue
+
+ROOT = Path(__file__).parents[2]
+SERVE = "from labkit.cli import main; main()"
+CLIENT = """
+import os, signal, sys
+from pathlib import Path
+from labkit.experiment import read_experiment, run_experiment
+
+def say(text):
+    if text.startswith("working point set"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+run_experiment(read_experiment(sys.argv[1]), sys.argv[2], sys.argv[3], say=say)
+"""
+
+
+@contextmanager
+def served_lab(tmp_path):
+    """A virtual lab in a process of its own; yields its addresses."""
+    file = tmp_path / "addresses.json"
+    lab = subprocess.Popen(
+        [sys.executable, "-c", SERVE, "lab", "start", "--addresses", file],
+        cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        while "serving until Ctrl-C" not in (line := lab.stderr.readline()):
+            assert line, "the lab has died"
+        yield json.loads(file.read_text())
+        lab.send_signal(signal.SIGTERM)
+        assert lab.wait(30) == 0
+    finally:
+        lab.kill()
+        lab.wait()
+        lab.stderr.close()
+
+
+def test_killed_run_is_made_safe_by_the_watchdog(tmp_path, witness_file):
+    """The served lab's AOM and EOM drives and its lock, asked on fresh connections."""
+    with served_lab(tmp_path) as addresses:
+        text = station_path("virtual").read_text()
+        for name, address in addresses.items():
+            text = text.replace(f"'world:{name}'", f"'{address}'")
+        station = tmp_path / "station.yaml"
+        station.write_text(text)
+        killed = subprocess.run(
+            [sys.executable, "-c", CLIENT, witness_file("switch_on"), station, tmp_path / "runs"],
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        (folder,) = list_runs(tmp_path / "runs")
+        # The watchdog holds stderr, so that `run` has waited for its end.
+        log = (folder.path / "watchdog.txt").read_text()
+        with opened(station, "afg", "awg", "lock") as lab:
+            assert [lab["afg"].ch1.output(), lab["afg"].ch2.output()] == [False, False]
+            assert lab["awg"].ch1.output() is False
+            assert lab["lock"].engaged() is False
+            assert lab["lock"].output() == 0.0
+    assert "afg: safe" in log
+    for name in ("laser_pump", "timeharp", "snspd", "daq", "wavemeter"):
+        assert f"NOT SAFE: {name}: it belongs to the dead process" in log
+    assert folder.manifest().status == "running"
+
+
+@contextmanager
+def opened(station, *names):
+    from labkit.station.references import import_object
+
+    plan = openable(read_station_file(station), {})
+    try:
+        yield {n: import_object(plan[n]["type"])(n, **plan[n]["options"]) for n in names}
+    finally:
+        Instrument.close_all()
+
+
+def test_watchdog_reaches_what_has_an_address_and_its_dependents(monkeypatch):
+    from simulation.lab.world import World
+
+    with World.start() as world:
+        file = read_station_file("virtual")
+        plan = openable(file, world.addresses | world.objects)
+        unreachable = {name for name, entry in plan.items() if entry["options"] is None}
+        assert unreachable == {"laser_pump", "laser_read", "timeharp", "snspd", "daq", "wavemeter"}
+        lines = dict(line.removeprefix("NOT SAFE: ").split(": ", 1) for line in rescue(plan))
+        Instrument.close_all()
+    assert {name for name, text in lines.items() if text == "safe"} == {
+        "afg", "awg", "lock", "fridge", "power_meter",
+    }  # fmt: skip
+    assert "daq" in lines["voa_a"]
+
+
+def test_watchdog_says_nothing_if_the_run_ends_in_order(tmp_path):
+    from labkit.station.watchdog import watched
+
+    log = tmp_path / "watchdog.txt"
+    with watched(read_station_file("virtual"), {}, log):
+        pass
+    assert not log.exists()
+
+
+def test_run_goes_on_if_the_watchdog_dies(tmp_path, monkeypatch, capsys):
+    from labkit.station import watchdog
+
+    started = []
+    popen = subprocess.Popen
+
+    def start(*arguments, **options):
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(watchdog.subprocess, "Popen", start)
+    with watchdog.watched(read_station_file("virtual"), {}, tmp_path / "log"):
+        os.kill(started[0].pid, signal.SIGKILL)
+        started[0].wait()
+    assert "the run goes on without it" in capsys.readouterr().err
+
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
