@@ -11,7 +11,10 @@ import pytest
 
 from analysis.evaluation import evaluate
 from labkit.diagnostics import diagnose
+from labkit.procedures.repair import relock
+from labkit.procedures.session import LockLostError
 from labkit.report import headline
+from labkit.run import EmptyBlockError
 from simulation.theory.dlcz import measurable_witness
 
 TRIALS = 40_000_000
@@ -189,6 +192,25 @@ def test_trigger_level_in_the_noise_is_told(bright):
     bright.lab.instruments["timeharp"].input1.trigger_level(0.048)
     _, remarks = outcome(bright, trials=TRIALS // 10)
     assert any("detector 1 in the pump gate are background" in r for r in remarks)
+
+
+def test_lost_trigger_is_told_and_the_next_block_can_be_taken(bright):
+    trigger = bright.lab.instruments["timeharp"].sync
+    trigger.trigger_level(0.9)
+    with pytest.raises(EmptyBlockError, match="check the tagger's trigger"):
+        bright.measure(1000)
+    trigger.trigger_level(0.4)
+    assert bright.measure(1_000_000).good
+
+
+def test_oscillating_loop_spoils_the_block_and_is_not_taken_for_a_lock(bright):
+    """The servo itself sees no limit; the error's rms is that of a phase that is anywhere."""
+    bright.lab.instruments["lock"].gain(2.0)
+    block = bright.measure(1_000_000)
+    assert not block.good
+    assert "the phase lock does not hold" in block.reason
+    with pytest.raises(LockLostError, match="servo's gains"):
+        relock(bright.session, bright.sequence)
 
 
 def test_pulses_beside_the_gates_are_told(bright):
