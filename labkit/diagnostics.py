@@ -258,7 +258,7 @@ def _causes(
     """Give what can take the contrast away, the certain first."""
     shifts = _shifts(sequence)
     if shifts is not None and (shifts[0] == 0 or shifts[0] != -shifts[1]):
-        pump, read = (f"{shift / 1e6:+g} MHz" for shift in shifts)
+        pump, read = (f"{shift / 1e6 + 0.0:+g} MHz" for shift in shifts)
         yield f"the sequence's shifts of pump ({pump}) and read ({read}) are not opposite"
     if not monitors or any(m.get("locked", 1.0) < 1 for m in monitors):
         yield "the phase is not locked"

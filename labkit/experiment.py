@@ -285,7 +285,9 @@ def _save_results(folder: RunFolder, session: Session, result: Result, compare: 
     if evaluation is not None:
         title = session.folder.manifest().comment or "Entanglement witness"
         published = RIEDINGER_2018[compare] if compare else None
-        write_report(evaluation, folder.path, title=title, published=published)
+        write_report(
+            evaluation, folder.path, title=title, published=published, remarks=diagnosis_of(result)
+        )
     register_dataset(folder, session.blocks)
 
 
@@ -294,3 +296,9 @@ def evaluation_of(result: Result) -> Evaluation | None:
     witness = getattr(result, "witness", result)
     found = getattr(witness, "evaluation", None)
     return found if isinstance(found, Evaluation) else None
+
+
+def diagnosis_of(result: Result) -> tuple[str, ...]:
+    """Return what a procedure's result says is wrong with the set-up."""
+    witness = getattr(result, "witness", result)
+    return tuple(getattr(witness, "diagnosis", ()))

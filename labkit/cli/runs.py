@@ -75,14 +75,15 @@ def run(
 def _show(finished: "Finished", plan: "Experiment") -> None:
     from analysis.published import RIEDINGER_2018
     from labkit.cli.tables import print_evaluation, print_lines
-    from labkit.experiment import evaluation_of
+    from labkit.experiment import diagnosis_of, evaluation_of
     from labkit.report import headline
 
     evaluation = evaluation_of(finished.result)
     if evaluation is None:
         print_lines(str(finished.result))
     else:
-        print_evaluation(evaluation, 1.0, RIEDINGER_2018.get(plan.compare))
+        published = RIEDINGER_2018.get(plan.compare)
+        print_evaluation(evaluation, 1.0, published, diagnosis_of(finished.result))
         results.print(headline(evaluation), style="bold", markup=False, soft_wrap=True)
         print_lines(f"report: {finished.folder.path / 'report.html'}")
     print_lines(f"run folder: {finished.folder.path}")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import FringeFit, fit_fringe
-from labkit.procedures.session import LockLostError, Session
+from labkit.procedures.session import LARGEST_PHASE_NOISE, LockLostError, Session
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class LockResult:
     phase_noise : float
         Standard deviation of the locked phase, rad: rms error / fringe amplitude.
     contrast_loss : float
-        1 − e^(−σ²/2): what that costs the interference.
+        1 − e^(−(2σ)²/2): what that costs the interference, whose phase holds the interferometer's
+        twice, once for the pump and once for the read photon.
     """
 
     volts: NDArray[np.float64]
@@ -115,12 +116,13 @@ def lock(session: Session, sequence: PulseSequence, options: LockOptions) -> Loc
         for slope in (0.0, 0.5):
             servo.output(_zero_crossing(fringe, options, slope))
             servo.engage()
-            noise = _residual(session, options) / fringe.amplitude.value
-            if servo.lock_state() == "locked" and noise < 0.7:
+            session.fringe_volts = float(fringe.amplitude.value)
+            noise = session.phase_noise(options.readings)
+            if servo.lock_state() == "locked" and noise < LARGEST_PHASE_NOISE:
                 session.say(f"locked at attempt {attempt}: {noise:.3g} rad rms")
                 return LockResult(
                     volts=volts, error=error, fringe=fringe, phase_noise=noise,
-                    contrast_loss=float(-np.expm1(-(noise**2) / 2)),
+                    contrast_loss=float(-np.expm1(-2 * noise**2)),
                 )  # fmt: skip
             servo.release()
             last = f"the loop does not hold: {servo.lock_state()}, {noise:.2g} rad rms"
@@ -149,9 +151,3 @@ def _zero_crossing(fringe: FringeFit, options: LockOptions, slope: float) -> flo
     period = fringe.period.value
     crossing = (slope - fringe.phase.value / (2 * np.pi)) * period
     return float(crossing - np.round(crossing / period) * period)
-
-
-def _residual(session: Session, options: LockOptions) -> float:
-    servo = session.lab.phase_lock
-    readings = np.array([servo.error() for _ in range(options.readings)])
-    return float(np.sqrt(np.mean(readings**2)))

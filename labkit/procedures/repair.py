@@ -2,7 +2,7 @@
 
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.lock import LockOptions, lock
-from labkit.procedures.session import Session
+from labkit.procedures.session import LARGEST_PHASE_NOISE, Session
 from labkit.run import Block
 from labkit.sequence import PulseSequence
 
@@ -17,10 +17,10 @@ NEAR_LIMIT = 0.6
 
 
 def relock(session: Session, sequence: PulseSequence) -> None:
-    """Lock if the loop is open, at a limit, or near one."""
+    """Lock if the loop is open, at a limit or near one, or does not hold."""
     servo = session.lab.phase_lock
     far = abs(float(servo.output())) > NEAR_LIMIT * session.lab.file.config.lock_range
-    if servo.lock_state() != "locked" or far:
+    if servo.lock_state() != "locked" or far or session.phase_noise() > LARGEST_PHASE_NOISE:
         lock(session, sequence, LockOptions())
 
 

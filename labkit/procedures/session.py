@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from pathlib import Path
 from time import monotonic
 
@@ -18,6 +19,13 @@ Advance = Callable[[float, float], object]
 
 INTERLOCK_INTERVAL = 10.0
 """Seconds between checks of the interlocks while a block is recorded."""
+
+
+LARGEST_PHASE_NOISE = 0.4
+"""Phase noise in rad rms from which the loop does not hold: a phase that is anywhere shows 0.7."""
+
+NOISE_READINGS = 20
+"""Error readings for the phase noise after a block."""
 
 
 class LockLostError(RuntimeError):
@@ -44,6 +52,8 @@ class Session:
         All blocks of the run so far.
     untuned : float
         Seconds measured since the filters were last tuned.
+    fringe_volts : float or None
+        Amplitude of the error signal's fringe as last seen by `lock`, V.
     """
 
     lab: Lab
@@ -52,6 +62,7 @@ class Session:
     advance: Advance = _quiet
     blocks: list[Block] = field(default_factory=list)
     untuned: float = 0.0
+    fringe_volts: float | None = None
     _armed: PulseSequence | None = None
 
     def arm(self, sequence: PulseSequence) -> None:
@@ -109,6 +120,9 @@ class Session:
                 self.lab.make_safe()  # before counting, which may take its time
             if locked and monitors["locked"] < 1:
                 problems.append("the phase lock was lost")
+            elif locked and monitors.get("phase_noise", 0.0) > LARGEST_PHASE_NOISE:
+                noise = monitors["phase_noise"]
+                problems.append(f"the phase lock does not hold: {noise:.2g} rad rms")
             reason = "; ".join(notes + problems)
             return Outcome(good=not problems, reason=reason, monitors=monitors)
 
@@ -142,6 +156,14 @@ class Session:
         self.blocks[-1] = bad
         return bad
 
+    def phase_noise(self, readings: int = NOISE_READINGS) -> float:
+        """Return the rms error signal over the fringe's amplitude, rad; 0 before `lock` ran."""
+        if self.fringe_volts is None:
+            return 0.0
+        servo = self.lab.phase_lock
+        squares = [servo.error() ** 2 for _ in range(readings)]
+        return sqrt(sum(squares) / readings) / self.fringe_volts
+
     def monitors(self, *, quick: bool = False) -> dict[str, float]:
         """Return what is watched beside the counts: lock, temperature; if `quick`, lock only."""
         lock = self.lab.phase_lock
@@ -151,5 +173,6 @@ class Session:
         return locked | {
             "lock_error": float(lock.error()),
             "lock_output": float(lock.output()),
+            "phase_noise": self.phase_noise(),
             "temperature": self.lab.thermometer.temperature_of(self.lab.channel("mixing_chamber")),
         }

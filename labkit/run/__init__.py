@@ -1,7 +1,7 @@
 """Runs: folders that are complete in themselves, journaled block by block, resumable."""
 
 from labkit.run.agreement import Agreement, check_run
-from labkit.run.blocks import Outcome, take_block
+from labkit.run.blocks import EmptyBlockError, Outcome, take_block
 from labkit.run.folder import RunFolder, create_run, list_runs, open_run
 from labkit.run.goal import Goal
 from labkit.run.journal import Block, Journal, JournalError, total_counts
@@ -11,6 +11,7 @@ from labkit.run.recovery import Recovery, recover_run
 __all__ = [
     "Agreement",
     "Block",
+    "EmptyBlockError",
     "Goal",
     "Journal",
     "JournalError",

@@ -7,13 +7,19 @@ from pathlib import Path
 from time import monotonic, time
 
 from analysis.counting import count
+from analysis.counts import Counts
 from analysis.gates import GateSet
+from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block
 from labkit.run.manifest import utc_now, write_whole
 
 CLOCK_JUMP = 2.0
 """Difference in s between wall clock and steady clock, over a block, that counts as a jump."""
+
+
+class EmptyBlockError(RuntimeError):
+    """A block's segment cannot be counted; it is set aside and the run can go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,8 @@ def take_block(
     ------
     OSError
         If the disk is nearly full or refuses; finished blocks are safe.
+    EmptyBlockError
+        If nothing was recorded, not even the passing of time: the tagger sees no trigger.
     """
     folder.check_disk()
     settings = dict(setting or {})
@@ -71,7 +79,7 @@ def take_block(
     write_whole(intent, json.dumps(plan) + "\n")
     segment = folder.segment_path(number)
     outcome = record(segment)
-    counts = count(segment, gates)
+    counts = _counted(folder, segment, gates, outcome)
     duration = monotonic() - steady
     jump = (time() - wall) - duration
     reasons = [outcome.reason] if outcome.reason else []
@@ -92,3 +100,17 @@ def take_block(
     folder.journal.append(block)
     intent.unlink()
     return block
+
+
+def _counted(folder: RunFolder, segment: Path, gates: GateSet, outcome: Outcome) -> Counts:
+    """Count a segment; one that cannot be counted must not stand in the way of the next."""
+    try:
+        return count(segment, gates)
+    except TagFileError as error:
+        kept = folder.set_aside(segment)
+        said = f"; {outcome.reason}" if outcome.reason else ""
+        message = (
+            f"{error}{said}; check the tagger's trigger, its level and its cable (the segment is "
+            f"kept as {kept.name} in {kept.parent})"
+        )
+        raise EmptyBlockError(message) from error

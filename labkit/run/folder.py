@@ -51,6 +51,16 @@ class RunFolder:
         """Return the note of what a block is for, which exists until the block is finished."""
         return self.path / "tags" / f"block_{number:06d}.json"
 
+    def set_aside(self, segment: Path) -> Path:
+        """Keep a segment that cannot be counted in ``tags/incomplete``; return its new path."""
+        rest = segment.parent / "incomplete"
+        rest.mkdir(exist_ok=True)
+        number, free = 1, rest / segment.name
+        while free.exists():
+            number += 1
+            free = rest / f"{segment.stem}_{number}{segment.suffix}"
+        return segment.rename(free)
+
     def check_disk(self) -> None:
         """Refuse to go on with a nearly full disk.
 

@@ -68,9 +68,7 @@ def recover_run(folder: RunFolder) -> Recovery:
             blocks.append(block)
             recovered.append(segment)
         else:
-            rest = path.parent / "incomplete"
-            rest.mkdir(exist_ok=True)
-            path.rename(_free_name(rest / path.name))
+            folder.set_aside(path)
             aside.append(segment)
     return Recovery(
         blocks=blocks, recovered=tuple(recovered), set_aside=tuple(aside), cut_bytes=cut
@@ -92,15 +90,9 @@ def _recover(folder: RunFolder, path: Path, segment: str, number: int) -> Block:
 
 
 def _is_complete(path: Path) -> bool:
+    """Whether a segment ended by its time, with records in it: without trigger there are none."""
     try:
-        return PtuFile(path).header.get("TTResult_StopReason") == TIME_OVER
+        file = PtuFile(path)
+        return file.header.get("TTResult_StopReason") == TIME_OVER and file.n_records > 0
     except TagFileError:
         return False
-
-
-def _free_name(path: Path) -> Path:
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_stem(f"{path.stem}_{number}")
-    return free

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from analysis.published import RIEDINGER_2018
+from analysis.tagfile import PtuFile
 from labkit.run import (
     Goal,
     JournalError,
@@ -241,3 +242,18 @@ def test_run_is_a_qcodes_dataset_too(run, gates):
     assert data["trials"].tolist() == [TRIALS, 2 * TRIALS, 3 * TRIALS]
     assert found.metadata["run_folder"] == str(run.path.resolve())
     found.conn.close()
+
+
+def test_resumption_sets_aside_a_complete_segment_without_records(run, gates):
+    take(run, gates, 1)
+
+    def dies_after_an_empty_recording(path):
+        recorder(2)(path)
+        path.write_bytes(path.read_bytes()[: -4 * PtuFile(path).n_records])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take_block(run, gates, 2, dies_after_an_empty_recording)
+    recovery = recover_run(run)
+    assert recovery.set_aside == ("tags/block_000002.ptu",)
+    assert len(recovery.blocks) == 1

@@ -4,14 +4,21 @@ All in the bright world of `conftest.BRIGHT` (20 times the paper's collection, n
 million trials hold some 3000 coincidences: g² of pooled pairs is known to about 3 %.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from analysis.evaluation import evaluate
+from labkit.cli import run
 from labkit.diagnostics import diagnose
-from labkit.report import headline
+from labkit.experiment import diagnosis_of
+from labkit.procedures.repair import relock
+from labkit.procedures.session import LockLostError
+from labkit.procedures.witness import WitnessOptions, witness
+from labkit.report import headline, write_report
+from labkit.run import EmptyBlockError, Goal
 from simulation.theory.dlcz import measurable_witness
 
 TRIALS = 40_000_000
@@ -191,6 +198,25 @@ def test_trigger_level_in_the_noise_is_told(bright):
     assert any("detector 1 in the pump gate are background" in r for r in remarks)
 
 
+def test_lost_trigger_is_told_and_the_next_block_can_be_taken(bright):
+    trigger = bright.lab.instruments["timeharp"].sync
+    trigger.trigger_level(0.9)
+    with pytest.raises(EmptyBlockError, match="check the tagger's trigger"):
+        bright.measure(1000)
+    trigger.trigger_level(0.4)
+    assert bright.measure(1_000_000).good
+
+
+def test_oscillating_loop_spoils_the_block_and_is_not_taken_for_a_lock(bright):
+    """The servo itself sees no limit; the error's rms is that of a phase that is anywhere."""
+    bright.lab.instruments["lock"].gain(2.0)
+    block = bright.measure(1_000_000)
+    assert not block.good
+    assert "the phase lock does not hold" in block.reason
+    with pytest.raises(LockLostError, match="servo's gains"):
+        relock(bright.session, bright.sequence)
+
+
 def test_pulses_beside_the_gates_are_told(bright):
     afg = bright.lab.instruments["afg"]
     afg.ch1.trigger_delay(afg.ch1.trigger_delay() - 150e-9)
@@ -206,3 +232,23 @@ def test_changed_rate_is_told_against_a_reference(bright):
     _, remarks = outcome(bright, reference=before)
     assert any("the pump rate of detector 2 has changed by -" in r for r in remarks)
     assert not any("detector 1" in r for r in remarks)
+
+
+def test_a_witness_run_with_the_serrodyne_off_says_so_in_result_and_report(bright, tmp_path):
+    sequence = shifted(bright, 0.0)
+    options = WitnessOptions(goal=Goal(trials=8e6), block=4_000_000)
+    result = witness(bright.session, sequence, options)
+    assert result.blocks == 2
+    assert "shifts of pump (+0 MHz) and read (+0 MHz)" in result.to_dict()["diagnosis"][0]
+    assert diagnosis_of(result) == result.diagnosis
+    page = write_report(result.evaluation, tmp_path, remarks=result.diagnosis)
+    assert "no contrast between detectors" in page.read_text(encoding="utf-8")
+
+
+def test_analyse_tells_of_a_run_folder_what_its_journal_knows(bright, capsys):
+    bright.lab.phase_lock.release()
+    bright.measure(TRIALS, shifted(bright, 0.0), locked=False)
+    assert run(["analyse", str(bright.session.folder.path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["diagnosis"]
+    assert told[0] == "the phase lock was open after 1 of 1 blocks"
+    assert "serrodyne is off or wrong" in told[1]
