@@ -108,6 +108,9 @@ def sweep(
     if output.exists() and not overwrite:
         message = f"{output}: the file exists; use --overwrite to replace it"
         raise FileExistsError(message)
+    if not output.parent.is_dir():
+        message = f"{output}: there is no folder {output.parent}; make it first"
+        raise FileNotFoundError(message)
     chosen = get(model)
     across, up = _axis("--x", x), None if y is None else _axis("--y", y)
     with progress_bar("sweeping", "points") as progress:

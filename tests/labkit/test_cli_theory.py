@@ -99,6 +99,7 @@ def test_unstable_point_is_one_line_and_exit_code_1(labkit):
         (("point", "yu2020", "--set", "delta_1=high"), "`delta_1` must be a number"),
         (("point", "tan2020", "--set", "eta=1.5"), "`eta` must lie in [0, 1], but is 1.5"),
         (("sweep", "tan2020", "--x", "eta:0:1", "-o", "no.nc"), "--x must be NAME:START:STOP:N"),
+        (("sweep", "tan2020", "--x", "eta:0:1:3", "-o", "gone/a.nc"), "there is no folder gone"),
         (("figure", "004-9"), "no figure '004-9'; nearest: 004-"),
         (("figure",), "name figures or give --all; there are 000-2"),
     ],

@@ -46,6 +46,18 @@ def test_dask_values_make_lazy_variables():
     np.testing.assert_allclose(data["E_N"].compute(), eager, atol=1e-13)
 
 
+def test_a_result_that_is_swept_itself_is_the_coordinate():
+    data = sweep(get("fan2026_pulsed"), x=("r", [0.0, 1.44]), W=0.8, R=0.5)
+    assert "r" in data.coords
+    assert "r" not in data.data_vars
+    np.testing.assert_allclose(data["E_12"], [0.0, 0.7868414526], atol=1e-10)
+
+
+def test_a_word_cannot_be_swept():
+    with pytest.raises(ValueError, match="`variant` must be fixed in a sweep"):
+        sweep(get("liu2024"), x=("variant", [0.0, 1.0]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

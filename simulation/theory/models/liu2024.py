@@ -28,7 +28,7 @@ from scipy import constants
 from simulation.theory.baths import thermal_occupation
 from simulation.theory.couplings import dispersive
 from simulation.theory.linear_model import NOISE_TOLERANCE, LinearModel, noise_margin
-from simulation.theory.measures import smallest_transposed_eigenvalue
+from simulation.theory.measures import log_negativity, log_nu
 from simulation.theory.models.model import Model, Result
 from simulation.theory.models.parameters import Choice, Parameters, Quantity
 from simulation.theory.network import BareDrift, Link, Mode, Network, Port, bidirectional
@@ -158,10 +158,10 @@ def solve(p: Liu2024, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     """Steady state and the wanted results."""
     model = linear(p)
     state = steady_state(model)
-    log_nu = -np.log(2 * smallest_transposed_eigenvalue(state.of("b1", "b2")))
+    mechanics = state.of("b1", "b2")
     results: dict[str, Callable[[], ArrayLike]] = {
-        "E_N": lambda: np.maximum(log_nu, 0.0),
-        "log_nu": lambda: log_nu,
+        "E_N": lambda: log_negativity(mechanics),
+        "log_nu": lambda: log_nu(mechanics),
         "stable": lambda: state.stable,
         "growth_rate": lambda: growth_rate(model),
         "physical": lambda: _keeps_commutators(model),

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simulation.theory.models.model import Array, Model
+from simulation.theory.models.parameters import Choice
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,14 +52,15 @@ def sweep(
     xarray.Dataset
         One variable per result with ``units`` and ``long_name``, coordinates of the swept
         parameters, attributes ``model``, ``paper`` and every fixed parameter. nan where
-        ``stable`` is False.
+        ``stable`` is False. A result that is swept itself is the coordinate.
 
     Raises
     ------
     KeyError
         If a parameter or result is unknown.
     ValueError
-        If a value is outside its range, a swept parameter is also fixed, or values are not 1-D.
+        If a value is outside its range, a swept parameter is a word or also fixed, or values are
+        not 1-D.
     """
     axes = [axis for axis in (x, y) if axis is not None]
     _check_axes(model, axes, parameters)
@@ -72,6 +74,9 @@ def sweep(
 def _check_axes(model: Model, axes: Sequence[Axis], parameters: dict[str, Any]) -> None:
     names = [model.parameters.known(name) for name, _ in axes]
     for name, values in axes:
+        if isinstance(model.parameters.quantities()[name].allowed, Choice):
+            message = f"`{name}` must be fixed in a sweep, but is swept: it is a word, no number"
+            raise ValueError(message)
         if np.ndim(values) != 1 or np.shape(values) == (0,):
             message = f"values of `{name}` must be 1-D and not empty, but have {np.shape(values)}"
             raise ValueError(message)
@@ -130,6 +135,8 @@ def _dataset(
     }
     variables = {}
     for name, array in results.items():
+        if name in names:
+            continue
         result = model.results[name]
         dimensions = list(names)
         if result.components:
