@@ -152,9 +152,18 @@ class NewportTLB6700(Instrument):
         return self._idn
 
     def safe_state(self) -> None:
-        """Switch emission off at once, and end a move that another thread waits for."""
+        """Switch emission off at once, check, and end a move that another thread waits for.
+
+        Raises
+        ------
+        OSError, RuntimeError
+            If the laser may still emit.
+        """
         self._abort.set()
-        self._link.tell("OUTPut:STATe 0")
+        try:
+            self._switch_off()
+        except (OSError, ValueError, RuntimeError):
+            self._switch_off()  # on a fresh link, past what a spoiled exchange left
 
     def close(self) -> None:
         """Give the front panel free and close the link; emission stays as it is."""
@@ -233,6 +242,14 @@ class NewportTLB6700(Instrument):
                 f"{self.emission.full_name} must be {on} after setting it, but is {not on}; "
                 "check key switch and interlock"
             )
+            raise RuntimeError(message)
+
+    def _switch_off(self) -> None:
+        self._link.tell("OUTPut:STATe 0")
+        is_on = self._get_switch("OUTPut:STATe?")
+        self.emission.cache.set(is_on)
+        if is_on:
+            message = f"{self.name}: emission must be off, but is on; turn the key switch"
             raise RuntimeError(message)
 
     def _get_switch(self, query: str) -> bool:
