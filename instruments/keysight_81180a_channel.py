@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from qcodes.instrument import InstrumentChannel
-from qcodes.validators import Numbers
+from qcodes.validators import Multiples, Numbers
 
 from instruments.keysight_waveform import check_segments, check_steps, data_block, encode_words
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OutputPath = Literal["DC", "DAC", "AC"]
 ON_OFF = {True: "1", False: "0"}
 MIN_AMPLITUDE, MAX_AMPLITUDE = 0.05, 2.0
+MAX_DAC_AMPLITUDE = 0.5
 
 
 class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
@@ -53,19 +54,33 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
         self.mode: Parameter[str, Self] = self.add_parameter(
             "mode", label="Function mode", get_cmd=":FUNC:MODE?", docstring="FIX, USER, SEQ, …"
         )
-        self.amplitude = self._number("amplitude", ":VOLT", "V", "DC path, peak to peak", 0.05, 2)
-        self.dac_amplitude = self._number(
-            "dac_amplitude", ":VOLT:DAC", "V", "DAC path, peak to peak", 0.05, 0.5
+        self.amplitude = self._span("amplitude", ":VOLT", "DC path", MAX_AMPLITUDE)
+        self.dac_amplitude = self._span("dac_amplitude", ":VOLT:DAC", "DAC path", MAX_DAC_AMPLITUDE)
+        self.offset: Parameter[float, Self] = self.add_parameter(
+            "offset",
+            label="Offset into 50 Ω",
+            unit="V",
+            get_cmd=":VOLT:OFFS?",
+            get_parser=float,
+            set_cmd=self._set_offset,
+            vals=Numbers(-1.5, 1.5),
+            docstring="Together with half the amplitude within the peak limit (``:VOLT:OFFS``).",
         )
-        self.offset = self._number("offset", ":VOLT:OFFS", "V", "Offset into 50 Ω", -1.5, 1.5)
         self.sample_rate = self._number(
             "sample_rate", ":FREQ:RAST", "1/s", "Sample clock, 8 digits", 10e6, 4.2e9
         )
         self.trigger_level = self._number(
             "trigger_level", ":TRIG:LEV", "V", "Trigger threshold", -5, 5
         )
-        self.trigger_delay = self._number(
-            "trigger_delay", ":TRIG:DEL", "points", "Trigger delay, multiple of 8", 0, 8e6
+        self.trigger_delay: Parameter[int, Self] = self.add_parameter(
+            "trigger_delay",
+            label="Trigger delay",
+            unit="points",
+            get_cmd=":TRIG:DEL?",
+            get_parser=lambda reply: int(float(reply)),
+            set_cmd=":TRIG:DEL {:d}",
+            vals=Multiples(8, min_value=0, max_value=8_000_000),
+            docstring="A multiple of 8 points (``:TRIG:DEL``).",
         )
         self.trigger_source: Parameter[str, Self] = self.add_parameter(
             "trigger_source",
@@ -125,12 +140,7 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             Peak to peak into 50 Ω, V: 0.05 to 2 (DC), 0.05 to 0.5 (DAC), and 0.356 to 1.124 (AC,
             −5 to +5 dBm as a sine).
         """
-        if not amplitude / 2 <= self.parent.peak_limit:
-            message = (
-                f"{self.full_name}: `amplitude` must be up to {2 * self.parent.peak_limit:g} V "
-                f"peak to peak, but is {amplitude:g} V"
-            )
-            raise ValueError(message)
+        self._check_peak(amplitude, 0.0)
         with self.parent.lock:
             if path == "DC":
                 self.amplitude(amplitude)
@@ -172,9 +182,11 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             self.write(":FUNC:MODE USER")
             self.write(":TRAC:DEL:ALL")
             self.sample_rate(sample_rate)
-            self.amplitude(amplitude)
+            self.write(":VOLT:OFFS 0")  # before the amplitude, so that their sum never overshoots
+            self.offset.cache.set(0.0)
+            self.write(f":VOLT {amplitude:.8g}")  # codes span it, the samples stay within the peak
+            self.amplitude.cache.set(amplitude)
             self.write(":OUTP:COUP DC")
-            self.offset(0)
             for number, row in enumerate(rows, 1):
                 words = encode_words(
                     row, amplitude, markers[number - 1] if markers else (None, None)
@@ -203,6 +215,28 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
                 raise RuntimeError(message)
             self.has_sequence = True
 
+    def _set_span(self, header: str, volts: float) -> None:
+        with self.parent.lock:
+            self._check_peak(volts, self.offset())
+            self.write(f"{header} {volts:.8g}")
+
+    def _set_offset(self, volts: float) -> None:
+        with self.parent.lock:
+            span = self.dac_amplitude() if self.path() == "DAC" else self.amplitude()
+            self._check_peak(span, volts)
+            self.write(f":VOLT:OFFS {volts:.8g}")
+
+    def _check_peak(self, span: float, middle: float) -> None:
+        """Refuse levels beyond what amplifier and modulator bear."""
+        peak, limit = abs(middle) + span / 2, self.parent.peak_limit
+        if not peak <= limit + 1e-9:
+            message = (
+                f"{self.full_name}: |offset| + amplitude / 2 must be up to {limit:g} V, the "
+                f"configured `peak_limit`, but is {peak:g} V (amplitude {span:g} V, offset "
+                f"{middle:g} V)"
+            )
+            raise ValueError(message)
+
     def _is_in_sequence_mode(self) -> bool:
         mode = self.mode()  # asked first: a link that is opened anew forgets the sequence
         return self.has_sequence and mode.startswith("SEQ")
@@ -230,6 +264,18 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
         if abs(now - wanted) > tolerance * abs(wanted):
             message = f"{self.full_name}: {query} must read {wanted:g}, but reads {now:g}"
             raise RuntimeError(message)
+
+    def _span(self, name: str, header: str, path: str, highest: float) -> "Parameter[float, Self]":
+        return self.add_parameter(
+            name,
+            label=f"{path}, peak to peak",
+            unit="V",
+            get_cmd=f"{header}?",
+            get_parser=float,
+            set_cmd=lambda volts: self._set_span(header, volts),
+            vals=Numbers(MIN_AMPLITUDE, highest),
+            docstring=f"{path}, peak to peak into 50 Ω, within the peak limit (``{header}``).",
+        )
 
     def _number(
         self, name: str, header: str, unit: str, label: str, low: float, high: float

@@ -157,19 +157,13 @@ class NewportTLB6700(Instrument):
         Raises
         ------
         OSError, RuntimeError
-            If it may still emit.
+            If the laser may still emit.
         """
         self._abort.set()
         try:
             self._switch_off()
-        except OSError:
-            self._switch_off()  # on a fresh link
-
-    def _switch_off(self) -> None:
-        self._link.tell("OUTPut:STATe 0")
-        if self._get_switch("OUTPut:STATe?"):
-            message = f"{self.name}: emission must be off, but is on; turn the key switch"
-            raise RuntimeError(message)
+        except (OSError, ValueError, RuntimeError):
+            self._switch_off()  # on a fresh link, past what a spoiled exchange left
 
     def close(self) -> None:
         """Give the front panel free and close the link; emission stays as it is."""
@@ -251,6 +245,14 @@ class NewportTLB6700(Instrument):
                 f"{self.emission.full_name} must be {on} after setting it, but is {not on}; "
                 "check key switch and interlock"
             )
+            raise RuntimeError(message)
+
+    def _switch_off(self) -> None:
+        self._link.tell("OUTPut:STATe 0")
+        is_on = self._get_switch("OUTPut:STATe?")
+        self.emission.cache.set(is_on)
+        if is_on:
+            message = f"{self.name}: emission must be off, but is on; turn the key switch"
             raise RuntimeError(message)
 
     def _get_switch(self, query: str) -> bool:

@@ -124,6 +124,9 @@ class NIDAQOutput(Instrument):
         """Return vendor and model as far as known without asking."""
         return {"vendor": "NI", "model": "analog output", "serial": None, "firmware": None}
 
+    def safe_state(self) -> None:
+        """Do nothing: what hangs on the outputs has safe states of its own."""
+
     def close(self) -> None:
         """Give the outputs free; the voltages stay."""
         for channel in getattr(self, "channels", ()):

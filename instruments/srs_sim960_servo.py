@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from qcodes.instrument import Instrument
-from qcodes.validators import Numbers
+from qcodes.validators import Bool, MultiTypeOr, Numbers
 
 from instruments.srs_sim900 import check_line
 
@@ -100,8 +100,15 @@ class SIM960Servo(Instrument):
         self._narrow_limits()
 
     def _add_gains(self) -> None:
-        self.gain = self._number(
-            "gain", "GAIN", "V/V", "Proportional gain, with sign", -1000, 1000, ".2g"
+        self.gain: Parameter[float, Self] = self.add_parameter(
+            "gain",
+            label="Proportional gain, with sign",
+            unit="V/V",
+            get_cmd="GAIN?",
+            get_parser=float,
+            set_cmd="GAIN {:.2g}",
+            vals=MultiTypeOr(Numbers(-1000, -0.1), Numbers(0.1, 1000)),
+            docstring="±0.1 to ±1000, two digits (``GAIN``).",
         )
         self.integral_rate = self._number(
             "integral_rate", "INTG", "1/s", "Integral gain over P", 1e-2, 5e5, ".2g"
@@ -303,6 +310,7 @@ class SIM960Servo(Instrument):
             get_cmd=f"{header}?",
             get_parser=lambda reply: bool(_token(reply)),
             set_cmd=f"{header} {{:d}}",
+            vals=Bool(),
             docstring=f"``{header}``.",
         )
 

@@ -96,7 +96,7 @@ class TLB6700Link:
             for _ in range(MAX_LEFTOVERS):
                 if not _is_leftover(reply, query):
                     break
-                reply = _line(self._port.read())
+                reply = self._next_line()
             if not reply or _is_leftover(reply, query):
                 self._is_stale = True
                 message = f"{self._owner}: {query!r} must be answered with data, but is not"
@@ -147,6 +147,14 @@ class TLB6700Link:
             self._is_stale = True
             raise
 
+    def _next_line(self) -> str:
+        """Return one more waiting line, empty if there is none."""
+        try:
+            return _line(self._port.read())
+        except ConnectionError:
+            self._is_open = False
+            raise
+
     def _prepare(self) -> None:
         """Reopen a lost link, and drop what an earlier exchange left."""
         if not self._is_open:
@@ -163,10 +171,10 @@ class TLB6700Link:
         """Empty the error queue."""
         found: list[str] = []
         for _ in range(MAX_ERRORS):
-            status = _line(self._port.exchange("*STB?"))
+            status = self._exchange("*STB?")
             if not (status.isdigit() and int(status) & ERRORS_QUEUED):
                 break
-            found.append(_named(_line(self._port.exchange("ERRSTR?"))))
+            found.append(_named(self._exchange("ERRSTR?")))
         return tuple(found)
 
 

@@ -69,9 +69,9 @@ def test_segment_on_the_wire():
             *put(":FUNC:MODE USER"),
             *put(":TRAC:DEL:ALL"),
             *put(":FREQ:RAST 4.2e+09"),
+            *put(":VOLT:OFFS 0"),
             *put(":VOLT 0.05"),
             *put(":OUTP:COUP DC"),
-            *put(":VOLT:OFFS 0"),
             *put(":TRAC:DEF 1,320"),
             *put(":TRAC:SEL 1"),
             *ask("*OPC?", "1"),
@@ -116,8 +116,7 @@ def test_sequence_on_the_wire():
         ("trigger_source", "timer", ":TRIG:SOUR TIM"),
         ("trigger_delay", 800, ":TRIG:DEL 800"),
         ("continuous", True, ":INIT:CONT 1"),
-        ("offset", 0.1, ":VOLT:OFFS 0.1"),
-        ("dac_amplitude", 0.2, ":VOLT:DAC 0.2"),
+        ("sample_rate", 3.6e9, ":FREQ:RAST 3.6e+09"),
     ],
 )
 def test_channel_parameter_on_the_wire(name, value, sent):
@@ -137,10 +136,61 @@ def test_coupling_on_the_wire(name, value, sent):
     [("DAC", 0.4, ":VOLT:DAC 0.4"), ("DC", 0.4, ":VOLT 0.4"), ("AC", 0.4, ":POW -3.979")],
 )
 def test_level_of_the_new_path_is_set_before_the_path(path, level, sent):
+    offset = [] if path == "AC" else ask(":VOLT:OFFS?", "1.000E-01")
     play(
-        [*put(sent), *put(f":OUTP:COUP {path}"), *ask(":OUTP:COUP?", path)],
+        [*offset, *put(sent), *put(f":OUTP:COUP {path}"), *ask(":OUTP:COUP?", path)],
         lambda awg: awg.ch1.set_path(path, level),
     )
+
+
+@pytest.mark.parametrize(("path", "query"), [("DC", ":VOLT?"), ("DAC", ":VOLT:DAC?")])
+def test_offset_is_sent_after_the_amplitude_of_its_path_is_known(path, query):
+    play(
+        [*ask(":OUTP:COUP?", path), *ask(query, "4.000E-01"), *put(":VOLT:OFFS 0.1")],
+        lambda awg: awg.ch1.offset(0.1),
+    )
+
+
+def test_safe_state_on_the_wire():
+    off = [step for n in (1, 2) for step in ((f":INST:SEL CH{n}", None), (":OUTP 0", None),
+                                             (":ABOR", None))]  # fmt: skip
+    play([*off, *ask(":OUTP?", "0", 1), *ask(":OUTP?", "0", 2)], lambda awg: awg.safe_state())
+
+
+def test_switching_on_and_state_queries_on_the_wire():
+    def act(awg):
+        awg.ch1.has_sequence = True
+        awg.set_output(1, on=True)
+        assert (awg.ch2.continuous(), awg.ch2.trigger_delay()) == (True, 800)
+
+    play(
+        [
+            *ask(":FUNC:MODE?", "SEQ"),
+            *put(":OUTP 1"),
+            *ask(":OUTP?", "1"),
+            *ask(":INIT:CONT?", "1", 2),
+            *ask(":TRIG:DEL?", "800", 2),
+        ],
+        act,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("amplitude", 1.9, "configured `peak_limit`, but is 0.95"),
+        ("offset", 1.0, "configured `peak_limit`"),
+        ("offset", -0.7, "up to 0.9 V"),
+        ("trigger_delay", 12, "not a multiple of 8"),
+    ],
+)
+def test_value_beyond_what_is_connected_is_refused_before_sending(
+    awg, device, name, value, message
+):
+    before = dict(device.values)
+    with pytest.raises((ValueError, TypeError), match=message):
+        awg.ch1.parameters[name](value)
+    assert device.values == before
 
 
 def test_waveform_arrives_in_the_world_to_half_a_code(awg, device):
@@ -201,6 +251,12 @@ def test_illegal_segments_are_refused_before_anything_is_sent(device, awg, segme
     with pytest.raises(ValueError, match=message):
         awg.load_segments(1, segments, rate)
     assert device.values == before
+
+
+def test_segment_just_within_an_odd_peak_limit_is_accepted(server, device):
+    awg = connect(server.address, peak_limit=0.1003)
+    awg.load_segments(1, [ramp(320, 0.1003)], RATE)
+    assert device.number("amplitude", 1) == pytest.approx(0.201)
 
 
 def test_model_b_needs_longer_segments():

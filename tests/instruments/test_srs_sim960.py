@@ -189,6 +189,16 @@ def test_voltage_beyond_the_actuators_limits_is_refused(lock, name, value):
         lock.parameters[name](value)
 
 
+@pytest.mark.parametrize(("name", "value"), [("gain", 0.05), ("gain", 0), ("ramp_on", 7)])
+def test_value_that_the_servo_does_not_have_is_never_sent(device, name, value):
+    with SerialLine(device) as line:
+        lock = SRSSIM960("lock", line.address, visalib="@py", **LIMITS)
+        before = dict(device.values)
+        with pytest.raises((ValueError, TypeError)):
+            lock.parameters[name](value)
+        assert device.values == before
+
+
 def test_safe_state_goes_to_the_middle_from_a_closed_loop(lock, device):
     lock.engage()
     lock.safe_state()

@@ -292,3 +292,40 @@ def test_error_queue_is_emptied_with_names():
 def test_close_gives_the_panel_free(laser, controller):
     laser.close()
     assert controller.log[-1] == "SYSTem:MCONtrol LOC"
+
+
+@pytest.mark.parametrize("kind", ["disconnect", "silence", "garbage"])
+def test_safe_state_switches_off_although_an_exchange_fails(laser, controller, kind):
+    laser.emission(True)
+    controller.faults.inject(InstrumentFault(kind=kind))
+    laser.safe_state()
+    assert laser.emission() is False
+
+
+def test_emission_that_stays_on_is_reported():
+    on = (b"OK\r\n", b"1\r\n")
+    port = Transcript(b"New_Focus 6700 v2.4 03/19/14 SN1\r\n", b"1550.0\r\n", b"OK\r\n", *on, *on)
+    laser = NewportTLB6700("laser", port, **LIMITS)
+    with pytest.raises(RuntimeError, match="emission must be off, but is on"):
+        laser.safe_state()
+    assert port.sent[-2:] == ["OUTPut:STATe 0", "OUTPut:STATe?"]
+
+
+def test_link_lost_while_errors_are_read_is_reopened():
+    class Dying(Transcript):
+        opened = 0
+
+        def open(self):
+            self.opened += 1
+
+        def exchange(self, command):
+            if command == "*STB?":
+                raise ConnectionError(command)
+            return super().exchange(command)
+
+    port = Dying(b"ERROR\r\n", b"", b"0\r\n")
+    link = TLB6700Link(port, "laser")
+    with pytest.raises(ConnectionError):
+        link.tell("SOURce:CPOWer 1")
+    link.number("SOURce:CPOWer?")
+    assert port.opened == 2
