@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from labkit.procedures.arms import CLOSED, DEVICES, Device, only
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -22,6 +23,8 @@ class BalanceOptions:
         Largest relative difference of the two rates.
     trials : int
         Trials per arm and step.
+    rounds : int
+        In so many parts, the arms taking turns (A B B A …), so that drifts hit both alike.
     steps : int
         Largest number of corrections.
     closed : float
@@ -32,8 +35,9 @@ class BalanceOptions:
 
     tolerance: float = 0.02
     trials: int = 40_000_000
+    rounds: int = 10
     steps: int = 6
-    closed: float = 1e-3
+    closed: float = CLOSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +102,14 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
     attenuators = session.lab.attenuators
     rates, settings = [], []
     for step in range(1, options.steps + 1):
-        present = {arm: float(attenuators[arm].transmission()) for arm in "AB"}
-        clicks = {arm: _alone(session, pump_only, arm, options, present) for arm in "AB"}
+        present = {arm: float(attenuators[arm].transmission()) for arm in DEVICES}
+        clicks = dict.fromkeys(DEVICES, 0)
+        for number in range(options.rounds):
+            for arm in DEVICES if number % 2 else reversed(DEVICES):
+                clicks[arm] += _alone(session, pump_only, arm, options)
         settings.append((present["A"], present["B"]))
-        rates.append((clicks["A"] / options.trials, clicks["B"] / options.trials))
+        trials = options.rounds * (options.trials // options.rounds)
+        rates.append((clicks["A"] / trials, clicks["B"] / trials))
         if min(clicks.values()) == 0:
             dark = min(clicks, key=lambda arm: clicks[arm])
             message = (
@@ -127,19 +135,11 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
 
 
 def _alone(
-    session: Session,
-    sequence: PulseSequence,
-    arm: str,
-    options: BalanceOptions,
-    present: dict[str, float],
+    session: Session, sequence: PulseSequence, device: Device, options: BalanceOptions
 ) -> int:
     """Return the pump clicks through one arm, the other one blocked."""
-    other = session.lab.attenuators["B" if arm == "A" else "A"]
-    try:
-        other.transmission(options.closed)
-        block = session.measure(
-            sequence, options.trials, {"procedure": "balance", "arm": arm}, locked=False
-        )
-    finally:
-        other.transmission(present["B" if arm == "A" else "A"])
+    setting: dict[str, float | str] = {"procedure": "balance", "arm": device}
+    with only(session, device, options.closed):
+        trials = options.trials // options.rounds
+        block = session.measure(sequence, trials, setting, locked=False)
     return int(block.counts.singles[0].sum())

@@ -9,16 +9,39 @@ from labkit.sequence import PulseSequence
 RETUNE = FilterOptions(span=0.08, points=9, trials=1_000_000, passes=1)
 """A short scan: about half an hour for six filters."""
 
+TUNE_EVERY = 80_000_000
+"""Trials after which filters have drifted too far to go on: about an hour."""
+
+LOOK = 4_000_000
+"""Trials of a short look at the detectors."""
+
+RATE_PROBLEM = "pump rate"
+"""Words in the reason of a block whose click rate is not what it was."""
+
 NEAR_LIMIT = 0.6
 """Part of the servo's range beyond which it is locked anew, nearer to the middle."""
 
 
-def relock(session: Session, sequence: PulseSequence) -> None:
-    """Lock if the loop is open, at a limit, or near one."""
+def relock(session: Session, sequence: PulseSequence, *, force: bool = False) -> None:
+    """Lock if the loop is open, at a limit or near one, or in any case."""
     servo = session.lab.phase_lock
     far = abs(float(servo.output())) > NEAR_LIMIT * session.lab.file.config.lock_range
-    if servo.lock_state() != "locked" or far:
+    if force or servo.lock_state() != "locked" or far:
         lock(session, sequence, LockOptions())
+
+
+def tune_if_due(session: Session, sequence: PulseSequence, every: float = TUNE_EVERY) -> None:
+    """Tune the filters if more than `every` trials have passed since that was last done.
+
+    The loop is not closed again: see `relock`.
+    """
+    passed = 0
+    for block in reversed(session.blocks):
+        if block.setting.get("procedure") == "filters":
+            break
+        passed += block.counts.trials.number
+    if passed >= every:
+        filters(session, sequence, RETUNE)
 
 
 def retune(session: Session, sequence: PulseSequence) -> None:
@@ -28,14 +51,20 @@ def retune(session: Session, sequence: PulseSequence) -> None:
 
 
 def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
-    """Repair what a bad block tells: silent detectors, drifted filters, a lost lock."""
-    for number, clicks in zip(
-        block.counts.gates.detectors, block.counts.singles.sum(axis=0), strict=True
-    ):
-        if clicks == 0:
-            session.say(f"detector {number} is silent: delatching")
-            session.lab.detector_bias.delatch(number)
-    if "rate" in block.reason:
+    """Repair what a bad block tells: silent detectors, drifted filters, a lost lock.
+
+    A short block first tells which detectors are silent now: one may have latched within the block.
+    """
+    look = session.measure(sequence, LOOK, {"procedure": "repair"}, locked=False).counts
+    silent = [
+        number
+        for number, clicks in zip(look.gates.detectors, look.singles.sum(axis=0), strict=True)
+        if clicks == 0
+    ]
+    for number in silent:
+        session.say(f"detector {number} is silent: delatching")
+        session.lab.detector_bias.delatch(number)
+    if RATE_PROBLEM in block.reason and not silent:
         session.say("the rate has changed: tuning the filters")
         retune(session, sequence)
-    relock(session, sequence)
+    relock(session, sequence, force="phase lock" in block.reason)
