@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test lint bench clean
 
 demo: $(READY)
-	$(BIN)/labkit demo --out demo-output
+	$(BIN)/labkit run autopilot --station virtual --out demo-output
 
 test: $(READY)
 	$(BIN)/pytest -n 2 -q

@@ -4,7 +4,7 @@ import argparse
 import os
 from importlib import import_module
 
-ROOMS = ("counting", "recording", "theory")
+ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab")
 
 
 def main() -> None:

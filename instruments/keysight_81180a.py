@@ -133,10 +133,9 @@ class Keysight81180A(ScpiInstrument):
             if update is False:
                 return super().snapshot_base(update, params_to_skip_update)
             selected = self.ask(":INST:SEL?")
-            try:
-                return super().snapshot_base(update, params_to_skip_update)
-            finally:
-                self.select(int(selected[-1]))
+            snapshot = super().snapshot_base(update, params_to_skip_update)
+            self.write(f":INST:SEL CH{selected[-1]}")
+            return snapshot
 
     def _switch_off(self) -> None:
         still_on = []

@@ -106,13 +106,14 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
 
     def switch(self, *, on: bool) -> None:
         """Switch the output and check by reading back; off until a sequence is loaded."""
-        if on and not self.has_sequence:
-            message = f"{self.full_name}: load segments and a sequence before switching it on"
-            raise RuntimeError(message)
-        self.write(f":OUTP {int(on)}")
-        if (self.ask(":OUTP?") == "1") != on:
-            message = f"{self.full_name}: the output did not switch {'on' if on else 'off'}"
-            raise RuntimeError(message)
+        with self.parent.lock:
+            if on and not self._is_in_sequence_mode():
+                message = f"{self.full_name}: load segments and a sequence before switching it on"
+                raise RuntimeError(message)
+            self.write(f":OUTP {int(on)}")
+            if (self.ask(":OUTP?") == "1") != on:
+                message = f"{self.full_name}: the output did not switch {'on' if on else 'off'}"
+                raise RuntimeError(message)
 
     def set_path(self, path: OutputPath, amplitude: float) -> None:
         """Choose the output path: its level first, then the path, so that nothing overshoots.
@@ -201,6 +202,10 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
                 message = f"{self.full_name}: the mode must be SEQ, but reads {mode}"
                 raise RuntimeError(message)
             self.has_sequence = True
+
+    def _is_in_sequence_mode(self) -> bool:
+        mode = self.mode()  # asked first: a link that is opened anew forgets the sequence
+        return self.has_sequence and mode.startswith("SEQ")
 
     def _download(self, number: int, words: NDArray[np.uint16]) -> None:
         self.write(f":TRAC:DEF {number},{len(words)}")

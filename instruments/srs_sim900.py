@@ -68,9 +68,10 @@ class SIM900Port:
         self._has_stale_bytes = True
 
     def write(self, cmd: str) -> None:
-        """Send a line that has no reply."""
-        check_line(f"{self.mainframe.name} slot {self.slot}", cmd)
-        self.mainframe.write(f'SNDT {self.slot},"{cmd}"')
+        """Send a line that has no reply; the mainframe confirms that it took it."""
+        with self.mainframe.lock:
+            self._send(cmd)
+            self.mainframe.ask(f"NINP? {self.slot}")
 
     def ask(self, cmd: str) -> str:
         """Send a line and return its reply without terminator.
@@ -84,10 +85,14 @@ class SIM900Port:
             if self._has_stale_bytes:
                 self.mainframe.write(f"FLSH {self.slot}")
             self._has_stale_bytes = True
-            self.write(cmd)
+            self._send(cmd)
             reply = self._read_line(cmd)
             self._has_stale_bytes = False
             return reply
+
+    def _send(self, cmd: str) -> None:
+        check_line(f"{self.mainframe.name} slot {self.slot}", cmd)
+        self.mainframe.write(f'SNDT {self.slot},"{cmd}"')
 
     def _read_line(self, cmd: str) -> str:
         received = b""

@@ -254,11 +254,12 @@ class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
         self.write(f"{volt}:LIM:LOW {min(limits.low, lowest):.6g}")
 
     def _check_programmed(self) -> None:
+        # Asked first: a link that is opened anew forgets what was programmed.
+        low, high, load = self.low.get(), self.high.get(), self.load.get()
+        limits = self.limits
         if not self.programmed:
             message = f"{self.full_name}: program a pulse or waveform before switching it on"
             raise RuntimeError(message)
-        low, high, load = self.low.get(), self.high.get(), self.load.get()
-        limits = self.limits
         inside = limits.low - 1e-3 <= low and high <= limits.high + 1e-3
         if not (inside and isclose(load, limits.load, rel_tol=5e-3)):
             message = (

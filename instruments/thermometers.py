@@ -1,37 +1,35 @@
-"""Cryostat thermometers: QCoDeS's own drivers, with the one reading that labkit asks for."""
+"""Cryostat thermometers: QCoDeS's own drivers, with the one reading that labkit asks for.
 
-from typing import TYPE_CHECKING
+Not verified on hardware.
+"""
+
+from threading import RLock
+from typing import Any
 
 from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 from qcodes.instrument_drivers.oxford import OxfordTriton
 
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from qcodes.instrument import VisaInstrumentKWArgs
+from instruments.visa_link import VisaLink
 
 
-class LakeshoreModel372Thermometer(LakeshoreModel372):
-    """QCoDeS's Lake Shore 372 driver; fulfils `instruments.roles.Thermometer`.
+class LakeshoreModel372Thermometer(LakeshoreModel372, VisaLink):
+    """QCoDeS's Lake Shore 372 driver on a link that fails in time and is opened anew.
 
-    Not thread-safe. A reading checks the sensor's status first.
+    Fulfils `instruments.roles.Thermometer`. A reading checks the sensor's status first.
+    Thread-safe, by exchange.
 
     Parameters
     ----------
     name : str
         Name in the station.
     address : str
-        VISA resource name; TCP port 7777 or a serial line with 7 data bits and odd parity.
+        VISA resource name, TCP port 7777. (A serial line has 7 data bits and odd parity, which
+        this driver does not set.)
     **kwargs
-        Of `qcodes.instrument.VisaInstrument`; the device clear is off, because over a socket that
-        was cut it never ends.
+        Of `qcodes.instrument.VisaInstrument`.
     """
 
-    default_timeout = 2.0
-
-    def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
-        kwargs.setdefault("device_clear", not address.upper().endswith("SOCKET"))
-        super().__init__(name, address, **kwargs)
+    identity = "372"
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
         """Say nothing on connecting; the identity is in the log and the snapshot."""
@@ -76,7 +74,31 @@ class LakeshoreModel372Thermometer(LakeshoreModel372):
 
 
 class OxfordTritonThermometer(OxfordTriton):
-    """QCoDeS's Oxford Triton driver; fulfils `instruments.roles.Thermometer`. Not thread-safe."""
+    """QCoDeS's Oxford Triton driver; fulfils `instruments.roles.Thermometer`.
+
+    Thread-safe, by exchange. The link is QCoDeS's own: it is not opened anew by itself.
+
+    Parameters
+    ----------
+    name : str
+        Name in the station.
+    **kwargs
+        Of `qcodes.instrument_drivers.oxford.OxfordTriton`: address, port, timeout.
+    """
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        self.lock = RLock()
+        super().__init__(name, **kwargs)
+
+    def write_raw(self, cmd: str) -> None:
+        """Send a command and take its confirmation."""
+        with self.lock:
+            super().write_raw(cmd)
+
+    def ask_raw(self, cmd: str) -> str:
+        """Send a query and return its reply."""
+        with self.lock:
+            return super().ask_raw(cmd)
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
         """Say nothing on connecting; the identity is in the log and the snapshot."""

@@ -61,7 +61,7 @@ class VisaLink(VisaInstrument):
         self._wanted_backend = kwargs.get("visalib")
         self._bound = self.default_timeout
         self._termination = self.default_terminator
-        self._broken = False
+        self._broken = self._reopening = False
         kwargs.setdefault("device_clear", not address.upper().endswith("SOCKET"))
         super().__init__(name, address, **kwargs)
         try:
@@ -113,19 +113,25 @@ class VisaLink(VisaInstrument):
         """Open the link anew, check who answers, and forget cached values."""
         with self.lock:
             self.log.warning("opening the link to %s anew", self._wanted_address)
-            self._broken = True
+            self._broken = self._reopening = True
             try:
-                self.set_address(self._wanted_address, self._wanted_backend)
-                self.set_terminator(self._termination)
-                self._set_visa_timeout(self._bound)
-                self._prepare_link(self.visa_handle)
-            except (VisaIOError, OSError) as error:
-                what = "opening the link"
-                raise self._link_error(what, error) from error
+                self._open_again()
+                self._check_identity()
+            finally:
+                self._reopening = False
             self._broken = False
-            self._check_identity()
             self.invalidate_cache()
             self._link_was_opened_anew()
+
+    def _open_again(self) -> None:
+        try:
+            self.set_address(self._wanted_address, self._wanted_backend)
+            self.set_terminator(self._termination)
+            self._set_visa_timeout(self._bound)
+            self._prepare_link(self.visa_handle)
+        except (VisaIOError, OSError) as error:
+            what = "opening the link"
+            raise self._link_error(what, error) from error
 
     def set_terminator(self, terminator: str | None) -> None:
         """Set the characters that end a message in both directions."""
@@ -169,7 +175,7 @@ class VisaLink(VisaInstrument):
 
     @contextlib.contextmanager
     def _exchange(self, what: str) -> Iterator[None]:
-        if self._broken or _bytes_are_waiting(self.visa_handle):
+        if not self._reopening and (self._broken or _bytes_are_waiting(self.visa_handle)):
             self.reconnect()
         try:
             yield

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from analysis.evaluation import Evaluation
+from analysis.published import RIEDINGER_2018
 from labkit.lab import Lab, open_lab
 from labkit.plain import read_mapping, read_yaml
 from labkit.procedures import PROCEDURES, Result
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Advance, Say, Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
+from labkit.report import write_report
 from labkit.run import RunFolder, create_run, open_run, recover_run, total_counts
+from labkit.run.dataset import register_dataset
 from labkit.run.manifest import Manifest, drift_between, ended, write_whole
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
@@ -32,18 +36,21 @@ class Experiment:
     options : dict
         The procedure's options; checked when the experiment is read.
     comment : str
+    compare : str
+        Name of a published set of results to show beside ours, or "".
     """
 
     kind: str
     sequence: PulseSequence
     options: dict[str, object] = field(default_factory=dict)
     comment: str = ""
+    compare: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types, as in an experiment file."""
         return {
             "kind": self.kind, "sequence": self.sequence.to_dict(), "options": self.options,
-            "comment": self.comment,
+            "comment": self.comment, "compare": self.compare,
         }  # fmt: skip
 
 
@@ -57,6 +64,7 @@ class _File:
     sequence: str | dict[str, Any] = "riedinger2018"
     options: dict[str, Any] = field(default_factory=dict)
     comment: str = ""
+    compare: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,32 +75,63 @@ class Finished:
     result: Result
 
 
+def experiment_path(experiment: str | Path) -> Path:
+    """Return the path of an experiment file, or of the one that comes with labkit by name."""
+    shipped = Path(__file__).parent / "experiments" / f"{experiment}.yaml"
+    return shipped if shipped.is_file() else Path(experiment)
+
+
 def read_experiment(path: str | Path) -> Experiment:
-    """Read and check an experiment file.
+    """Read and check an experiment file, or the one that comes with labkit under this name.
 
     Raises
     ------
     ValueError
         If it cannot be read, names an unknown procedure, or options are not allowed.
     """
-    return experiment_from_dict(read_yaml(path), str(path))
+    path = experiment_path(path)
+    return experiment_from_dict(read_yaml(path), str(path), folder=path.parent)
 
 
-def experiment_from_dict(plain: object, where: str) -> Experiment:
-    """Read the plain form; `where` names its origin in errors."""
+def experiment_from_dict(plain: object, where: str, folder: Path | None = None) -> Experiment:
+    """Read the plain form; `where` names its origin in errors.
+
+    A sequence that is a file's name is looked for in `folder`.
+    """
     file = read_mapping(_File, plain, where)
     if file.kind not in PROCEDURES:
         message = f"{where}: kind must be one of {', '.join(PROCEDURES)}, but is {file.kind!r}"
         raise ValueError(message)
     options_of(file.kind, file.options, where)
-    if file.sequence == "riedinger2018":
-        sequence = riedinger2018_sequence()
-    elif isinstance(file.sequence, str):
-        message = f"{where}: sequence must be riedinger2018 or a mapping, but is {file.sequence!r}"
+    sequence = _sequence(file.sequence, where, folder)
+    return Experiment(
+        kind=file.kind,
+        sequence=sequence,
+        options=file.options,
+        comment=file.comment,
+        compare=_known_set(file.compare, where),
+    )
+
+
+def _sequence(plain: str | dict[str, Any], where: str, folder: Path | None) -> PulseSequence:
+    if plain == "riedinger2018":
+        return riedinger2018_sequence()
+    if isinstance(plain, dict):
+        return PulseSequence.from_dict(plain, where=f"{where}: sequence")
+    if folder is not None and plain.endswith(".yaml"):
+        return PulseSequence.from_yaml(folder / plain)
+    message = (
+        f"{where}: sequence must be riedinger2018, a mapping, or the name of a YAML file beside "
+        f"this one, but is {plain!r}"
+    )
+    raise ValueError(message)
+
+
+def _known_set(name: str, where: str) -> str:
+    if name and name not in RIEDINGER_2018:
+        message = f"{where}: compare must be one of {', '.join(RIEDINGER_2018)}, but is {name!r}"
         raise ValueError(message)
-    else:
-        sequence = PulseSequence.from_dict(file.sequence, where=f"{where}: sequence")
-    return Experiment(kind=file.kind, sequence=sequence, options=file.options, comment=file.comment)
+    return name
 
 
 def options_of(kind: str, plain: Mapping[str, object], where: str) -> Any:
@@ -157,7 +196,7 @@ def run_experiment(
             ended(folder.manifest(), "interrupted" if asked else "failed", reason)
         )
         raise
-    _save_results(folder, session, result)
+    _save_results(folder, session, result, experiment.compare)
     folder.write_manifest(ended(folder.manifest(), "done"))
     return Finished(folder=folder, result=result)
 
@@ -195,7 +234,7 @@ def _note_end(lab: Lab, folder: RunFolder, before: dict[str, object]) -> None:
     )
 
 
-def _save_results(folder: RunFolder, session: Session, result: Result) -> None:
+def _save_results(folder: RunFolder, session: Session, result: Result, compare: str) -> None:
     write_whole(
         folder.path / "result.json",
         json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n",
@@ -214,3 +253,16 @@ def _save_results(folder: RunFolder, session: Session, result: Result) -> None:
     counts = total_counts(same, same[-1].setting if same else None)
     if counts is not None:
         counts.to_xarray().to_netcdf(folder.results_path, engine="h5netcdf")
+    evaluation = evaluation_of(result)
+    if evaluation is not None:
+        title = session.folder.manifest().comment or "Entanglement witness"
+        published = RIEDINGER_2018[compare] if compare else None
+        write_report(evaluation, folder.path, title=title, published=published)
+    register_dataset(folder, session.blocks)
+
+
+def evaluation_of(result: Result) -> Evaluation | None:
+    """Return the evaluation inside a procedure's result, if it has one."""
+    witness = getattr(result, "witness", result)
+    found = getattr(witness, "evaluation", None)
+    return found if isinstance(found, Evaluation) else None

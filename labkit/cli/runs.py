@@ -9,6 +9,7 @@ from labkit.cli.output import print_json, remarks, results
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
+    from labkit.experiment import Experiment, Finished
     from labkit.run import RunFolder
 
 Out = Annotated[Path, typer.Option(help="Folder in which run folders are made.")]
@@ -22,7 +23,12 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml", help="What to do.")],
+    experiment: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT", help="Experiment file, or a name such as autopilot or witness."
+        ),
+    ],
     station: Annotated[
         str, typer.Option(help="Station file, or virtual for the virtual lab.")
     ] = "virtual",
@@ -61,8 +67,23 @@ def run(
     if json:
         print_json({"run": str(finished.folder.path), **finished.result.to_dict()})
         return
-    results.print(str(finished.result), markup=False, highlight=False, soft_wrap=True)
-    results.print(f"run folder: {finished.folder.path}", markup=False, soft_wrap=True)
+    _show(finished, plan)
+
+
+def _show(finished: "Finished", plan: "Experiment") -> None:
+    from analysis.published import RIEDINGER_2018
+    from labkit.cli.tables import print_evaluation, print_lines
+    from labkit.experiment import evaluation_of
+    from labkit.report import headline
+
+    evaluation = evaluation_of(finished.result)
+    if evaluation is None:
+        print_lines(str(finished.result))
+    else:
+        print_evaluation(evaluation, 1.0, RIEDINGER_2018.get(plan.compare))
+        results.print(headline(evaluation), style="bold", markup=False, soft_wrap=True)
+        print_lines(f"report: {finished.folder.path / 'report.html'}")
+    print_lines(f"run folder: {finished.folder.path}")
 
 
 @runs_app.command("list")

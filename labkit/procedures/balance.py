@@ -1,6 +1,7 @@
 """``balance``: equal rates of pump-scattered photons from both arms, by the two attenuators."""
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -36,7 +37,7 @@ class BalanceOptions:
     tolerance: float = 0.02
     trials: int = 40_000_000
     rounds: int = 10
-    steps: int = 6
+    steps: int = 8
     closed: float = CLOSED
 
 
@@ -89,7 +90,7 @@ class BalanceResult:
 
 
 def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) -> BalanceResult:
-    """Balance the arms; the brighter one is attenuated. The lock is not needed.
+    """Balance the arms: one attenuator open, the other one adjusted. The lock is not needed.
 
     Changes the attenuators, and leaves them balanced.
 
@@ -118,15 +119,19 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
             )
             raise RuntimeError(message)
         a, b = clicks["A"], clicks["B"]
-        imbalance, sigma = 2 * (a - b) / (a + b), 2 * np.sqrt(a * b / (a + b) ** 3)
+        imbalance, sigma = 2 * (a - b) / (a + b), 2 * sqrt(a * b / (a + b) ** 3)
         session.say(f"balance step {step}: A/B = {a / b:.4f}")
         if abs(imbalance) <= options.tolerance:
             return BalanceResult(
-                rates=tuple(rates), transmissions=tuple(settings), imbalance=float(imbalance),
-                sigma=float(sigma),
+                rates=tuple(rates), transmissions=tuple(settings), imbalance=imbalance,
+                sigma=sigma,
             )  # fmt: skip
-        bright, factor = ("A", b / a) if a > b else ("B", a / b)
-        attenuators[bright].transmission(present[bright] * factor)
+        wanted: dict[Device, float] = {
+            "A": present["A"] * sqrt(b / a),
+            "B": present["B"] * sqrt(a / b),
+        }
+        for arm, value in wanted.items():  # the more open one fully open: no light is lost
+            attenuators[arm].transmission(value / max(wanted.values()))
     message = (
         f"the arms must be balanced to {100 * options.tolerance:g} % within {options.steps} steps, "
         f"but are at {100 * imbalance:+.2f} %; take more trials per step"

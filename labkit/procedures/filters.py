@@ -99,27 +99,15 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
     for place in places * options.passes:
         device = tuned[place]
         before = float(device.voltage())
-        volts = before + np.linspace(-0.5, 0.5, options.points) * options.span
-        clicks = []
-        for volt in volts:
-            device.voltage(float(volt))
-            setting: dict[str, float | str] = {
-                "procedure": "filters",
-                "filter": place,
-                "voltage": float(volt),
-            }
-            block = session.measure(sequence, options.trials, setting, locked=False)
-            clicks.append(passing(block.counts, place))
-        found = np.array(clicks)
         try:
-            fit = fit_resonance(volts, found, np.sqrt(np.maximum(found, 1)))
+            scan = _tune(session, sequence, options, place, options.trials)
         except ValueError as error:
-            device.voltage(before)
-            message = f"filter {place}: {error}"
-            raise ValueError(message) from None
-        device.voltage(fit.centre.value)
-        session.say(f"filter {place}: {before:.4f} V -> {fit.centre.value:.4f} V")
-        scans[place] = FilterScan(volts=volts, clicks=found, fit=fit)
+            session.say(f"filter {place}: {error}; scanning again with four times the trials")
+            scan = _again(session, sequence, options, place, before)
+        device.voltage(scan.fit.centre.value)
+        session.say(f"filter {place}: {before:.4f} V -> {scan.fit.centre.value:.4f} V")
+        scans[place] = scan
+    session.untuned = 0.0
     return FilterResult(scans=scans)
 
 
@@ -138,6 +126,41 @@ def off_the_line(session: Session, volts: float) -> Iterator[None]:
     finally:
         for device, volt in zip(filters_there, before, strict=True):
             device.voltage(volt)
+
+
+def _tune(
+    session: Session, sequence: PulseSequence, options: FilterOptions, place: str, trials: int
+) -> FilterScan:
+    """Scan one filter around its present voltage and fit its line."""
+    device = session.lab.filters[place]
+    volts = float(device.voltage()) + np.linspace(-0.5, 0.5, options.points) * options.span
+    clicks = []
+    for volt in volts:
+        device.voltage(float(volt))
+        setting: dict[str, float | str] = {
+            "procedure": "filters",
+            "filter": place,
+            "voltage": float(volt),
+        }
+        block = session.measure(sequence, trials, setting, locked=False)
+        clicks.append(passing(block.counts, place))
+    found = np.array(clicks)
+    fit = fit_resonance(volts, found, np.sqrt(np.maximum(found, 1)))
+    return FilterScan(volts=volts, clicks=found, fit=fit)
+
+
+def _again(
+    session: Session, sequence: PulseSequence, options: FilterOptions, place: str, before: float
+) -> FilterScan:
+    """Scan again with more trials; if that fails too, set the filter back and raise."""
+    device = session.lab.filters[place]
+    device.voltage(before)
+    try:
+        return _tune(session, sequence, options, place, 4 * options.trials)
+    except ValueError as error:
+        device.voltage(before)
+        message = f"filter {place}: {error}"
+        raise ValueError(message) from None
 
 
 def passing(counts: Counts, place: str) -> int:

@@ -91,7 +91,7 @@ class IdentifyResult:
 
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.add_subplot()
-        for device, color in (("A", "#57534e"), ("B", "#be185d")):
+        for device, color in zip(DEVICES, ("#57534e", "#be185d"), strict=True):
             detuning = self.detuning_hz[device]
             fine = np.linspace(detuning.min(), detuning.max(), 300)
             axes.errorbar(

@@ -10,7 +10,7 @@ from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from analysis.fits import FringeFit, fit_fringe
 from analysis.separable_fit import Estimate
-from labkit.procedures.repair import relock, repair, tune_if_due
+from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -181,8 +181,7 @@ def measure_fringe(
     """
     crossed, same = [], []
     for x, sequence in sequences.items():
-        tune_if_due(session, sequence)
-        relock(session, sequence)
+        upkeep(session, sequence)
         block = session.measure(sequence, trials, setting | {name: x})
         if not block.good:
             session.say(f"{name} = {x:.4g}: {block.reason}; measuring again")

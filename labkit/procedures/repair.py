@@ -6,11 +6,11 @@ from labkit.procedures.session import Session
 from labkit.run import Block
 from labkit.sequence import PulseSequence
 
-RETUNE = FilterOptions(span=0.08, points=9, trials=1_000_000, passes=1)
-"""A short scan: about half an hour for six filters."""
+RETUNE = FilterOptions(span=0.08, points=7, trials=600_000, passes=1)
+"""A short scan: 21 minutes for six filters."""
 
-TUNE_EVERY = 80_000_000
-"""Trials after which filters have drifted too far to go on: about an hour."""
+TUNE_AFTER = 5400.0
+"""Seconds of measuring after which the filters have drifted by about a tenth of their width."""
 
 LOOK = 4_000_000
 """Trials of a short look at the detectors."""
@@ -30,24 +30,28 @@ def relock(session: Session, sequence: PulseSequence, *, force: bool = False) ->
         lock(session, sequence, LockOptions())
 
 
-def tune_if_due(session: Session, sequence: PulseSequence, every: float = TUNE_EVERY) -> None:
-    """Tune the filters if more than `every` trials have passed since that was last done.
-
-    The loop is not closed again: see `relock`.
-    """
-    passed = 0
-    for block in reversed(session.blocks):
-        if block.setting.get("procedure") == "filters":
-            break
-        passed += block.counts.trials.number
-    if passed >= every:
+def tune_if_due(session: Session, sequence: PulseSequence) -> bool:
+    """Tune the filters if that is due, and tell whether they were; the lock is left alone."""
+    due = session.untuned >= TUNE_AFTER
+    if due:
         filters(session, sequence, RETUNE)
+    return due
 
 
 def retune(session: Session, sequence: PulseSequence) -> None:
     """Bring every filter back to its maximum; the lock is closed again afterwards."""
     filters(session, sequence, RETUNE)
     relock(session, sequence)
+
+
+def upkeep(session: Session, sequence: PulseSequence) -> bool:
+    """Tune the filters if that is due, and lock if needed; tell whether the filters were tuned.
+
+    To be called before every long block.
+    """
+    due = tune_if_due(session, sequence)
+    relock(session, sequence)
+    return due
 
 
 def repair(session: Session, sequence: PulseSequence, block: Block) -> None:

@@ -44,6 +44,8 @@ class Session:
         All blocks of the run so far.
     fringe_volts : float or None
         Slope of the lock's error signal, V/rad, since the interferometer was last locked.
+    untuned : float
+        Seconds measured since the filters were last tuned.
     """
 
     lab: Lab
@@ -52,6 +54,7 @@ class Session:
     advance: Advance = _quiet
     blocks: list[Block] = field(default_factory=list)
     fringe_volts: float | None = None
+    untuned: float = 0.0
     _armed: PulseSequence | None = None
 
     def arm(self, sequence: PulseSequence) -> None:
@@ -106,6 +109,7 @@ class Session:
         )
         block = take_block(self.folder, sequence.gates, number, record, setting)
         self.blocks.append(block)
+        self.untuned += trials * period
         if interrupted:
             raise interrupted[0]
         return block

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate
-from labkit.procedures.repair import RATE_PROBLEM, relock, repair, retune
+from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
 from labkit.procedures.session import Session
 from labkit.run import Block, Goal, total_counts
 from labkit.sequence import PulseSequence
@@ -34,8 +34,6 @@ class WitnessOptions:
     rate_drop : float
         A block whose pump click rate differs from the median of the last good ones by more than
         this fraction (and more than noise) is not good, and the set-up is repaired.
-    tune_every : int
-        Blocks between two tunings of the filters.
     attempts : int
         Bad blocks in a row after which the run gives up.
     """
@@ -45,7 +43,6 @@ class WitnessOptions:
     goal: Goal
     block: int = 36_000_000
     rate_drop: float = 0.2
-    tune_every: int = 6
     attempts: int = 4
 
 
@@ -98,7 +95,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
     RuntimeError
         If too many blocks in a row are bad.
     """
-    begin, bad_in_a_row, taken = monotonic(), 0, 0
+    begin, bad_in_a_row = monotonic(), 0
     setting = witness_setting(sequence)
     reference = [block for block in session.blocks if block.good and block.setting == setting]
     while True:
@@ -106,11 +103,8 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
         reason = options.goal.reached(counts, monotonic() - begin)
         if reason and counts is not None:
             return _result(session, setting, counts, reason)
-        if taken and taken % options.tune_every == 0:
-            retune(session, sequence)
-        relock(session, sequence)
+        upkeep(session, sequence)
         trials = _next_block(options, counts)
-        taken += 1
         block = session.measure(sequence, trials, setting)
         problem = (
             block.reason if not block.good else _rate_problem(reference[-MEMORY:], block, options)

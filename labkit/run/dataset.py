@@ -1,13 +1,16 @@
 """A QCoDeS dataset per run, so that QCoDeS's own tools find and plot it."""
 
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.counts import Counts
 from analysis.evaluation import evaluate
 from labkit.run.folder import RunFolder
-from labkit.run.journal import Block, total_counts
+from labkit.run.journal import Block
 
 if TYPE_CHECKING:
     from qcodes.dataset import Measurement
@@ -30,9 +33,8 @@ _PER_BLOCK = {
 def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     """Write a run's blocks as a QCoDeS dataset into ``runs.db`` beside the run folders.
 
-    The dataset's sample name is the run folder's name. Values that do not exist for a block (a
-    witness before the first coincidence) are left out of that block's row as nan, with
-    ``R_m_defined`` = 0.
+    The dataset's sample name is the run folder's name. A block without a witness (of another
+    procedure, or before the first coincidence) has nan there, and ``R_m_defined`` = 0.
 
     Returns
     -------
@@ -50,9 +52,13 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     experiment = load_or_create_experiment(EXPERIMENT, sample_name=folder.path.name)
     measurement = Measurement(exp=experiment, name=folder.manifest().kind)
     _declare(measurement)
-    with measurement.run(write_in_background=False) as saver:
-        for index, block in enumerate(blocks):
-            row = _row(blocks[: index + 1])
+    totals: dict[str, Counts] = {}
+    with redirect_stdout(StringIO()), measurement.run(write_in_background=False) as saver:
+        for block in blocks:
+            key = str(block.setting)
+            if block.good:
+                totals[key] = totals[key] + block.counts if key in totals else block.counts
+            row = _row(block, totals.get(key))
             saver.add_result(("block", block.number), *row.items())
         saver.dataset.add_metadata("run_folder", str(Path(folder.path).resolve()))
         return int(saver.run_id)
@@ -66,12 +72,12 @@ def _declare(measurement: "Measurement") -> None:
         measurement.register_custom_parameter(name, setpoints=("block",))
 
 
-def _row(blocks: list[Block]) -> dict[str, float]:
-    block = blocks[-1]
+def _row(block: Block, total: Counts | None) -> dict[str, float]:
+    """Return a block's values, with `total` the good blocks of its setting so far."""
     trials = max(block.counts.trials.number, 1)
     clicks = block.counts.singles.sum(axis=1) / trials
-    total = total_counts(blocks, block.setting)
-    found = None if total is None else evaluate(total).witness
+    counted = total is not None and block.setting.get("procedure") == "witness"
+    found = evaluate(total).witness if counted and total is not None else None
     row = {
         "trials": float(0 if total is None else total.trials.number),
         "pump_rate": float(clicks[0]),

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from instruments.roles import Device
@@ -83,7 +84,7 @@ def _open(
         options = resolve(entry.get("init") or {}, world, opened)
         if "address" in entry:
             options["address"] = resolve(entry["address"], world, opened)
-        with redirect_stdout(sys.stderr):  # drivers greet on stdout, where results belong
+        with redirect_stdout(StringIO()):  # drivers greet on stdout, where results belong
             instrument: Instrument = kind(name, **options)
     except Exception as error:
         message = (

@@ -16,7 +16,7 @@ Complex = NDArray[np.complex128]
 HARMONICS = 3
 """Harmonics of the fringe phase that are kept, the mean included; the next is below 1e-8 of it."""
 
-PHASES = 2 * np.pi * np.arange(8) / 8
+PHASES = 2 * np.pi * np.arange(6) / 6
 """Phases at which the exact model is asked for them."""
 
 

@@ -6,61 +6,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.lab.device import DevicePulse, heating, resting_phonons
+from simulation.lab.conditions import Conditions
+from simulation.lab.device import heating, resting_phonons
 from simulation.lab.emission import PHASES, Arrival, FringePatterns, UncorrelatedPulse
-from simulation.lab.optics import TunableFilterState
-from simulation.lab.scattering import (
-    FilteredPulse,
-    ScatteredPulse,
-    intensity,
-    photon_energy,
-    through_filters,
+from simulation.lab.light_budget import (
+    collection,
+    leaked_photons,
+    path_delay,
+    uncorrelated_pulse,
+    unpulsed_rate,
 )
+from simulation.lab.scattering import FilteredPulse, ScatteredPulse, intensity, through_filters
 from simulation.lab.world_parameters import WorldParameters
-from simulation.theory.dlcz import DLCZParameters, click_probabilities
+from simulation.theory.dlcz import DLCZParameters, click_probabilities, fringe_phase
 
 Real = NDArray[np.float64]
+Values = dict[str, float]
 
 _GATE = 60e-9
 """Gate for which `DLCZParameters.dark_j` is stated, s (seed 003)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Conditions:
-    """State of the world that decides the click statistics, interferometer phase apart.
-
-    Attributes
-    ----------
-    pulses : tuple of ScatteredPulse
-        In time order.
-    trains : tuple of tuples of DevicePulse
-        The same pulses as device A sees them, and as device B does.
-    laser_hz : tuple of float
-        Optical frequencies.
-    resting_power : ndarray, shape (2, 2)
-        W of laser l at device X between the pulses.
-    resting_scattering : ndarray, shape (2, 2, 2)
-        Photons per s and W that they scatter there without phonons, element [side, l, X].
-    in_step : bool
-        Whether the phase modulation repeats from trial to trial.
-    filters : sequence of sequences of TunableFilterState
-        Before detectors 1, 2.
-    temperature : float
-        K.
-    efficiency, dark_rate : tuple of float
-        Of detectors 1, 2; dark counts per s.
-    """
-
-    pulses: tuple[ScatteredPulse, ...]
-    trains: tuple[tuple[DevicePulse, ...], tuple[DevicePulse, ...]]
-    laser_hz: tuple[float, float]
-    resting_power: Real
-    resting_scattering: Real
-    in_step: bool
-    filters: Sequence[Sequence[TunableFilterState]]
-    temperature: float
-    efficiency: tuple[float, float]
-    dark_rate: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,10 +59,7 @@ class OperatingPoint:
 
     def theta(self, phase: Real | float) -> Real:
         """Return the fringe phase θ = 2 φ₀ + Δφ + ΔΩ τ for interferometer phases (rad)."""
-        own = self.parameters
-        turning = 2 * np.pi * np.asarray(own.delta_omega_hz) * own.delay
-        offset = 2 * np.asarray(own.phi_0) + own.delta_phi + turning
-        return np.asarray(offset + 2 * np.asarray(phase))
+        return np.asarray(fringe_phase(self.parameters) + 2 * np.asarray(phase))
 
     def click_rates(self, period: float) -> Real:
         """Return the expected clicks per s at detectors 1, 2, averaged over the fringe."""
@@ -123,37 +84,24 @@ def operating_point(conditions: Conditions, parameters: WorldParameters) -> Oper
         for pulse in conditions.pulses
     ]
     pair = _pair(conditions.pulses)
-    collection = _collection(conditions, parameters)
+    collected = collection(conditions, parameters)
     others = tuple(
-        _uncorrelated(conditions, filtered, number, collection, parameters)
+        uncorrelated_pulse(conditions, filtered, number, collected, parameters)
         for number in range(len(filtered))
         if pair is None or number not in pair
     )
-    gate_dark = np.array(conditions.dark_rate) * _GATE
-    base = DLCZParameters(
-        splitting=parameters.splitting,
-        dark_1=float(gate_dark[0]),
-        dark_2=float(gate_dark[1]),
-        phi_0=parameters.path_phase,
-        delta_omega_hz=parameters.omega_m_hz[1] - parameters.omega_m_hz[0],
-        **_numbered("lifetime", parameters.lifetime, "AB"),
-        **_numbered("eta", parameters.arm_output, "AB"),
-        **_numbered("eta", np.multiply(parameters.detection, conditions.efficiency), "12"),
-    )
-    steady = np.array(conditions.dark_rate) + _unpulsed(conditions, collection, parameters)
+    steady = np.array(conditions.dark_rate) + unpulsed_rate(conditions, collected, parameters)
+    setup = _setup(conditions, parameters)
     if pair is None:
-        return _without_pair(base, others, steady)
+        return _without_pair(setup, others, steady)
     pump, read = (filtered[number] for number in pair)
     overlap = pump.overlap * read.overlap
-    paired = _with_pair(base, conditions, pair, parameters)
-    paired = replace(
-        paired,
-        delta_phi=float(_wrapped(np.angle(overlap) - _turning(paired))),
-        **_numbered("leak_pump", _leak(conditions, pump, pair[0], collection), "12"),
-        **_numbered("leak_read", _leak(conditions, read, pair[1], collection), "12"),
-    )
-    passage = np.array([pump.passage, read.passage])
-    delay = parameters.eom_arm_delay + parameters.detection_delay
+    values = setup | _mechanics(conditions, pair, parameters)
+    values |= _numbered("leak_pump", leaked_photons(conditions, pump, pair[0], collected), "12")
+    values |= _numbered("leak_read", leaked_photons(conditions, read, pair[1], collected), "12")
+    turning = 2 * np.pi * values["delta_omega_hz"] * values["delay"]
+    values["delta_phi"] = float(np.pi - np.mod(np.pi - (np.angle(overlap) - turning), 2 * np.pi))
+    paired, passage = DLCZParameters(**values), np.array([pump.passage, read.passage])
     return OperatingPoint(
         parameters=paired,
         passage=passage,
@@ -162,7 +110,7 @@ def operating_point(conditions: Conditions, parameters: WorldParameters) -> Oper
         arrivals=tuple(
             arrival
             for number, light in zip(pair, (pump, read), strict=True)
-            for arrival in _arrivals(conditions.pulses[number], light, delay)
+            for arrival in _arrivals(conditions.pulses[number], light, path_delay(parameters))
         ),
         others=others,
         steady_rate=steady,
@@ -178,16 +126,26 @@ def _pair(pulses: Sequence[ScatteredPulse]) -> tuple[int, int] | None:
     return first, sides.index(1, first)
 
 
-def _with_pair(
-    base: DLCZParameters,
-    conditions: Conditions,
-    pair: tuple[int, int],
-    parameters: WorldParameters,
-) -> DLCZParameters:
-    """Fill in what pump and read do to the devices."""
+def _setup(conditions: Conditions, parameters: WorldParameters) -> Values:
+    """Parameters that no pulse decides."""
+    return {
+        "splitting": parameters.splitting,
+        "phi_0": parameters.path_phase,
+        "delta_omega_hz": parameters.omega_m_hz[1] - parameters.omega_m_hz[0],
+        **_numbered("dark", np.array(conditions.dark_rate) * _GATE, "12"),
+        **_numbered("lifetime", parameters.lifetime, "AB"),
+        **_numbered("eta", parameters.arm_output, "AB"),
+        **_numbered("eta", np.multiply(parameters.detection, conditions.efficiency), "12"),
+    }
+
+
+def _mechanics(
+    conditions: Conditions, pair: tuple[int, int], parameters: WorldParameters
+) -> Values:
+    """Parameters that say what pump and read do to the devices."""
     pump, read = pair
     delay = conditions.trains[0][read].time - conditions.trains[0][pump].time
-    values: dict[str, float] = {"delay": delay}
+    values: Values = {"delay": delay}
     for x, name in enumerate("AB"):
         rest = resting_phonons(x, conditions.temperature, parameters)
         train = conditions.trains[x]
@@ -200,22 +158,19 @@ def _with_pair(
             f"p_pump_{name}": train[pump].stokes,
             f"p_read_{name}": train[read].anti_stokes,
         }
-    return replace(base, **values)
+    return values
 
 
 def _without_pair(
-    base: DLCZParameters, others: tuple[UncorrelatedPulse, ...], steady: Real
+    setup: Values, others: tuple[UncorrelatedPulse, ...], steady: Real
 ) -> OperatingPoint:
-    silent = replace(
-        base,
-        **{f"{name}_{x}": 0.0 for name in ("p_pump", "p_read") for x in "AB"},
-        **{f"leak_{gate}_{j}": 0.0 for gate in ("pump", "read") for j in "12"},
-    )
+    dark = {f"{name}_{x}": 0.0 for name in ("p_pump", "p_read") for x in "AB"}
+    dark |= {f"leak_{gate}_{j}": 0.0 for gate in ("pump", "read") for j in "12"}
     never = np.zeros((len(PHASES), 16))
     never[:, 0] = 1.0
     nowhere = Arrival.of(0.0, np.ones(1))
     return OperatingPoint(
-        parameters=silent,
+        parameters=DLCZParameters(**setup, **dark),
         passage=np.ones((2, 2, 2)),
         contrast=0.0,
         patterns=FringePatterns.of(never),
@@ -227,86 +182,10 @@ def _without_pair(
 
 def _patterns(parameters: DLCZParameters, passage: Real) -> FringePatterns:
     """Ask the exact model around the fringe; darks are drawn apart, over the whole trial."""
-    around = replace(
-        parameters,
-        delta_phi=PHASES - 2 * np.asarray(parameters.phi_0) - _turning(parameters),
-        dark_1=0.0,
-        dark_2=0.0,
-    )
+    elsewhere = fringe_phase(parameters) - parameters.delta_phi
+    around = replace(parameters, delta_phi=PHASES - elsewhere, dark_1=0.0, dark_2=0.0)
     probabilities = click_probabilities(around, passage).patterns
     return FringePatterns.of(probabilities.reshape(len(PHASES), 16))
-
-
-def _turning(parameters: DLCZParameters) -> float:
-    """ΔΩ τ in rad."""
-    return float(2 * np.pi * np.asarray(parameters.delta_omega_hz) * parameters.delay)
-
-
-def _collection(conditions: Conditions, parameters: WorldParameters) -> Real:
-    """Part of device X's output that detector j would see without filters, element [X, j]."""
-    through = parameters.splitting
-    coupler = np.array([[through, 1 - through], [1 - through, through]])
-    eta = np.multiply(parameters.detection, conditions.efficiency)
-    return np.asarray(np.array(parameters.arm_output)[:, None] * coupler * eta)
-
-
-def _leak(
-    conditions: Conditions, light: FilteredPulse, number: int, collection: Real
-) -> tuple[float, float]:
-    """Drive photons of a pulse that detectors 1, 2 detect."""
-    energy = np.array([[train[number].energy] for train in conditions.trains])
-    laser_hz = conditions.laser_hz[conditions.pulses[number].laser]
-    photons = energy / photon_energy(laser_hz)
-    first, second = np.sum(photons * light.leak * collection, axis=0)
-    return float(first), float(second)
-
-
-def _uncorrelated(
-    conditions: Conditions,
-    filtered: Sequence[FilteredPulse],
-    number: int,
-    collection: Real,
-    parameters: WorldParameters,
-) -> UncorrelatedPulse:
-    """Mean clicks of a pulse outside the pair."""
-    pulse, light = conditions.pulses[number], filtered[number]
-    mean = np.array(_leak(conditions, light, number, collection))
-    for x in (0, 1):
-        train = conditions.trains[x]
-        phonons = resting_phonons(x, conditions.temperature, parameters)
-        phonons += heating(x, train, number, parameters)
-        mine = train[number]
-        photons = mine.stokes * (1 + phonons) if pulse.side < 0 else mine.anti_stokes * phonons
-        mean += photons * light.passage[x] * collection[x]
-    delay = parameters.eom_arm_delay + parameters.detection_delay
-    # the ringing of the filters is left out: nobody looks at the shape of such a pulse
-    arrival = Arrival.of(pulse.light.start + delay, pulse.light.transmission)
-    return UncorrelatedPulse(mean=mean, arrival=(arrival, arrival))
-
-
-def _unpulsed(conditions: Conditions, collection: Real, parameters: WorldParameters) -> Real:
-    """Clicks per s of light between the pulses: leaked drive, and what it scatters."""
-    lasers = np.array(conditions.laser_hz)
-    omega_hz = np.array(parameters.omega_m_hz)
-    flux = conditions.resting_power / photon_energy(lasers)[:, None]
-    rate = np.einsum("lx,xj,lj->j", flux, collection, _passed(conditions, lasers))
-    phonons = np.array([resting_phonons(x, conditions.temperature, parameters) for x in (0, 1)])
-    for number, (side, occupied) in enumerate(((-1, 1 + phonons), (1, phonons))):
-        photons = conditions.resting_power * conditions.resting_scattering[number] * occupied
-        passed = _passed(conditions, lasers[:, None] + side * omega_hz)
-        rate = rate + np.einsum("lx,xj,lxj->j", photons, collection, passed)
-    return np.asarray(rate)
-
-
-def _passed(conditions: Conditions, frequency: Real) -> Real:
-    """Power transmission of the filters before detectors 1, 2 (last axis)."""
-    return np.stack(
-        [
-            np.prod([np.abs(element.amplitude(frequency)) ** 2 for element in chain], axis=0)
-            for chain in conditions.filters
-        ],
-        axis=-1,
-    )
 
 
 def _arrivals(pulse: ScatteredPulse, light: FilteredPulse, delay: float) -> tuple[Arrival, Arrival]:
@@ -315,10 +194,5 @@ def _arrivals(pulse: ScatteredPulse, light: FilteredPulse, delay: float) -> tupl
     return first, second
 
 
-def _numbered(name: str, values: Sequence[float] | Real, suffixes: str) -> dict[str, float]:
+def _numbered(name: str, values: Sequence[float] | Real, suffixes: str) -> Values:
     return {f"{name}_{s}": float(value) for s, value in zip(suffixes, values, strict=True)}
-
-
-def _wrapped(phase: float | Real) -> Real:
-    """Phase in (−π, π]."""
-    return np.asarray(np.pi - np.mod(np.pi - np.asarray(phase), 2 * np.pi))

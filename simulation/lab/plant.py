@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import constants
 
 from simulation.lab.clock import VirtualClock
+from simulation.lab.conditions import Conditions
 from simulation.lab.detectors import Nanowire
 from simulation.lab.emission import (
     DetectorClicks,
@@ -18,7 +19,7 @@ from simulation.lab.emission import (
 )
 from simulation.lab.interferometer import Interferometer
 from simulation.lab.light_path import LightPath
-from simulation.lab.operating_point import Conditions, OperatingPoint, operating_point
+from simulation.lab.operating_point import OperatingPoint, operating_point
 from simulation.lab.optics import resting_transmission
 from simulation.lab.ports import LockReading, LockSettings
 from simulation.lab.pulse_train import PulseTrain
@@ -31,7 +32,7 @@ Real = NDArray[np.float64]
 _PHASE_BLOCK = 1.0
 """Longest time over which the interferometer's phase counts as constant but for its noise, s."""
 
-_POINT_LIFE = 60.0
+_POINT_LIFE = 120.0
 """Longest time for which an operating point holds while filters and lasers drift, s."""
 
 _MIXING_CHAMBER = 6

@@ -20,11 +20,14 @@ from simulation.lab.ports import (
 from simulation.lab.tagger import Fifo, Registrar, discriminate, sync_edge
 from simulation.lab.world_parameters import WorldParameters
 
-_STRIDE = 20.0
+_STRIDE = 60.0
 """Longest time that passes when a reader finds nothing waiting, s."""
 
 _RATE_GATE = 0.1
 """Time over which rates are measured, s."""
+
+_LATENCY = 0.1
+"""A reader is not faster than this, s: input rates above some 10 MHz overfill the FIFO."""
 
 _CHUNK = 1 << 20
 """Triggers recorded together, so that memory stays small."""
@@ -178,7 +181,7 @@ class Recorder(TaggerPort):
             settings = self._registrar.settings if self._registrar else TaggerSettings()
             rate = 1 / self._world.period if settings.mode == "T2" else 0.0
             rate += sum(self.rates(settings).inputs)
-            room = 0.5 * self._world.fifo_records / max(rate, 1e-3)
+            room = max(0.5 * self._world.fifo_records / max(rate, 1e-3), _LATENCY)
             self._clock.advance(min(self.stride, room, max(self._end - self._clock.now(), 0.0)))
 
     def _record_until(self, time: float) -> None:

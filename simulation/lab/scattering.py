@@ -161,10 +161,9 @@ def through_filters(
     parameters : WorldParameters
     """
     photon_hz = laser_hz + pulse.side * parameters.omega_m_hz[0] + pulse.frequency_hz
-    amplitude = np.array([_chain(chain, photon_hz) for chain in filters])
-    leaks = np.array(
-        [np.abs(_chain(chain, laser_hz + pulse.frequency_hz)) ** 2 for chain in filters]
-    )
+    both = np.concatenate([photon_hz, laser_hz + pulse.frequency_hz])
+    chains = np.array([_chain(chain, both) for chain in filters])
+    amplitude, leaks = chains[:, : len(photon_hz)], np.abs(chains[:, len(photon_hz) :]) ** 2
     passed = pulse.photons[:, None, :] * amplitude
     passage = np.sum(np.abs(passed) ** 2, axis=-1)
     joint = complex(np.sum(np.conj(passed[0]) * passed[1]))

@@ -32,7 +32,7 @@ class Discrimination:
     delay : float
         From the pulse's start to the edge that counts, s.
     noise_rate : float
-        Crossings per s by electronic noise alone.
+        Crossings per s by electronic noise alone, dead time included.
     """
 
     registered: float
@@ -45,12 +45,13 @@ def discriminate(
 ) -> Discrimination:
     """Return what an input registers of positive detector pulses (exponential fall).
 
-    Noise crosses a level V with the rate B e^{−V²/2σ²} (Rice).
+    Noise crosses a level V with the rate r = B e^{−V²/2σ²} (Rice), of which r/(1 + r·dead) count.
     """
     if not trigger.enabled:
         return Discrimination(registered=0.0, delay=0.0, noise_rate=0.0)
     sigma, level = parameters.pulse_noise, trigger.level
-    noise = parameters.noise_bandwidth_hz * exp(-0.5 * min((level / sigma) ** 2, 1e3))
+    crossings = parameters.noise_bandwidth_hz * exp(-0.5 * min((level / sigma) ** 2, 1e3))
+    noise = crossings / (1 + crossings * _dead_time(parameters))
     if height <= 0 or level <= 0:
         return Discrimination(registered=0.0, delay=0.0, noise_rate=noise)
     registered = 0.5 * (1 + erf((height - level) / (sqrt(2) * sigma)))
@@ -172,18 +173,29 @@ class Registrar:
         kept = self._rng.random(int(mine.sum())) < seen.registered * keep
         trial, time = clicks.trial[mine][kept], clicks.time[mine][kept]
         jitter = self._world.jitter / _FWHM_PER_SIGMA * self._rng.standard_normal(len(time))
-        noise = self._rng.poisson(seen.noise_rate * keep * trials * self._world.period)
-        trial = np.concatenate([trial, self._rng.integers(0, trials, noise)])
-        time = np.concatenate([time + jitter, self._rng.random(noise) * self._world.period])
-        time += seen.delay + trigger.offset
+        time += jitter + seen.delay + trigger.offset
         ticks = (trial + first_trial) * self._period
         ticks += np.floor(time / self._tick).astype(np.int64)
+        ticks = np.append(ticks, self._noise(seen.noise_rate * keep, first_trial, trials))
         ticks.sort()
-        dead = max(self._world.detector_dead_time, self._world.tagger_dead_time)
-        ticks = _with_dead_time(ticks, round(dead / self._tick), int(self._last[number]))
+        dead = round(_dead_time(self._world) / self._tick)
+        ticks = _with_dead_time(ticks, dead, int(self._last[number]))
         if len(ticks):
             self._last[number] = ticks[-1]
         return ticks, np.full(len(ticks), number, np.uint8)
+
+    def _noise(self, rate: float, first_trial: int, trials: int) -> Integers:
+        """Ticks of noise, dead time between them; no more than fill the FIFO, the earliest."""
+        start, length = first_trial * self._period, trials * self._period
+        if rate * length * self._tick < 1e-9:
+            return np.empty(0, np.int64)
+        dead = _dead_time(self._world) / self._tick
+        mean = rate * length * self._tick
+        number = int(min(mean + 6 * sqrt(mean) + 10, self._world.fifo_records + 1))
+        free = max(1 / (rate * self._tick) - dead, 0.0)
+        gaps = dead + free * self._rng.standard_exponential(number)
+        after = np.floor(np.cumsum(gaps)).astype(np.int64)
+        return np.asarray(start + after[after < length])
 
     def _sync_times(self, first_trial: int, trials: int) -> Integers:
         divider = self.settings.sync_divider
@@ -236,6 +248,11 @@ class Fifo:
             limit -= len(block[0])
             self.waiting -= len(block[0])
         return taken
+
+
+def _dead_time(parameters: WorldParameters) -> float:
+    """Dead time of an input with its detector, s."""
+    return max(parameters.detector_dead_time, parameters.tagger_dead_time)
 
 
 def _with_dead_time(ticks: Integers, dead: int, last: int) -> Integers:

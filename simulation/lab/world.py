@@ -1,123 +1,163 @@
-"""The virtual lab assembled: one world, and a simulated instrument at every connector."""
+"""The virtual lab in one piece: clock, plant, instruments, servers."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from simulation.lab.bench import BENCH, BenchDevice
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.highfinesse import SimulatedWlmData
-from simulation.lab.devices.keysight_81180a import Simulated81180A
-from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
-from simulation.lab.devices.nidaq import SimulatedNIDAQ
-from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot
-from simulation.lab.devices.srs_sim960 import SimulatedSIM960
-from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
-from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
-from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.plant import Plant
 from simulation.lab.plant_faults import PlantFault, schedule
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.tcp import TcpServer
-from simulation.lab.servers.wire import WireDevice
-from simulation.lab.wiring import ACTUATORS, Wiring
+from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 
-DAQ_LINES = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUATORS)}
-"""Analog output lines of the simulated NI-DAQ card, and what hangs on them."""
+if TYPE_CHECKING:
+    from simulation.lab.servers.wire import WireDevice
+
+INSTRUMENT = "instrument"
+"""Key of a plain fault that names the instrument; without it the fault is the plant's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A running virtual lab; use `start`.
+    """A running virtual lab; use `start`, in a ``with`` statement.
+
+    Nothing reaches the plant but through an instrument's protocol. Time is virtual and passes as
+    instruments need it.
 
     Attributes
     ----------
     clock : VirtualClock
     plant : Plant
-    addresses : dict of str to str
-        VISA resource names: ``afg``, ``awg``, ``lock``, ``fridge``, ``power_meter``.
-    objects : dict of str to object
-        What drivers of vendor libraries and USB devices are given: ``laser_pump``,
-        ``laser_read``, ``timeharp``, ``daq``, ``bias``, ``wavemeter``.
+        For tests: what the world really does.
+    wiring : Wiring
     devices : dict of str to object
-        The simulated instruments, for injecting faults while it runs.
+        Simulated instruments by name (`simulation.lab.bench.BENCH`).
+    addresses : dict of str to str
+        VISA resource names of those with a wire.
+    objects : dict of str to object
+        Vendor-library objects of the others.
     """
 
-    clock: VirtualClock
-    plant: Plant
-    addresses: dict[str, str]
-    objects: dict[str, Any]
-    devices: dict[str, Any]
+    def __init__(self, plant: Plant, devices: Mapping[str, object]) -> None:
+        self.plant, self.clock, self.wiring = plant, plant.clock, plant.wiring
+        self.devices = dict(devices)
+        self.addresses: dict[str, str] = {}
+        self.objects: dict[str, Any] = {}
+        self._servers = ExitStack()
+        try:
+            for name, device in self.devices.items():
+                self._reach(name, device)
+        except BaseException:
+            self.stop()
+            raise
 
     @classmethod
-    @contextmanager
     def start(
         cls,
         *,
         seed: int = 0,
-        parameters: WorldParameters | Mapping[str, Any] | None = None,
         faults: Iterable[Mapping[str, object]] = (),
-    ) -> Iterator[Self]:
-        """Start the world and its servers; all are stopped at the end.
+        instruments: Iterable[str] | None = None,
+        parameters: WorldParameters | Mapping[str, Any] | None = None,
+        stride: float | None = None,
+    ) -> Self:
+        """Build the world and serve its instruments.
 
         Parameters
         ----------
         seed : int
-            Same seed and same actions, same world.
-        parameters : WorldParameters or mapping, optional
-            Constants that differ from the usual ones.
+            Same seed and same commands in the same order, same tags.
         faults : iterable of mapping
-            Plant faults (`PlantFault`), or faults of an instrument (`InstrumentFault`, with its
-            name as ``instrument``).
+            As `inject` takes them.
+        instruments : iterable of str, optional
+            Names in `simulation.lab.bench.BENCH`; by default the standard ones.
+        parameters : WorldParameters or mapping, optional
+            Constants of the world; a mapping names those that differ from the usual ones.
+        stride : float, optional
+            Longest virtual time that passes when the tagger's reader finds nothing waiting, s.
 
         Raises
         ------
         ValueError
-            If a fault or a parameter is not known.
+            If an instrument or a fault is not known.
         """
-        world = _parameters(parameters)
-        clock, wiring = VirtualClock(), Wiring()
-        plant = Plant(clock, wiring, world, seed=seed)
-        served, objects = _served(wiring, clock), _objects(wiring, clock)
-        with ExitStack() as stack:
-            addresses = {name: _serve(stack, name, device) for name, device in served.items()}
-            running = cls(
-                clock=clock,
-                plant=plant,
-                addresses=addresses,
-                objects=objects,
-                devices={**served, **objects},
+        names = [name for name, place in BENCH.items() if place.standard]
+        chosen = names if instruments is None else list(instruments)
+        if unknown := [name for name in chosen if name not in BENCH]:
+            message = (
+                f"`instruments` must be names of {', '.join(BENCH)}, but has {', '.join(unknown)}"
             )
+            raise ValueError(message)
+        plant = Plant(VirtualClock(), Wiring(), _constants(parameters), seed=seed)
+        if stride is not None:
+            plant.recorder.stride = stride
+        world = cls(plant, {name: BENCH[name].build(plant.wiring, plant.clock) for name in chosen})
+        try:
             for fault in faults:
-                running.inject(fault)
-            yield running
+                world.inject(fault)
+        except BaseException:
+            world.stop()
+            raise
+        return world
 
     def inject(self, fault: Mapping[str, object]) -> None:
-        """Let something go wrong, now or at the fault's own time.
+        """Let something go wrong.
 
-        Raises
-        ------
-        ValueError
-            If the fault is not known, or its instrument cannot have faults on its wire.
+        Parameters
+        ----------
+        fault : mapping
+            With ``instrument``: an `InstrumentFault` of that instrument, from now on. Without: a
+            `PlantFault` at its virtual time.
         """
-        if "instrument" not in fault:
+        if INSTRUMENT not in fault:
             schedule(self.plant, PlantFault.from_plain(fault))
             return
-        name = str(fault["instrument"])
-        faults = getattr(self.devices.get(name), "faults", None)
-        if faults is None:
-            able = [n for n, device in self.devices.items() if hasattr(device, "faults")]
-            message = f"`instrument` must be one of {', '.join(able)}, but is {name!r}"
+        name = str(fault[INSTRUMENT])
+        if name not in self.devices:
+            message = f"`instrument` must be one of {', '.join(self.devices)}, but is {name!r}"
             raise ValueError(message)
-        plain = {key: value for key, value in fault.items() if key != "instrument"}
-        faults.inject(InstrumentFault.from_plain(plain))
+        device = self.devices[name]
+        if not hasattr(device, "faults"):
+            message = f"no faults can be injected into {name!r}"
+            raise ValueError(message)
+        plain = {key: value for key, value in fault.items() if key != INSTRUMENT}
+        cast("BenchDevice", device).faults.inject(InstrumentFault.from_plain(plain))
+
+    def stop(self) -> None:
+        """Stop all servers; idempotent."""
+        self._servers.close()
+
+    def _reach(self, name: str, device: object) -> None:
+        """Serve a device, or hand it out."""
+        link = BENCH[name].link
+        if link == "object":
+            self.objects[name] = device
+            return
+        wired = cast("WireDevice", device)
+        # where there are no pseudo-terminals a serial instrument stands behind a serial-to-LAN box
+        serial = link == "serial" and hasattr(os, "openpty")
+        server: SerialLine | TcpServer = SerialLine(wired) if serial else TcpServer(wired)
+        self._servers.enter_context(server)
+        self.addresses[name] = server.address
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
 
 
-def _parameters(given: WorldParameters | Mapping[str, Any] | None) -> WorldParameters:
+def _constants(given: WorldParameters | Mapping[str, Any] | None) -> WorldParameters:
     if isinstance(given, WorldParameters):
         return given
     try:
@@ -125,34 +165,3 @@ def _parameters(given: WorldParameters | Mapping[str, Any] | None) -> WorldParam
     except TypeError as error:
         message = f"`parameters` must name constants of the world, but: {error}"
         raise ValueError(message) from None
-
-
-def _served(wiring: Wiring, clock: VirtualClock) -> dict[str, WireDevice]:
-    """Return the instruments that are reached by an address."""
-    aom, eom = wiring.aom_drive, wiring.eom_drive
-    return {
-        "afg": SimulatedAFG3152C((aom[1], aom[2])),
-        "awg": Simulated81180A((eom[1], eom[2]), clock),
-        "lock": SimulatedSIM960(wiring.lock, clock),
-        "fridge": SimulatedLakeshore372(wiring.thermometer),
-        "power_meter": SimulatedPM100(wiring.power["pump"]),
-    }
-
-
-def _objects(wiring: Wiring, clock: VirtualClock) -> dict[str, Any]:
-    """Return the instruments that are reached through an object in this process."""
-    return {
-        "laser_pump": SimulatedTLB6700(wiring.laser["pump"], clock),
-        "laser_read": SimulatedTLB6700(wiring.laser["read"], clock),
-        "timeharp": SimulatedTH260Lib(wiring.tagger),
-        "daq": SimulatedNIDAQ({line: wiring.actuator[name] for line, name in DAQ_LINES.items()}),
-        "bias": SimulatedPhotonSpot(wiring.bias),
-        "wavemeter": SimulatedWlmData(wiring.wavemeter),
-    }
-
-
-def _serve(stack: ExitStack, name: str, device: WireDevice) -> str:
-    """Serve a device: the serial one on a pseudo-terminal where there are any, else by TCP."""
-    if name == "lock" and os.name == "posix":
-        return stack.enter_context(SerialLine(device)).address
-    return stack.enter_context(TcpServer(device)).address

@@ -85,8 +85,8 @@ class WorldParameters:
     detection_delay : float
         From EOM to detector (chosen).
     path_phase : float
-        φ₀ of pump and read light when the lock pulse is balanced (003: fringe maximum near
-        Δφ = 0.1π).
+        φ₀ of pump and read light when the lock pulse is balanced (003: fringe maximum near 0.1π
+        of phase put on the read pulse in arm A).
     phase_drift, phase_drift_rate : float
         Free interferometer: random walk in rad/√s, steady drift in rad/s (chosen).
     acoustic_noise, acoustic_bandwidth_hz : float
@@ -160,7 +160,7 @@ class WorldParameters:
     eom_v_pi: float = 6.0
     eom_bias_v_pi: float = 6.5
     detection_delay: float = 180e-9
-    path_phase: float = -0.585 * np.pi
+    path_phase: float = -0.485 * np.pi
     phase_drift: float = 0.05
     phase_drift_rate: float = 0.001
     acoustic_noise: float = 0.3

@@ -21,7 +21,7 @@ Pair = tuple[int, int]
 Entries = Mapping[Pair, Real]
 Block = tuple[slice, ...]
 
-ERROR_LIMIT: Final = 1e-14
+ERROR_LIMIT: Final = 4e-15
 """Backward error (`half_matrices.backward_error`) above which a point is solved densely."""
 DENSE_ERROR_LIMIT: Final = 1e-12
 """Backward error above which a point has no solution worth the name."""
@@ -82,7 +82,10 @@ def solve(
     chunks = list(blocks(shape))
     stack = np.empty((len(pairs(size)), *shape))
     positive = np.empty(task.own_shape, np.bool_)
-    plan, remembered = _plan(task, chunks[0])
+    try:
+        plan, remembered = _plan(task, chunks[0])
+    except np.linalg.LinAlgError:
+        return task.solved_densely()
     with np.errstate(all="ignore"):
         for block in chunks:
             part, to_stack = task.part(block), stack[:, *block]

@@ -23,10 +23,10 @@ Real = NDArray[np.float64]
 Pair = tuple[int, int]
 
 _SAMPLES: Final = 24
-_SMALLEST_PIVOT: Final = 0.05
+_SMALLEST_PIVOT: Final = 0.02
 """Of the largest coefficient in its column, at the worst sampled point."""
-_CANDIDATES: Final = 24
-_CALL: Final = 1500
+_CANDIDATES: Final = 8
+_CALL: Final = 4000
 """Cost of calling an array operation, in elements of an array."""
 
 
@@ -50,6 +50,11 @@ def make_plan(
         Batch shape they broadcast to; points are sampled from it.
     chunk : tuple of int
         Batch shape of what the plan will run on, for the cost of updates.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the equation is singular at all sampled points (a mode without damping).
     """
     return _Planner(size, drift, diffusion, shape, chunk).plan()
 
@@ -192,8 +197,12 @@ class _Planner:
         if np.any(steady & (quality > 1e-3)):
             quality = quality * steady
         safe = quality >= min(_SMALLEST_PIVOT, 0.5 * float(np.max(quality)))
+        safe &= np.any(values, axis=0)
         weight = self.cost_of[self.axes[live]] * present
         estimate = np.where(safe & present, np.outer(weight.sum(1), weight.sum(0)), np.inf)
+        if not np.any(np.isfinite(estimate)):
+            message = "the Lyapunov operator is singular at all sampled points"
+            raise np.linalg.LinAlgError(message)
         first = np.argsort(estimate, axis=None, kind="stable")[:_CANDIDATES]
         best = min(
             (

@@ -62,7 +62,7 @@ def steady_state(model: LinearModel) -> SteadyState:
     """
     unit = _largest_rate(model)
     drift = {pair: value / unit for pair, value in model.entries.items()}
-    if prod(model.drift_shape) * len(model.baths) * 2 <= prod(model.shape):
+    if 0 < 2 * len(model.baths) * prod(model.drift_shape) <= prod(model.shape):
         return _from_baths(model, drift, unit)
     diffusion = {
         (i, j): value / unit for (i, j), value in model.diffusion_entries.items() if i >= j
@@ -132,5 +132,5 @@ def _checked(model: LinearModel, stack: Real, stable: NDArray[np.bool_]) -> Stea
 
 
 def _largest_rate(model: LinearModel) -> float:
-    largest = max((float(np.max(np.abs(value))) for value in model.entries.values()), default=1.0)
-    return largest or 1.0
+    sizes = (np.max(np.abs(value), initial=0.0) for value in model.entries.values())
+    return float(max(sizes, default=0.0)) or 1.0

@@ -16,7 +16,7 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Objective = Callable[["Quadratures"], Real]
 
-_CHUNK: Final = 2048
+_CHUNK: Final = 1024
 _GRID: Final = 16
 _BASINS: Final = 4
 _HALVINGS: Final = 20
@@ -205,10 +205,9 @@ def _basins(objective: Objective, v: Real) -> tuple[Real, NDArray[np.bool_]]:
     half = 0.5 * np.angle(pair)
     turns = np.pi / 2 * np.arange(_GRID) / _GRID
     values = np.empty((_GRID, _GRID, v.shape[-1]))
-    for i, first in enumerate(turns):
-        for j, second in enumerate(turns):
-            theta = np.stack([half + first + second, half + first - second])
-            values[i, j] = objective(_rotated(v, theta))
+    for row, first in enumerate(turns):
+        theta = np.stack([half + first + turns[:, None], half + first - turns[:, None]])
+        values[row] = objective(_rotated(v, theta))
     lowest = _local_minima(values).reshape(-1, v.shape[-1])
     chosen = np.argpartition(lowest, _BASINS, axis=0)[:_BASINS]
     first, second = turns[chosen // _GRID], turns[chosen % _GRID]

@@ -1,8 +1,6 @@
 import pytest
-from qcodes.instrument import Instrument
 
 from instruments.redpitaya_lockbox import RedPitayaLockbox
-from instruments.roles import PhaseLock
 from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.ports import LockPort, LockReading
@@ -18,7 +16,6 @@ OPTIONS = {
     "timeout": 0.3,
 }
 OK = ("SYST:ERR?", '0,"No error"')
-_: type[PhaseLock] = RedPitayaLockbox
 
 
 def servo(settings):
@@ -30,12 +27,6 @@ def servo(settings):
     output = min(max(wanted, settings.low), settings.high)
     limit = (wanted > settings.high) - (wanted < settings.low)
     return LockReading(measured=output + 0.1, output=output, limit=limit)
-
-
-@pytest.fixture(autouse=True)
-def _close_instruments():
-    yield
-    Instrument.close_all()
 
 
 @pytest.fixture

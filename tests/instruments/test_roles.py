@@ -21,6 +21,8 @@ from instruments.snspd_bias import PhotonSpotBias, QuantumOpusBias
 from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
 from instruments.swabian_timetagger import SwabianTimeTagger
 from instruments.tektronix_afg3152c import TektronixAFG3152C
+from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
+from instruments.thorlabs_pm100 import ThorlabsPM100
 
 LASERS: tuple[type[roles.Laser], ...] = (NewportTLB6700,)
 PULSE_GENERATORS: tuple[type[roles.PulseGenerator], ...] = (TektronixAFG3152C,)
@@ -30,6 +32,11 @@ ATTENUATORS: tuple[type[roles.Attenuator], ...] = (SercaloVP1,)
 FILTERS: tuple[type[roles.TunableFilter], ...] = (MicronOpticsFFPTF2,)
 ACTUATORS: tuple[type[roles.Actuator], ...] = (VoltageActuator,)
 BIAS_SOURCES: tuple[type[roles.BiasSource], ...] = (PhotonSpotBias, QuantumOpusBias)
+THERMOMETERS: tuple[type[roles.Thermometer], ...] = (
+    LakeshoreModel372Thermometer,
+    OxfordTritonThermometer,
+)
+POWER_METERS: tuple[type[roles.PowerMeter], ...] = (ThorlabsPM100,)
 WAVEMETERS: tuple[type[roles.Wavemeter], ...] = (HighFinesseWS7,)
 TAGGERS: tuple[type[roles.TimeTagger], ...] = (
     PicoQuantTimeHarp260,
@@ -45,6 +52,8 @@ DRIVERS: dict[type, tuple[type[roles.Device], ...]] = {
     roles.TunableFilter: FILTERS,
     roles.Actuator: ACTUATORS,
     roles.BiasSource: BIAS_SOURCES,
+    roles.Thermometer: THERMOMETERS,
+    roles.PowerMeter: POWER_METERS,
     roles.Wavemeter: WAVEMETERS,
     roles.TimeTagger: TAGGERS,
 }

@@ -1,10 +1,10 @@
+import time
 from math import inf, pi
 
 import numpy as np
 import pytest
-from qcodes.instrument import Instrument
 
-from instruments.roles import PulseGenerator, PulseShape
+from instruments.roles import PulseShape
 from instruments.tektronix_afg3152c import TektronixAFG3152C
 from instruments.tektronix_limits import DriveLimits
 from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
@@ -19,18 +19,11 @@ CHANNELS = {
     2: DriveLimits(load=inf, low=0.0, high=5.0),
 }
 PULSE = PulseShape(width=40e-9, delay=500e-9, low=0.0, high=0.8, edge=4e-9)
-_: type[PulseGenerator] = TektronixAFG3152C
 
 
 def connect(address, **changes):
     settings = {"channels": CHANNELS, "trigger_latency": 300e-9, "timeout": 0.3} | changes
     return TektronixAFG3152C("afg", address, visalib="@py", **settings)
-
-
-@pytest.fixture(autouse=True)
-def _close_instruments():
-    yield
-    Instrument.close_all()
 
 
 @pytest.fixture
@@ -263,6 +256,14 @@ def test_setting_that_silently_does_not_move_is_noticed(afg, device, setting):
     with pytest.raises(RuntimeError, match=r"must be .* but reads|refused .*conflict"):
         afg.program_pulse(1, PULSE)
     with pytest.raises(RuntimeError, match="program a pulse"):
+        afg.set_output(1, on=True)
+
+
+def test_output_is_not_switched_on_after_the_link_was_lost(afg, server):
+    afg.program_pulse(1, PULSE)
+    server.cut_links()
+    time.sleep(0.02)
+    with pytest.raises(RuntimeError, match="program a pulse or waveform"):
         afg.set_output(1, on=True)
 
 

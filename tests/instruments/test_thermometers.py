@@ -1,26 +1,20 @@
 """QCoDeS's own drivers against the simulated cryostats and the simulated voltage source."""
 
+import time
+
 import pytest
-from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
-from instruments.roles import Thermometer
 from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
 from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
 from simulation.lab.devices.oxford_triton import SimulatedTriton
 from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
+from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.ports import ActuatorPort, ThermometerPort
 from simulation.lab.servers.tcp import TcpServer
 
 KELVIN = {1: 42.0, 2: 3.1, 7: 0.8, 8: 0.0195}
-_: list[type[Thermometer]] = [LakeshoreModel372Thermometer, OxfordTritonThermometer]
-
-
-@pytest.fixture(autouse=True)
-def _close_instruments():
-    yield
-    Instrument.close_all()
 
 
 @pytest.fixture
@@ -82,7 +76,7 @@ def test_yokogawa_driver_drives_the_world_in_jumps_and_ramps():
         source.voltage_range(10)
         source.output("on")
         source.voltage(2.5)
-        assert (port.voltage, source.voltage()) == (2.5, 2.5)
+        assert (source.voltage(), port.voltage) == (2.5, 2.5)
         source.ramp_mode("HARDWARE")
         source.ramp_rate(10.0)
         source.voltage(0.5)
@@ -90,7 +84,7 @@ def test_yokogawa_driver_drives_the_world_in_jumps_and_ramps():
         assert len(seen) > 10
         assert clock.now() > 0.1
         source.output("off")
-        assert port.voltage == 0.0
+        assert (source.output(), port.voltage) == ("off", 0.0)
         source.snapshot(update=True)
 
 
@@ -100,3 +94,14 @@ def test_yokogawa_level_beyond_its_range_is_refused():
     assert device.execute(b"SYST:ERR?").startswith(b"-222")
     device.execute(b":SOUR:LEV:AUTO 2")
     assert (device.range, device.port.voltage) == (10.0, 2.0)
+
+
+def test_bridge_answers_again_after_its_link_was_cut(port):
+    with TcpServer(SimulatedLakeshore372(port)) as server:
+        bridge = LakeshoreModel372Thermometer("bridge", server.address, visalib="@py", timeout=0.3)
+        server.cut_links()
+        time.sleep(0.02)
+        assert bridge.temperature_of(8) == pytest.approx(0.0195)
+        server.device.faults.inject(InstrumentFault(kind="silence"))
+        with pytest.raises(TimeoutError, match="bridge at TCPIP0"):
+            bridge.temperature_of(8)

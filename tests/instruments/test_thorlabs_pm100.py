@@ -1,7 +1,5 @@
 import pytest
-from qcodes.instrument import Instrument
 
-from instruments.roles import PowerMeter
 from instruments.thorlabs_pm100 import ThorlabsPM100
 from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.ports import PowerPort
@@ -10,13 +8,6 @@ from simulation.lab.servers.transcript import Transcript
 
 IDN = ("*IDN?", "Thorlabs,PM100D,P0000001,2.4.0")
 OK = ("SYST:ERR?", '+0,"No error"')
-_: type[PowerMeter] = ThorlabsPM100
-
-
-@pytest.fixture(autouse=True)
-def _close_instruments():
-    yield
-    Instrument.close_all()
 
 
 @pytest.fixture

