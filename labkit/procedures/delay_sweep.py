@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fits import FringeFit, fit_fringe
+from analysis.fits import FringeFit
 from analysis.separable_fit import Estimate
 from labkit.procedures.arms import DEVICES
 from labkit.procedures.g2 import G2Options, g2_of_device
-from labkit.procedures.phase_sweep import Fringe, draw_fringe, measure_fringe
+from labkit.procedures.phase_sweep import Fringe, draw_fringe, fit_counts, measure_fringe
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -146,8 +146,8 @@ def delay_sweep(
             {"procedure": "delay_sweep"},
             "delay",
         )
-        crossed = fit_fringe(fringe.x, *fringe.values("crossed"), period=period)
-        same = fit_fringe(fringe.x, *fringe.values("same"), period=period)
+        crossed = fit_counts(fringe, "crossed", period)
+        same = fit_counts(fringe, "same", period)
         windows.append((fringe, crossed, same))
         if options.bound_trials:
             middle = sequence.with_delay(start + period / 2)

@@ -17,6 +17,9 @@ from labkit.sequence import PulseSequence
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+REFITS = 3
+"""How often errors are taken from the fitted curve, and the curve fitted again."""
+
 CROSSED, SAME = ("r1p2", "r2p1"), ("r1p1", "r2p2")
 
 
@@ -146,8 +149,8 @@ def phase_sweep(
         {"procedure": "phase_sweep"},
         "delta_phi",
     )
-    crossed = fit_fringe(fringe.x, *fringe.values("crossed"), period=2 * np.pi)
-    same = fit_fringe(fringe.x, *fringe.values("same"), period=2 * np.pi)
+    crossed = fit_counts(fringe, "crossed", 2 * np.pi)
+    same = fit_counts(fringe, "same", 2 * np.pi)
     top = np.pi / 2 - crossed.phase.value
     return PhaseSweepResult(
         fringe=fringe,
@@ -163,7 +166,7 @@ def phase_sweep(
 
 def _free_period(fringe: Fringe) -> Estimate | None:
     try:
-        return fit_fringe(fringe.x, *fringe.values("crossed")).period
+        return fit_counts(fringe, "crossed").period
     except ValueError:
         return None
 
@@ -201,6 +204,26 @@ def measure_fringe(
             f"{name} = {x:.4g}: g² {crossed[-1].mode:.2f} crossed, {same[-1].mode:.2f} same"
         )
     return Fringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
+
+
+def fit_counts(fringe: Fringe, which: str, period: float | None = None) -> FringeFit:
+    """Fit a fringe of g²; each point's error is that of the events the curve expects there.
+
+    Errors from the events that were found would favour points that happen to have few.
+
+    Raises
+    ------
+    ValueError
+        If the points do not determine the curve.
+    """
+    value, sigma = fringe.values(which)
+    points = fringe.crossed if which == "crossed" else fringe.same
+    exposure = np.array([point.exposure for point in points])
+    fit = fit_fringe(fringe.x, value, np.full_like(sigma, sigma.mean()), period=period)
+    for _ in range(REFITS):
+        expected = np.maximum(fit.curve(fringe.x) * exposure, 0.5)
+        fit = fit_fringe(fringe.x, value, np.sqrt(expected) / exposure, period=period)
+    return fit
 
 
 def draw_fringe(
