@@ -145,8 +145,20 @@ def _tune(
         block = session.measure(sequence, trials, setting, locked=False)
         clicks.append(passing(block.counts, place))
     found = np.array(clicks)
+    if not _varies(found):
+        message = (
+            f"the scan must show a line, but the clicks ({found.min()} to {found.max()}) do not"
+        )
+        raise ValueError(message)
     fit = fit_resonance(volts, found, np.sqrt(np.maximum(found, 1)))
     return FilterScan(volts=volts, clicks=found, fit=fit)
+
+
+def _varies(clicks: NDArray[np.int64]) -> bool:
+    """Tell whether counts vary more than by chance: χ² of equal means beyond 6 σ."""
+    mean, number = max(float(clicks.mean()), 1.0), len(clicks)
+    chi2 = float(np.sum((clicks - mean) ** 2)) / mean
+    return bool(chi2 > number + 6 * np.sqrt(2 * number))
 
 
 def _again(
