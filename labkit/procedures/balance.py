@@ -51,12 +51,15 @@ class BalanceResult:
         Pump clicks per trial through A alone and B alone, dark ones included.
     transmissions : tuple of (float, float)
         Attenuators A and B at that step.
+    trials : int
+        Behind each rate.
     imbalance, sigma : float
         Last (rate A − rate B) / mean, and its standard deviation.
     """
 
     rates: tuple[tuple[float, float], ...]
     transmissions: tuple[tuple[float, float], ...]
+    trials: int
     imbalance: float
     sigma: float
 
@@ -65,6 +68,7 @@ class BalanceResult:
         return {
             "rates": [list(pair) for pair in self.rates],
             "transmissions": [list(pair) for pair in self.transmissions],
+            "trials": self.trials,
             "imbalance": self.imbalance,
             "sigma": self.sigma,
         }
@@ -82,8 +86,13 @@ class BalanceResult:
 
         figure = Figure(figsize=(5, 3), layout="constrained")
         axes = figure.add_subplot()
-        for arm, rates in zip("AB", zip(*self.rates, strict=True), strict=True):
-            axes.plot(range(1, len(rates) + 1), np.array(rates) * 1e6, "o-", label=f"arm {arm}")
+        steps = np.arange(1, len(self.rates) + 1)
+        for device, shift, rates in zip(
+            DEVICES, (-0.05, 0.05), np.array(self.rates).T, strict=True
+        ):
+            error = np.sqrt(rates / self.trials)
+            axes.errorbar(steps + shift, rates * 1e6, error * 1e6, fmt="o", label=f"arm {device}")
+        axes.set_xticks(steps)
         axes.set(xlabel="step", ylabel="pump clicks per 10⁶ trials")
         axes.legend(frameon=False)
         return figure
@@ -123,8 +132,8 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
         session.say(f"balance step {step}: A/B = {a / b:.4f}")
         if abs(imbalance) <= options.tolerance:
             return BalanceResult(
-                rates=tuple(rates), transmissions=tuple(settings), imbalance=imbalance,
-                sigma=sigma,
+                rates=tuple(rates), transmissions=tuple(settings), trials=trials,
+                imbalance=imbalance, sigma=sigma,
             )  # fmt: skip
         wanted: dict[Device, float] = {
             "A": present["A"] * sqrt(b / a),

@@ -37,7 +37,7 @@ class IdentifyOptions:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     span_hz: float = 240e6
-    points: int = 17
+    points: int = 25
     trials: int = 4_000_000
     filter_span: float = 0.3
 
