@@ -182,6 +182,9 @@ class VisaLink(VisaInstrument):
         except (VisaIOError, OSError, UnicodeError) as error:
             self._broken = True
             raise self._link_error(what, error) from error
+        except BaseException:  # Ctrl-C: the reply is still on its way
+            self._broken = True
+            raise
 
     def _link_error(self, what: str, error: Exception) -> OSError:
         where = f"{self.name} at {self._wanted_address}"

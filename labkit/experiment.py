@@ -8,20 +8,25 @@ from typing import Any, ClassVar
 
 from analysis.evaluation import Evaluation
 from analysis.published import RIEDINGER_2018
-from labkit.lab import Lab, open_lab
+from labkit.cleanup import also
+from labkit.lab import open_lab
 from labkit.plain import read_mapping, read_yaml
 from labkit.procedures import PROCEDURES, Result
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Advance, Say, Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.report import write_report
-from labkit.run import RunFolder, create_run, open_run, recover_run, total_counts
+from labkit.run import Block, RunFolder, create_run, open_run, recover_run, total_counts
 from labkit.run.dataset import register_dataset
-from labkit.run.manifest import Manifest, drift_between, ended, write_whole
+from labkit.run.lock import sole_use
+from labkit.run.manifest import Status, drift_between, ended, write_whole
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
 from labkit.station.config import read_station_file
-from labkit.station.opening import Terminated
+from labkit.station.opening import Terminated, ending_on_sigterm
+
+WATCHDOG_LOG = "watchdog.txt"
+"""In the run folder; exists if the run's process died and the watchdog acted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +164,7 @@ def run_experiment(
     out : path
         Folder in which the run folder is made.
     resume : path, optional
-        Run folder to go on with; its blocks count.
+        Run folder to go on with, of the same experiment; its blocks count.
     forced : tuple of str
         Interlocks to override.
     say, advance : callable, optional
@@ -168,49 +173,90 @@ def run_experiment(
     Returns
     -------
     Finished
+
+    Raises
+    ------
+    ValueError
+        If the run to be resumed is one of another experiment.
+    RuntimeError
+        If another process is measuring into it.
     """
-    file = read_station_file(station)
     tell = say or (lambda _: None)
     if resume is None:
-        folder = create_run(
-            Path(out), experiment.kind, experiment.to_dict(), file.text,
-            comment=experiment.comment, gates=experiment.sequence.gates,
-        )  # fmt: skip
-        blocks = []
+        folder = _new_folder(experiment, station, out)
     else:
         folder = open_run(Path(resume))
-        recovery = recover_run(folder)
-        blocks = recovery.blocks
-        tell(f"resuming {folder.path.name}: {recovery}")
-        folder.write_manifest(replace(folder.manifest(), status="running", reason="", ended=""))
-    try:
-        with open_lab(station, forced=forced) as lab:
-            session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
-            if advance is not None:
-                session.advance = advance
-            result = _carry_out(experiment, session)
-    except BaseException as error:
-        asked = isinstance(error, KeyboardInterrupt | Terminated)
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
-        folder.write_manifest(
-            ended(folder.manifest(), "interrupted" if asked else "failed", reason)
-        )
-        raise
-    _save_results(folder, session, result, experiment.compare)
-    folder.write_manifest(ended(folder.manifest(), "done"))
+        _check_same(experiment, folder)
+    tell(f"run folder: {folder.path}")
+    ends: list[dict[str, object]] = []
+    with sole_use(folder.path), ending_on_sigterm():
+        try:
+            blocks = [] if resume is None else _recover(folder, tell)
+            with open_lab(station, forced=forced, log=folder.path / WATCHDOG_LOG) as lab:
+                session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
+                if advance is not None:
+                    session.advance = advance
+                result = _carry_out(experiment, session, ends)
+            _save_results(folder, session, result, experiment.compare)
+        except BaseException as error:
+            asked = isinstance(error, KeyboardInterrupt | Terminated)
+            status: Status = "interrupted" if asked else "failed"
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            also(error, lambda: _note_end(folder, status, reason, ends))
+            raise
+        _note_end(folder, "done", "", ends)
     return Finished(folder=folder, result=result)
 
 
-def _carry_out(experiment: Experiment, session: Session) -> Result:
+def _new_folder(experiment: Experiment, station: str | Path, out: str | Path) -> RunFolder:
+    return create_run(
+        Path(out), experiment.kind, experiment.to_dict(), read_station_file(station).text,
+        comment=experiment.comment, gates=experiment.sequence.gates,
+    )  # fmt: skip
+
+
+def _check_same(experiment: Experiment, folder: RunFolder) -> None:
+    """Refuse to add to a run what is not the same experiment; the comment may differ."""
+    was = folder.manifest().experiment
+    now = json.loads(json.dumps(experiment.to_dict()))
+    different = [name for name in ("kind", "sequence", "options") if was.get(name) != now[name]]
+    if different:
+        message = (
+            f"{folder.path}: must be resumed with the experiment it began with, but "
+            f"{' and '.join(different)} differ; start a new run, or use the same experiment file"
+        )
+        raise ValueError(message)
+
+
+def _recover(folder: RunFolder, tell: Say) -> list[Block]:
+    recovery = recover_run(folder)
+    tell(f"resuming {folder.path.name}: {recovery}")
+    folder.write_manifest(replace(folder.manifest(), status="running", reason="", ended=""))
+    return recovery.blocks
+
+
+def _carry_out(experiment: Experiment, session: Session, ends: list[dict[str, object]]) -> Result:
+    """Do it; `ends` gets the settings at the end, as they are before all is made safe."""
     procedure, _ = PROCEDURES[experiment.kind].load()
     options = options_of(experiment.kind, experiment.options, "experiment")
+    folder = session.folder
     before = session.lab.snapshot()
-    _note(session.folder, snapshot_before=before)
+    folder.write_manifest(replace(folder.manifest(), snapshot_before=before))
     try:
         _prepare(experiment, session)
         return procedure(session, experiment.sequence, options)
     finally:
-        _note_end(session.lab, session.folder, before)
+        ends.append(session.lab.snapshot())
+
+
+def _note_end(
+    folder: RunFolder, status: Status, reason: str, ends: list[dict[str, object]]
+) -> None:
+    manifest = ended(folder.manifest(), status, reason)
+    for after in ends:
+        drift = drift_between(manifest.snapshot_before, after)
+        manifest = replace(manifest, snapshot_after=after, drift=drift)
+    folder.write_manifest(manifest)
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:
@@ -220,18 +266,6 @@ def _prepare(experiment: Experiment, session: Session) -> None:
         switch_on(session, experiment.sequence, SwitchOnOptions())
     if needs == "lock":
         relock(session, experiment.sequence)
-
-
-def _note(folder: RunFolder, **changes: Any) -> None:
-    folder.write_manifest(replace(folder.manifest(), **changes))
-
-
-def _note_end(lab: Lab, folder: RunFolder, before: dict[str, object]) -> None:
-    after = lab.snapshot()
-    manifest: Manifest = folder.manifest()
-    folder.write_manifest(
-        replace(manifest, snapshot_after=after, drift=drift_between(before, after))
-    )
 
 
 def _save_results(folder: RunFolder, session: Session, result: Result, compare: str) -> None:

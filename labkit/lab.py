@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,13 +23,14 @@ from instruments.roles import (
     WaveformGenerator,
     Wavemeter,
 )
+from labkit.cleanup import also
 from labkit.compiler import Programs, compile_sequence
 from labkit.sequence import PulseSequence
 from labkit.station.config import StationFile, read_station_file
 from labkit.station.interlocks import check_interlocks
-from labkit.station.opening import open_station, with_safe_state
+from labkit.station.opening import open_station
 from labkit.station.references import find
-from labkit.station.safety import SafetyReport, make_safe
+from labkit.station.safety import SafetyReport, make_safe, with_safe_state
 
 if TYPE_CHECKING:
     from qcodes.instrument import Instrument
@@ -172,8 +174,19 @@ class Lab:
             raise RoleError(message) from None
 
     def read(self, path: str) -> float:
-        """Return the present value of a parameter by its dotted path."""
-        return float(find(self.instruments, path)())
+        """Return the present value of a parameter by its dotted path; nan if it is not known.
+
+        Raises
+        ------
+        RuntimeError
+            If the instrument does not answer; names path and reason.
+        """
+        try:
+            value = find(self.instruments, path)()
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"{path} cannot be read: {error}"
+            raise RuntimeError(message) from error
+        return nan if value is None else float(value)
 
     def check_interlocks(self) -> tuple[str, ...]:
         """Check the station's interlocks; return what forced ones would have refused."""
@@ -274,9 +287,9 @@ class Lab:
             while not tagger.wait(POLL):
                 if progress is not None:
                     progress(tagger.elapsed())
-        except BaseException:
-            tagger.stop()
-            writer.close(measured_time=tagger.elapsed(), stop_reason=STOPPED_BY_USER)
+        except BaseException as error:
+            also(error, tagger.stop)
+            also(error, lambda: _close_early(writer, tagger))
             raise
         measured = tagger.elapsed()
         whole = abs(measured - seconds) < 0.5 * period + 1e-3
@@ -284,6 +297,14 @@ class Lab:
         writer.close(measured_time=seconds if whole else measured, stop_reason=reason)
         faults = tuple(f"{event.kind}: {event.message}" for event in tagger.events())
         return Recorded(seconds=measured, whole=whole, faults=faults)
+
+
+def _close_early(writer: PtuWriter, tagger: TimeTagger) -> None:
+    measured = 0.0
+    try:
+        measured = tagger.elapsed()
+    finally:
+        writer.close(measured_time=measured, stop_reason=STOPPED_BY_USER)
 
 
 def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> None:
@@ -296,7 +317,9 @@ def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> 
 
 
 @contextmanager
-def open_lab(path: str | Path, *, forced: tuple[str, ...] = ()) -> Iterator[Lab]:
+def open_lab(
+    path: str | Path, *, forced: tuple[str, ...] = (), log: Path | None = None
+) -> Iterator[Lab]:
     """Open the lab of a station file; it is safe and closed at the end, whatever happens.
 
     Parameters
@@ -305,7 +328,9 @@ def open_lab(path: str | Path, *, forced: tuple[str, ...] = ()) -> Iterator[Lab]
         ``lab.yaml`` or ``virtual_lab.yaml``: there is no other difference.
     forced : tuple of str
         Interlocks to override.
+    log : Path, optional
+        Where a watchdog, started if this is given, writes what it did if this process dies.
     """
     file = read_station_file(path)
-    with open_station(file) as instruments:
+    with open_station(file, log) as instruments:
         yield Lab(file, instruments, forced)

@@ -1,6 +1,7 @@
 """One self-contained HTML page about an evaluation, with its pictures inside."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import labkit
 from analysis.evaluation import Evaluation
 from analysis.published import PublishedWitness
+from labkit.diagnostics import diagnose
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +24,7 @@ def write_report(
     title: str = "Entanglement witness from time tags",
     bound: float = 1.0,
     published: PublishedWitness | None = None,
+    remarks: Sequence[str] | None = None,
 ) -> Path:
     """Write ``report.html`` and its pictures (PNG) to a folder.
 
@@ -35,6 +38,8 @@ def write_report(
         Bound for separable states.
     published : PublishedWitness, optional
         Published counts and values, shown beside ours.
+    remarks : sequence of str, optional
+        What is wrong with the set-up; by default what `diagnose` finds in the counts alone.
 
     Returns
     -------
@@ -50,7 +55,7 @@ def write_report(
     html = page.render(
         title=title,
         headline=headline(evaluation, bound),
-        warnings=_warnings(evaluation),
+        warnings=[*_warnings(evaluation), *(diagnose(evaluation) if remarks is None else remarks)],
         sections=_sections(evaluation, folder, bound, published),
         version=labkit.__version__,
     )
@@ -66,10 +71,7 @@ def headline(evaluation: Evaluation, bound: float = 1.0) -> str:
     sym = evaluation.witness.sym
     value = f"R_m = {sym.mode:.3f} (16 % to 84 %: {sym.low:.3f} to {sym.high:.3f})"
     if "sym" in evaluation.cautions:
-        return (
-            f"{value}; no statement about entanglement: fewer coincidences than accidentals, "
-            f"R_m < 0 with {100 * sym.negative:.2g} % probability"
-        )
+        return f"{value}; no statement about entanglement: {evaluation.cautions['sym']}"
     return (
         f"{value}; entangled (R_m < {bound:g}) with {100 * sym.confidence(bound):.2f} % confidence"
     )

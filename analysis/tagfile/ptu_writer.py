@@ -136,10 +136,12 @@ class PtuWriter:
         if measured_time is None:
             is_over = stop_reason == STOPPED_TIME_OVER
             measured_time = self._acquisition_time if is_over else 0.0
-        self._put("TTResult_NumberOfRecords", self.n_records)
-        self._put("TTResult_StopAfter", round(measured_time * 1e3))
-        self._put("TTResult_StopReason", stop_reason)
-        self._stream.close()
+        try:
+            self._put("TTResult_NumberOfRecords", self.n_records)
+            self._put("TTResult_StopAfter", round(measured_time * 1e3))
+            self._put("TTResult_StopReason", stop_reason)
+        finally:  # also if the disk is full
+            self._stream.close()
 
     def __enter__(self) -> Self:
         return self

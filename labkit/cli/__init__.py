@@ -31,7 +31,8 @@ def run(arguments: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (ValueError, KeyError, OSError, RuntimeError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        remarks.print(f"labkit: error: {text}", markup=False, highlight=False, soft_wrap=True)
+        for line in (f"labkit: error: {text}", *getattr(error, "__notes__", ())):
+            remarks.print(line, markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0
 

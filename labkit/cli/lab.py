@@ -96,8 +96,9 @@ def start(
     import json as json_module
     from threading import Event
 
+    from labkit.run.manifest import write_whole
     from labkit.station.config import read_station_file
-    from labkit.station.opening import ending_on_sigterm, start_world
+    from labkit.station.opening import Terminated, ending_on_sigterm, start_world
 
     file = read_station_file(station)
     if file.config.world is None:
@@ -106,13 +107,13 @@ def start(
     with ending_on_sigterm(), start_world(file) as world:
         served = {name: value for name, value in world.items() if isinstance(value, str)}
         if addresses is not None:
-            addresses.write_text(json_module.dumps(served, indent=1) + "\n", encoding="utf-8")
+            write_whole(addresses, json_module.dumps(served, indent=1) + "\n")
         for name, address in served.items():
             results.print(f"{name:<16} {address}", markup=False, highlight=False)
         remarks.print("serving until Ctrl-C")
         try:
             Event().wait()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             remarks.print("stopped")
 
 

@@ -1,5 +1,7 @@
 """``labkit run`` and ``labkit runs``: experiments at a station, and the folders they leave."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,10 +48,10 @@ def run(
     Whatever ends it, the lab is safe and the data are on the disk.
     """
     from labkit.experiment import read_experiment, run_experiment
+    from labkit.station.opening import Terminated
 
-    finished = None
     plan = read_experiment(experiment)
-    with remarks.status("starting") as status:
+    with _ending_in_order(KeyboardInterrupt, Terminated), remarks.status("starting") as status:
 
         def say(text: str) -> None:
             remarks.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -86,6 +88,16 @@ def _show(finished: "Finished", plan: "Experiment") -> None:
     print_lines(f"run folder: {finished.folder.path}")
 
 
+@contextmanager
+def _ending_in_order(*asked: type[BaseException]) -> Iterator[None]:
+    """Turn an end that was asked for into an exit code, as shells know it."""
+    try:
+        yield
+    except asked as end:
+        remarks.print("labkit: stopped; finished blocks are safe, go on with --resume RUN")
+        raise typer.Exit(130 if isinstance(end, KeyboardInterrupt) else 143) from None
+
+
 @runs_app.command("list")
 def list_(out: Out = Path("runs"), json: Json = False) -> None:
     """List the runs of a folder, oldest first."""
@@ -111,11 +123,15 @@ def table_names(row: dict[str, object]) -> list[str]:
 
 
 def _summary(folder: "RunFolder") -> dict[str, object]:
+    from labkit.run.lock import is_in_use
+
     manifest = folder.manifest()
     blocks = folder.journal.read()
+    died = manifest.status == "running" and not is_in_use(folder.path)
     trials = sum(block.counts.trials.number for block in blocks if block.good)
     return {
-        "run": folder.path.name, "kind": manifest.kind, "status": manifest.status,
+        "run": folder.path.name, "kind": manifest.kind,
+        "status": "died" if died else manifest.status,
         "started": manifest.started[:19], "blocks": len(blocks), "trials": trials,
         "reason": manifest.reason,
     }  # fmt: skip
@@ -140,6 +156,24 @@ def show(
         results.print(f"  block {number}: {reason}", markup=False, highlight=False)
     for name, (before, after) in manifest.drift.items():
         results.print(f"  {name}: {before} -> {after}", markup=False, highlight=False)
+
+
+@runs_app.command()
+def check(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], json: Json = False
+) -> None:
+    """Recount every tag segment and compare with the journal; exit code 1 if they differ."""
+    from labkit.cli.output import progress_bar
+    from labkit.run import check_run, open_run
+
+    with progress_bar("recounting", "blocks") as progress:
+        found = check_run(open_run(run), progress)
+    if json:
+        print_json(found.to_dict())
+    else:
+        results.print(str(found), markup=False, highlight=False, soft_wrap=True)
+    if found.differences:
+        raise typer.Exit(1)
 
 
 @runs_app.command()

@@ -12,7 +12,10 @@ from labkit.cli.output import remarks, results
 
 
 def print_evaluation(
-    evaluation: Evaluation, bound: float, published: PublishedWitness | None = None
+    evaluation: Evaluation,
+    bound: float,
+    published: PublishedWitness | None = None,
+    diagnosis: Iterable[str] = (),
 ) -> None:
     """Print counts, g², autocorrelations and the witness; what is undefined says why."""
     results.print(counts_table(evaluation, published))
@@ -25,6 +28,8 @@ def print_evaluation(
     for name, reason in evaluation.undefined.items():
         remarks.print(f"{name} is undefined: {reason}", markup=False, soft_wrap=True)
     print_cautions(evaluation.cautions)
+    for sentence in diagnosis:
+        remarks.print(f"set-up: {sentence}", markup=False, soft_wrap=True)
     print_lines(f"trials: {evaluation.counts.trials}\ndata quality")
     print_lines(str(evaluation.counts.quality))
 

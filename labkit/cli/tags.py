@@ -10,7 +10,9 @@ from labkit.cli.output import print_json, progress_bar, remarks, results
 
 if TYPE_CHECKING:
     from analysis.counts import Counts
+    from analysis.evaluation import Evaluation
     from analysis.gates import GateSet
+    from labkit.run import Block, RunFolder
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -81,21 +83,38 @@ def analyse(
     for file in _named_twice(files):
         remarks.print(f"caution: {file} is named more than once and counts as often", markup=False)
     gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
+    named = files
     files = [tags for file in files for tags in tag_files(file)]
     counts = _follow(files, gate_set, follow) if follow else _count(files, gate_set, threads)
     evaluation = evaluate(counts)
+    diagnosis = _diagnosis(evaluation, named)
     if save is not None:
         _save(counts, save)
     if report is not None:
         from labkit.report import write_report
 
-        remarks.print(f"report: {write_report(evaluation, report, bound=bound)}", soft_wrap=True)
+        page = write_report(evaluation, report, bound=bound, remarks=diagnosis)
+        remarks.print(f"report: {page}", soft_wrap=True)
     if json:
-        print_json(evaluation.to_dict(bound))
+        print_json(evaluation.to_dict(bound) | {"diagnosis": diagnosis})
         return
     from labkit.cli.tables import print_evaluation
 
-    print_evaluation(evaluation, bound)
+    print_evaluation(evaluation, bound, diagnosis=diagnosis)
+
+
+def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
+    """Return what is wrong; the journal of a run folder and its sequence say more than tags."""
+    from labkit.diagnostics import diagnose, diagnose_blocks
+    from labkit.run import open_run
+    from labkit.sequence import PulseSequence
+
+    if len(named) != 1 or not named[0].is_dir():
+        return list(diagnose(evaluation))
+    folder = open_run(named[0])
+    plain = folder.manifest().experiment.get("sequence")
+    sequence = PulseSequence.from_dict(plain, where=str(folder.manifest_path)) if plain else None
+    return list(diagnose_blocks(evaluation, analysed_blocks(folder), sequence))
 
 
 def _named_twice(files: list[Path]) -> list[Path]:
@@ -124,12 +143,17 @@ def tag_files(path: Path) -> list[Path]:
     from labkit.run import open_run
 
     folder = open_run(path)
+    return [folder.path / block.segment for block in analysed_blocks(folder)]
+
+
+def analysed_blocks(folder: "RunFolder") -> "list[Block]":
+    """Return the good blocks of a run's last setting."""
     blocks = folder.journal.read()
     if not blocks:
-        message = f"{path}: the run has no finished block to analyse"
+        message = f"{folder.path}: the run has no finished block to analyse"
         raise ValueError(message)
     setting = blocks[-1].setting
-    return [folder.path / b.segment for b in blocks if b.good and b.setting == setting]
+    return [block for block in blocks if block.good and block.setting == setting]
 
 
 def _count(files: list[Path], gates: "GateSet", threads: int) -> "Counts":

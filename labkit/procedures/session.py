@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import sqrt
 from pathlib import Path
+from time import monotonic
 
 from labkit.lab import Lab
 from labkit.run import Block, Outcome, RunFolder, take_block
 from labkit.sequence import PulseSequence
+from labkit.station.interlocks import InterlockError
+from labkit.station.opening import Terminated
 
 READINGS = 12
 """Readings of the lock's error after each block, for the phase noise."""
@@ -18,6 +21,10 @@ LARGEST_NOISE = 0.3
 Say = Callable[[str], object]
 Advance = Callable[[float, float], object]
 """Told (seconds measured, seconds in all) of the block being taken."""
+
+
+INTERLOCK_INTERVAL = 10.0
+"""Seconds between checks of the interlocks while a block is recorded."""
 
 
 class LockLostError(RuntimeError):
@@ -74,6 +81,9 @@ class Session:
     ) -> Block:
         """Take one block of trials with a sequence; on return it is counted and journaled.
 
+        Interlocks are checked before, while and after it is recorded; a block in which one is
+        violated is journaled as not good before the error goes on.
+
         Parameters
         ----------
         sequence : PulseSequence
@@ -85,34 +95,55 @@ class Session:
         """
         self.arm(sequence)
         self.lab.check_interlocks()
-        period = sequence.period
-        interrupted: list[BaseException] = []
+        ended: list[BaseException] = []
 
         def record(path: Path) -> Outcome:
+            notes: list[str] = []
+            problems: list[str] = []
             try:
                 found = self.lab.record(
-                    path, trials, period, lambda s: self.advance(s, trials * period)
+                    path, trials, sequence.period, self._watch(trials * sequence.period)
                 )
-            except KeyboardInterrupt as stop:  # what was measured is a good, shorter block
-                interrupted.append(stop)
-                return Outcome(reason="stopped by the user", monitors=self.monitors())
-            monitors = self.monitors()
-            problems = list(found.faults)
-            if not found.whole:
-                problems.append(f"recording ended after {found.seconds:g} s")
+                problems += found.faults
+                if not found.whole:
+                    problems.append(f"recording ended after {found.seconds:g} s")
+                self.lab.check_interlocks()
+            except (KeyboardInterrupt, Terminated) as stop:
+                ended.append(stop)
+                notes.append("stopped by the user")  # a good block, only shorter
+            except InterlockError as violation:
+                ended.append(violation)
+                problems.append(str(violation))
+            monitors = self.monitors(quick=bool(ended))
+            if ended:
+                self.lab.make_safe()  # before counting, which may take its time
             if locked:
                 problems += self._phase_problems(monitors)
-            return Outcome(good=not problems, reason="; ".join(problems), monitors=monitors)
+            reason = "; ".join(notes + problems)
+            return Outcome(good=not problems, reason=reason, monitors=monitors)
 
         number = (
             len(self.folder.journal.read()) + 1 if not self.blocks else self.blocks[-1].number + 1
         )
         block = take_block(self.folder, sequence.gates, number, record, setting)
         self.blocks.append(block)
-        self.untuned += trials * period
-        if interrupted:
-            raise interrupted[0]
+        self.untuned += trials * sequence.period
+        if ended:
+            raise ended[0]
         return block
+
+    def _watch(self, total: float) -> Callable[[float], None]:
+        """Return what is done while recording: tell the progress, check the interlocks."""
+        last = monotonic()
+
+        def watch(seconds: float) -> None:
+            nonlocal last
+            self.advance(seconds, total)
+            if monotonic() - last >= INTERLOCK_INTERVAL:
+                self.lab.check_interlocks()
+                last = monotonic()
+
+        return watch
 
     def leave_out(self, block: Block, reason: str) -> Block:
         """Mark the last block as not good, with the reason, in the journal too."""
@@ -124,22 +155,26 @@ class Session:
     def _phase_problems(self, monitors: Mapping[str, float]) -> list[str]:
         """Return why the interferometer cannot be said to be locked, if so."""
         if monitors["locked"] < 1:
-            return [f"phase lock {self.lab.phase_lock.lock_state()}"]
+            return ["the phase lock was lost"]
         noise = monitors.get("phase_noise", 0.0)
         if noise > LARGEST_NOISE:
-            return [f"phase lock loose: {noise:.2g} rad rms"]
+            return [f"the phase lock is loose: {noise:.2g} rad rms"]
         return []
 
-    def monitors(self) -> dict[str, float]:
-        """Return what is watched beside the counts: lock, phase noise (rad rms), temperature."""
+    def monitors(self, *, quick: bool = False) -> dict[str, float]:
+        """Return what is watched beside the counts; if `quick`, whether it is locked only.
+
+        Lock, phase noise (rad rms, if the fringe is known), temperature.
+        """
         lock = self.lab.phase_lock
-        channel = self.lab.channel("mixing_chamber")
+        locked = {"locked": float(lock.lock_state() == "locked")}
+        if quick:
+            return locked
         errors = [float(lock.error()) for _ in range(READINGS)]
-        watched = {
-            "locked": float(lock.lock_state() == "locked"),
+        watched = locked | {
             "lock_error": errors[-1],
             "lock_output": float(lock.output()),
-            "temperature": self.lab.thermometer.temperature_of(channel),
+            "temperature": self.lab.thermometer.temperature_of(self.lab.channel("mixing_chamber")),
         }
         if self.fringe_volts is not None:
             rms = sqrt(sum(error**2 for error in errors) / len(errors))

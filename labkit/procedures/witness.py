@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate
+from labkit.diagnostics import diagnose_blocks
 from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
 from labkit.procedures.session import Session
 from labkit.run import Block, Goal, total_counts
@@ -57,23 +58,27 @@ class WitnessResult:
         Good blocks, and blocks left out.
     reason : str
         Why the run ended.
+    diagnosis : tuple of str
+        What is wrong with the set-up, as far as the counts tell.
     """
 
     evaluation: Evaluation
     blocks: int
     left_out: int
     reason: str
+    diagnosis: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
         return self.evaluation.to_dict() | {
             "blocks": self.blocks, "left_out": self.left_out, "ended": self.reason,
+            "diagnosis": list(self.diagnosis),
         }  # fmt: skip
 
     def __str__(self) -> str:
         head = f"{self.reason}; {self.blocks} blocks, {self.left_out} left out"
         witness = self.evaluation.witness
-        return f"{head}\n{witness or self.evaluation.undefined}"
+        return "\n".join([head, str(witness or self.evaluation.undefined), *self.diagnosis])
 
     def plot(self) -> "Figure":
         """Draw the densities of R_m."""
@@ -102,7 +107,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
         counts = total_counts(session.blocks, setting)
         reason = options.goal.reached(counts, monotonic() - begin)
         if reason and counts is not None:
-            return _result(session, setting, counts, reason)
+            return _result(session, sequence, counts, reason)
         upkeep(session, sequence)
         trials = _next_block(options, counts)
         block = session.measure(sequence, trials, setting)
@@ -167,13 +172,16 @@ def _rates(block: Block) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
 
 
 def _result(
-    session: Session, setting: dict[str, float | str], counts: Counts, reason: str
+    session: Session, sequence: PulseSequence, counts: Counts, reason: str
 ) -> WitnessResult:
+    setting = witness_setting(sequence)
     mine = [block for block in session.blocks if block.setting == setting]
-    good = sum(block.good for block in mine)
+    good = [block for block in mine if block.good]
+    evaluation = evaluate(counts)
     return WitnessResult(
-        evaluation=evaluate(counts), blocks=good, left_out=len(mine) - good, reason=reason
-    )
+        evaluation=evaluation, blocks=len(good), left_out=len(mine) - len(good), reason=reason,
+        diagnosis=diagnose_blocks(evaluation, good, sequence),
+    )  # fmt: skip
 
 
 def _progress(session: Session, setting: dict[str, float | str]) -> str:

@@ -1,5 +1,6 @@
 """Runs: folders that are complete in themselves, journaled block by block, resumable."""
 
+from labkit.run.agreement import Agreement, check_run
 from labkit.run.blocks import Outcome, take_block
 from labkit.run.folder import RunFolder, create_run, list_runs, open_run
 from labkit.run.goal import Goal
@@ -8,6 +9,7 @@ from labkit.run.manifest import Manifest
 from labkit.run.recovery import Recovery, recover_run
 
 __all__ = [
+    "Agreement",
     "Block",
     "Goal",
     "Journal",
@@ -16,6 +18,7 @@ __all__ = [
     "Outcome",
     "Recovery",
     "RunFolder",
+    "check_run",
     "create_run",
     "list_runs",
     "open_run",

@@ -87,7 +87,7 @@ def _recover(folder: RunFolder, path: Path, segment: str, number: int) -> Block:
         setting=intent["setting"],
         started=intent["started"],
         ended=utc_now(),
-        reason="recovered: complete segment whose journal line was missing",
+        reason="recovered: complete segment whose journal line, and so its monitors, was missing",
     )
 
 

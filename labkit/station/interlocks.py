@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 from typing import ClassVar
 
 
@@ -41,21 +41,30 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interlock:
-    """``require`` must hold, always or while ``when`` holds.
+    """``require`` must hold, always or while all of ``when`` hold.
+
+    A value that is not known (nan) counts as the worse of both: it fulfils no requirement, and it
+    rules out no ``when``.
 
     Attributes
     ----------
     name : str
         What it protects; also what ``--force`` takes.
     require : Condition
-    when : Condition or None
+    when : Condition or tuple of Condition
+        Checked in this order; none: always.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     name: str
     require: Condition
-    when: Condition | None = None
+    when: Condition | tuple[Condition, ...] = ()
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All of `when`."""
+        return (self.when,) if isinstance(self.when, Condition) else self.when
 
 
 class InterlockError(RuntimeError):
@@ -110,10 +119,14 @@ def check_interlocks(
 
 
 def _violation(rule: Interlock, read: Callable[[str], float]) -> str | None:
-    if rule.when is not None and not rule.when.holds(read(rule.when.parameter)):
-        return None
+    for condition in rule.conditions:
+        value = read(condition.parameter)
+        if not (condition.holds(value) or isnan(value)):
+            return None
     value = read(rule.require.parameter)
     if rule.require.holds(value):
         return None
-    while_ = f" while {rule.when}" if rule.when else ""
-    return f"interlock {rule.name!r}: {rule.require} must hold{while_}, but it is {value:g}"
+    while_ = " and ".join(map(str, rule.conditions))
+    must = f"{rule.require} must hold" + (f" while {while_}" if while_ else "")
+    known = "is not known" if isnan(value) else f"is {value:g}"
+    return f"interlock {rule.name!r}: {must}, but it {known}"

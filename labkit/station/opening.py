@@ -3,15 +3,16 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instruments.roles import Device
 from labkit.station.config import StationFile
 from labkit.station.references import import_object, resolve
-from labkit.station.safety import SafetyReport, make_safe
+from labkit.station.safety import SafetyReport, make_safe, with_safe_state
+from labkit.station.watchdog import watched
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -54,18 +55,11 @@ def open_instruments(
             opened[name] = _open(file, name, world or {}, opened)
         yield opened
     finally:
-        report = make_safe(with_safe_state(opened))
-        shout(report)
-        for instrument in reversed(opened.values()):
-            _close(instrument)
-
-
-def with_safe_state(instruments: "dict[str, Instrument]") -> dict[str, Device]:
-    """Return the instruments that have a safe state of their own.
-
-    Others only serve those (a DAQ card serves the attenuator on its output).
-    """
-    return {name: i for name, i in instruments.items() if isinstance(i, Device)}
+        with undisturbed():
+            report = make_safe(with_safe_state(opened))
+            for instrument in reversed(opened.values()):
+                _close(instrument)
+            shout(report)
 
 
 def shout(report: SafetyReport) -> None:
@@ -119,25 +113,55 @@ def start_world(file: StationFile) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def ending_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated` in the main thread, so that ``finally`` blocks run."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Turn SIGTERM, and the closing of the terminal, into `Terminated`: ``finally`` blocks run."""
 
     def end(number: int, frame: "FrameType | None") -> None:
-        raise Terminated
+        raise Terminated(signal.Signals(number).name)
 
-    before = signal.signal(signal.SIGTERM, end)
-    try:
+    with _handling(end, "SIGTERM", "SIGHUP"):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
-def open_station(file: StationFile) -> Iterator[dict[str, "Instrument"]]:
-    """Start the world, if any, and open the instruments; all is safe and closed at the end."""
+def undisturbed() -> Iterator[None]:
+    """Let neither a second Ctrl-C nor SIGTERM interrupt what makes the lab safe."""
+
+    def wait(number: int, frame: "FrameType | None") -> None:
+        sys.stderr.write("the lab is being made safe; this takes a few seconds\n")
+
+    with _handling(wait, "SIGINT", "SIGTERM", "SIGHUP"):
+        yield
+
+
+@contextmanager
+def _handling(handler: "Callable[[int, FrameType | None], None]", *names: str) -> Iterator[None]:
+    """Handle the signals that this system has; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+@contextmanager
+def open_station(file: StationFile, log: Path | None = None) -> Iterator[dict[str, "Instrument"]]:
+    """Start the world, if any, and open the instruments; all is safe and closed at the end.
+
+    Parameters
+    ----------
+    file : StationFile
+    log : Path, optional
+        If given, a watchdog process makes the instruments safe should this process die, and
+        writes there what it did.
+    """
     with ExitStack() as stack:
         stack.enter_context(ending_on_sigterm())
         world = stack.enter_context(start_world(file))
+        if log is not None:
+            stack.enter_context(watched(file, world, log))
         yield stack.enter_context(open_instruments(file, world))

@@ -46,8 +46,12 @@ def find(root: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def resolve(value: Any, world: Mapping[str, Any], instruments: Mapping[str, Any]) -> Any:
+def resolve(
+    value: Any, world: Mapping[str, Any], instruments: Mapping[str, Any] | None = None
+) -> Any:
     """Replace references in plain YAML values by what they stand for, inside lists and mappings.
+
+    Without `instruments`, references to parameters stay as they are.
 
     Raises
     ------
@@ -66,6 +70,6 @@ def resolve(value: Any, world: Mapping[str, Any], instruments: Mapping[str, Any]
             )
             raise KeyError(message)
         return world[name]
-    if isinstance(value, str) and value.startswith(PARAMETER):
+    if isinstance(value, str) and value.startswith(PARAMETER) and instruments is not None:
         return find(instruments, value.removeprefix(PARAMETER))
     return value

@@ -41,6 +41,14 @@ class SafetyReport:
         return "\n".join(lines)
 
 
+def with_safe_state(instruments: Mapping[str, object]) -> dict[str, Device]:
+    """Return the instruments that have a safe state of their own.
+
+    Others only serve those (a DAQ card serves the attenuator on its output).
+    """
+    return {name: i for name, i in instruments.items() if isinstance(i, Device)}
+
+
 def make_safe(devices: Mapping[str, Device], deadline: float = DEADLINE) -> SafetyReport:
     """Call every device's `safe_state` in a thread of its own and wait at most `deadline` seconds.
 

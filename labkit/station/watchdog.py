@@ -1,22 +1,24 @@
 """A second process that makes the instruments safe if the first one dies without a word."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import IO, TYPE_CHECKING, Any
-
-from labkit.station.references import import_object, resolve
-from labkit.station.safety import make_safe
 
 if TYPE_CHECKING:
     from labkit.station.config import StationFile
 
 DONE = "done"
 RECOVERY_TIME = 10.0
-"""Seconds for all instruments to become safe after the first process has died."""
+"""Seconds that one instrument may take to become safe after the first process has died."""
+
+PREPARATION = 5.0
+"""Seconds after which the watchdog loads the drivers, so that it can act at once."""
 
 
 @contextmanager
@@ -36,11 +38,12 @@ def watched(file: "StationFile", world: Mapping[str, Any], log: Path) -> Iterato
     log : Path
         Where the watchdog writes what it did.
     """
-    plan = json.dumps({"instruments": openable(file, world), "log": str(log)})
+    plan = json.dumps({"instruments": openable(file, world), "log": str(log.resolve())})
     process = subprocess.Popen(
         [sys.executable, "-m", "labkit.station.watchdog"],
         stdin=subprocess.PIPE,
         text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,  # a Ctrl-C in the terminal is not for it
     )
     stream = process.stdin
@@ -65,43 +68,73 @@ def _tell(stream: IO[str], text: str) -> None:
 
 def openable(file: "StationFile", world: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what another process needs to open each instrument; None for those it cannot."""
+    from labkit.station.references import resolve
+
+    addresses = {key: value for key, value in world.items() if isinstance(value, str)}
     plan: dict[str, dict[str, Any]] = {}
     for name, entry in file.instruments.items():
-        addresses = {key: value for key, value in world.items() if isinstance(value, str)}
+        wanted = dict(entry.get("init") or {})  # type: ignore[call-overload]  # checked on reading
+        if "address" in entry:
+            wanted["address"] = entry["address"]
         try:
-            options = resolve(entry.get("init") or {}, addresses, {})
-            if "address" in entry:
-                options["address"] = resolve(entry["address"], addresses, {})
-            plan[name] = json.loads(json.dumps({"type": entry["type"], "options": options}))
-        except (KeyError, TypeError):
-            plan[name] = {"type": entry["type"], "options": None}
+            options = resolve(wanted, addresses)
+        except KeyError:
+            options = None
+        plan[name] = {"type": entry["type"], "options": options}
     return plan
 
 
-def rescue(instruments: Mapping[str, Mapping[str, Any]]) -> str:
-    """Open every instrument that can be opened and make it safe; return a report."""
-    opened, lines = {}, []
+def rescue(instruments: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Open every instrument that can be opened and make it safe at once; yield a line on each."""
+    from labkit.station.references import import_object, resolve
+    from labkit.station.safety import make_safe, with_safe_state
+
+    opened: dict[str, Any] = {}
     for name, entry in instruments.items():
         if entry["options"] is None:
-            lines.append(f"{name}: belongs to the dead process, cannot be reached from here")
+            yield f"NOT SAFE: {name}: it belongs to the dead process and cannot be reached"
             continue
         try:
-            opened[name] = import_object(entry["type"])(name, **entry["options"])
+            options = resolve(entry["options"], {}, opened)
+            opened[name] = import_object(entry["type"])(name, **options)
         except Exception as error:  # noqa: BLE001, RUF100  # the others must be rescued too
-            lines.append(f"NOT SAFE: {name}: {type(error).__name__}: {error}")
-    report = make_safe(opened, RECOVERY_TIME)
-    return "\n".join([*lines, str(report)])
+            yield f"NOT SAFE: {name}: {type(error).__name__}: {error}"
+            continue
+        report = make_safe(with_safe_state({name: opened[name]}), RECOVERY_TIME)
+        yield f"{name}: safe" if report.all_safe else f"NOT SAFE: {name}: {report.failed[name]}"
 
 
 def main() -> None:
     """Wait for the end of the watched process; act if it came without a word."""
     plan = json.loads(sys.stdin.readline())
-    if DONE in sys.stdin.read().splitlines():
-        return
-    report = rescue(plan["instruments"])
-    text = f"the run's process died; instruments were made safe by the watchdog\n{report}\n"
-    sys.stderr.write(text)
-    Path(plan["log"]).write_text(text, encoding="utf-8")
+    preparation = Timer(PREPARATION, _load_drivers, [plan["instruments"]])
+    preparation.daemon = True
+    preparation.start()
+    told = sys.stdin.read().splitlines()
+    preparation.cancel()
+    if DONE not in told:
+        _act(plan["instruments"], Path(plan["log"]))
+
+
+def _load_drivers(instruments: Mapping[str, Mapping[str, Any]]) -> None:
+    from labkit.station.references import import_object
+
+    for entry in instruments.values():
+        import_object(entry["type"])
+
+
+def _act(instruments: Mapping[str, Mapping[str, Any]], log: Path) -> None:
+    with log.open("w", encoding="utf-8") as stream:
+        for line in _acting(instruments):
+            for target in (stream, sys.stderr):
+                target.write(f"{line}\n")
+                target.flush()
+
+
+def _acting(instruments: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield "the run's process died; the watchdog acts"
+    yield from rescue(instruments)
+    yield "the watchdog has done what it could; switch off by hand what is not safe"
 
 
 if __name__ == "__main__":

@@ -69,7 +69,8 @@ class Plant:
     ) -> None:
         self.clock, self.wiring = clock, wiring
         self.parameters = parameters or WorldParameters()
-        drift, phase, clicks, tagger = np.random.default_rng(seed).spawn(4)
+        self._luck = np.random.default_rng(seed).spawn(4)
+        drift, phase, clicks, tagger = self._luck
         self._rng = clicks
         self.light = LightPath(wiring, self.parameters, drift)
         self.interferometer = Interferometer(self.parameters, phase)
@@ -81,6 +82,12 @@ class Plant:
         self._age = 0.0
         self.recorder = Recorder(self, tagger)
         self._connect()
+
+    def reseed(self, seed: int) -> None:
+        """Begin new random numbers; all that has happened so far stays as it is."""
+        with self.clock.lock:
+            for mine, new in zip(self._luck, np.random.default_rng(seed).spawn(4), strict=True):
+                mine.bit_generator.state = new.bit_generator.state
 
     def operating_point(self) -> OperatingPoint:
         """Return the click statistics that the present settings amount to."""

@@ -1,0 +1,87 @@
+"""Does the journal say what the tag files say? Recount every segment and compare."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from analysis.counting import count
+from analysis.tagfile.source import TagFileError
+from labkit.run.folder import RunFolder
+from labkit.run.journal import Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """What `check_run` found.
+
+    Attributes
+    ----------
+    blocks : int
+        Blocks in the journal.
+    trials : int
+        Trials of all of them, good or not.
+    differences : dict of str to str
+        Segment to what is wrong with it; empty if journal and tag files agree.
+    """
+
+    blocks: int
+    trials: int
+    differences: dict[str, str]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        return {"blocks": self.blocks, "trials": self.trials, "differences": self.differences}
+
+    def __str__(self) -> str:
+        if not self.differences:
+            return f"{self.blocks} blocks, {self.trials:,} trials: journal and tag files agree"
+        lines = [f"{segment}: {what}" for segment, what in self.differences.items()]
+        return "\n".join([*lines, f"{len(lines)} of {self.blocks} blocks do not agree"])
+
+
+def check_run(folder: RunFolder, progress: Callable[[int, int], None] | None = None) -> Agreement:
+    """Recount the segment of every block and compare with its line in the journal.
+
+    Segments that are in no line are told too, apart from the one being written (which has a note
+    of its intent) and those set aside as incomplete.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    progress : callable, optional
+        Told (blocks checked, blocks in all).
+    """
+    blocks = folder.journal.read()
+    differences = _twice(blocks)
+    for done, block in enumerate(blocks, 1):
+        if what := _difference(folder, block):
+            differences[block.segment] = what
+        if progress is not None:
+            progress(done, len(blocks))
+    listed = {block.segment for block in blocks}
+    for path in sorted((folder.path / "tags").glob("block_*.ptu")):
+        segment = path.relative_to(folder.path).as_posix()
+        if segment not in listed and not path.with_suffix(".json").exists():
+            differences[segment] = "is in no line of the journal"
+    trials = sum(block.counts.trials.number for block in blocks)
+    return Agreement(blocks=len(blocks), trials=trials, differences=differences)
+
+
+def _twice(blocks: list[Block]) -> dict[str, str]:
+    first: dict[str, int] = {}
+    found = {}
+    for block in blocks:
+        if block.segment in first:
+            found[block.segment] = f"counts in blocks {first[block.segment]} and {block.number}"
+        first.setdefault(block.segment, block.number)
+    return found
+
+
+def _difference(folder: RunFolder, block: Block) -> str:
+    """Return how a block differs from its segment, or ""."""
+    try:
+        again = count(folder.path / block.segment, block.counts.gates).to_dict()
+    except (OSError, TagFileError, ValueError) as error:
+        return f"cannot be counted: {error}"
+    said = block.counts.to_dict()
+    wrong = [name for name in again if again[name] != said[name]]
+    return f"{', '.join(wrong)} differ from the journal" if wrong else ""

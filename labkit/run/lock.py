@@ -1,0 +1,51 @@
+"""One process at a time works in a run folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+if os.name == "nt":
+    import msvcrt
+
+    def _take(stream: IO[str]) -> None:
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+
+else:
+    import fcntl
+
+    def _take(stream: IO[str]) -> None:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+LOCK = "run.lock"
+
+
+@contextmanager
+def sole_use(folder: Path) -> Iterator[None]:
+    """Hold a run folder; the system lets go of it when this process ends, however it ends.
+
+    Raises
+    ------
+    RuntimeError
+        If another process holds it.
+    """
+    with (folder / LOCK).open("a", encoding="utf-8") as stream:
+        try:
+            _take(stream)
+        except OSError:
+            message = f"{folder}: another process is measuring into this run; wait for its end"
+            raise RuntimeError(message) from None
+        yield
+
+
+def is_in_use(folder: Path) -> bool:
+    """Tell whether a process is measuring into a run folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with sole_use(folder):
+            return False
+    except RuntimeError:
+        return True
