@@ -51,7 +51,11 @@ class SeparableFit:
     def derived(self, value: float, gradient: ArrayLike) -> Estimate:
         """Return a derived quantity with σ² = ∇ᵀ cov ∇, its gradient in (linear, scales) given."""
         slope = np.asarray(gradient, dtype=float)
-        return Estimate(value=float(value), sigma=math.sqrt(slope @ self.covariance @ slope))
+        variance = float(slope @ self.covariance @ slope)
+        if not variance >= 0.0:  # rounding in a covariance that is all but singular
+            message = "the points must determine every parameter of the curve, but do not"
+            raise ValueError(message)
+        return Estimate(value=float(value), sigma=math.sqrt(variance))
 
     def parameter(self, index: int) -> Estimate:
         """Return the parameter at an index of (linear, scales)."""

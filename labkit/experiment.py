@@ -95,23 +95,20 @@ def read_experiment(path: str | Path) -> Experiment:
         If it cannot be read, names an unknown procedure, or options are not allowed.
     """
     path = experiment_path(path)
-    return experiment_from_dict(read_yaml(path), str(path))
+    return experiment_from_dict(read_yaml(path), str(path), folder=path.parent)
 
 
-def experiment_from_dict(plain: object, where: str) -> Experiment:
-    """Read the plain form; `where` names its origin in errors."""
+def experiment_from_dict(plain: object, where: str, folder: Path | None = None) -> Experiment:
+    """Read the plain form; `where` names its origin in errors.
+
+    A sequence that is a file's name is looked for in `folder`.
+    """
     file = read_mapping(_File, plain, where)
     if file.kind not in PROCEDURES:
         message = f"{where}: kind must be one of {', '.join(PROCEDURES)}, but is {file.kind!r}"
         raise ValueError(message)
     options_of(file.kind, file.options, where)
-    if file.sequence == "riedinger2018":
-        sequence = riedinger2018_sequence()
-    elif isinstance(file.sequence, str):
-        message = f"{where}: sequence must be riedinger2018 or a mapping, but is {file.sequence!r}"
-        raise ValueError(message)
-    else:
-        sequence = PulseSequence.from_dict(file.sequence, where=f"{where}: sequence")
+    sequence = _sequence(file.sequence, where, folder)
     return Experiment(
         kind=file.kind,
         sequence=sequence,
@@ -119,6 +116,20 @@ def experiment_from_dict(plain: object, where: str) -> Experiment:
         comment=file.comment,
         compare=_known_set(file.compare, where),
     )
+
+
+def _sequence(plain: str | dict[str, Any], where: str, folder: Path | None) -> PulseSequence:
+    if plain == "riedinger2018":
+        return riedinger2018_sequence()
+    if isinstance(plain, dict):
+        return PulseSequence.from_dict(plain, where=f"{where}: sequence")
+    if folder is not None and plain.endswith(".yaml"):
+        return PulseSequence.from_yaml(folder / plain)
+    message = (
+        f"{where}: sequence must be riedinger2018, a mapping, or the name of a YAML file beside "
+        f"this one, but is {plain!r}"
+    )
+    raise ValueError(message)
 
 
 def _known_set(name: str, where: str) -> str:

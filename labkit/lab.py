@@ -14,12 +14,14 @@ from instruments.roles import (
     BiasSource,
     Laser,
     PhaseLock,
+    PowerMeter,
     PulseGenerator,
     PulseShape,
     Thermometer,
     TimeTagger,
     TunableFilter,
     WaveformGenerator,
+    Wavemeter,
 )
 from labkit.cleanup import also, said
 from labkit.compiler import Programs, compile_sequence
@@ -140,6 +142,16 @@ class Lab:
     def thermometer(self) -> Thermometer:
         """Cryostat thermometer."""
         return self._play("thermometer", Thermometer)  # type: ignore[type-abstract]
+
+    @property
+    def power_meter(self) -> PowerMeter:
+        """Sees the pump light behind its filter."""
+        return self._play("power_meter", PowerMeter)  # type: ignore[type-abstract]
+
+    @property
+    def wavemeter(self) -> Wavemeter:
+        """Sees the pump laser."""
+        return self._play("wavemeter", Wavemeter)  # type: ignore[type-abstract]
 
     @property
     def filters(self) -> dict[str, TunableFilter]:

@@ -86,7 +86,7 @@ def autopilot(
     if phase is None:
         sweep = phase_sweep(session, sequence, options.phase_sweep)
         say(str(sweep))
-        phase = sweep.optimal_phase
+        phase = sweep.optimal_phase.value
     best = sequence.with_read_phase(phase)
     result = witness(session, best, options.witness)
     return AutopilotResult(

@@ -1,10 +1,12 @@
 """``balance``: equal rates of pump-scattered photons from both arms, by the two attenuators."""
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from labkit.procedures.arms import CLOSED, DEVICES, Device, only
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -21,7 +23,9 @@ class BalanceOptions:
     tolerance : float
         Largest relative difference of the two rates.
     trials : int
-        Trials per arm and step, in two halves: A B B A.
+        Trials per arm and step.
+    rounds : int
+        In so many parts, the arms taking turns (A B B A …), so that drifts hit both alike.
     steps : int
         Largest number of corrections.
     closed : float
@@ -32,8 +36,9 @@ class BalanceOptions:
 
     tolerance: float = 0.02
     trials: int = 40_000_000
+    rounds: int = 10
     steps: int = 8
-    closed: float = 1e-3
+    closed: float = CLOSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +51,15 @@ class BalanceResult:
         Pump clicks per trial through A alone and B alone, dark ones included.
     transmissions : tuple of (float, float)
         Attenuators A and B at that step.
+    trials : int
+        Behind each rate.
     imbalance, sigma : float
         Last (rate A − rate B) / mean, and its standard deviation.
     """
 
     rates: tuple[tuple[float, float], ...]
     transmissions: tuple[tuple[float, float], ...]
+    trials: int
     imbalance: float
     sigma: float
 
@@ -60,6 +68,7 @@ class BalanceResult:
         return {
             "rates": [list(pair) for pair in self.rates],
             "transmissions": [list(pair) for pair in self.transmissions],
+            "trials": self.trials,
             "imbalance": self.imbalance,
             "sigma": self.sigma,
         }
@@ -77,8 +86,13 @@ class BalanceResult:
 
         figure = Figure(figsize=(5, 3), layout="constrained")
         axes = figure.add_subplot()
-        for arm, rates in zip("AB", zip(*self.rates, strict=True), strict=True):
-            axes.plot(range(1, len(rates) + 1), np.array(rates) * 1e6, "o-", label=f"arm {arm}")
+        steps = np.arange(1, len(self.rates) + 1)
+        for device, shift, rates in zip(
+            DEVICES, (-0.05, 0.05), np.array(self.rates).T, strict=True
+        ):
+            error = np.sqrt(rates / self.trials)
+            axes.errorbar(steps + shift, rates * 1e6, error * 1e6, fmt="o", label=f"arm {device}")
+        axes.set_xticks(steps)
         axes.set(xlabel="step", ylabel="pump clicks per 10⁶ trials")
         axes.legend(frameon=False)
         return figure
@@ -98,12 +112,14 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
     attenuators = session.lab.attenuators
     rates, settings = [], []
     for step in range(1, options.steps + 1):
-        present = {arm: float(attenuators[arm].transmission()) for arm in "AB"}
-        clicks = {"A": 0, "B": 0}
-        for arm in ("A", "B", "B", "A"):  # what drifts linearly meanwhile cancels
-            clicks[arm] += _alone(session, pump_only, arm, options, present)
+        present = {arm: float(attenuators[arm].transmission()) for arm in DEVICES}
+        clicks = dict.fromkeys(DEVICES, 0)
+        for number in range(options.rounds):
+            for arm in DEVICES if number % 2 else reversed(DEVICES):
+                clicks[arm] += _alone(session, pump_only, arm, options)
         settings.append((present["A"], present["B"]))
-        rates.append((clicks["A"] / options.trials, clicks["B"] / options.trials))
+        trials = options.rounds * (options.trials // options.rounds)
+        rates.append((clicks["A"] / trials, clicks["B"] / trials))
         if min(clicks.values()) == 0:
             dark = min(clicks, key=lambda arm: clicks[arm])
             message = (
@@ -112,16 +128,19 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
             )
             raise RuntimeError(message)
         a, b = clicks["A"], clicks["B"]
-        imbalance, sigma = 2 * (a - b) / (a + b), 2 * np.sqrt(a * b / (a + b) ** 3)
+        imbalance, sigma = 2 * (a - b) / (a + b), 2 * sqrt(a * b / (a + b) ** 3)
         session.say(f"balance step {step}: A/B = {a / b:.4f}")
         if abs(imbalance) <= options.tolerance:
             return BalanceResult(
-                rates=tuple(rates), transmissions=tuple(settings), imbalance=float(imbalance),
-                sigma=float(sigma),
+                rates=tuple(rates), transmissions=tuple(settings), trials=trials,
+                imbalance=imbalance, sigma=sigma,
             )  # fmt: skip
-        wanted = {"A": present["A"] * np.sqrt(b / a), "B": present["B"] * np.sqrt(a / b)}
+        wanted: dict[Device, float] = {
+            "A": present["A"] * sqrt(b / a),
+            "B": present["B"] * sqrt(a / b),
+        }
         for arm, value in wanted.items():  # the more open one fully open: no light is lost
-            attenuators[arm].transmission(float(value / max(wanted.values())))
+            attenuators[arm].transmission(value / max(wanted.values()))
     message = (
         f"the arms must be balanced to {100 * options.tolerance:g} % within {options.steps} steps, "
         f"but are at {100 * imbalance:+.2f} %; take more trials per step"
@@ -130,19 +149,11 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
 
 
 def _alone(
-    session: Session,
-    sequence: PulseSequence,
-    arm: str,
-    options: BalanceOptions,
-    present: dict[str, float],
+    session: Session, sequence: PulseSequence, device: Device, options: BalanceOptions
 ) -> int:
     """Return the pump clicks through one arm, the other one blocked."""
-    other = session.lab.attenuators["B" if arm == "A" else "A"]
-    try:
-        other.transmission(options.closed)
-        block = session.measure(
-            sequence, options.trials // 2, {"procedure": "balance", "arm": arm}, locked=False
-        )
-    finally:
-        other.transmission(present["B" if arm == "A" else "A"])
+    setting: dict[str, float | str] = {"procedure": "balance", "arm": device}
+    with only(session, device, options.closed):
+        trials = options.trials // options.rounds
+        block = session.measure(sequence, trials, setting, locked=False)
     return int(block.counts.singles[0].sum())

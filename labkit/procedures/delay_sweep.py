@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fits import FringeFit, fit_fringe
-from labkit.procedures.phase_sweep import Fringe, draw_fringe, measure_fringe
+from analysis.fits import FringeFit
+from analysis.separable_fit import Estimate
+from labkit.procedures.arms import DEVICES
+from labkit.procedures.g2 import G2Options, g2_of_device
+from labkit.procedures.phase_sweep import Fringe, draw_fringe, fit_counts, measure_fringe
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +29,14 @@ class DelaySweepOptions:
     delays : tuple of float
         Start of each window, s.
     fringe_hz : float
-        Mechanical frequency difference, Hz: a window is 1/`fringe_hz` long (22 ns at 45 MHz).
+        Mechanical frequency difference as known so far (`identify`), Hz: a window is
+        1/`fringe_hz` long (22 ns at 45 MHz).
     points : int
         Per window.
     trials : int
         Per point.
+    bound_trials : int
+        Trials per window and device for the bound on the visibility; 0 for none.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -37,6 +45,7 @@ class DelaySweepOptions:
     fringe_hz: float = 45e6
     points: int = 6
     trials: int = 100_000_000
+    bound_trials: int = 200_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,48 +57,86 @@ class DelaySweepResult:
     delays : ndarray
         Middle of each window, s.
     visibility, sigma : ndarray
-        Amplitude over offset of the fit of different detectors.
+        Amplitude over offset of the fit of different detectors, and its standard deviation.
+    bound : ndarray or None
+        V_max = (g − 1)/(g + 1) with the lower g² of the two devices alone, or None.
+    delta_omega_hz : Estimate or None
+        (Ω_B − Ω_A)/2π from how the fringe's phase moves from window to window; None for one window.
+        It is the one nearest to `fringe_hz` that the delays allow.
     windows : tuple of (Fringe, FringeFit, FringeFit)
+        Of different detectors and of the same.
     """
 
-    delays: NDArray[np.float64]
-    visibility: NDArray[np.float64]
-    sigma: NDArray[np.float64]
+    delays: Array
+    visibility: Array
+    sigma: Array
+    bound: Array | None
+    delta_omega_hz: Estimate | None
     windows: tuple[tuple[Fringe, FringeFit, FringeFit], ...]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
+        beat = self.delta_omega_hz
         return {
             "delay": self.delays.tolist(),
             "visibility": self.visibility.tolist(),
             "visibility_sigma": self.sigma.tolist(),
+            "visibility_bound": None if self.bound is None else self.bound.tolist(),
+            "delta_omega_hz": None if beat is None else beat.value,
+            "delta_omega_sigma_hz": None if beat is None else beat.sigma,
         }
 
     def __str__(self) -> str:
-        rows = zip(self.delays, self.visibility, self.sigma, strict=True)
-        return "\n".join(f"τ = {1e9 * t:6.0f} ns  visibility {v:.2f} ± {s:.2f}" for t, v, s in rows)
+        rows = [
+            f"τ = {1e9 * t:6.0f} ns  visibility {v:.2f} ± {s:.2f}"
+            for t, v, s in zip(self.delays, self.visibility, self.sigma, strict=True)
+        ]
+        if self.bound is not None:
+            rows = [f"{row}, at most {b:.2f}" for row, b in zip(rows, self.bound, strict=True)]
+        beat = self.delta_omega_hz
+        if beat is not None:
+            rows.append(
+                f"fringe of {1e9 / beat.value:.3f} ns: "
+                f"{beat.value / 1e6:.3f} ± {beat.sigma / 1e6:.3f} MHz"
+            )
+        return "\n".join(rows)
 
     def plot(self) -> "Figure":
-        """Draw the visibility against the delay."""
+        """Draw the visibility, and its bound, against the delay."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.add_subplot()
-        axes.errorbar(self.delays * 1e6, self.visibility, self.sigma, fmt="x", color="#4d7c0f")
-        axes.set(xlabel="delay τ (µs)", ylabel="visibility", ylim=(0, 1))
+        time = self.delays * 1e6
+        axes.errorbar(time, self.visibility, self.sigma, fmt="x", color="#4d7c0f", label="measured")
+        if self.bound is not None:
+            axes.plot(time, self.bound, "_", ms=14, color="#a8a29e", label="bound by single g²")
+        axes.set(xlabel="delay τ (µs)", ylabel="visibility", ylim=(0, 1.05))
+        axes.legend(frameon=False)
         return figure
 
-    def plot_window(self, index: int) -> "Figure":
-        """Draw one window's fringe."""
-        return draw_fringe(*self.windows[index], "delay τ (s)")
+    def figures(self) -> "dict[str, Figure]":
+        """Return the decay, and every window's fringe."""
+        found = {"delay_sweep": self.plot()}
+        for number, window in enumerate(self.windows, 1):
+            found[f"window_{number}"] = draw_fringe(*window, "delay τ (µs)", scale=1e6)
+        return found
 
 
 def delay_sweep(
     session: Session, sequence: PulseSequence, options: DelaySweepOptions
 ) -> DelaySweepResult:
-    """Scan τ over one fringe at several delays, with Δφ and φ0 fixed."""
+    """Scan τ over one fringe at several delays, with Δφ and φ0 fixed.
+
+    Each window is fitted with the period 1/`fringe_hz`; what that is off shows as a phase that
+    moves from window to window.
+
+    Notes
+    -----
+    Source: Riedinger et al., Nature 556, 473 (2018), Fig. 4 and supplement (V_max).
+    """
     period = 1 / options.fringe_hz
-    windows, visibility, sigma = [], [], []
+    windows, bound = [], []
     for start in options.delays:
         steps = start + np.arange(options.points) * period / options.points
         fringe = measure_fringe(
@@ -99,14 +146,42 @@ def delay_sweep(
             {"procedure": "delay_sweep"},
             "delay",
         )
-        crossed = fit_fringe(fringe.x, *fringe.values("crossed"), period=period)
-        same = fit_fringe(fringe.x, *fringe.values("same"), period=period)
+        crossed = fit_counts(fringe, "crossed", period)
+        same = fit_counts(fringe, "same", period)
         windows.append((fringe, crossed, same))
-        visibility.append(abs(crossed.amplitude.value) / crossed.offset.value)
-        sigma.append(crossed.amplitude.sigma / crossed.offset.value)
+        if options.bound_trials:
+            middle = sequence.with_delay(start + period / 2)
+            bound.append(_bound(session, middle, options.bound_trials))
+    fits = [crossed for _, crossed, _ in windows]
     return DelaySweepResult(
         delays=np.array(options.delays) + period / 2,
-        visibility=np.array(visibility),
-        sigma=np.array(sigma),
+        visibility=np.array([fit.amplitude.value / fit.offset.value for fit in fits]),
+        sigma=np.array([fit.amplitude.sigma / fit.offset.value for fit in fits]),
+        bound=np.array(bound) if bound else None,
+        delta_omega_hz=_beat(np.array(options.delays), fits, options.fringe_hz),
         windows=tuple(windows),
+    )
+
+
+def _bound(session: Session, sequence: PulseSequence, trials: int) -> float:
+    """Return V_max = C/(C + 2), C = min(g_A, g_B) − 1, from both devices alone."""
+    g2 = [
+        g2_of_device(session, sequence, G2Options(device=device, trials=trials)).posterior.mode
+        for device in DEVICES
+    ]
+    return max(0.0, (min(g2) - 1) / (min(g2) + 1))
+
+
+def _beat(delays: Array, fits: list[FringeFit], fringe_hz: float) -> Estimate | None:
+    """Return the frequency that the phases of the windows' fringes follow from first to last."""
+    if len(fits) < 2:
+        return None
+    order = np.argsort(delays)
+    phase = np.unwrap(np.array([fit.phase.value for fit in fits])[order])
+    weight = np.array([fit.phase.sigma for fit in fits])[order] ** -2.0
+    time = delays[order] - np.average(delays[order], weights=weight)
+    spread = np.sum(weight * time**2)
+    slope = np.sum(weight * time * phase) / spread
+    return Estimate(
+        value=float(fringe_hz + slope / (2 * np.pi)), sigma=float(spread**-0.5 / (2 * np.pi))
     )

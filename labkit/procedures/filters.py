@@ -1,5 +1,7 @@
 """``filters``: scan each tunable filter over its line and park it on the maximum."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -109,6 +111,23 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
     return FilterResult(scans=scans)
 
 
+@contextmanager
+def off_the_line(session: Session, volts: float) -> Iterator[None]:
+    """Move the filters before the detectors by `volts`; they are set back at the end.
+
+    What still comes through is no scattered light: leaked drive light and dark counts.
+    """
+    filters_there = [f for place, f in session.lab.filters.items() if place[0] in "12"]
+    before = [float(device.voltage()) for device in filters_there]
+    try:
+        for device, volt in zip(filters_there, before, strict=True):
+            device.voltage(volt + volts)
+        yield
+    finally:
+        for device, volt in zip(filters_there, before, strict=True):
+            device.voltage(volt)
+
+
 def _tune(
     session: Session, sequence: PulseSequence, options: FilterOptions, place: str, trials: int
 ) -> FilterScan:
@@ -126,8 +145,20 @@ def _tune(
         block = session.measure(sequence, trials, setting, locked=False)
         clicks.append(passing(block.counts, place))
     found = np.array(clicks)
+    if not _varies(found):
+        message = (
+            f"the scan must show a line, but the clicks ({found.min()} to {found.max()}) do not"
+        )
+        raise ValueError(message)
     fit = fit_resonance(volts, found, np.sqrt(np.maximum(found, 1)))
     return FilterScan(volts=volts, clicks=found, fit=fit)
+
+
+def _varies(clicks: NDArray[np.int64]) -> bool:
+    """Tell whether counts vary more than by chance: χ² of equal means beyond 6 σ."""
+    mean, number = max(float(clicks.mean()), 1.0), len(clicks)
+    chi2 = float(np.sum((clicks - mean) ** 2)) / mean
+    return bool(chi2 > number + 6 * np.sqrt(2 * number))
 
 
 def _again(

@@ -1,4 +1,4 @@
-"""``lock``: find the fringe, take the set-point on its slope, close the loop, measure the rest."""
+"""``lock``: find the fringe, put the set-point at the wanted φ₀, close the loop, measure noise."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -7,11 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import FringeFit, fit_fringe
-from labkit.procedures.session import LARGEST_PHASE_NOISE, LockLostError, Session
+from labkit.procedures.session import LockLostError, Session
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+LARGEST_PHASE = 1.0
+"""Beyond this distance from the middle of a slope the fringe is too flat to hold, rad."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,10 @@ class LockOptions:
         Error readings after locking, for the residual phase noise.
     attempts : int
         How often to try.
+    phase : float
+        φ₀ to hold, rad from the middle of the fringe's slope, within ± `LARGEST_PHASE`.
+    largest_noise : float
+        Residual phase noise that still counts as locked, rad rms.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -36,6 +44,16 @@ class LockOptions:
     points: int = 81
     readings: int = 100
     attempts: int = 3
+    phase: float = 0.0
+    largest_noise: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not abs(self.phase) <= LARGEST_PHASE:
+            message = (
+                f"`phase` must lie within ± {LARGEST_PHASE:g} rad, where the fringe is steep "
+                f"enough to hold, but is {self.phase:g}"
+            )
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,16 +66,18 @@ class LockResult:
         The scan: actuator voltage and error signal, V.
     fringe : FringeFit
         Its sine fit; ``period`` is the actuator voltage of 2π.
+    setpoint : float
+        Error signal that is held, V.
     phase_noise : float
-        Standard deviation of the locked phase, rad: rms error / fringe amplitude.
+        σ, standard deviation of the locked phase, rad: rms error over the slope of the fringe.
     contrast_loss : float
-        1 − e^(−(2σ)²/2): what that costs the interference, whose phase holds the interferometer's
-        twice, once for the pump and once for the read photon.
+        1 − e^(−2σ²): what that costs the interference, whose phase has 2 φ₀ in it (pump and read).
     """
 
     volts: NDArray[np.float64]
     error: NDArray[np.float64]
     fringe: FringeFit
+    setpoint: float
     phase_noise: float
     contrast_loss: float
 
@@ -66,6 +86,7 @@ class LockResult:
         return {
             "fringe_volts": self.fringe.amplitude.value,
             "volts_per_2pi": self.fringe.period.value,
+            "setpoint": self.setpoint,
             "phase_noise": self.phase_noise,
             "contrast_loss": self.contrast_loss,
         }
@@ -86,16 +107,21 @@ class LockResult:
         axes.plot(self.volts, self.error, ".", label="scan")
         fine = np.linspace(self.volts[0], self.volts[-1], 400)
         axes.plot(fine, self.fringe.curve(fine), lw=1, label="fit")
+        axes.axhline(self.setpoint, color="#a8a29e", lw=1, ls="--", label="set-point")
+        axes.set_title(f"locked to {self.phase_noise:.3f} rad rms", fontsize=9)
         axes.set(xlabel="actuator (V)", ylabel="error signal (V)")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper right")
         return figure
 
 
 def lock(session: Session, sequence: PulseSequence, options: LockOptions) -> LockResult:
     """Lock the interferometer; it stays locked on return.
 
-    The loop is opened and the actuator scanned around mid-range; the set-point is the middle of
-    the fringe, the output starts on the slope that the servo's sign makes stable.
+    The loop is opened and the actuator scanned around mid-range. The set-point is offset +
+    amplitude · sin φ₀ of the fringe; the loop is closed on the rising slope next to mid-range, or
+    on the falling one if the servo's sign wants that.
+
+    Changes the servo's set-point and output. After a failure the loop is open.
 
     Raises
     ------
@@ -104,28 +130,35 @@ def lock(session: Session, sequence: PulseSequence, options: LockOptions) -> Loc
     """
     session.arm(sequence)
     servo = session.lab.phase_lock
+    session.fringe_volts = None
     last = ""
     for attempt in range(1, options.attempts + 1):
         servo.release()
         volts, error = _scan(session, options)
-        fringe = fit_fringe(volts, error)
-        if fringe.amplitude.value < 5 * fringe.amplitude.sigma or fringe.amplitude.value <= 0:
+        try:
+            fringe = fit_fringe(volts, error)
+        except ValueError as problem:
+            last = f"no fringe: {problem}"
+            continue
+        if fringe.amplitude.value < 5 * fringe.amplitude.sigma:
             last = f"no fringe: amplitude {fringe.amplitude} V"
             continue
-        servo.setpoint(float(fringe.offset.value))
-        for slope in (0.0, 0.5):
-            servo.output(_zero_crossing(fringe, options, slope))
+        setpoint = fringe.offset.value + fringe.amplitude.value * np.sin(options.phase)
+        servo.setpoint(float(setpoint))
+        slope = fringe.amplitude.value * np.cos(options.phase)
+        for volt in _starts(fringe, options.phase):
+            servo.output(volt)
             servo.engage()
-            session.fringe_volts = float(fringe.amplitude.value)
-            noise = session.phase_noise(options.readings)
-            if servo.lock_state() == "locked" and noise < LARGEST_PHASE_NOISE:
+            noise = _residual(session, options) / slope
+            if servo.lock_state() == "locked" and noise <= options.largest_noise:
                 session.say(f"locked at attempt {attempt}: {noise:.3g} rad rms")
+                session.fringe_volts = float(slope)
                 return LockResult(
-                    volts=volts, error=error, fringe=fringe, phase_noise=noise,
-                    contrast_loss=float(-np.expm1(-2 * noise**2)),
+                    volts=volts, error=error, fringe=fringe, setpoint=float(setpoint),
+                    phase_noise=float(noise), contrast_loss=float(-np.expm1(-2 * noise**2)),
                 )  # fmt: skip
-            servo.release()
             last = f"the loop does not hold: {servo.lock_state()}, {noise:.2g} rad rms"
+            servo.release()
     message = (
         f"the interferometer cannot be locked after {options.attempts} attempts; {last}; check the "
         "lock pulse, both arms' light, and the servo's gains"
@@ -146,8 +179,16 @@ def _scan(
     return volts, error
 
 
-def _zero_crossing(fringe: FringeFit, options: LockOptions, slope: float) -> float:
-    """Return the mid-fringe voltage next to mid-range: rising (slope 0) or falling (0.5) one."""
+def _starts(fringe: FringeFit, phase: float) -> tuple[float, float]:
+    """Return the voltages nearest to mid-range at which the rising, the falling slope has φ₀."""
     period = fringe.period.value
-    crossing = (slope - fringe.phase.value / (2 * np.pi)) * period
-    return float(crossing - np.round(crossing / period) * period)
+    angles = np.array([phase, np.pi - phase]) - fringe.phase.value
+    turns = angles / (2 * np.pi)
+    rising, falling = (turns - np.round(turns)) * period
+    return float(rising), float(falling)
+
+
+def _residual(session: Session, options: LockOptions) -> float:
+    servo = session.lab.phase_lock
+    readings = np.array([servo.error() for _ in range(options.readings)])
+    return float(np.sqrt(np.mean(readings**2)))

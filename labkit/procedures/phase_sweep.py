@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from analysis.fits import FringeFit, fit_fringe
+from analysis.separable_fit import Estimate
 from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+REFITS = 3
+"""How often errors are taken from the fitted curve, and the curve fitted again."""
 
 CROSSED, SAME = ("r1p2", "r2p1"), ("r1p1", "r2p2")
 
@@ -72,17 +76,22 @@ class PhaseSweepResult:
     ----------
     fringe : Fringe
     crossed, same : FringeFit
-    optimal_phase : float
+        With a period of 2π.
+    optimal_phase : Estimate
         Δφ at which different detectors correlate most, rad in (−π, π].
-    visibility : float
+    period : Estimate or None
+        Of a fit of different detectors in which it is free; None where the points do not determine
+        it.
+    visibility : Estimate or None
         (max − min)/(max + min) of the fit of different detectors.
     """
 
     fringe: Fringe
     crossed: FringeFit
     same: FringeFit
-    optimal_phase: float
-    visibility: float
+    optimal_phase: Estimate
+    period: Estimate | None
+    visibility: Estimate | None
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
@@ -94,26 +103,38 @@ class PhaseSweepResult:
             "g2_crossed_sigma": sigma_crossed.tolist(),
             "g2_same": same.tolist(),
             "g2_same_sigma": sigma_same.tolist(),
-            "optimal_phase": self.optimal_phase,
-            "period": self.crossed.period.value,
-            "visibility": self.visibility,
+            "optimal_phase": self.optimal_phase.value,
+            "optimal_phase_sigma": self.optimal_phase.sigma,
+            "period": None if self.period is None else self.period.value,
+            "visibility": None if self.visibility is None else self.visibility.value,
         }
 
     def __str__(self) -> str:
+        best, pi = self.optimal_phase, np.pi
+        period = "undetermined"
+        if self.period is not None:
+            period = f"{self.period.value / pi:.2f} ± {self.period.sigma / pi:.2f} π"
         return (
-            f"optimal phase {self.optimal_phase / np.pi:+.3f} π, period "
-            f"{self.crossed.period.value / np.pi:.3f} π, visibility {self.visibility:.2f}"
+            f"optimal phase {best.value / pi:+.3f} ± {best.sigma / pi:.3f} π, period {period}, "
+            f"visibility {self.visibility or 'undetermined'}"
         )
 
     def plot(self) -> "Figure":
         """Draw both fringes with their fits."""
-        return draw_fringe(self.fringe, self.crossed, self.same, "Δφ (rad)")
+        figure = draw_fringe(self.fringe, self.crossed, self.same, "Δφ (rad)")
+        axes = figure.axes[0]
+        for turn in (-2 * np.pi, 0.0, 2 * np.pi):
+            best = self.optimal_phase.value + turn
+            if self.fringe.x.min() <= best <= self.fringe.x.max():
+                axes.axvline(best, color="#a8a29e", lw=1, ls="--")
+        axes.set_title(f"optimal Δφ = {self.optimal_phase.value / np.pi:+.2f} π", fontsize=9)
+        return figure
 
 
 def phase_sweep(
     session: Session, sequence: PulseSequence, options: PhaseSweepOptions
 ) -> PhaseSweepResult:
-    """Scan Δφ and fit the fringe (2π is kept as its period; it is single-particle interference).
+    """Scan Δφ and fit the fringe; it must have a period of 2π (single-particle interference).
 
     Raises
     ------
@@ -128,17 +149,26 @@ def phase_sweep(
         {"procedure": "phase_sweep"},
         "delta_phi",
     )
-    crossed = fit_fringe(fringe.x, *fringe.values("crossed"), period=2 * np.pi)
-    same = fit_fringe(fringe.x, *fringe.values("same"), period=2 * np.pi)
+    crossed = fit_counts(fringe, "crossed", 2 * np.pi)
+    same = fit_counts(fringe, "same", 2 * np.pi)
     top = np.pi / 2 - crossed.phase.value
-    amplitude, offset = abs(crossed.amplitude.value), crossed.offset.value
     return PhaseSweepResult(
         fringe=fringe,
         crossed=crossed,
         same=same,
-        optimal_phase=float(np.pi - np.mod(np.pi - top, 2 * np.pi)),
-        visibility=float(amplitude / offset),
+        optimal_phase=Estimate(
+            value=float(np.pi - np.mod(np.pi - top, 2 * np.pi)), sigma=crossed.phase.sigma
+        ),
+        period=_free_period(fringe),
+        visibility=crossed.visibility,
     )
+
+
+def _free_period(fringe: Fringe) -> Estimate | None:
+    try:
+        return fit_counts(fringe, "crossed").period
+    except ValueError:
+        return None
 
 
 def measure_fringe(
@@ -148,7 +178,10 @@ def measure_fringe(
     setting: dict[str, float | str],
     name: str,
 ) -> Fringe:
-    """Measure one block per sequence; blocks that are not good are taken once more."""
+    """Measure one block per sequence; blocks that are not good are taken once more.
+
+    Before each the filters are tuned if it is time, and the interferometer locked if it is not.
+    """
     crossed, same = [], []
     for x, sequence in sequences.items():
         upkeep(session, sequence)
@@ -157,6 +190,9 @@ def measure_fringe(
             session.say(f"{name} = {x:.4g}: {block.reason}; measuring again")
             repair(session, sequence, block)
             block = session.measure(sequence, trials, setting | {name: x})
+        if not block.good:
+            message = f"{name} = {x:.4g}: the block is bad after repair too: {block.reason}"
+            raise RuntimeError(message)
         found = evaluate(block.counts).g2
         missing = [pair for pair in CROSSED + SAME if pair not in found]
         if missing:
@@ -170,8 +206,30 @@ def measure_fringe(
     return Fringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
 
 
-def draw_fringe(fringe: Fringe, crossed: FringeFit, same: FringeFit, label: str) -> "Figure":
-    """Draw g² of different and of the same detectors against what was scanned."""
+def fit_counts(fringe: Fringe, which: str, period: float | None = None) -> FringeFit:
+    """Fit a fringe of g²; each point's error is that of the events the curve expects there.
+
+    Errors from the events that were found would favour points that happen to have few.
+
+    Raises
+    ------
+    ValueError
+        If the points do not determine the curve.
+    """
+    value, sigma = fringe.values(which)
+    points = fringe.crossed if which == "crossed" else fringe.same
+    exposure = np.array([point.exposure for point in points])
+    fit = fit_fringe(fringe.x, value, np.full_like(sigma, sigma.mean()), period=period)
+    for _ in range(REFITS):
+        expected = np.maximum(fit.curve(fringe.x) * exposure, 0.5)
+        fit = fit_fringe(fringe.x, value, np.sqrt(expected) / exposure, period=period)
+    return fit
+
+
+def draw_fringe(
+    fringe: Fringe, crossed: FringeFit, same: FringeFit, label: str, *, scale: float = 1.0
+) -> "Figure":
+    """Draw g² of different and of the same detectors against `scale` times what was scanned."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
@@ -183,8 +241,8 @@ def draw_fringe(fringe: Fringe, crossed: FringeFit, same: FringeFit, label: str)
     ):
         value, sigma = fringe.values(which)
         text = "different detectors" if which == "crossed" else "same detector"
-        axes.errorbar(fringe.x, value, sigma, fmt=marker, color=color, label=text)
-        axes.plot(fine, fit.curve(fine), color=color, lw=1)
+        axes.errorbar(scale * fringe.x, value, sigma, fmt=marker, color=color, label=text)
+        axes.plot(scale * fine, fit.curve(fine), color=color, lw=1)
     axes.set(xlabel=label, ylabel="$g^{(2)}$")
     axes.legend(frameon=False)
     return figure

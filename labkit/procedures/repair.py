@@ -2,7 +2,7 @@
 
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.lock import LockOptions, lock
-from labkit.procedures.session import LARGEST_PHASE_NOISE, Session
+from labkit.procedures.session import Session
 from labkit.run import Block
 from labkit.sequence import PulseSequence
 
@@ -12,16 +12,30 @@ RETUNE = FilterOptions(span=0.08, points=7, trials=600_000, passes=1)
 TUNE_AFTER = 5400.0
 """Seconds of measuring after which the filters have drifted by about a tenth of their width."""
 
+LOOK = 4_000_000
+"""Trials of a short look at the detectors."""
+
+RATE_PROBLEM = "pump rate"
+"""Words in the reason of a block whose click rate is not what it was."""
+
 NEAR_LIMIT = 0.6
 """Part of the servo's range beyond which it is locked anew, nearer to the middle."""
 
 
-def relock(session: Session, sequence: PulseSequence) -> None:
-    """Lock if the loop is open, at a limit or near one, or does not hold."""
+def relock(session: Session, sequence: PulseSequence, *, force: bool = False) -> None:
+    """Lock if the loop is open, at a limit or near one, or in any case."""
     servo = session.lab.phase_lock
     far = abs(float(servo.output())) > NEAR_LIMIT * session.lab.file.config.lock_range
-    if servo.lock_state() != "locked" or far or session.phase_noise() > LARGEST_PHASE_NOISE:
+    if force or servo.lock_state() != "locked" or far:
         lock(session, sequence, LockOptions())
+
+
+def tune_if_due(session: Session, sequence: PulseSequence) -> bool:
+    """Tune the filters if that is due, and tell whether they were; the lock is left alone."""
+    due = session.untuned >= TUNE_AFTER
+    if due:
+        filters(session, sequence, RETUNE)
+    return due
 
 
 def retune(session: Session, sequence: PulseSequence) -> None:
@@ -35,9 +49,7 @@ def upkeep(session: Session, sequence: PulseSequence) -> bool:
 
     To be called before every long block.
     """
-    due = session.untuned >= TUNE_AFTER
-    if due:
-        retune(session, sequence)
+    due = tune_if_due(session, sequence)
     relock(session, sequence)
     return due
 
@@ -45,16 +57,18 @@ def upkeep(session: Session, sequence: PulseSequence) -> bool:
 def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
     """Repair what a bad block tells: silent detectors, drifted filters, a lost lock.
 
-    A detector whose rate fell may have latched within the block; delatching a healthy one does no
-    harm, but filters cannot be tuned to a latched one.
+    A short block first tells which detectors are silent now: one may have latched within the block.
     """
-    for number, clicks in zip(
-        block.counts.gates.detectors, block.counts.singles.sum(axis=0), strict=True
-    ):
-        if clicks == 0 or f"detector {number} changed by -" in block.reason:
-            session.say(f"detector {number} is silent: delatching")
-            session.lab.detector_bias.delatch(number)
-    if "pump rate" in block.reason:
+    look = session.measure(sequence, LOOK, {"procedure": "repair"}, locked=False).counts
+    silent = [
+        number
+        for number, clicks in zip(look.gates.detectors, look.singles.sum(axis=0), strict=True)
+        if clicks == 0
+    ]
+    for number in silent:
+        session.say(f"detector {number} is silent: delatching")
+        session.lab.detector_bias.delatch(number)
+    if RATE_PROBLEM in block.reason and not silent:
         session.say("the rate has changed: tuning the filters")
         retune(session, sequence)
-    relock(session, sequence)
+    relock(session, sequence, force="phase lock" in block.reason)

@@ -1,11 +1,14 @@
 """``switch_on``: from the safe state to the working point named in the station file."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 from labkit.station.references import find
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +20,10 @@ class SwitchOnOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchOnResult:
-    """What was set, in order: (parameter path, value)."""
+    """What was set, in order: (parameter path, value); and the sequence that runs."""
 
     settings: tuple[tuple[str, object], ...]
+    sequence: PulseSequence
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
@@ -27,6 +31,12 @@ class SwitchOnResult:
 
     def __str__(self) -> str:
         return "\n".join(f"{path} = {value}" for path, value in self.settings)
+
+    def plot(self) -> "Figure":
+        """Draw the timing diagram of what runs now."""
+        from labkit.sequence.drawing import timing_diagram
+
+        return timing_diagram(self.sequence)
 
 
 def switch_on(
@@ -50,4 +60,4 @@ def switch_on(
         session.lab.check_interlocks()
     session.arm(sequence)
     session.say(f"working point set: {len(done)} settings")
-    return SwitchOnResult(settings=tuple(done))
+    return SwitchOnResult(settings=tuple(done), sequence=sequence)

@@ -10,13 +10,17 @@ import numpy as np
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate
 from labkit.diagnostics import diagnose_blocks
-from labkit.procedures.repair import repair, upkeep
+from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
 from labkit.procedures.session import Session
 from labkit.run import Block, Goal, total_counts
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+MEMORY = 12
+"""Good blocks before a block to which its rates are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +33,8 @@ class WitnessOptions:
     block : int
         Trials per block; 36 million are half an hour at 50 µs.
     rate_drop : float
-        A block whose pump click rate differs from the median of those since the filters were
-        last tuned by more than this fraction is not good, and the set-up is repaired.
+        A block whose pump click rate differs from the median of the last good ones by more than
+        this fraction (and more than noise) is not good, and the set-up is repaired.
     attempts : int
         Bad blocks in a row after which the run gives up.
     """
@@ -97,18 +101,19 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
         If too many blocks in a row are bad.
     """
     begin, bad_in_a_row = monotonic(), 0
-    reference: list[Block] = []
     setting = witness_setting(sequence)
+    reference = [block for block in session.blocks if block.good and block.setting == setting]
     while True:
         counts = total_counts(session.blocks, setting)
         reason = options.goal.reached(counts, monotonic() - begin)
         if reason and counts is not None:
             return _result(session, sequence, counts, reason)
-        if upkeep(session, sequence):
-            reference.clear()
+        upkeep(session, sequence)
         trials = _next_block(options, counts)
         block = session.measure(sequence, trials, setting)
-        problem = block.reason if not block.good else _rate_problem(reference, block, options)
+        problem = (
+            block.reason if not block.good else _rate_problem(reference[-MEMORY:], block, options)
+        )
         if problem and block.good:
             block = session.leave_out(block, problem)
         if block.good:
@@ -125,7 +130,6 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
             )
             raise RuntimeError(message)
         repair(session, sequence, block)
-        reference.clear()
 
 
 def witness_setting(sequence: PulseSequence) -> dict[str, float | str]:
@@ -159,7 +163,7 @@ def _rate_problem(reference: list[Block], block: Block, options: WitnessOptions)
     noise = 5 / np.sqrt(max(usual[worst] * block.counts.trials.number, 1.0))
     if abs(change[worst]) > options.rate_drop + noise:
         detector = list(block.counts.gates.detectors)[worst]
-        return f"pump rate of detector {detector} changed by {100 * change[worst]:+.0f} %"
+        return f"{RATE_PROBLEM} of detector {detector} changed by {100 * change[worst]:+.0f} %"
     return ""
 
 

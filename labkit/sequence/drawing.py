@@ -23,7 +23,8 @@ def timing_diagram(sequence: PulseSequence) -> "Figure":
 
     gated = [p for p in sequence.pulses if p.gated] or list(sequence.pulses)
     late = [p for p in sequence.pulses if not p.gated]
-    windows = [(0.0, gated[-1].feet[1] * 1.15)]
+    last = max([gated[-1].feet[1], *(gate.stop for gate in sequence.gates.gates)])
+    windows = [(0.0, last * 1.05)]
     if late:
         length = late[-1].feet[1] - late[0].feet[0]
         windows.append((late[0].feet[0] - 0.2 * length, late[-1].feet[1] + 0.2 * length))

@@ -1,0 +1,299 @@
+"""Every procedure on the virtual lab, against what its world really is.
+
+The lab has ten times the light collection of the usual one, so that few trials suffice; all else,
+and with it g², is as usual. Seeds are fixed; every tolerance states its σ.
+"""
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labkit.experiment import experiment_path, read_experiment, run_experiment
+from labkit.lab import Lab
+from labkit.procedures import PROCEDURES
+from labkit.procedures.arms import only
+from labkit.procedures.balance import BalanceOptions, balance
+from labkit.procedures.delay_sweep import DelaySweepOptions, delay_sweep
+from labkit.procedures.filters import FilterOptions, filters
+from labkit.procedures.g2 import G2Options, g2_of_device
+from labkit.procedures.identify import IdentifyOptions, identify
+from labkit.procedures.lock import LockOptions, lock
+from labkit.procedures.phase_sweep import PhaseSweepOptions, phase_sweep
+from labkit.procedures.pump_probe import PumpProbeOptions, pump_probe
+from labkit.procedures.session import LockLostError, Session
+from labkit.procedures.switch_on import SwitchOnOptions, switch_on
+from labkit.procedures.thermometry import ThermometryOptions, thermometry
+from labkit.procedures.witness import WitnessOptions, witness
+from labkit.run import Goal, create_run
+from labkit.station.config import read_station_file
+from labkit.station.opening import open_instruments
+from simulation.lab.device import resting_phonons
+from simulation.lab.world import World
+from simulation.theory.dlcz import click_probabilities
+
+BRIGHT = {"arm_output": [0.442, 0.316]}
+SEQUENCE = read_experiment("autopilot").sequence
+STRONG_PUMP = read_experiment("pump_probe").sequence
+
+
+@contextmanager
+def working_lab(folder, seed):
+    file = read_station_file("virtual")
+    parameters = {name: tuple(value) for name, value in BRIGHT.items()}
+    with (
+        World.start(seed=seed, parameters=parameters) as world,
+        open_instruments(file, {**world.addresses, **world.objects}) as instruments,
+    ):
+        run = create_run(folder, "test", {}, "", gates=SEQUENCE.gates)
+        session = Session(lab=Lab(file, instruments), folder=run)
+        switch_on(session, SEQUENCE, SwitchOnOptions())
+        yield world, session
+
+
+@pytest.fixture
+def bench(tmp_path):
+    with working_lab(tmp_path, seed=5) as (world, session):
+        yield world, session
+
+
+def off_centre_hz(plant):
+    """How far each filter is from the light it should pass."""
+    found = {}
+    for name, element in plant.light.filters.items():
+        laser = {"pump": 0, "read": 1}.get(name)
+        wanted = plant.parameters.resonance_hz[0]
+        if laser is not None:
+            wanted = plant.light.frequency_hz(laser)
+        found[name] = element.centre_hz - wanted
+    return found
+
+
+def test_filters_find_the_light_again_after_drifts(bench):
+    """One scan: σ about 1.5 MHz by counting, 1 MHz each by laser and filter drift; 4 σ."""
+    world, session = bench
+    for target, value in (("pump", 15e6), ("1a", -20e6), ("2b", 20e6)):
+        world.inject({"kind": "filter_drift", "target": target, "value": value})
+    filters(session, SEQUENCE, FilterOptions(points=9, trials=150_000, passes=2))
+    assert max(abs(offset) for offset in off_centre_hz(world.plant).values()) < 8e6
+
+
+def test_filters_set_a_filter_back_that_shows_no_line(bench):
+    _, session = bench
+    device = session.lab.filters["1a"]
+    device.voltage(7.0)
+    with pytest.raises(ValueError, match="filter 1a"):
+        filters(session, SEQUENCE, FilterOptions(only=("1a",), points=5, trials=10_000))
+    assert float(device.voltage()) == pytest.approx(7.0)
+
+
+def test_balance_makes_the_arms_equal_within_two_percent(bench):
+    """Measured to 1 % (1 σ): the true imbalance is within 2 % and 3 σ."""
+    world, session = bench
+    session.lab.attenuators["B"].transmission(1.0)
+    result = balance(session, SEQUENCE, BalanceOptions(trials=4_000_000, rounds=4))
+    session.arm(SEQUENCE)
+    point = world.plant.operating_point()
+    stokes = [point.parameters.p_pump_A, point.parameters.p_pump_B]
+    a, b = np.multiply(stokes, BRIGHT["arm_output"]) * point.passage[0].sum(axis=1)
+    assert abs(result.imbalance) <= 0.02
+    assert result.sigma < 0.015
+    assert abs(2 * (a - b) / (a + b)) < 0.02 + 3 * result.sigma
+
+
+def test_lock_holds_the_fringe_with_the_noise_the_world_has(bench):
+    """rms of 100 readings: σ of 7 %; agreement within 4 σ."""
+    world, session = bench
+    result = lock(session, SEQUENCE, LockOptions())
+    sigma = world.plant.interferometer.sigma
+    assert session.lab.phase_lock.lock_state() == "locked"
+    assert result.phase_noise == pytest.approx(sigma, rel=0.28)
+    assert result.contrast_loss == pytest.approx(2 * result.phase_noise**2, rel=0.05)
+    assert result.fringe.period.value == pytest.approx(np.pi, rel=0.1)  # 2 rad/V
+
+
+def test_lock_steps_the_phase_that_the_fringe_has_twice(bench):
+    world, session = bench
+    theta = []
+    for phase in (0.0, 0.5):
+        lock(session, SEQUENCE, LockOptions(phase=phase))
+        world.clock.advance(0.1)
+        point = world.plant.operating_point()
+        theta.append(point.theta(world.plant.interferometer.phase))
+    step = np.angle(np.exp(1j * (theta[1] - theta[0])))
+    assert step == pytest.approx(1.0, abs=0.25)  # amplitude of the scanned fringe: 0.3 rad noise
+
+
+@pytest.mark.parametrize(("knob", "value"), [("integral_rate", 1.0), ("gain", 20.0)])
+def test_a_loop_too_weak_or_too_strong_is_no_lock(bench, knob, value):
+    _, session = bench
+    session.lab.instruments["lock"].parameters[knob](value)
+    with pytest.raises(LockLostError, match="does not hold"):
+        lock(session, SEQUENCE, LockOptions(attempts=1))
+    assert session.lab.phase_lock.lock_state() == "off"
+
+
+def test_without_a_lock_pulse_there_is_no_fringe_to_lock_to(bench):
+    _, session = bench
+    with pytest.raises(LockLostError, match="no fringe"):
+        lock(session, SEQUENCE.without_pulse("lock"), LockOptions(attempts=2))
+
+
+def test_identify_finds_the_mechanical_mismatch_and_sets_the_laser_back(bench):
+    """4 σ around 45 MHz."""
+    world, session = bench
+    before = session.lab.lasers["pump"].wavelength(), session.lab.filters["pump"].voltage()
+    result = identify(session, SEQUENCE, IdentifyOptions(points=13, trials=200_000))
+    assert result.delta_omega_sigma_hz < 2.5e6
+    assert abs(result.delta_omega_hz - 45e6) < 4 * result.delta_omega_sigma_hz
+    assert result.hz_per_volt == pytest.approx(world.plant.parameters.filter_hz_per_volt, rel=0.05)
+    after = session.lab.lasers["pump"].wavelength(), session.lab.filters["pump"].voltage()
+    assert after == pytest.approx(before, rel=1e-9)
+
+
+@pytest.mark.parametrize(("device", "number"), [("A", 0), ("B", 1)])
+def test_thermometry_finds_the_phonons_of_the_pulse(bench, device, number):
+    """Rest, and what the pulse heats at once (its energy from the pump's); 4 σ."""
+    world, session = bench
+    session.arm(SEQUENCE)
+    expected = float(getattr(world.plant.operating_point().parameters, f"n_0_{device}"))
+    assert expected > resting_phonons(number, 0.06, world.plant.parameters)
+    options = ThermometryOptions(device=device, trials=8_000_000, rounds=4)
+    result = thermometry(session, SEQUENCE, options)
+    assert result.sigma < 0.007
+    assert abs(result.n_th - expected) < 4 * result.sigma
+
+
+@pytest.mark.parametrize(("device", "lifetime"), [("A", 4.0e-6), ("B", 5.8e-6)])
+def test_pump_probe_finds_both_lifetimes(bench, device, lifetime):
+    """σ of the fit about 3 % and 5 %, and as much again by drifting lasers: 15 % and 30 %."""
+    _, session = bench
+    options = PumpProbeOptions(device=device, trials=1_500_000, rounds=3)
+    fit = pump_probe(session, STRONG_PUMP, options).fit
+    assert fit.lifetime.value == pytest.approx(lifetime, rel=0.15)
+    assert fit.bath_lifetime.value == pytest.approx(0.5e-6, rel=0.3)
+    assert 0.04 < fit.n_final.value < 0.15
+
+
+@pytest.mark.parametrize("device", ["A", "B"])
+def test_g2_of_a_device_is_that_of_the_model(bench, device):
+    """Inside the 99.99 % interval of the posterior (3.9 σ)."""
+    world, session = bench
+    session.arm(SEQUENCE)
+    with only(session, device):
+        point = world.plant.operating_point()
+    model = float(click_probabilities(point.parameters, point.passage).g2.mean())
+    result = g2_of_device(session, SEQUENCE, G2Options(device=device, trials=20_000_000))
+    low, high = result.posterior.quantile([5e-5, 1 - 5e-5])
+    assert low < model < high
+    assert result.delay == pytest.approx(123e-9)
+
+
+def test_phase_sweep_finds_the_optimum_and_the_period(bench):
+    """4 σ; at the optimum the world's fringe phase θ is 0."""
+    world, session = bench
+    lock(session, SEQUENCE, LockOptions())
+    result = phase_sweep(session, SEQUENCE, PhaseSweepOptions(trials=3_000_000))
+    session.arm(SEQUENCE.with_read_phase(result.optimal_phase.value))
+    point = world.plant.operating_point()
+    theta = np.angle(np.exp(1j * point.theta(world.plant.interferometer.phase)))
+    assert result.optimal_phase.sigma < 0.15
+    assert abs(theta) < 4 * np.hypot(result.optimal_phase.sigma, 0.05)
+    assert abs(result.period.value - 2 * np.pi) < 4 * result.period.sigma
+    assert abs(result.visibility.value - 0.75) < 4 * result.visibility.sigma
+
+
+def test_delay_sweep_shows_the_22_ns_fringe_and_its_decay(bench):
+    """Mismatch within 4 σ; correlations at 4 µs are below those at 123 ns by 3 σ."""
+    _, session = bench
+    options = DelaySweepOptions(
+        delays=(123e-9, 0.5e-6, 4e-6), trials=2_000_000, bound_trials=5_000_000
+    )
+    result = delay_sweep(session, SEQUENCE, options)
+    beat = result.delta_omega_hz
+    assert beat.sigma < 30e3
+    assert abs(beat.value - 45e6) < 4 * beat.sigma
+    first, last = (result.windows[i][1].amplitude for i in (0, -1))
+    assert first.value - last.value > 3 * np.hypot(first.sigma, last.sigma)
+    assert result.bound[0] > result.bound[-1]
+
+
+WITNESS = WitnessOptions(goal=Goal(trials=6_000_000), block=2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"kind": "lock_loss"}, "phase lock"),
+        ({"kind": "latched_detector", "target": "1"}, "detector 1"),
+        ({"kind": "filter_drift", "target": "2a", "value": 40e6}, "pump rate of detector 2"),
+    ],
+    ids=["unlocked", "latched", "drifted"],
+)
+def test_witness_leaves_a_bad_block_out_and_repairs_the_lab(bench, fault, reason):
+    world, session = bench
+    lock(session, SEQUENCE, LockOptions())
+    world.inject({**fault, "at": world.clock.now() + 102.0})  # early in the second block
+    result = witness(session, SEQUENCE, WITNESS)
+    blocks = [b for b in session.folder.journal.read() if b.setting["procedure"] == "witness"]
+    bad = [block for block in blocks if not block.good]
+    assert result.left_out == len(bad) == 1
+    assert reason in bad[0].reason
+    assert result.evaluation.counts.trials.number == 6_000_000
+    assert session.lab.phase_lock.lock_state() == "locked"
+    assert not any(wire.latched for wire in world.plant.detectors)
+    assert max(abs(offset) for offset in off_centre_hz(world.plant).values()) < 15e6
+
+
+def test_witness_gives_up_what_it_cannot_repair(bench):
+    _, session = bench
+    lock(session, SEQUENCE, LockOptions())
+    session.lab.lasers["pump"].emission(False)
+    options = replace(WITNESS, attempts=2, block=200_000)
+    with pytest.raises(RuntimeError, match="2 blocks in a row were bad"):
+        witness(session, SEQUENCE, options)
+    assert all(
+        not block.good for block in session.blocks if block.setting["procedure"] == "witness"
+    )
+
+
+def test_autopilot_goes_from_cold_instruments_to_the_witness(tmp_path):
+    text = read_station_file("virtual").text
+    station = tmp_path / "bright.yaml"
+    bright = json.dumps({"seed": 5, "parameters": BRIGHT})
+    assert "options: {seed: 1}" in text
+    station.write_text(text.replace("options: {seed: 1}", f"options: {bright}"), encoding="utf-8")
+    plan = replace(
+        read_experiment("autopilot"),
+        options={
+            "filters": {"points": 7, "trials": 100_000, "passes": 1},
+            "balance": {"trials": 4_000_000, "rounds": 4},
+            "phase_sweep": {"points": 7, "trials": 2_000_000},
+            "witness": {"goal": {"trials": 12_000_000}, "block": 4_000_000},
+        },
+    )
+    finished = run_experiment(plan, station, tmp_path / "runs")
+    manifest = finished.folder.manifest()
+    assert manifest.status == "done"
+    assert finished.result.witness.evaluation.witness.sym.mode < 1
+    figures = {path.stem for path in (finished.folder.path / "figures").glob("*.png")}
+    assert figures >= {"filters", "lock", "balance", "phase_sweep", "witness"}
+    assert json.loads((finished.folder.path / "result.json").read_text())["steps"]["lock"]
+
+
+@pytest.mark.parametrize("kind", PROCEDURES)
+def test_every_procedure_has_an_experiment_file(kind):
+    assert read_experiment(kind).kind == kind
+
+
+def test_a_sequence_may_stand_in_a_file_of_its_own(tmp_path):
+    folder = Path(experiment_path("autopilot")).parent
+    (tmp_path / "s.yaml").write_text((folder / "sequences" / "virtual_lab.yaml").read_text())
+    (tmp_path / "e.yaml").write_text("kind: lock\nsequence: s.yaml\n")
+    assert read_experiment(tmp_path / "e.yaml").sequence == SEQUENCE
+    (tmp_path / "e.yaml").write_text("kind: lock\nsequence: elsewhere\n")
+    with pytest.raises(ValueError, match="name of a YAML file"):
+        read_experiment(tmp_path / "e.yaml")
