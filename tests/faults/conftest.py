@@ -88,7 +88,8 @@ def experiment(kind: str = "witness", blocks: int = 3, block: int = BLOCK) -> Ex
     plain: Any = read_yaml(AUTOPILOT)
     witness = {"goal": {"trials": blocks * block}, "block": block}
     options = witness if kind == "witness" else {}
-    return experiment_from_dict(plain | {"kind": kind, "options": options}, "test")
+    whole = plain | {"kind": kind, "options": options}
+    return experiment_from_dict(whole, "test", AUTOPILOT.parent)
 
 
 @pytest.fixture
