@@ -57,3 +57,13 @@ def non_negative(name: str, value: ArrayLike) -> Real:
         message = f"`{name}` must be finite and ≥ 0, but is {array[wrong].flat[0]}"
         raise ValueError(message)
     return array
+
+
+def finite(name: str, value: ArrayLike) -> NDArray[np.complex128]:
+    """Return `value` as an array if it is finite, else raise ValueError naming it."""
+    array = np.asarray(value, np.complex128)
+    wrong = ~np.isfinite(array)
+    if np.any(wrong):
+        message = f"`{name}` must be finite, but is {np.asarray(value)[wrong].flat[0]:g}"
+        raise ValueError(message)
+    return array
