@@ -175,6 +175,8 @@ def test_unknown_figures_and_parameters_offer_the_nearest():
         figure("004-3", temprature=0.1)
     with pytest.raises(ValueError, match="003-S1 has no parameters"):
         figure("003-S1", delay=1e-7)
+    with pytest.raises(ValueError, match="`variant` must stay, figure 001-2"):
+        figure("001-2", variant="slh")
     with pytest.raises(ValueError, match="`points` must be at least 2"):
         figure("004-3", 1)
 
