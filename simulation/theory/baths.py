@@ -4,8 +4,8 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import hbar
-from scipy.constants import k as boltzmann
+
+from analysis import budget
 
 Real = NDArray[np.float64]
 
@@ -40,8 +40,7 @@ def thermal_occupation(omega: ArrayLike, temperature: ArrayLike) -> Real:
     if not np.all((omega > 0) & np.isfinite(omega)):
         message = f"`omega` must be finite and > 0, but is {omega}"
         raise ValueError(message)
-    with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(1 / np.expm1(hbar * omega / (boltzmann * temperature)))
+    return budget.thermal_occupation(omega / (2 * np.pi), temperature)
 
 
 def energy_rate(damping: ArrayLike, convention: Convention) -> Real:
