@@ -9,6 +9,7 @@ from typing import Final
 
 from simulation.figures import fan2026, liu2024, riedinger2018, tan2020, yu2020
 from simulation.figures.data import FigureData
+from simulation.theory.models import Choice as Word
 from simulation.theory.models import get
 
 Compute = Callable[[int, Mapping[str, float]], FigureData]
@@ -105,15 +106,19 @@ class Choice:
         Raises
         ------
         ValueError
-            If there are too few points or a value is out of range.
+            If there are too few points, a value is out of range, or a parameter is a word, which
+            no figure holds fixed.
         KeyError
             If the model has no such parameter.
         """
         if points < 2:
             message = f"`points` must be at least 2, but is {points}"
             raise ValueError(message)
+        parameters = get(self.recipe.model).parameters
         for name in changes:
-            get(self.recipe.model).parameters.known(name)
+            if isinstance(parameters.quantities()[parameters.known(name)].allowed, Word):
+                message = f"`{name}` must stay, figure {self.recipe.name} shows all its choices"
+                raise ValueError(message)
         data = self.recipe.compute(points, changes)
         if changes:
             changed = ", ".join(f"{name} = {value:g}" for name, value in changes.items())

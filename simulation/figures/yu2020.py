@@ -34,8 +34,8 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N against temperature, at the optimum of Fig. 2(b)."""
     temperature = span(0.0, 0.25, points)
     optimum, ratios = optimal_ratios(changes)
-    best = evaluate(MODEL, ["E_N"], {**changes, **optimum, "temperature": temperature})
-    equal = evaluate(MODEL, ["E_N"], {**changes, "temperature": temperature})
+    cases = ({**changes, **optimum}, changes)
+    best, equal = (evaluate(MODEL, ["E_N"], {**case, "temperature": temperature}) for case in cases)
     panel = Curves(
         panel="",
         x=Axis(label="temperature T (mK)", values=1e3 * temperature),
@@ -47,7 +47,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
             ),
         ),
     )
-    ends = [_survival_mk(temperature, results) for results in (best, equal)]
+    ends = [_survival_mk(case) for case in cases]
     return FigureData(
         name="004-3",
         title="Yu, Shen & Li Fig. 3: entanglement against temperature",
@@ -141,6 +141,9 @@ def _first_cavity(changes: Mapping[str, float]) -> tuple[float, float]:
     return float(values["kappa_1_hz"]), float(values["g_1_hz"])
 
 
-def _survival_mk(temperature: np.ndarray, results: Results) -> str:
+def _survival_mk(parameters: Mapping[str, float]) -> str:
+    """Highest temperature with entanglement, whatever the points of the curve."""
+    temperature = span(0.0, 0.25, 2001)
+    results = evaluate(MODEL, ["E_N"], {**parameters, "temperature": temperature})
     entangled = np.flatnonzero(np.asarray(results["E_N"], np.float64) > 0)
     return f"{1e3 * temperature[entangled[-1]]:.0f} mK" if len(entangled) else "no temperature"

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import constants
 
 from simulation.lab.world_parameters import WorldParameters
+from simulation.theory.baths import thermal_occupation
 from simulation.theory.sideband import drive_photons, off_sideband, scattering_rate
 
 Real = NDArray[np.float64]
@@ -71,8 +72,8 @@ def scattering_spectrum(
 
 def resting_phonons(device: int, temperature: float, parameters: WorldParameters) -> float:
     """Return 1/(e^{ħΩ/kT} − 1) plus what imperfect thermalisation adds."""
-    ratio = constants.h * parameters.omega_m_hz[device] / (constants.k * max(temperature, 1e-3))
-    return float(1 / np.expm1(ratio)) + parameters.excess_phonons[device]
+    thermal = thermal_occupation(2 * np.pi * parameters.omega_m_hz[device], temperature)
+    return float(thermal) + parameters.excess_phonons[device]
 
 
 def heating(

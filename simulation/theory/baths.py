@@ -4,8 +4,8 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import hbar
-from scipy.constants import k as boltzmann
+
+from analysis import budget
 
 Real = NDArray[np.float64]
 
@@ -40,8 +40,7 @@ def thermal_occupation(omega: ArrayLike, temperature: ArrayLike) -> Real:
     if not np.all((omega > 0) & np.isfinite(omega)):
         message = f"`omega` must be finite and > 0, but is {omega}"
         raise ValueError(message)
-    with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(1 / np.expm1(hbar * omega / (boltzmann * temperature)))
+    return budget.thermal_occupation(omega / (2 * np.pi), temperature)
 
 
 def energy_rate(damping: ArrayLike, convention: Convention) -> Real:
@@ -55,5 +54,15 @@ def non_negative(name: str, value: ArrayLike) -> Real:
     wrong = ~((array >= 0) & np.isfinite(array))
     if np.any(wrong):
         message = f"`{name}` must be finite and ≥ 0, but is {array[wrong].flat[0]}"
+        raise ValueError(message)
+    return array
+
+
+def finite(name: str, value: ArrayLike) -> NDArray[np.complex128]:
+    """Return `value` as an array if it is finite, else raise ValueError naming it."""
+    array = np.asarray(value, np.complex128)
+    wrong = ~np.isfinite(array)
+    if np.any(wrong):
+        message = f"`{name}` must be finite, but is {np.asarray(value)[wrong].flat[0]:g}"
         raise ValueError(message)
     return array

@@ -3,7 +3,7 @@
 Conventions of `simulation.theory.gaussian`; every function takes leading batch axes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,14 +22,16 @@ def symplectic_form(n_modes: int) -> Real:
 def uncertainty_margin(cov: ArrayLike) -> Real:
     """Smallest eigenvalue of V + iΩ/2, shape (...); a physical state has it ≥ 0.
 
-    Exactly 0 for pure states, so compare with a tolerance of rounding, not with 0.
+    Exactly 0 for pure states, so compare with a tolerance of rounding, not with 0. nan where V is
+    nan (unstable points).
     """
-    v = np.asarray(cov, np.float64)
-    return np.asarray(np.linalg.eigvalsh(v + 0.5j * symplectic_form(v.shape[-1] // 2))[..., 0])
+    return _at_finite(
+        lambda v: np.linalg.eigvalsh(v + 0.5j * symplectic_form(v.shape[-1] // 2))[:, :1], cov, 1
+    )[..., 0]
 
 
 def is_physical(cov: ArrayLike, *, tolerance: float = 1e-12) -> NDArray[np.bool_]:
-    """Whether V + iΩ/2 ≥ −`tolerance`·max|V|, shape (...)."""
+    """Whether V + iΩ/2 ≥ −`tolerance`·max|V|, shape (...); False where V is nan."""
     v = np.asarray(cov, np.float64)
     scale = np.max(np.abs(v), axis=(-2, -1))
     return np.asarray(uncertainty_margin(v) >= -tolerance * scale)
@@ -39,28 +41,25 @@ def symplectic_eigenvalues(cov: ArrayLike) -> Real:
     """ν_k > 0 of a positive V in ascending order, shape (..., n); a physical state has ν ≥ 1/2.
 
     Eigenvalues ±ν of i Lᵀ Ω L with the Cholesky factor V = L Lᵀ: Hermitian, so each ν is
-    accurate to rounding of the largest.
+    accurate to rounding of the largest. nan where V is nan (unstable points).
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If V is not positive definite.
     """
-    v = np.asarray(cov, np.float64)
-    n_modes = v.shape[-1] // 2
-    factor = np.linalg.cholesky(v)
-    skew = np.swapaxes(factor, -1, -2) @ symplectic_form(n_modes) @ factor
-    return np.asarray(np.linalg.eigvalsh(1j * skew)[..., n_modes:])
+    return _at_finite(_williamson, cov, np.shape(cov)[-1] // 2)
 
 
 def purity(cov: ArrayLike) -> Real:
-    """Tr ρ² = 1 / (2ⁿ √det V), shape (...)."""
-    v = np.asarray(cov, np.float64)
-    sign, log_det = np.linalg.slogdet(2 * v)
-    if not np.all(sign > 0):
-        message = "`cov` must be positive definite, but its determinant is not positive"
-        raise ValueError(message)
-    return np.asarray(np.exp(-0.5 * log_det))
+    """Tr ρ² = 1 / (2ⁿ √det V) = Π 1/(2ν_k), shape (...).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If V is not positive definite.
+    """
+    return np.asarray(np.prod(0.5 / symplectic_eigenvalues(cov), axis=-1))
 
 
 def smallest_transposed_eigenvalue(cov: ArrayLike, modes: Sequence[int] = (0, 1)) -> Real:
@@ -117,6 +116,27 @@ def squeezed_variance(cov: ArrayLike, mode: int = 0) -> Real:
     xx, pp, xp = v[..., 0, 0], v[..., 1, 1], v[..., 0, 1]
     root = np.sqrt((xx - pp) ** 2 + 4 * xp**2)
     return np.asarray(2 * (xx * pp - xp**2) / (xx + pp + root))
+
+
+def _at_finite(spectrum: Callable[[Real], Real], cov: ArrayLike, values: int) -> Real:
+    """Apply `spectrum` to the finite matrices of a batch; nan for the others."""
+    v = np.asarray(cov, np.float64)
+    if v.ndim < 2 or v.shape[-1] != v.shape[-2] or v.shape[-1] % 2:
+        message = f"`cov` must have shape (..., 2n, 2n), but has {v.shape}"
+        raise ValueError(message)
+    stack = v.reshape(-1, *v.shape[-2:])
+    known = np.all(np.isfinite(stack), axis=(-2, -1))
+    found = np.full((len(stack), values), np.nan)
+    found[known] = spectrum(stack[known])
+    return found.reshape(*v.shape[:-2], values)
+
+
+def _williamson(v: Real) -> Real:
+    """Positive eigenvalues of i Lᵀ Ω L, V = L Lᵀ."""
+    n_modes = v.shape[-1] // 2
+    factor = np.linalg.cholesky(v)
+    skew = np.swapaxes(factor, -1, -2) @ symplectic_form(n_modes) @ factor
+    return np.asarray(np.linalg.eigvalsh(1j * skew)[..., n_modes:])
 
 
 def _blocks(v: Real) -> tuple[Block, Block, Block]:

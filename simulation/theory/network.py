@@ -23,7 +23,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.baths import CONVENTIONS, energy_rate, non_negative
+from simulation.theory.baths import CONVENTIONS, energy_rate, finite, non_negative
 from simulation.theory.couplings import Coupling, Rates, detuning, linearise
 from simulation.theory.declarations import BareDrift, Drive, Link, Mode, Port, bidirectional
 from simulation.theory.gaussian import fraction
@@ -70,6 +70,7 @@ class Network:
         _unique("ports", [port.name for port in self.all_ports])
         for mode in self.modes:
             _check_damping(mode)
+            finite(f"detuning of {mode.name}", mode.detuning)
         for port in self.ports:
             _check_damping(port)
         for coupling in self.couplings:
@@ -81,9 +82,11 @@ class Network:
             _check_link(link, [port.name for port in self.all_ports])
         for drive in self.drives:
             known("port", drive.port, [port.name for port in self.all_ports])
+            finite(f"amplitude at {drive.port}", drive.amplitude)
         for term in self.bare_drift:
             known("mode", term.target, self.labels)
             known("mode", term.source, self.labels)
+            finite(f"rate of {term.source} → {term.target}", term.rate)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -165,7 +168,7 @@ class Network:
             If the noise breaks the commutators, or a nonlinear coupling lacks its means.
         """
         if mean is None and not all(coupling.is_linear for coupling in self.couplings):
-            message = "`mean` must be given (see `mean_field.solve`) for a nonlinear coupling"
+            message = "`mean` must be given (see `branches.branches`) for a nonlinear coupling"
             raise ValueError(message)
         amplitudes = {
             known("mode", name, self.labels): np.asarray(value, np.complex128)
@@ -231,4 +234,5 @@ def _check_link(link: Link, ports: Sequence[str]) -> None:
     known("port", link.source, ports)
     known("port", link.target, ports)
     fraction(f"efficiency of {link.source} → {link.target}", link.efficiency)
+    finite(f"phase of {link.source} → {link.target}", link.phase)
     non_negative(f"occupation of {link.source} → {link.target}", link.occupation)

@@ -124,6 +124,11 @@ def test_temperatures_at_which_the_microwaves_disentangle():
     assert ends == pytest.approx([185, 156], abs=1.5)
 
 
+def test_the_caption_says_where_entanglement_ends_whatever_the_points():
+    for points in (5, 101):
+        assert "185 mK at the optimum and 156 mK for equal" in figure("004-3", points).differs
+
+
 @pytest.mark.parametrize(
     ("name", "largest", "x", "y"),
     [("000-2b", 0.206, 0.6, -1.03), ("004-2a", 0.137, 0.81, -0.77), ("004-2b", 0.160, 0.30, 0.78)],
@@ -170,6 +175,8 @@ def test_unknown_figures_and_parameters_offer_the_nearest():
         figure("004-3", temprature=0.1)
     with pytest.raises(ValueError, match="003-S1 has no parameters"):
         figure("003-S1", delay=1e-7)
+    with pytest.raises(ValueError, match="`variant` must stay, figure 001-2"):
+        figure("001-2", variant="slh")
     with pytest.raises(ValueError, match="`points` must be at least 2"):
         figure("004-3", 1)
 

@@ -44,6 +44,20 @@ def test_purity_is_one_for_pure_and_known_for_thermal_states():
     assert measures.purity(gaussian.thermal([1.0, 0.5])) == pytest.approx(1 / 3 / 2)
 
 
+def test_what_is_no_positive_matrix_has_no_purity():
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        measures.purity(-np.eye(4))  # its determinant is positive
+    with pytest.raises(ValueError, match=r"must have shape \(\.\.\., 2n, 2n\), but has \(3, 3\)"):
+        measures.symplectic_eigenvalues(np.eye(3))
+
+
+def test_unstable_points_of_a_batch_stay_nan_and_are_not_physical():
+    cov = np.stack([gaussian.thermal([1.0, 0.5]), np.full((4, 4), np.nan)])
+    np.testing.assert_allclose(measures.purity(cov), [1 / 6, np.nan])
+    np.testing.assert_allclose(measures.symplectic_eigenvalues(cov)[1], np.nan)
+    assert measures.is_physical(cov).tolist() == [True, False]
+
+
 def test_a_state_below_vacuum_noise_is_not_physical():
     assert measures.uncertainty_margin(0.9 * gaussian.vacuum(1)) == pytest.approx(-0.05)
     assert not measures.is_physical(0.9 * gaussian.vacuum(1))

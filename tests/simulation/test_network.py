@@ -10,7 +10,7 @@ from simulation.theory.baths import thermal_occupation
 from simulation.theory.couplings import beam_splitter, dispersive, product, radiation_pressure
 from simulation.theory.linear_model import completed_noise_margin, noise_margin
 from simulation.theory.models import tan2020, yu2020
-from simulation.theory.network import BareDrift, Link, Mode, Network, Port, bidirectional
+from simulation.theory.network import BareDrift, Drive, Link, Mode, Network, Port, bidirectional
 from simulation.theory.steady_state import steady_state
 
 
@@ -147,6 +147,13 @@ def test_declarations_refuse_what_cannot_be():
             modes=[Mode("a", damping=1.0), Mode("b", damping=1.0)],
             links=[Link("a", "b", efficiency=1.1)],
         )
+    pair = [Mode("a", damping=1.0), Mode("b", damping=1.0)]
+    with pytest.raises(ValueError, match="phase of a → b` must be finite, but is nan"):
+        Network(modes=pair, links=[Link("a", "b", phase=[0.0, np.nan])])
+    with pytest.raises(ValueError, match="amplitude at a` must be finite, but is inf"):
+        Network(modes=pair, drives=[Drive("a", amplitude=np.inf)])
+    with pytest.raises(ValueError, match="detuning of a` must be finite"):
+        Network(modes=[Mode("a", detuning=np.nan)])
     with pytest.raises(ValueError, match="normally ordered"):
         product(1.0, "a", "a†")
 

@@ -72,6 +72,24 @@ def test_products_do_not_depend_on_local_phases(first, second):
         np.testing.assert_allclose(product(turned)[witnessed], plain[witnessed], rtol=1e-8)
 
 
+def test_a_narrow_valley_of_strong_local_squeezing_is_found():
+    """One of the states whose valley lies between the points of the grid of angles."""
+    cov = np.array(
+        [
+            [125.514, -78.538, -72.495, 58.011],
+            [-78.538, 49.468, 45.0, -35.995],
+            [-72.495, 45.0, 67.001, -53.527],
+            [58.011, -35.995, -53.527, 42.829],
+        ]
+    )
+    angles = np.linspace(0, np.pi, 400)
+    turned = gaussian.apply(cov, gaussian.phase_rotation(angles)[:, None], [0])
+    turned = gaussian.apply(turned, gaussian.phase_rotation(angles)[None], [1])
+    a, b, c = turned[..., :2, :2], turned[..., 2:, 2:], turned[..., :2, 2:]
+    left = [a[..., k, k] - c[..., k, k] ** 2 / b[..., k, k] for k in (0, 1)]
+    assert reid_product(cov) <= np.min(4 * left[0] * left[1])
+
+
 def test_the_epr_product_is_what_a_search_over_angles_and_gains_finds():
     cov = random_states(8, n=12)
     cov = cov[epr_product(cov) < 0.9][:4]
