@@ -82,7 +82,7 @@ def test_yokogawa_driver_drives_the_world_in_jumps_and_ramps():
         source.voltage_range(10)
         source.output("on")
         source.voltage(2.5)
-        assert (port.voltage, source.voltage()) == (2.5, 2.5)
+        assert (source.voltage(), port.voltage) == (2.5, 2.5)
         source.ramp_mode("HARDWARE")
         source.ramp_rate(10.0)
         source.voltage(0.5)
