@@ -120,6 +120,8 @@ class Keysight81180A(ScpiInstrument):
             If an output may still be on.
         """
         with self.lock:
+            for number in (1, 2):
+                self.send_blindly(f":INST:SEL CH{number}", ":OUTP 0", ":ABOR")
             try:
                 self._switch_off()
             except OSError:

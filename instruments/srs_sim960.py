@@ -55,6 +55,17 @@ class SRSSIM960(SIM960Servo, VisaLink):
             self.close()
             raise
 
+    def safe_state(self) -> None:
+        """Release with the output at the middle of its limits, at once, and check.
+
+        Raises
+        ------
+        OSError, RuntimeError
+            If the output may be elsewhere.
+        """
+        self.send_blindly(*self.resting_lines())
+        super().safe_state()
+
     def _send(self, line: str) -> None:
         VisaLink.write_raw(self, line)
 

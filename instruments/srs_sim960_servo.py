@@ -240,9 +240,13 @@ class SIM960Servo(Instrument):
             except OSError:
                 self._go_to_the_middle()  # on a fresh link
 
+    def resting_lines(self) -> tuple[str, str]:
+        """Return what releases the loop with the output at the middle of its limits."""
+        return f"MOUT {(self.output_min + self.output_max) / 2:.3f}", "AMAN 0"
+
     def _go_to_the_middle(self) -> None:
         middle = (self.output_min + self.output_max) / 2
-        for line in (f"MOUT {middle:.3f}", "AMAN 0"):
+        for line in self.resting_lines():
             self._send(line)
         self._query("LEXE?")
         self._check_engaged(False)

@@ -126,6 +126,7 @@ class TektronixAFG3152C(ScpiInstrument):
             If an output may still be on.
         """
         with self.lock:
+            self.send_blindly("OUTP1:STAT OFF", "OUTP2:STAT OFF")
             try:
                 self._switch_off()
             except OSError:

@@ -9,6 +9,7 @@ from threading import RLock, Timer
 from typing import TYPE_CHECKING, ClassVar
 
 from pyvisa.constants import BufferOperation, ControlFlow, StatusCode
+from pyvisa.errors import Error as VisaError
 from pyvisa.errors import VisaIOError
 from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
@@ -108,6 +109,17 @@ class VisaLink(VisaInstrument):
         with self.lock, self._exchange(cmd):
             super().write_raw(cmd)
             return self.visa_handle.read_bytes(count)
+
+    def send_blindly(self, *commands: str) -> None:
+        """Send commands on the link as it is, and ignore whether that works.
+
+        For the safe state: an instrument that answers no more may still obey, and a link is opened
+        anew only if the instrument answers.
+        """
+        with self.lock:
+            for command in commands:
+                with contextlib.suppress(VisaError, OSError):
+                    super().write_raw(command)
 
     def reconnect(self) -> None:
         """Open the link anew, check who answers, and forget cached values."""

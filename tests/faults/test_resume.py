@@ -14,7 +14,7 @@ from labkit.run import RunFolder, check_run, list_runs
 from labkit.run.lock import is_in_use, sole_use
 
 ROOT = Path(__file__).parents[2]
-TRIALS = 400_000
+TRIALS = 300_000
 
 SCRIPT = """
 import contextlib, os, signal, sys
@@ -123,7 +123,7 @@ def test_two_processes_do_not_measure_into_one_run(short_run, witness_file, caps
 
 QUICK = {
     "filters": {"points": 7, "trials": 400_000, "passes": 1, "span": 0.08},
-    "phase_sweep": {"points": 5, "trials": 20_000_000},
+    "phase_sweep": {"points": 4, "trials": 20_000_000},
     "balance": {"trials": 2_000_000, "tolerance": 0.3},
     "witness": {"goal": {"trials": 2_000_000}, "block": 1_000_000},
 }

@@ -119,6 +119,8 @@ def test_engage_release_and_safe_state_on_the_wire():
             ("AMAN 0", None),
             *CHECKED,
             ("AMAN?", "0"),
+            ("MOUT 2.000", None),  # blindly, then checked
+            ("AMAN 0", None),
             ("MOUT 2.000", None),
             ("AMAN 0", None),
             ("LEXE?", "18"),
