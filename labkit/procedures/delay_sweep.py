@@ -59,7 +59,8 @@ class DelaySweepResult:
     visibility, sigma : ndarray
         Amplitude over offset of the fit of different detectors, and its standard deviation.
     bound : ndarray or None
-        V_max = (g − 1)/(g + 1) with the lower g² of the two devices alone, or None.
+        The paper's V_max = (g − 1)/(g + 1) with the lower g² of the two devices alone, or None. It
+        holds for equal devices; a better second one lets the visibility exceed it a little.
     delta_omega_hz : Estimate or None
         (Ω_B − Ω_A)/2π from how the fringe's phase moves from window to window; None for one window.
         It is the one nearest to `fringe_hz` that the delays allow.
@@ -92,7 +93,7 @@ class DelaySweepResult:
             for t, v, s in zip(self.delays, self.visibility, self.sigma, strict=True)
         ]
         if self.bound is not None:
-            rows = [f"{row}, at most {b:.2f}" for row, b in zip(rows, self.bound, strict=True)]
+            rows = [f"{row}, V_max ≈ {b:.2f}" for row, b in zip(rows, self.bound, strict=True)]
         beat = self.delta_omega_hz
         if beat is not None:
             rows.append(
@@ -110,8 +111,10 @@ class DelaySweepResult:
         time = self.delays * 1e6
         axes.errorbar(time, self.visibility, self.sigma, fmt="x", color="#4d7c0f", label="measured")
         if self.bound is not None:
-            axes.plot(time, self.bound, "_", ms=14, color="#a8a29e", label="bound by single g²")
-        axes.set(xlabel="delay τ (µs)", ylabel="visibility", ylim=(0, 1.05))
+            axes.plot(
+                time, self.bound, "_", ms=14, color="#a8a29e", label="$V_{max}$ by the devices' g²"
+            )
+        axes.set(xlabel="delay τ (µs)", ylabel="visibility", ylim=(0, 1.2))
         axes.legend(frameon=False)
         return figure
 
