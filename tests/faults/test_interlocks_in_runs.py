@@ -42,7 +42,7 @@ def test_interlocks_are_checked_while_a_block_is_recorded(short_run, monkeypatch
 
 
 def test_forced_interlock_lets_the_run_go_on(short_run):
-    found = short_run(WARM, forced=("cold",), blocks=2)
+    found = short_run(WARM, when="switching on", forced=("cold",), blocks=2)
     found.check()
     assert found.error is None
 

@@ -70,8 +70,8 @@ class SerialLine:
         conversation = self.device.conversation()
         while True:
             ready, _, _ = select.select([self._ours, self._stopper], [], [])
-            if self._stopper in ready:
-                return
+            if self._ours not in ready:
+                return  # told to stop, and all that was on the line has been heard
             for reply in conversation.feed(os.read(self._ours, 4096)):
                 # A serial line cannot be cut like a socket: nothing more arrives.
                 with contextlib.suppress(LinkCutError):
