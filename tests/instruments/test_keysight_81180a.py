@@ -154,7 +154,7 @@ def test_offset_is_sent_after_the_amplitude_of_its_path_is_known(path, query):
 def test_safe_state_on_the_wire():
     off = [step for n in (1, 2) for step in ((f":INST:SEL CH{n}", None), (":OUTP 0", None),
                                              (":ABOR", None))]  # fmt: skip
-    play([*off, *ask(":OUTP?", "0", 1), *ask(":OUTP?", "0", 2)], lambda awg: awg.safe_state())
+    play([*off, *off, *ask(":OUTP?", "0", 1), *ask(":OUTP?", "0", 2)], lambda awg: awg.safe_state())
 
 
 def test_switching_on_and_state_queries_on_the_wire():
