@@ -96,6 +96,9 @@ def experiment(kind: str = "witness", blocks: int = 3, block: int = BLOCK) -> Ex
 def worlds(monkeypatch: pytest.MonkeyPatch) -> list[World]:
     """Every world that a station file with the factory ``fault_worlds.Start`` has started."""
     started: list[World] = []
+    # Numbers of pseudo-terminals are reused at once, also by tests in other processes: a link that
+    # is opened anew could reach another world's instrument. Sockets have no such mix-up.
+    monkeypatch.delattr("os.openpty", raising=False)
 
     class Start:
         prepare: Callable[[World], object] = staticmethod(lambda _: None)
