@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -13,18 +13,36 @@ def read_yaml(path: str | Path) -> object:
     Raises
     ------
     ValueError
-        If the file cannot be read or is not YAML.
+        If the file cannot be read, is not YAML, or has a key twice (YAML would silently take the
+        last one).
     """
     import yaml
 
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        _refuse_repeated_keys(path, yaml.compose(text, yaml.SafeLoader))
+        return yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path}: cannot be read: {error}"
         raise ValueError(message) from error
     except yaml.YAMLError as error:
         message = f"{path}: must be YAML, but: {error}"
         raise ValueError(message) from error
+
+
+def _refuse_repeated_keys(path: str | Path, node: Any) -> None:
+    """Raise ValueError if a mapping below a YAML node has the same key twice."""
+    children = node.value if node is not None and isinstance(node.value, list) else []
+    seen: set[str] = set()
+    for child in children:
+        key, value = child if isinstance(child, tuple) else (None, child)
+        if key is not None and key.value in seen:
+            place = f"line {key.start_mark.line + 1}"
+            message = f"{path}: {place}: each key must stand once, but {key.value!r} is repeated"
+            raise ValueError(message)
+        if key is not None and isinstance(key.value, str):
+            seen.add(key.value)
+        _refuse_repeated_keys(path, value)
 
 
 def read_mapping(

@@ -1,5 +1,7 @@
 """``labkit lab``: check a station, or serve the virtual lab to other programs."""
 
+from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,15 +26,22 @@ def register(app: typer.Typer) -> None:
 
 @lab_app.command()
 def check(station: Station = "virtual", json: Json = False) -> None:
-    """Connect everything, print identities and problems, leave all in the safe state."""
-    from labkit.lab import open_lab
+    """Connect everything, print identities, limits and problems, leave all in the safe state."""
+    from labkit.lab import Lab
+    from labkit.station.config import read_station_file
+    from labkit.station.opening import open_station
 
-    with open_lab(station) as lab:
-        rows = {name: _identity(instrument) for name, instrument in lab.instruments.items()}
-        problems = _problems(lab)
+    file = read_station_file(station)
+    failures: dict[str, str] = {}
+    with open_station(file, failures=failures) as instruments:
+        lab = Lab(file, instruments)
+        rows = {name: _identity(instrument) for name, instrument in instruments.items()}
+        limits = {path: row for name in instruments for path, row in _limits(instruments[name])}
+        problems = [*failures.values()] if failures else _problems(lab)
         report = lab.make_safe()
     findings: dict[str, Any] = {
         "instruments": rows,
+        "limits": limits,
         "problems": problems,
         "safe": report.all_safe,
         "not_safe": report.failed,
@@ -51,6 +60,22 @@ def _identity(instrument: Any) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001, RUF100  # told as a problem of this instrument
         return {"problem": f"{type(error).__name__}: {error}"}
     return {key: str(value) for key, value in idn.items() if value}
+
+
+def _limits(instrument: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the ranges that the driver lets through, by dotted path; nothing is asked."""
+    from qcodes.validators import Ints, Numbers
+
+    for name, parameter in instrument.parameters.items():
+        allowed = parameter.vals
+        if parameter.settable and isinstance(allowed, Numbers | Ints):
+            row = {"lowest": allowed.min_value, "highest": allowed.max_value}
+            if all(isfinite(bound) for bound in row.values()):
+                yield f"{instrument.full_name}.{name}", {**row, "unit": parameter.unit}
+    for part in instrument.submodules.values():
+        if hasattr(part, "parameters"):
+            for path, row in _limits(part):
+                yield path.replace(part.full_name, f"{instrument.full_name}.{part.short_name}"), row
 
 
 def _problems(lab: "Lab") -> list[str]:
@@ -77,6 +102,10 @@ def _show(findings: dict[str, Any]) -> None:
         columns = ("vendor", "model", "serial", "firmware", "problem")
         table.add_row(name, *(row.get(column, "") for column in columns))
     results.print(table)
+    table = Table("limited by the driver", "lowest", "highest", "unit")
+    for path, row in findings["limits"].items():
+        table.add_row(path, f"{row['lowest']:.7g}", f"{row['highest']:.7g}", row["unit"])
+    results.print(table)
     for problem in findings["problems"]:
         results.print(f"problem: {problem}", markup=False, highlight=False, soft_wrap=True)
     for name, reason in findings["not_safe"].items():
@@ -94,7 +123,7 @@ def start(
 ) -> None:
     """Serve the virtual lab of a station file until Ctrl-C; other programs may connect."""
     import json as json_module
-    from threading import Event
+    from time import sleep
 
     from labkit.run.manifest import write_whole
     from labkit.station.config import read_station_file
@@ -112,7 +141,8 @@ def start(
             results.print(f"{name:<16} {address}", markup=False, highlight=False)
         remarks.print("serving until Ctrl-C")
         try:
-            Event().wait()
+            while True:
+                sleep(1.0)  # an endless wait could not be interrupted on Windows
         except (KeyboardInterrupt, Terminated):
             remarks.print("stopped")
 

@@ -179,12 +179,19 @@ def _check_addresses(path: Path, instruments: Mapping[str, object]) -> None:
         if not isinstance(entry, Mapping) or "type" not in entry:
             message = f"{path}: instruments.{name}: must be a mapping with `type`"
             raise ValueError(message)
-        address = entry.get("address")
-        if isinstance(address, str):
-            if address in seen:
+        for address in _addresses(entry):
+            if address.upper() in seen:
                 message = (
-                    f"{path}: instruments {seen[address]!r} and {name!r} must have different "
-                    f"addresses, but both have {address}"
+                    f"{path}: instruments {seen[address.upper()]!r} and {name!r} must have "
+                    f"different addresses, but both have {address}"
                 )
                 raise ValueError(message)
-            seen[address] = name
+            seen[address.upper()] = name
+
+
+def _addresses(entry: Mapping[str, object]) -> list[str]:
+    """Return what an instrument must have for itself: address, port, and source of its voltage."""
+    init = entry.get("init")
+    init = init if isinstance(init, Mapping) else {}
+    owned = (entry.get("address"), *(init.get(key) for key in ("address", "port", "source")))
+    return [address for address in owned if isinstance(address, str)]

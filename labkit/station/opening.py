@@ -3,8 +3,9 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,9 @@ class Terminated(BaseException):
 
 @contextmanager
 def open_instruments(
-    file: StationFile, world: dict[str, Any] | None = None
+    file: StationFile,
+    world: dict[str, Any] | None = None,
+    failures: dict[str, str] | None = None,
 ) -> Iterator[dict[str, "Instrument"]]:
     """Open the instruments of a station file in its order; safe and close them at the end.
 
@@ -40,6 +43,9 @@ def open_instruments(
     file : StationFile
     world : dict, optional
         What ``world:`` references stand for.
+    failures : dict of str to str, optional
+        If given, an instrument that cannot be opened goes in here with the reason, and the next
+        one is opened.
 
     Yields
     ------
@@ -53,7 +59,12 @@ def open_instruments(
     opened: dict[str, Instrument] = {}
     try:
         for name in file.instruments:
-            opened[name] = _open(file, name, world or {}, opened)
+            try:
+                opened[name] = _open(file, name, world or {}, opened)
+            except StationError as error:
+                if failures is None:
+                    raise
+                failures[name] = str(error)
         yield opened
     finally:
         with undisturbed():
@@ -79,6 +90,7 @@ def _open(
         options = resolve(entry.get("init") or {}, world, opened)
         if "address" in entry:
             options["address"] = resolve(entry["address"], world, opened)
+        _require_options(kind, options)
         with redirect_stdout(StringIO()):  # drivers greet on stdout, where results belong
             instrument: Instrument = kind(name, **options)
     except Exception as error:
@@ -89,6 +101,23 @@ def _open(
         )
         raise StationError(message) from error
     return instrument
+
+
+def _require_options(kind: Any, options: Mapping[str, Any]) -> None:
+    """Refuse an entry that lacks a value which the driver has no default for."""
+    missing = [
+        name
+        for name, parameter in signature(kind.__init__).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and name not in {"self", "name", *options}
+    ]
+    if missing:
+        message = (
+            f"`init` must give {', '.join(missing)}, but does not; there is no default where a "
+            "wrong value could break something"
+        )
+        raise ValueError(message)
 
 
 def _close(instrument: "Instrument") -> None:
@@ -154,7 +183,10 @@ def _handling(handler: "Callable[[int, FrameType | None], None]", *names: str) -
 
 @contextmanager
 def open_station(
-    file: StationFile, log: Path | None = None, session: int = 1
+    file: StationFile,
+    log: Path | None = None,
+    session: int = 1,
+    failures: dict[str, str] | None = None,
 ) -> Iterator[dict[str, "Instrument"]]:
     """Start the world, if any, and open the instruments; all is safe and closed at the end.
 
@@ -166,10 +198,12 @@ def open_station(
         writes there what it did.
     session : int
         See `start_world`.
+    failures : dict of str to str, optional
+        See `open_instruments`.
     """
     with ExitStack() as stack:
         stack.enter_context(ending_on_sigterm())
         world = stack.enter_context(start_world(file, session))
         if log is not None:
             stack.enter_context(watched(file, world, log))
-        yield stack.enter_context(open_instruments(file, world))
+        yield stack.enter_context(open_instruments(file, world, failures))

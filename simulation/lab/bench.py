@@ -17,7 +17,7 @@ from simulation.lab.devices.swabian import SimulatedTimeTagger
 from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
 from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700
+from simulation.lab.devices.tlb6700 import SimulatedTLB6700, TLBHead
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.wiring import ACTUATORS, Wiring
 
@@ -68,10 +68,16 @@ def _mainframe(wiring: Wiring, clock: VirtualClock) -> SimulatedSIM900:
 
 BENCH: Final[Mapping[str, Place]] = {
     "laser_pump": Place(
-        build=lambda wiring, clock: SimulatedTLB6700(wiring.laser["pump"], clock), link="object"
+        build=lambda wiring, clock: SimulatedTLB6700(
+            wiring.laser["pump"], clock, TLBHead(serial="SN1012")
+        ),
+        link="object",
     ),
     "laser_read": Place(
-        build=lambda wiring, clock: SimulatedTLB6700(wiring.laser["read"], clock), link="object"
+        build=lambda wiring, clock: SimulatedTLB6700(
+            wiring.laser["read"], clock, TLBHead(serial="SN1013")
+        ),
+        link="object",
     ),
     "afg": Place(
         build=lambda wiring, _: SimulatedAFG3152C((wiring.aom_drive[1], wiring.aom_drive[2])),

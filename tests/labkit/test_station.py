@@ -131,6 +131,27 @@ def test_silent_and_refusing_instruments_do_not_keep_the_others_from_safety(stat
     assert "NOT SAFE: three: RuntimeError: interlock key is off" in err
 
 
+def test_missing_limit_is_named_with_its_instrument(station_file):
+    path = station_file(
+        ONE + "  awg: {type: instruments.keysight_81180a.Keysight81180A, address: C}\n"
+    )
+    with (
+        pytest.raises(StationError, match=r"instrument 'awg' .* `init` must give peak_limit"),
+        open_station(read_station_file(path)),
+    ):
+        pass
+    assert Lamp.made_safe == ["one"]
+
+
+def test_failures_are_collected_and_the_rest_is_opened(station_file):
+    path = station_file("  bad: {type: lamps.Lamp, address: B, init: {broken: open}}\n" + ONE)
+    failures = {}
+    with open_station(read_station_file(path), failures=failures) as lab:
+        assert list(lab) == ["one"]
+    assert "address B" in failures["bad"]
+    assert Lamp.made_safe == ["one"]
+
+
 def test_world_gives_addresses_and_objects_by_reference(station_file):
     world = "  world: {factory: lamps.LampWorld, options: {seed: 1}}\n"
     path = station_file(
@@ -152,6 +173,15 @@ def test_world_gives_addresses_and_objects_by_reference(station_file):
             LABKIT + "instruments:\n" + ONE + TWO.replace("B", "A"),
             "'one' and 'two' must have different addresses, but both have A",
         ),
+        (
+            LABKIT
+            + "instruments:\n"
+            + ONE
+            + "  a: {type: lamps.Lamp, init: {source: dac.ao0.voltage}}\n"
+            + "  b: {type: lamps.Lamp, init: {source: dac.AO0.voltage}}\n",
+            "'a' and 'b' must have different addresses, but both have dac.AO0.voltage",
+        ),
+        (LABKIT + "instruments:\n" + ONE + ONE, "each key must stand once, but 'one' is repeated"),
         (
             LABKIT.replace("pump_laser", "pump_lazer") + "instruments:\n" + ONE,
             "role 'pump_lazer' is not known",
