@@ -14,7 +14,7 @@ from analysis.evaluation import evaluate
 from labkit.cli import run
 from labkit.diagnostics import diagnose
 from labkit.experiment import diagnosis_of
-from labkit.procedures.repair import relock
+from labkit.procedures.repair import repair
 from labkit.procedures.session import LockLostError
 from labkit.procedures.witness import WitnessOptions, witness
 from labkit.report import headline, write_report
@@ -214,7 +214,7 @@ def test_oscillating_loop_spoils_the_block_and_is_not_taken_for_a_lock(bright):
     assert not block.good
     assert "the phase lock is loose" in block.reason
     with pytest.raises(LockLostError, match="servo's gains"):
-        relock(bright.session, bright.sequence)
+        repair(bright.session, bright.sequence, block)
 
 
 def test_pulses_beside_the_gates_are_told(bright):
