@@ -18,6 +18,7 @@ from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
 from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
 from simulation.lab.devices.tlb6700 import SimulatedTLB6700, TLBHead
+from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.wiring import ACTUATORS, Wiring
 
@@ -106,6 +107,11 @@ BENCH: Final[Mapping[str, Place]] = {
     "sim900": Place(build=_mainframe, link="serial", standard=False),
     "lockbox": Place(
         build=lambda wiring, _: SimulatedLockbox(wiring.lock), link="tcp", standard=False
+    ),
+    "gs200": Place(
+        build=lambda wiring, clock: SimulatedGS200(wiring.actuator["eom_bias"], clock),
+        link="tcp",
+        standard=False,
     ),
     "timetagger": Place(
         build=lambda wiring, _: SimulatedTimeTagger(wiring.tagger), link="object", standard=False

@@ -1,5 +1,6 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -374,3 +375,27 @@ def test_a_million_points_arrive_whole(device, server):
     samples = 0.5 * np.sin(np.arange(1_000_000 // 32 * 32) / 1000)
     awg.load_segments(1, [samples], RATE)
     assert device.memories[1].lengths[1] == len(samples)
+
+
+def test_snapshot_asks_for_the_selection_first_and_restores_it():
+    class Asking(Transcript):
+        """Answers every query, and remembers what comes in."""
+
+        lines: ClassVar[list] = []
+
+        def feed(self, data):
+            known = {"*IDN?": IDN[1], ":INST:SEL?": "CH2", "SYST:ERR?": OK[1]}
+            for line in data.decode().splitlines():
+                self.lines.append(line)
+                if line.endswith("?"):
+                    yield f"{known.get(line, 0)}\n".encode()
+
+    far_end = Asking([])
+    with TcpServer(far_end) as server:
+        awg = connect(server.address)
+        far_end.lines.clear()
+        awg.snapshot(update=True)
+    assert far_end.lines[0] == ":INST:SEL?"
+    assert far_end.lines[-2:] == [":INST:SEL CH2", "SYST:ERR?"]
+    commands = {line for line in far_end.lines if not line.endswith("?")}
+    assert commands == {":INST:SEL CH1", ":INST:SEL CH2"}

@@ -169,3 +169,23 @@ def test_snapshot_changes_nothing(lock, device):
     before = dict(device.values)
     lock.snapshot(update=True)
     assert device.values == before
+
+
+def test_monitors_and_safe_state_on_the_wire():
+    def act(lock):
+        assert (lock.measured(), lock.output()) == (0.25, -0.125)
+        lock.safe_state()
+
+    play(
+        [
+            ("ANALOG:IN1:VOLT?", "0.25"),
+            ("ANALOG:OUT2:VOLT?", "-0.125"),
+            ("OUT2:LIM:MAX 0", None),
+            ("OUT2:LIM:MIN 0", None),
+            ("PID:IN1:OUT2:HOLD ON", None),
+            ("OUT2:LIM:MIN?", "0.0001"),
+            ("OUT2:LIM:MAX?", "0.0001"),
+            ("PID:IN1:OUT2:HOLD?", "ON"),
+        ],
+        act,
+    )

@@ -346,3 +346,40 @@ def test_setpoint_ramp_on_the_wire():
         ],
         lambda lock: lock.ramp_setpoint(0.5, rate=0.1),
     )
+
+
+def test_monitors_and_lock_state_on_the_wire():
+    def act(lock):
+        assert (lock.measured(), lock.amplified_error()) == (0.106139, -0.0106)
+        assert lock.error() == pytest.approx(0.081139)
+        assert lock.lock_state() == "saturated"
+
+    play(
+        [
+            ("MMON?", "+00.106139"),
+            ("EMON?", "-00.010600"),
+            ("MMON?", "+00.106139"),
+            ("SMON?", "+00.025000"),
+            ("AMAN?", "1"),
+            ("INCR?", "10"),
+        ],
+        act,
+    )
+
+
+def test_limits_that_are_too_wide_are_narrowed_on_the_wire():
+    steps = [
+        *CONNECT[:3],
+        ("ULIM?", "+10.00"),
+        ("LLIM?", "-10.00"),
+        ("ULIM 5.00", None),
+        *CHECKED,
+        ("ULIM?", "+05.00"),
+        ("LLIM -1.00", None),
+        *CHECKED,
+        ("LLIM?", "-01.00"),
+    ]
+    transcript = Transcript(steps, ends=("\r\n", "\r\n"))
+    with TcpServer(transcript) as server:
+        SRSSIM960("lock", server.address, visalib="@py", timeout=0.3, **LIMITS)
+        transcript.check()

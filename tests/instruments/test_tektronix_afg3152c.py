@@ -318,3 +318,29 @@ def test_edit_memory_reads_back_and_locked_memory_is_kept(device):
     assert device.execute(b"DATA:DATA? EMEM2") == b"#14\x00\x01\x00\x0a\n"
     device.execute(b"DATA:COPY USER3,EMEM2;:DATA:LOCK USER3,1;:DATA:DEL USER3")
     assert device.execute(b"SYST:ERR?").startswith(b"-224")
+
+
+def test_trigger_on_the_wire():
+    play(put("*TRG"), lambda afg: afg.trigger())
+
+
+def test_safe_state_on_the_wire():
+    off = [(f"OUTP{n}:STAT OFF", None) for n in (1, 2)]
+    play([*off, ("OUTP1:STAT?", "0"), ("OUTP2:STAT?", "0")], lambda afg: afg.safe_state())
+
+
+def test_switching_on_asks_levels_and_load_first():
+    def act(afg):
+        afg.ch1.programmed = True
+        afg.set_output(1, on=True)
+
+    play(
+        [
+            ("SOUR1:VOLT:LOW?", "0.0000E+00"),
+            ("SOUR1:VOLT:HIGH?", "8.0000E-01"),
+            ("OUTP1:IMP?", "5.0000E+01"),
+            *put("OUTP1:STAT ON"),
+            ("OUTP1:STAT?", "1"),
+        ],
+        act,
+    )

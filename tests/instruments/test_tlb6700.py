@@ -282,6 +282,7 @@ def test_error_queue_is_emptied_with_names():
     port.packets.append(b"0\r\n")
     with pytest.raises(TLB6700Error) as caught:
         TLB6700Link(port, "laser").tell("SOURce:CPOWer 1")
+    assert port.sent[:3] == ["SOURce:CPOWer 1", "*STB?", "ERRSTR?"]
     assert caught.value.errors == (
         "201,VALUE (value out of range)",
         "-3 (laser head disconnected)",
@@ -305,6 +306,7 @@ def test_safe_state_switches_off_although_an_exchange_fails(laser, controller, k
 def test_emission_that_stays_on_is_reported():
     on = (b"OK\r\n", b"1\r\n")
     port = Transcript(b"New_Focus 6700 v2.4 03/19/14 SN1\r\n", b"1550.0\r\n", b"OK\r\n", *on, *on)
+    port.packets.append(b"OK\r\n")  # for closing
     laser = NewportTLB6700("laser", port, **LIMITS)
     with pytest.raises(RuntimeError, match="emission must be off, but is on"):
         laser.safe_state()
@@ -329,3 +331,26 @@ def test_link_lost_while_errors_are_read_is_reopened():
         link.tell("SOURce:CPOWer 1")
     link.number("SOURce:CPOWer?")
     assert port.opened == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "reply", "value"),
+    [
+        ("diode_current", "SENSe:CURRent:DIODe?", b"60.5\r\n", 0.0605),
+        ("diode_power", "SENSe:POWer:DIODe?", b"6.0\r\n", 6e-3),
+        ("diode_temperature_celsius", "SENSe:TEMPerature:DIODe?", b"25.0\r\n", 25.0),
+        ("cavity_temperature_celsius", "SENSe:TEMPerature:CAVity?", b"30.1\r\n", 30.1),
+        ("auxiliary_voltage", "SENSe:VOLTage:AUXiliary?", b"0.5\r\n", 0.5),
+        ("piezo_voltage", "SENSe:VOLTage:PIEZo?", b"58.0\r\n", 58.0),
+        ("fine_tuning_voltage", "SENSe:VOLTage:WAVEIN?", b"-1.5\r\n", -1.5),
+        ("on_time", "SYSTem:ENTIME?", b"90\r\n", 5400.0),
+        ("head", "SYSTem:LASer:MODEL?", b"TLB6728\r\nstale", "TLB6728"),
+    ],
+)
+def test_reading_on_the_wire(name, query, reply, value):
+    port = Transcript(b"New_Focus 6700 v2.4 03/19/14 SN1\r\n", b"1550.0\r\n", b"OK\r\n", reply)
+    laser = NewportTLB6700("laser", port, **LIMITS)
+    assert port.sent == ["*IDN?", "SENSe:WAVElength?", "SYSTem:MCONtrol REM"]
+    assert laser.parameters[name]() == (value if name == "head" else pytest.approx(value))
+    assert port.sent[-1] == query
+    port.packets.append(b"OK\r\n")  # for closing

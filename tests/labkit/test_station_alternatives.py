@@ -1,0 +1,83 @@
+"""The second choices of every role, taken in the station file alone."""
+
+import pytest
+import yaml
+
+from labkit.lab import open_lab
+from labkit.station.config import station_path
+
+SERVO = {"output_min": -1.0, "output_max": 1.0}
+FRAME = {"type": "instruments.srs_sim900.SRSSIM900", "address": "world:sim900"}
+ALTERNATIVES = {
+    "lock in a frame": {
+        "frame": FRAME,
+        "lock": {
+            "type": "instruments.srs_sim960.SRSSIM960InFrame",
+            "init": {"mainframe": "frame", "slot": 1, **SERVO},
+        },
+    },
+    "bias in a frame": {
+        "frame": FRAME,
+        "snspd": {
+            "type": "instruments.snspd_bias.QuantumOpusBias",
+            "init": {
+                "mainframe": "frame",
+                "slots": [3, 4],
+                "max_currents": [15e-6, 15e-6],
+                "ramp_rate": 1e-3,
+            },
+        },
+    },
+    "lockbox": {
+        "lock": {
+            "type": "instruments.redpitaya_lockbox.RedPitayaLockbox",
+            "address": "world:lockbox",
+            "init": {"input_channel": 1, "output_channel": 1, **SERVO},
+        }
+    },
+    "time tagger": {
+        "timeharp": {
+            "type": "instruments.swabian_timetagger.SwabianTimeTagger",
+            "init": {"library": "world:timetagger", "sync_channel": 1, "input_channels": [2, 3]},
+        }
+    },
+    "voltage source": {
+        "gs200": {
+            "type": "qcodes.instrument_drivers.yokogawa.YokogawaGS200",
+            "address": "world:gs200",
+            "init": {"device_clear": False},
+        },
+        "eom_bias": {
+            "type": "instruments.analog.VoltageActuator",
+            "init": {
+                "source": "gs200.voltage",
+                "minimum": -1.0,
+                "maximum": 1.0,
+                "slew_rate": 1e3,
+                "rest": 0.0,
+            },
+        },
+    },
+}
+BENCH = ("laser_pump", "laser_read", "afg", "awg", "lock", "timeharp", "bias", "daq", "wavemeter",
+         "fridge", "power_meter", "sim900", "lockbox", "timetagger", "gs200")  # fmt: skip
+
+
+@pytest.mark.parametrize("choice", ALTERNATIVES)
+def test_second_choice_plays_its_role(tmp_path, choice):
+    plain = yaml.safe_load(station_path("virtual").read_text(encoding="utf-8"))
+    plain["labkit"]["world"]["options"] = {"seed": 1, "instruments": list(BENCH)}
+    kept = {n: e for n, e in plain["instruments"].items() if n not in ALTERNATIVES[choice]}
+    plain["instruments"] = kept | ALTERNATIVES[choice]
+    path = tmp_path / "lab.yaml"
+    path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+    with open_lab(path) as lab:
+        assert lab.make_safe().all_safe
+        assert lab.phase_lock.lock_state() == "off"
+        assert lab.tagger.sync_rate() >= 0
+        lab.detector_bias.ramp_to(1, 1e-6)
+        assert lab.detector_bias.current(1) == pytest.approx(1e-6, abs=1e-9)
+        lab.eom_bias.voltage(0.5)
+        assert lab.eom_bias.voltage() == pytest.approx(0.5)
+        assert lab.make_safe().all_safe
+        assert lab.eom_bias.voltage() == 0.0
