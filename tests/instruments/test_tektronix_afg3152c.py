@@ -326,7 +326,8 @@ def test_trigger_on_the_wire():
 
 def test_safe_state_on_the_wire():
     off = [(f"OUTP{n}:STAT OFF", None) for n in (1, 2)]
-    play([*off, ("OUTP1:STAT?", "0"), ("OUTP2:STAT?", "0")], lambda afg: afg.safe_state())
+    checked = [*off, ("OUTP1:STAT?", "0"), ("OUTP2:STAT?", "0")]
+    play([*off, *checked], lambda afg: afg.safe_state())  # first blindly, on the link as it is
 
 
 def test_switching_on_asks_levels_and_load_first():
