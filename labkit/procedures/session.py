@@ -8,6 +8,7 @@ from time import monotonic
 
 from labkit.cleanup import said
 from labkit.lab import Lab
+from labkit.progress import Report
 from labkit.run import Block, Outcome, RunFolder, take_block
 from labkit.sequence import PulseSequence
 from labkit.station.interlocks import InterlockError
@@ -54,6 +55,8 @@ class Session:
         Told one line about every step.
     advance : callable
         Told how far the block being taken is.
+    report : callable
+        Told the `Progress` of a measurement that has a goal, before every block.
     blocks : list of Block
         All blocks of the run so far.
     fringe_volts : float or None
@@ -68,6 +71,7 @@ class Session:
     folder: RunFolder
     say: Say = _quiet
     advance: Advance = _quiet
+    report: Report = _quiet
     blocks: list[Block] = field(default_factory=list)
     fringe_volts: float | None = None
     untuned: float = 0.0
