@@ -1,6 +1,6 @@
 """A simulated HighFinesse wavemeter: the functions of ``wlmData.dll`` that are used."""
 
-from simulation.lab.ports import WavemeterPort
+from simulation.lab.ports.meters import WavemeterPort
 
 SPEED_OF_LIGHT = 299_792_458.0
 NO_VALUE, NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = 0, -1, -5, -6

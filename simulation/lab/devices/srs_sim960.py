@@ -8,7 +8,7 @@ from threading import RLock
 
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults
-from simulation.lab.ports import LockPort, LockSettings
+from simulation.lab.ports.lock import LockPort, LockSettings
 from simulation.lab.servers.line_conversation import LineConversation
 
 BUFFER_BYTES = 32

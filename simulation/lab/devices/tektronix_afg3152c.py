@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.lab.devices.tektronix_afg3152c_output import ChannelState, drive_of
-from simulation.lab.ports import PulseDrivePort, Trigger
+from simulation.lab.ports.drives import PulseDrivePort, Trigger
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_grammar import make_block, read_block
 from simulation.lab.servers.scpi_values import (

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from instruments.th260lib import ERRORS, MAX_DURATION_MS, MAX_READ, NANO, PICO, Feature, Flag
-from simulation.lab.ports import TaggerPort, TaggerSettings, TriggerInput
+from simulation.lab.ports.tagger import TaggerPort, TaggerSettings, TriggerInput
 
 OPEN_FAIL, NOT_OPEN, LOCKED, RUNNING = -1, -10, -11, -16
 INVALID_ARGUMENT, INVALID_MODE, NOT_INITIALIZED, UNSUPPORTED = -17, -18, -22, -80

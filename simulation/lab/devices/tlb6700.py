@@ -8,7 +8,7 @@ from instruments.newport_port import PACKET
 from instruments.tlb6700_link import ERRORS
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
-from simulation.lab.ports import LaserPort
+from simulation.lab.ports.sources import LaserPort
 from simulation.lab.servers.scpi_grammar import spellings
 
 INVALID, SYNTAX, COUNT, RANGE, KEY_OFF = -2, 116, 126, 201, 902

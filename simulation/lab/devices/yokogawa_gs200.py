@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.ports import ActuatorPort
+from simulation.lab.ports.sources import ActuatorPort
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import VOLTS, Integer, Number, ScpiError, Switch, Word
 
