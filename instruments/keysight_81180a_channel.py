@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Multiples, Numbers
 
 from instruments.keysight_waveform import check_segments, check_steps, data_block, encode_words
+from instruments.number_parameter import add_number
+from instruments.scpi import ON_OFF
+from instruments.two_channel_generator import GeneratorChannel
 
 if TYPE_CHECKING:
     from qcodes.parameters import Parameter
@@ -17,12 +19,11 @@ if TYPE_CHECKING:
     from instruments.keysight_81180a import Keysight81180A
 
 OutputPath = Literal["DC", "DAC", "AC"]
-ON_OFF = {True: "1", False: "0"}
 MIN_AMPLITUDE, MAX_AMPLITUDE = 0.05, 2.0
 MAX_DAC_AMPLITUDE = 0.5
 
 
-class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
+class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
     """One channel; every exchange selects it first, because selection is state of the instrument.
 
     Parameters
@@ -33,18 +34,9 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
     """
 
     def __init__(self, parent: "Keysight81180A", number: int) -> None:
-        super().__init__(parent, f"ch{number}")
-        self.number = number
+        super().__init__(parent, number, header=":OUTP", words=("0", "1"))
         self.segment_lengths: tuple[int, ...] = ()
         self.has_sequence = False
-        self.output: Parameter[bool, Self] = self.add_parameter(
-            "output",
-            label="Output",
-            get_cmd=":OUTP?",
-            set_cmd=lambda code: self.switch(on=code == "1"),
-            val_mapping=ON_OFF,
-            docstring="Off leaves the path connected.",
-        )
         self.path: Parameter[str, Self] = self.add_parameter(
             "path",
             label="Output path",
@@ -66,11 +58,11 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             vals=Numbers(-1.5, 1.5),
             docstring="Together with half the amplitude within the peak limit (``:VOLT:OFFS``).",
         )
-        self.sample_rate = self._number(
-            "sample_rate", ":FREQ:RAST", "1/s", "Sample clock, 8 digits", 10e6, 4.2e9
+        self.sample_rate = add_number(
+            self, "sample_rate", ":FREQ:RAST", "1/s", "Sample clock, 8 digits", 10e6, 4.2e9
         )
-        self.trigger_level = self._number(
-            "trigger_level", ":TRIG:LEV", "V", "Trigger threshold", -5, 5
+        self.trigger_level = add_number(
+            self, "trigger_level", ":TRIG:LEV", "V", "Trigger threshold", -5, 5
         )
         self.trigger_delay: Parameter[int, Self] = self.add_parameter(
             "trigger_delay",
@@ -119,17 +111,6 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             self.parent.select(self.number)
             return self.parent.ask(cmd)
 
-    def switch(self, *, on: bool) -> None:
-        """Switch the output and check by reading back; off until a sequence is loaded."""
-        with self.parent.lock:
-            if on and not self._is_in_sequence_mode():
-                message = f"{self.full_name}: load segments and a sequence before switching it on"
-                raise RuntimeError(message)
-            self.write(f":OUTP {int(on)}")
-            if (self.ask(":OUTP?") == "1") != on:
-                message = f"{self.full_name}: the output did not switch {'on' if on else 'off'}"
-                raise RuntimeError(message)
-
     def set_path(self, path: OutputPath, amplitude: float) -> None:
         """Choose the output path: its level first, then the path, so that nothing overshoots.
 
@@ -176,8 +157,7 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
         highest = max(float(np.max(np.abs(row))) for row in rows)
         amplitude = max(ceil(2e3 * highest - 1e-6) / 1e3, MIN_AMPLITUDE)
         with self.parent.lock:
-            self.has_sequence = False
-            self.segment_lengths = ()
+            self.forget_programming()
             self.output(False)
             self.write(":FUNC:MODE USER")
             self.write(":TRAC:DEL:ALL")
@@ -237,9 +217,16 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             )
             raise ValueError(message)
 
-    def _is_in_sequence_mode(self) -> bool:
+    def forget_programming(self) -> None:
+        """Take segments and sequence for lost, as behind a link that was opened anew."""
+        self.segment_lengths = ()
+        self.has_sequence = False
+
+    def _require_programmed(self) -> None:
         mode = self.mode()  # asked first: a link that is opened anew forgets the sequence
-        return self.has_sequence and mode.startswith("SEQ")
+        if not (self.has_sequence and mode.startswith("SEQ")):
+            message = f"{self.full_name}: load segments and a sequence before switching it on"
+            raise RuntimeError(message)
 
     def _download(self, number: int, words: NDArray[np.uint16]) -> None:
         self.write(f":TRAC:DEF {number},{len(words)}")
@@ -275,18 +262,4 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             set_cmd=lambda volts: self._set_span(header, volts),
             vals=Numbers(MIN_AMPLITUDE, highest),
             docstring=f"{path}, peak to peak into 50 Ω, within the peak limit (``{header}``).",
-        )
-
-    def _number(
-        self, name: str, header: str, unit: str, label: str, low: float, high: float
-    ) -> "Parameter[float, Self]":
-        return self.add_parameter(
-            name,
-            label=label,
-            unit=unit,
-            get_cmd=f"{header}?",
-            get_parser=float,
-            set_cmd=f"{header} {{:.8g}}",
-            vals=Numbers(low, high),
-            docstring=f"{label} (``{header}``).",
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instruments.scpi import definite_block
 from instruments.serrodyne import SegmentRules
 
 MIDDLE_CODE, TOP_CODE = 2048, 4095
@@ -78,10 +79,8 @@ def encode_words(
 
 
 def data_block(words: NDArray[np.uint16]) -> bytes:
-    """Return ``:TRAC:DATA`` with the words as a definite block; the header counts bytes."""
-    data = words.astype("<u2").tobytes()
-    count = str(len(data))
-    return f":TRAC:DATA #{len(count)}{count}".encode() + data + b"\n"
+    """Return ``:TRAC:DATA`` with the words as a definite block, terminator included."""
+    return b":TRAC:DATA " + definite_block(words.astype("<u2").tobytes()) + b"\n"
 
 
 def check_segments(
