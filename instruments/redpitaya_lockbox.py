@@ -79,8 +79,10 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
     def _add_parameters(self) -> None:
         number = partial(add_number, self, prefix=f"{self._pid}:")
         self.setpoint = number("setpoint", "SETP", "V", "Error-signal voltage to hold", -1, 1)
-        self.proportional_gain = number("proportional_gain", "KP", "V/V", "KP", 0, 4096)
-        self.integral_rate = number("integral_rate", "KI", "1/s", "KI", 0, 7_812_499)
+        self.proportional_gain = number(
+            "proportional_gain", "KP", "V/V", "Proportional gain", 0, 4096
+        )
+        self.integral_rate = number("integral_rate", "KI", "1/s", "Integral rate", 0, 7_812_499)
         self.inverted: Parameter[bool, Self] = self.add_parameter(
             "inverted",
             label="Output sign inverted",
@@ -186,7 +188,9 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
         self.write(f"{self._limit}:MIN {low:.6g}")
         self.write(f"{self._limit}:MAX {high:.6g}")
         now = self._limits()
-        if not (isclose(now[0], low, abs_tol=RESOLUTION) and isclose(now[1], high, abs_tol=2e-3)):
+        if not (
+            isclose(now[0], low, abs_tol=RESOLUTION) and isclose(now[1], high, abs_tol=RESOLUTION)
+        ):
             message = f"{self.name}: output limits must be {low:g} and {high:g} V, but read {now}"
             raise RuntimeError(message)
 
