@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, isfinite, log10
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,17 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
         amplitude : float
             Peak to peak into 50 Ω, V: 0.05 to 2 (DC), 0.05 to 0.5 (DAC), and 0.356 to 1.124 (AC,
             −5 to +5 dBm as a sine).
+
+        Raises
+        ------
+        ValueError
+            If there is no such path, or the amplitude exceeds its range or the peak limit.
+        RuntimeError
+            If the path reads back otherwise.
         """
+        if path not in get_args(OutputPath):
+            message = f"{self.full_name}: `path` must be DC, DAC or AC, but is {path!r}"
+            raise ValueError(message)
         self._check_peak(amplitude, 0.0)
         with self.parent.lock:
             if path == "DC":
@@ -128,7 +138,8 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
             elif path == "DAC":
                 self.dac_amplitude(amplitude)
             else:
-                self.write(f":POW {10 * log10(amplitude**2 / 400) + 30:.3f}")
+                watts = (amplitude / 2) ** 2 / 2 / 50
+                self.write(f":POW {10 * log10(watts) + 30:.3f}")
             self.write(f":OUTP:COUP {path}")
             if (now := self.path()) != path:
                 message = f"{self.full_name}: the path must be {path}, but reads {now}"
@@ -149,6 +160,13 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
             Samples per second, up to 8 digits.
         markers : sequence of pairs of ndarray of bool, optional
             For each segment its marker outputs by sample.
+
+        Raises
+        ------
+        ValueError
+            If a segment does not fit the memory or the peak limit, or the clock cannot be set.
+        RuntimeError
+            If the clock or the amplitude reads back otherwise.
         """
         rows = [np.asarray(samples, dtype=np.float64) for samples in segments]
         peak = min(self.parent.peak_limit, MAX_AMPLITUDE / 2)
@@ -177,7 +195,15 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
             self._check_reads(":VOLT?", amplitude, 2e-3)
 
     def load_sequence(self, steps: Sequence[tuple[int, int]]) -> None:
-        """Replace the sequence of (segment, loops); each external trigger plays it once."""
+        """Replace the sequence of (segment, loops); each external trigger plays it once.
+
+        Raises
+        ------
+        ValueError
+            If a segment is not loaded, or no legal sequence plays the same.
+        RuntimeError
+            If the instrument does not enter sequence mode.
+        """
         legal = check_steps(self.full_name, steps, len(self.segment_lengths), self.parent.rules)
         with self.parent.lock:
             self.has_sequence = False

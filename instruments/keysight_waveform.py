@@ -102,7 +102,7 @@ def check_segments(
         raise ValueError(message)
     shape = rules.segments
     for number, samples in enumerate(segments, 1):
-        if samples.ndim != 1 or len(samples) < shape.min_points or len(samples) % GROUP:
+        if samples.ndim != 1 or len(samples) < shape.min_points or len(samples) % shape.granularity:
             message = (
                 f"{where}: segment {number} must be one row of at least {shape.min_points} points, "
                 f"a multiple of {shape.granularity}, but has shape {samples.shape}"
@@ -136,7 +136,9 @@ def check_steps(
             )
             raise ValueError(message)
         if not 1 <= loops <= rules.max_loops:
-            message = f"{where}: step {number} must loop 1 to {rules.max_loops} times, but {loops}"
+            message = (
+                f"{where}: step {number} must loop 1 to {rules.max_loops} times, but is to {loops}"
+            )
             raise ValueError(message)
         legal.append((segment, loops))
     while len(legal) < MIN_STEPS:
@@ -150,6 +152,8 @@ def check_steps(
         segment, loops = legal[at]
         legal[at : at + 1] = [(segment, 1), (segment, loops - 1)]
     if len(legal) > rules.max_steps:
-        message = f"{where}: a sequence must have up to {rules.max_steps} steps, not {len(legal)}"
+        message = (
+            f"{where}: a sequence must have up to {rules.max_steps} steps, but has {len(legal)}"
+        )
         raise ValueError(message)
     return tuple(legal)

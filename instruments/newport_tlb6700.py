@@ -83,7 +83,14 @@ class NewportTLB6700(Instrument):
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
         lowest, highest = wavelength_limits
-        _check_limits(lowest, highest, max_current, max_power, wavelength_tolerance)
+        _check_limits(
+            name,
+            lowest,
+            highest,
+            max_current=max_current,
+            max_power=max_power,
+            wavelength_tolerance=wavelength_tolerance,
+        )
         super().__init__(name, **kwargs)
         self.wavelength_tolerance = wavelength_tolerance
         self.move_timeout = move_timeout
@@ -113,10 +120,14 @@ class NewportTLB6700(Instrument):
             set_cmd=self._set_emission,
             docstring="Light comes after the controller's switch-on delay.",
         )
-        self.tracking: Parameter[bool, Self] = self._switch("tracking", "OUTPut:TRACk")
-        self.constant_power: Parameter[bool, Self] = self._switch("constant_power", "SOURce:CPOWer")
+        self.tracking: Parameter[bool, Self] = self._switch(
+            "tracking", "OUTPut:TRACk", "the motor follows the wavelength that is set"
+        )
+        self.constant_power: Parameter[bool, Self] = self._switch(
+            "constant_power", "SOURce:CPOWer", "the power is held instead of the diode current"
+        )
         self.fine_tuning_input: Parameter[bool, Self] = self._switch(
-            "fine_tuning_input", "SYSTem:WINPut"
+            "fine_tuning_input", "SYSTem:WINPut", "the analog input tunes the wavelength"
         )
         self.current: Parameter[float, Self] = self._source(
             "current", "SOURce:CURRent:DIODe", scale=1e-3, highest=max_current, unit="A"
@@ -132,7 +143,7 @@ class NewportTLB6700(Instrument):
                 sensed,
                 unit=unit,
                 get_cmd=lambda command=command, scale=scale: self._sense(command) * scale,
-                docstring=f"Measured: {command}.",
+                docstring=f"Measured by the controller (``{command}``).",
             )
         self.on_time: Parameter[float, Self] = self.add_parameter(
             "on_time",
@@ -179,7 +190,10 @@ class NewportTLB6700(Instrument):
         reply = self._link.ask("*IDN?")
         match = _IDENTITY.match(reply)
         if match is None:
-            message = f"{self.name}: the device must be a TLB-6700, but identifies as {reply!r}"
+            message = (
+                f"{self.name}: the device must be a TLB-6700, but identifies as {reply!r}; "
+                "correct the address"
+            )
             raise RuntimeError(message)
         return dict(match.groupdict())
 
@@ -258,13 +272,13 @@ class NewportTLB6700(Instrument):
     def _get_switch(self, query: str) -> bool:
         return self._link.number(query) != 0
 
-    def _switch(self, name: str, header: str) -> Any:
+    def _switch(self, name: str, header: str, meaning: str) -> Any:
         return self.add_parameter(
             name,
             vals=Bool(),
             get_cmd=lambda: self._get_switch(f"{header}?"),
             set_cmd=lambda on: self._link.tell(f"{header} {int(on)}"),
-            docstring=f"Switch {header}.",
+            docstring=f"Whether {meaning} (``{header}``).",
         )
 
     def _source(self, name: str, header: str, *, scale: float, highest: float, unit: str) -> Any:
@@ -274,20 +288,18 @@ class NewportTLB6700(Instrument):
             vals=Numbers(0.0, highest),
             get_cmd=lambda: self._link.number(f"{header}?") * scale,
             set_cmd=lambda value: self._link.tell(f"{header} {value / scale:.6g}"),
-            docstring=f"Set value of {header}, at most {highest:g} {unit} as configured.",
+            docstring=f"Set value, at most {highest:g} {unit} (``{header}``).",
         )
 
 
-def _check_limits(
-    lowest: float, highest: float, max_current: float, max_power: float, tolerance: float
-) -> None:
+def _check_limits(where: str, lowest: float, highest: float, **positive: float) -> None:
     if not 0 < lowest < highest < 1e-5:
         message = (
-            f"`wavelength_limits` must be (lowest, highest) in m, but are ({lowest:g}, {highest:g})"
+            f"{where}: `wavelength_limits` must be (lowest, highest) in m, below 10 µm, "
+            f"but are ({lowest:g}, {highest:g})"
         )
         raise ValueError(message)
-    limits = {"max_current": max_current, "max_power": max_power, "wavelength_tolerance": tolerance}
-    for name, value in limits.items():
+    for name, value in positive.items():
         if not value > 0:
-            message = f"`{name}` must be positive, but is {value:g}"
+            message = f"{where}: `{name}` must be positive, but is {value:g}"
             raise ValueError(message)

@@ -116,11 +116,6 @@ class Recording:
         for thread in self._threads:
             thread.start()
 
-    @property
-    def n_records(self) -> int:
-        """Records read from the device so far."""
-        return self._records
-
     def events(self) -> tuple[TaggerEvent, ...]:
         """Return what spoiled the recording so far, in order."""
         with self._lock:

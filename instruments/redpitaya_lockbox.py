@@ -139,7 +139,9 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
             low, high = self._limits()
             if isclose(low, high, abs_tol=RESOLUTION):
                 if abs(low) > RESOLUTION:
-                    message = f"{self.name}: park the output at 0 V before engaging, not at {low} V"
+                    message = (
+                        f"{self.name}: park the output at 0 V before engaging, not at {low:g} V"
+                    )
                     raise RuntimeError(message)
                 self.write(f"{self._pid}:INT:RES ON")
                 self._set_limits(self.output_min, self.output_max)
@@ -170,8 +172,12 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
             f"{self._pid}:HOLD ON",
         ):
             self.write_unchecked(command)
-        if not all(isclose(limit, middle, abs_tol=RESOLUTION) for limit in self._limits()):
-            message = f"{self.name}: the output must be parked at {middle:g} V, but is not"
+        now = self._limits()
+        if not all(isclose(limit, middle, abs_tol=RESOLUTION) for limit in now):
+            message = (
+                f"{self.name}: the output must be parked at {middle:g} V, but its limits read "
+                f"{now}; disconnect the actuator"
+            )
             raise RuntimeError(message)
         self._check_engaged(False)
 

@@ -64,7 +64,10 @@ class Servo(Instrument):
 
     def _check_engaged(self, wanted: bool) -> None:
         if self._is_engaged() != wanted:
-            message = f"{self.name}: the loop did not {'close' if wanted else 'open'}"
+            message = (
+                f"{self.name}: the loop did not {'close' if wanted else 'open'} when told to; "
+                "look at its front panel, then try again"
+            )
             raise RuntimeError(message)
 
 

@@ -33,7 +33,8 @@ AT_A_LIMIT = 2 | 4 | 8
 RAMP_STATES = {"IDLE": 0, "PENDING": 1, "RAMPING": 2, "PAUSED": 3}
 TOKENS = {"OFF": 0, "ON": 1, "MAN": 0, "PID": 1, "INT": 0, "EXT": 1} | RAMP_STATES
 """Words for the integers of replies: the instrument's ``TOKN`` setting is left as it is."""
-MILLIVOLT = 1e-3
+OUTPUT_STEP, LIMIT_STEP = 1e-3, 10e-3
+"""Steps in which the output and its limits are set, V."""
 
 
 class SIM960Servo(Servo):
@@ -110,12 +111,14 @@ class SIM960Servo(Servo):
         self.derivative_time = number(
             "derivative_time", "DERV", "s", "Derivative gain over P", 1e-6, 10, form=".2g"
         )
-        self.proportional_on = self._switch("proportional_on", "PCTL")
-        self.integral_on = self._switch("integral_on", "ICTL")
-        self.derivative_on = self._switch("derivative_on", "DCTL")
-        self.offset_on = self._switch("offset_on", "OCTL")
-        self.external_setpoint = self._switch("external_setpoint", "INPT")
-        self.ramp_on = self._switch("ramp_on", "RAMP")
+        self.proportional_on = self._switch("proportional_on", "PCTL", "Proportional term on")
+        self.integral_on = self._switch("integral_on", "ICTL", "Integral term on")
+        self.derivative_on = self._switch("derivative_on", "DCTL", "Derivative term on")
+        self.offset_on = self._switch("offset_on", "OCTL", "Output offset on")
+        self.external_setpoint = self._switch(
+            "external_setpoint", "INPT", "Set-point from the external input"
+        )
+        self.ramp_on = self._switch("ramp_on", "RAMP", "Set-point changes at the ramp rate")
         self.ramp_rate = number(
             "ramp_rate", "RATE", "V/s", "Slew rate of the set-point", 1e-3, 1e4, form=".3g"
         )
@@ -219,9 +222,11 @@ class SIM960Servo(Servo):
             self._send(line)
         self._query("LEXE?")
         self._check_engaged(False)
-        if abs(now := self.manual_output() - self.middle) > MILLIVOLT:
+        now = self.manual_output()
+        if abs(now - self.middle) > OUTPUT_STEP:
             message = (
-                f"{self.name}: the released output must be {self.middle:g} V, but is {now:g} V off"
+                f"{self.name}: the released output must be {self.middle:g} V, but reads {now:g} V; "
+                "set it at the front panel"
             )
             raise RuntimeError(message)
 
@@ -244,8 +249,12 @@ class SIM960Servo(Servo):
         for limit in order:
             if present[limit] != wanted[limit]:
                 self.write(f"{limit} {wanted[limit]:.2f}")
-                if abs(float(self.ask(f"{limit}?")) - wanted[limit]) > 5e-3:
-                    message = f"{self.name}: {limit} must be {wanted[limit]:g} V, but is not"
+                now = float(self.ask(f"{limit}?"))
+                if abs(now - wanted[limit]) > LIMIT_STEP / 2:
+                    message = (
+                        f"{self.name}: {limit} must be {wanted[limit]:g} V, but reads {now:g} V; "
+                        "set the output limits at the front panel, then connect again"
+                    )
                     raise RuntimeError(message)
 
     def _monitor(self, name: str, header: str, label: str) -> "Parameter[float, Self]":
@@ -258,15 +267,15 @@ class SIM960Servo(Servo):
             docstring=f"{label}, measured within 0.5 s (``{header}``).",
         )
 
-    def _switch(self, name: str, header: str) -> "Parameter[bool, Self]":
+    def _switch(self, name: str, header: str, label: str) -> "Parameter[bool, Self]":
         return self.add_parameter(
             name,
-            label=name.replace("_", " "),
+            label=label,
             get_cmd=f"{header}?",
             get_parser=lambda reply: bool(_token(reply)),
             set_cmd=f"{header} {{:d}}",
             vals=Bool(),
-            docstring=f"``{header}``.",
+            docstring=f"{label} (``{header}``).",
         )
 
 

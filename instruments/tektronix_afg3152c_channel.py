@@ -71,9 +71,13 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
             docstring="Whether a trigger starts a burst; off: the waveform repeats for ever.",
         )
         self.frequency = number_of("frequency", "FREQ", "Hz", "Waveform repetitions", 1e-6, 150e6)
-        self.phase = number_of("phase", "PHAS", "rad", "Phase, in rad both ways", -pi, pi)
-        self.pulse_width = number_of("pulse_width", "PULS:WIDT", "s", "Half width", 5e-9, 999.99)
-        self.pulse_period = number_of("pulse_period", "PULS:PER", "s", "Cycle time", 1 / 75e6, 1e6)
+        self.phase = number_of("phase", "PHAS", "rad", "Phase", -pi, pi)
+        self.pulse_width = number_of(
+            "pulse_width", "PULS:WIDT", "s", "Full width at half maximum", 5e-9, 999.99
+        )
+        self.pulse_period = number_of(
+            "pulse_period", "PULS:PER", "s", "Pulse period", 1 / 75e6, 1e6
+        )
         self.leading_edge = number_of("leading_edge", "PULS:TRAN:LEAD", "s", "Rise time", 0, 625)
         self.trailing_edge = number_of("trailing_edge", "PULS:TRAN:TRA", "s", "Fall time", 0, 625)
         self.trigger_delay = number_of(

@@ -66,7 +66,10 @@ class GeneratorChannel(InstrumentChannel[GeneratorT]):
                 self._require_programmed()
             self.write(f"{self._output_header} {self._output_words[on]}")
             if (self.ask(f"{self._output_header}?") == ON_OFF[True]) != on:
-                message = f"{self.full_name}: the output did not switch {'on' if on else 'off'}"
+                message = (
+                    f"{self.full_name}: the output did not switch {'on' if on else 'off'} when "
+                    "told to; look at the front panel, then try again"
+                )
                 raise RuntimeError(message)
 
     def is_certainly_off(self) -> bool:
