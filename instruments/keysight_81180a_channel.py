@@ -1,7 +1,7 @@
 """One channel of an 81180A: output path, segments, sequence; every exchange selects it first."""
 
 from collections.abc import Sequence
-from math import ceil, isfinite, log10
+from math import ceil, isclose, isfinite, log10
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
@@ -274,7 +274,7 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
 
     def _check_reads(self, query: str, wanted: float, tolerance: float) -> None:
         now = float(self.ask(query))
-        if abs(now - wanted) > tolerance * abs(wanted):
+        if not isclose(now, wanted, rel_tol=tolerance):
             message = f"{self.full_name}: {query} must read {wanted:g}, but reads {now:g}"
             raise RuntimeError(message)
 

@@ -223,7 +223,7 @@ class SIM960Servo(Servo):
         self._query("LEXE?")
         self._check_engaged(False)
         now = self.manual_output()
-        if abs(now - self.middle) > OUTPUT_STEP:
+        if not abs(now - self.middle) <= OUTPUT_STEP:
             message = (
                 f"{self.name}: the released output must be {self.middle:g} V, but reads {now:g} V; "
                 "set it at the front panel"
@@ -250,7 +250,7 @@ class SIM960Servo(Servo):
             if present[limit] != wanted[limit]:
                 self.write(f"{limit} {wanted[limit]:.2f}")
                 now = float(self.ask(f"{limit}?"))
-                if abs(now - wanted[limit]) > LIMIT_STEP / 2:
+                if not abs(now - wanted[limit]) <= LIMIT_STEP / 2:
                     message = (
                         f"{self.name}: {limit} must be {wanted[limit]:g} V, but reads {now:g} V; "
                         "set the output limits at the front panel, then connect again"

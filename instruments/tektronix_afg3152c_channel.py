@@ -256,7 +256,7 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
 
     def _check_arrived(self, header: str, wanted: float, tolerance: float) -> None:
         now = self._ask_number(f"{header}?")
-        if abs(now - wanted) > max(tolerance, 1e-4 * abs(wanted)):
+        if not isclose(now, wanted, rel_tol=1e-4, abs_tol=tolerance):
             message = f"{self.full_name}: {header} must be {wanted:g}, but reads {now:g}"
             raise RuntimeError(message)
 

@@ -104,7 +104,7 @@ class ThorlabsPM100(ScpiInstrument):
         with self.lock:
             self.write(f"SENS:CORR:WAV {wavelength * 1e9:.6g}")
             now = float(self.ask("SENS:CORR:WAV?")) * 1e-9
-        if abs(now - wavelength) > 0.6e-9:
+        if not abs(now - wavelength) <= 0.6e-9:
             message = (
                 f"{self.name}: `wavelength` must be one its sensor is calibrated for, "
                 f"but is {wavelength:g} m; the meter kept {now:g} m"
