@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OutputPath = Literal["DC", "DAC", "AC"]
 MIN_AMPLITUDE, MAX_AMPLITUDE = 0.05, 2.0
 MAX_DAC_AMPLITUDE = 0.5
+"""Peak to peak into 50 Ω, V; of the DC path, and of the DAC path."""
 
 
 class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):

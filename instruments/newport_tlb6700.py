@@ -95,7 +95,6 @@ class NewportTLB6700(Instrument):
         self._idn = self._identify()
         self._sense_mark = self._find_sense_form()
         self._link.tell("SYSTem:MCONtrol REM")
-
         self.wavelength: Parameter[float, Self] = self.add_parameter(
             "wavelength",
             unit="m",

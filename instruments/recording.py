@@ -15,7 +15,10 @@ from instruments.roles import RecordSink, TaggerEvent, TaggerEventKind
 Buffer = NDArray[np.uint32]
 
 _PAGE = 4096
+"""Alignment of buffers, bytes."""
+
 _SYNC_INTERVAL = 5.0
+"""Longest time that records wait to reach the disk, s."""
 
 
 class Fault(NamedTuple):

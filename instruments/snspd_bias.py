@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 CODES = 65_535
+"""Highest code of the 16-bit converters of both makers."""
 
 
 class SpiPort(Protocol):
