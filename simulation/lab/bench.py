@@ -105,6 +105,9 @@ BENCH: Final[Mapping[str, Place]] = {
     "power_meter": Place(
         build=lambda wiring, clock: SimulatedPM100(wiring.power["pump"], clock), link="tcp"
     ),
+    "reflection_meter": Place(
+        build=lambda wiring, clock: SimulatedPM100(wiring.power["reflected"], clock), link="tcp"
+    ),
     "sim900": Place(build=_mainframe, link="serial", standard=False),
     "lockbox": Place(
         build=lambda wiring, _: SimulatedLockbox(wiring.lock), link="tcp", standard=False

@@ -62,7 +62,8 @@ class LightPath:
         return (own["1a"], own["1b"]), (own["2a"], own["2b"])
 
     def step(self, seconds: float) -> None:
-        """Let lasers and filters drift."""
+        """Let lasers and filters drift; a laser that was tuned or switched has ended its hop."""
+        self._hops = {n: hop for n, hop in self._hops.items() if hop[0] == self._state(n)}
         kept = exp(-seconds / self._world.laser_drift_time)
         spread = self._world.laser_drift_hz * sqrt(1 - kept**2)
         self._wander = kept * self._wander + spread * self._rng.standard_normal(2)
