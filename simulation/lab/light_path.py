@@ -12,7 +12,7 @@ from simulation.lab.wiring import LASERS, Wiring
 from simulation.lab.world_parameters import FILTERS, WorldParameters
 
 if TYPE_CHECKING:
-    from simulation.lab.ports import LaserState
+    from simulation.lab.ports.sources import LaserState
 
 Real = NDArray[np.float64]
 

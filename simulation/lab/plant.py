@@ -23,7 +23,7 @@ from simulation.lab.light_budget import combined
 from simulation.lab.light_path import LightPath
 from simulation.lab.operating_point import OperatingPoint, operating_point
 from simulation.lab.optics import resting_transmission
-from simulation.lab.ports import LockReading, LockSettings
+from simulation.lab.ports.lock import LockReading, LockSettings
 from simulation.lab.pulse_train import PulseTrain
 from simulation.lab.recorder import Recorder
 from simulation.lab.wiring import LASERS, Wiring

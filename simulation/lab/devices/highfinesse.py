@@ -2,9 +2,9 @@
 
 from scipy import constants
 
-from simulation.lab.ports import WavemeterPort
+from simulation.lab.ports.meters import WavemeterPort
 
-NO_VALUE, NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = 0, -1, -5, -6
+NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = -1, -5, -6
 STOPPED, MEASURE = 0, 2
 
 

@@ -4,7 +4,7 @@ from statistics import fmean
 from typing import ClassVar
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.ports import PowerPort
+from simulation.lab.ports.meters import PowerPort
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import Integer, Number, Switch
 

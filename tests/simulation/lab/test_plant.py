@@ -8,13 +8,9 @@ from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2
 from simulation.lab.clock import VirtualClock
 from simulation.lab.paper_settings import PaperSettings
 from simulation.lab.plant import Plant
-from simulation.lab.ports import (
-    DrivePulse,
-    LockSettings,
-    PulseDrive,
-    TaggerSettings,
-    TriggerInput,
-)
+from simulation.lab.ports.drives import DrivePulse, PulseDrive
+from simulation.lab.ports.lock import LockSettings
+from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import click_probabilities, riedinger2018
