@@ -10,6 +10,9 @@ from analysis.separable_fit import Estimate
 
 Array = NDArray[np.float64]
 
+LEAST_GAIN = 30.0
+"""By how much a line must lower χ² against a constant: noise alone stays below (3 parameters)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResonanceFit:
@@ -50,7 +53,8 @@ def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) ->
     Raises
     ------
     ValueError
-        If there are too few points, they are constant, or show no line within their range.
+        If there are too few points, they are constant, or show no line within their range: none
+        that stands out of the noise (`sigma`, or else what the fit leaves over).
     """
     from scipy.optimize import OptimizeWarning, curve_fit
 
@@ -80,6 +84,7 @@ def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) ->
         except (RuntimeError, OptimizeWarning) as error:
             message = f"the points show no line that can be fitted: {error}"
             raise ValueError(message) from None
+    _refuse_noise(up, _line(across, *best), weights)
     units, origins = (span, span, swing, swing), (float(x.min()), 0.0, 0.0, float(y.min()))
     found = [
         Estimate(value=origin + float(value) * unit, sigma=float(error) * unit)
@@ -95,6 +100,20 @@ def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) ->
         )
         raise ValueError(message)
     return ResonanceFit(centre=found[0], width=found[1], height=found[2], offset=found[3])
+
+
+def _refuse_noise(y: Array, fitted: Array, sigma: Array | None) -> None:
+    """Raise ValueError if a constant describes the points about as well as the line."""
+    weights = np.ones_like(y) if sigma is None else sigma**-2.0
+    constant = np.average(y, weights=weights)
+    left, flat = (float(np.sum(weights * (y - curve) ** 2)) for curve in (fitted, constant))
+    noise = 1.0 if sigma is not None else left / max(len(y) - 4, 1)
+    if flat - left < LEAST_GAIN * noise:
+        message = (
+            "the points show no line beyond their noise: it lowers χ² by "
+            f"{(flat - left) / noise:.1f} against a constant, but must by {LEAST_GAIN:g}"
+        )
+        raise ValueError(message)
 
 
 def _line(x: Array, centre: float, width: float, height: float, offset: float) -> Array:

@@ -49,3 +49,18 @@ def test_fit_and_its_errors_scale_with_the_units(scale, stretch):
         one, other = getattr(fit, name), getattr(scaled, name)
         assert other.value == pytest.approx(one.value * unit, rel=1e-5)
         assert other.sigma == pytest.approx(one.sigma * unit, rel=1e-4)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_noise_is_no_line(weighted):
+    """None of 200 scans without a line; fits alone find a "line" in three of four."""
+    rng = np.random.default_rng(4)
+    x, found = np.linspace(-1, 1, 25), 0
+    for _ in range(200):
+        y = rng.poisson(20, 25)
+        try:
+            fit_resonance(x, y, np.sqrt(np.maximum(y, 1)) if weighted else None)
+        except ValueError:
+            continue
+        found += 1
+    assert found == 0
