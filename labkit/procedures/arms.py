@@ -14,14 +14,12 @@ CLOSED = 1e-3
 
 @contextmanager
 def only(session: Session, device: Device, closed: float = CLOSED) -> Iterator[None]:
-    """Block the other arm; its attenuator is set back at the end.
+    """Block the other arm; its attenuator is set back at the end (see `Session.setting_back`).
 
     The lock pulse's fringe is gone meanwhile: lock anew where the phase matters.
     """
     other = session.lab.attenuators["B" if device == "A" else "A"]
     before = float(other.transmission())
-    try:
+    with session.setting_back(lambda: other.transmission(before)):
         other.transmission(closed)
         yield
-    finally:
-        other.transmission(before)

@@ -155,5 +155,5 @@ def _alone(
     setting: dict[str, float | str] = {"procedure": "balance", "arm": device}
     with only(session, device, options.closed):
         trials = options.trials // options.rounds
-        block = session.measure(sequence, trials, setting, locked=False)
-    return int(block.counts.singles[0].sum())
+        counts = session.clicks(sequence, trials, setting)
+    return int(counts.singles[0].sum())

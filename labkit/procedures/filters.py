@@ -113,19 +113,20 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
 
 @contextmanager
 def off_the_line(session: Session, volts: float) -> Iterator[None]:
-    """Move the filters before the detectors by `volts`; they are set back at the end.
+    """Move the filters before the detectors by `volts`; they are set back as by `only`.
 
     What still comes through is no scattered light: leaked drive light and dark counts.
     """
     filters_there = [f for place, f in session.lab.filters.items() if place[0] in "12"]
     before = [float(device.voltage()) for device in filters_there]
-    try:
+
+    def move(by: float) -> None:
         for device, volt in zip(filters_there, before, strict=True):
-            device.voltage(volt + volts)
+            device.voltage(volt + by)
+
+    with session.setting_back(lambda: move(0.0)):
+        move(volts)
         yield
-    finally:
-        for device, volt in zip(filters_there, before, strict=True):
-            device.voltage(volt)
 
 
 def _tune(
@@ -142,8 +143,7 @@ def _tune(
             "filter": place,
             "voltage": float(volt),
         }
-        block = session.measure(sequence, trials, setting, locked=False)
-        clicks.append(passing(block.counts, place))
+        clicks.append(passing(session.clicks(sequence, trials, setting), place))
     found = np.array(clicks)
     if not _varies(found):
         message = (

@@ -135,12 +135,10 @@ class FilterFollower:
 def following(
     session: Session, laser: LaserName, meter: Callable[[], float], scan_volts: float
 ) -> Iterator[FilterFollower]:
-    """Give a `FilterFollower`; laser and filter are set back at the end."""
+    """Give a `FilterFollower`; laser and filter are set back (see `Session.setting_back`)."""
     follower = FilterFollower(session, laser, meter, scan_volts)
-    try:
+    with session.setting_back(follower.go_home):
         yield follower
-    finally:
-        follower.go_home()
 
 
 @contextmanager
@@ -149,7 +147,8 @@ def meter_light(
 ) -> Iterator[None]:
     """Let one laser through its AOM for a good part of every trial, with detectors unbiased.
 
-    At the end light is off, the detectors have their bias again, and no sequence is loaded.
+    At the end light is off, the detectors have their bias again, and no sequence is loaded; after
+    an error all is safe (see `Session.setting_back`).
 
     Parameters
     ----------
@@ -164,10 +163,16 @@ def meter_light(
     """
     lab = session.lab
     currents = {n: lab.detector_bias.current(n) for n in range(1, lab.detector_bias.n_channels + 1)}
+
+    def bias_again() -> None:
+        session.disarm()  # light off before the detectors are biased again
+        for number, current in currents.items():
+            lab.detector_bias.ramp_to(number, current)
+
     session.disarm()
-    try:
-        for channel in currents:
-            lab.detector_bias.ramp_to(channel, 0.0)
+    with session.setting_back(bias_again):
+        for number in currents:
+            lab.detector_bias.ramp_to(number, 0.0)
         lab.check_interlocks()
         shape = PulseShape(
             width=part * period, delay=0.1 * period, low=0.0,
@@ -177,7 +182,3 @@ def meter_light(
         lab.pulse_generator.program_pulse(channel, shape)
         lab.pulse_generator.set_output(channel, on=True)
         yield
-    finally:
-        session.disarm()  # light off before the detectors are biased again
-        for channel, current in currents.items():
-            lab.detector_bias.ramp_to(channel, current)

@@ -263,8 +263,7 @@ def _clicks(
         "procedure": "identify", "device": device, "laser": laser,
         "frequency_hz": session.lab.laser_frequency(laser),
     }  # fmt: skip
-    block = session.measure(sequence, trials, setting, locked=False)
-    clicks = int(block.counts.singles.sum())
+    clicks = int(session.clicks(sequence, trials, setting).singles.sum())
     return clicks / trials, float(np.sqrt(max(clicks, 1))) / trials
 
 

@@ -186,8 +186,7 @@ def _clicks(
         "procedure": "pump_probe", "device": options.device, "delay": delay,
     }  # fmt: skip
     trials = options.trials // options.rounds
-    block = session.measure(sequence, trials, setting, locked=False)
-    return np.asarray(block.counts.singles.sum(axis=1))
+    return np.asarray(session.clicks(sequence, trials, setting).singles.sum(axis=1))
 
 
 def probe_on_upper_sideband(sequence: PulseSequence) -> PulseSequence:

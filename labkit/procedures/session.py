@@ -1,11 +1,13 @@
 """What every procedure works with: the lab, the run folder, and blocks of trials."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import sqrt
 from pathlib import Path
 from time import monotonic
 
+from analysis.counts import Counts
 from labkit.cleanup import said
 from labkit.lab import Lab
 from labkit.progress import Report
@@ -90,6 +92,28 @@ class Session:
         self._armed = None
         self.lab.drives_off()
 
+    def make_safe(self) -> None:
+        """Bring every instrument to its safe state now; the next `arm` loads anew."""
+        self._armed = None
+        self.lab.make_safe()
+
+    @contextmanager
+    def setting_back(self, restore: Callable[[], object]) -> Iterator[None]:
+        """Set back what was changed for a while, also where nothing was found (ValueError).
+
+        After any other error the lab is made safe instead, at once: to set back takes time, with a
+        lost instrument seconds, and would let light through again.
+        """
+        try:
+            yield
+        except ValueError:
+            restore()
+            raise
+        except BaseException:
+            self.make_safe()
+            raise
+        restore()
+
     def measure(
         self,
         sequence: PulseSequence,
@@ -135,7 +159,7 @@ class Session:
                 problems.append(str(violation))
             monitors = self.monitors(quick=bool(ended))
             if ended:
-                self.lab.make_safe()  # before counting, which may take its time
+                self.make_safe()  # before counting, which may take its time
             if locked:
                 problems += self._phase_problems(monitors) + self._laser_problems(monitors)
             reason = "; ".join(notes + problems)
@@ -150,6 +174,28 @@ class Session:
         if ended:
             raise ended[0]
         return block
+
+    def clicks(
+        self, sequence: PulseSequence, trials: int, setting: Mapping[str, float | str]
+    ) -> Counts:
+        """Take a block that needs no lock; one that is not good is taken once more.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not good again; names the reason.
+        """
+        block = self.measure(sequence, trials, setting, locked=False)
+        if not block.good:
+            self.say(f"block {block.number} left out: {block.reason}; measuring again")
+            block = self.measure(sequence, trials, setting, locked=False)
+        if not block.good:
+            message = (
+                f"block {block.number} is bad as the one before: {block.reason}; repair the "
+                "set-up and measure again"
+            )
+            raise RuntimeError(message)
+        return block.counts
 
     def _watch(self, total: float) -> Callable[[float], None]:
         """Return what is done while recording: tell the progress, check the interlocks."""

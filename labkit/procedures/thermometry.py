@@ -142,5 +142,4 @@ def _clicks(
     setting: dict[str, float | str] = {
         "procedure": "thermometry", "device": options.device, "light": light,
     }  # fmt: skip
-    block = session.measure(sequence, trials, setting, locked=False)
-    return int(block.counts.singles.sum())
+    return int(session.clicks(sequence, trials, setting).singles.sum())

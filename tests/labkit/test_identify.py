@@ -83,20 +83,35 @@ def test_light_is_off_when_the_detectors_are_biased_again(tmp_path):
         assert lit == [None, None]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_broken_off_sweep_sets_everything_back(tmp_path, error):
+def broken_off(session, error):
+    """Break an optical sweep off in its middle."""
+
+    def say(line):
+        if "point 11" in line:
+            raise error
+
+    session.say = say
+    with pytest.raises(error):
+        identify(session, SEQUENCE, optical(points=21))
+
+
+def test_sweep_that_finds_nothing_sets_everything_back(tmp_path):
     with working_lab(tmp_path) as (world, session):
         before = settings(session)
-
-        def say(line):
-            if "point 11" in line:
-                raise error
-
-        session.say = say
-        with pytest.raises(error):
-            identify(session, SEQUENCE, optical(points=21))
+        broken_off(session, ValueError)
         assert settings(session) == pytest.approx(before, rel=1e-6)
         assert world.wiring.aom_drive[1].drive is None
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_broken_off_sweep_makes_the_lab_safe_and_sets_nothing_back(tmp_path, error):
+    """To set back would open attenuators again, and wait for an instrument that is lost."""
+    with working_lab(tmp_path) as (world, session):
+        broken_off(session, error)
+        assert not any(port.state.emission for port in world.wiring.laser.values())
+        assert world.wiring.aom_drive[1].drive is None
+        assert min(world.wiring.actuator[f"attenuator_{x}"].voltage for x in "ab") > 4.99
+        assert max(abs(port.current) for port in world.wiring.bias.values()) < 2.1e-6
 
 
 def test_sweep_beside_the_resonance_says_which_device_shows_none(tmp_path):

@@ -287,6 +287,22 @@ def test_a_sequence_may_stand_in_a_file_of_its_own(tmp_path):
         read_experiment(tmp_path / "e.yaml")
 
 
+def test_a_spoilt_block_is_taken_again_and_not_counted(bench):
+    """The tagger's FIFO runs over in the first one."""
+    world, session = bench
+    world.inject({"kind": "fifo_full"})
+    counts = session.clicks(SEQUENCE, 2_000_000, {"procedure": "test"})
+    assert [block.good for block in session.blocks] == [False, True]
+    assert counts is session.blocks[-1].counts
+
+
+def test_a_set_up_that_spoils_every_block_gives_no_counts(bench):
+    world, session = bench
+    world.inject({"kind": "dropped_events"})
+    with pytest.raises(RuntimeError, match="block 2 is bad as the one before: .*; repair"):
+        session.clicks(SEQUENCE, 2_000_000, {"procedure": "test"})
+
+
 def test_procedures_run_by_hand_in_an_open_session(tmp_path):
     with open_session("virtual", tmp_path, SEQUENCE, say=lambda _: None) as session:
         switch_on(session, SEQUENCE, SwitchOnOptions())
