@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from labkit.procedures.arms import CLOSED, DEVICES, Device, only
+from labkit.procedures.options import check_options
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -39,6 +40,13 @@ class BalanceOptions:
     rounds: int = 10
     steps: int = 8
     closed: float = CLOSED
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            positive=("tolerance", "closed"),
+            at_least={"rounds": 1, "trials": self.rounds, "steps": 1},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

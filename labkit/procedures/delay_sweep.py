@@ -10,6 +10,7 @@ from analysis.fits import FringeFit
 from analysis.separable_fit import Estimate
 from labkit.procedures.arms import DEVICES
 from labkit.procedures.g2 import G2Options, g2_of_device
+from labkit.procedures.options import check_options
 from labkit.procedures.phase_sweep import Fringe, draw_fringe, fit_counts, measure_fringe
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
@@ -46,6 +47,16 @@ class DelaySweepOptions:
     points: int = 6
     trials: int = 100_000_000
     bound_trials: int = 200_000_000
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            positive=("delays", "fringe_hz"),
+            at_least={"points": 4, "trials": 1, "bound_trials": 0},
+        )
+        if not self.delays:
+            message = "`delays` must name at least one window, but is empty"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.counts import Counts
 from analysis.resonance import ResonanceFit, fit_resonance
+from labkit.procedures.options import check_options
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -41,6 +42,9 @@ class FilterOptions:
     trials: int = 2_000_000
     passes: int = 2
     only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_options(self, positive=("span",), at_least={"points": 5, "trials": 1, "passes": 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,9 +95,13 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
     Raises
     ------
     ValueError
-        If a filter shows no line in its scan; it is set back to where it was.
+        If a filter shows no line in its scan (it is set back to where it was), or `only` names
+        none of the station's.
     """
     tuned = session.lab.filters
+    if unknown := [place for place in options.only if place not in tuned]:
+        message = f"`only` must name some of {', '.join(tuned)}, but names {', '.join(unknown)}"
+        raise ValueError(message)
     places = [place for place in tuned if not options.only or place in options.only]
     scans = {}
     for place in places * options.passes:

@@ -8,6 +8,7 @@ import numpy as np
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from labkit.procedures.arms import Device, only
+from labkit.procedures.options import check_options
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Session
 from labkit.run import Block, total_counts
@@ -34,6 +35,9 @@ class G2Options:
     device: Device = "A"
     trials: int = 600_000_000
     block: int = 40_000_000
+
+    def __post_init__(self) -> None:
+        check_options(self, at_least={"trials": 1, "block": 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import FringeFit, fit_fringe
+from labkit.procedures.options import check_options
 from labkit.procedures.session import LockLostError, Session
 from labkit.sequence import PulseSequence
 
@@ -48,6 +49,11 @@ class LockOptions:
     largest_noise: float = 0.2
 
     def __post_init__(self) -> None:
+        check_options(
+            self,
+            positive=("span", "largest_noise"),
+            at_least={"points": 5, "readings": 1, "attempts": 1},
+        )
         if not abs(self.phase) <= LARGEST_PHASE:
             message = (
                 f"`phase` must lie within ± {LARGEST_PHASE:g} rad, where the fringe is steep "

@@ -15,6 +15,7 @@ from labkit.procedures.laser_sweep import (
     following,
     meter_light,
 )
+from labkit.procedures.options import check_options
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -53,6 +54,13 @@ class MechanicalOptions:
     read_trials: int = 12_000_000
     level: float = 0.3
     filter_span: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            positive=("span_hz", "level", "filter_span"),
+            at_least={"points": 5, "pump_trials": 1, "read_trials": 1},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,6 +15,7 @@ from labkit.procedures.laser_sweep import (
     following,
     meter_light,
 )
+from labkit.procedures.options import check_options
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
@@ -55,6 +56,13 @@ class OpticalOptions:
     level: float = 0.3
     closed: float = 1e-4
     filter_span: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_options(
+            self,
+            positive=("span_hz", "centre_wavelength", "level", "closed", "filter_span"),
+            at_least={"points": 5, "readings": 1},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from analysis.fits import FringeFit, fit_fringe
 from analysis.separable_fit import Estimate
+from labkit.procedures.options import check_options
 from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
@@ -42,6 +43,12 @@ class PhaseSweepOptions:
     stop: float = 2 * np.pi
     points: int = 9
     trials: int = 100_000_000
+
+    def __post_init__(self) -> None:
+        check_options(self, at_least={"points": 4, "trials": 1})
+        if self.start == self.stop:
+            message = f"`start` and `stop` must differ, but both are {self.start:g}"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.fits import HeatingFit, fit_heating
 from labkit.procedures.arms import Device, only
+from labkit.procedures.options import check_options
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
@@ -43,6 +44,12 @@ class PumpProbeOptions:
     )
     trials: int = 100_000_000
     rounds: int = 5
+
+    def __post_init__(self) -> None:
+        check_options(self, positive=("delays",), at_least={"rounds": 1, "trials": self.rounds})
+        if len(set(self.delays)) < 5:  # with the probe alone as many as the fit needs
+            message = f"`delays` must be at least 5 different ones, but are {self.delays}"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ import numpy as np
 
 from labkit.procedures.arms import Device, only
 from labkit.procedures.filters import off_the_line
+from labkit.procedures.options import check_options
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
@@ -38,6 +39,9 @@ class ThermometryOptions:
     trials: int = 400_000_000
     rounds: int = 10
     aside: float = 0.15
+
+    def __post_init__(self) -> None:
+        check_options(self, positive=("aside",), at_least={"rounds": 1, "trials": self.rounds})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate, witness_counts
 from labkit.diagnostics import diagnose_blocks
 from labkit.planner import ClickRates, plan_witness
+from labkit.procedures.options import check_options
 from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
 from labkit.procedures.session import Session
 from labkit.progress import Progress
@@ -46,6 +47,9 @@ class WitnessOptions:
     block: int = 36_000_000
     rate_drop: float = 0.2
     attempts: int = 4
+
+    def __post_init__(self) -> None:
+        check_options(self, positive=("rate_drop",), at_least={"block": 1, "attempts": 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

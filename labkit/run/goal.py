@@ -1,6 +1,7 @@
 """When a run is done: so many trials, so much time, or a confidence."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import ClassVar
 
 from analysis.counts import Counts
@@ -37,6 +38,9 @@ class Goal:
             raise ValueError(message)
         if self.confidence is not None and not 0 < self.confidence < 1:
             message = f"`confidence` must lie between 0 and 1, but is {self.confidence}"
+            raise ValueError(message)
+        if not isfinite(self.bound):
+            message = f"`bound` must be a finite number, but is {self.bound}"
             raise ValueError(message)
         for name in ("trials", "seconds"):
             value = getattr(self, name)

@@ -10,6 +10,12 @@ from analysis.gates import Gate, GateSet, TrialStart
 from labkit.plain import read_mapping
 
 
+def _require_finite(name: str, value: float) -> None:
+    if not isfinite(value):
+        message = f"{name} must be a finite number, but is {value:g}"
+        raise ValueError(message)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
     """One optical pulse of the trial.
@@ -50,6 +56,10 @@ class Pulse:
     phase: float = 0.0
     gated: bool = True
 
+    def __post_init__(self) -> None:
+        for name in ("start", "duration", "edge", "level", "shift_hz", "phase"):
+            _require_finite(f"pulse {self.name!r}: `{name}`", getattr(self, name))
+
     @property
     def stop(self) -> float:
         """Middle of the trailing edge, s."""
@@ -81,6 +91,13 @@ class Detection:
     jitter: float = 0.3e-9
     detectors: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 1})
 
+    def __post_init__(self) -> None:
+        _require_finite("`cable_delay`", self.cable_delay)
+        _require_finite("`jitter`", self.jitter)
+        if self.jitter < 0:
+            message = f"`jitter` must be 0 s or more, but is {self.jitter:g}"
+            raise ValueError(message)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulseSequence:
@@ -102,6 +119,10 @@ class PulseSequence:
     detection: Detection = Detection()
 
     def __post_init__(self) -> None:
+        _require_finite("`period`", self.period)
+        if self.period <= 0:
+            message = f"`period` must be > 0 s, but is {self.period:g}"
+            raise ValueError(message)
         object.__setattr__(self, "pulses", tuple(sorted(self.pulses, key=lambda p: p.start)))
         names = [pulse.name for pulse in self.pulses]
         if len(set(names)) < len(names):

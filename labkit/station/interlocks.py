@@ -25,6 +25,9 @@ class Condition:
     at_most: float = inf
 
     def __post_init__(self) -> None:
+        if isnan(self.at_least) or isnan(self.at_most):
+            message = f"condition on {self.parameter!r}: its limits must be numbers, but one is nan"
+            raise ValueError(message)
         if self.at_least == -inf and self.at_most == inf:
             message = f"condition on {self.parameter!r} must set `at_least` or `at_most`"
             raise ValueError(message)

@@ -90,6 +90,12 @@ def test_filters_set_a_filter_back_that_shows_no_line(bench):
     assert float(device.voltage()) == pytest.approx(7.0)
 
 
+def test_filter_that_the_station_does_not_have_is_refused(bench):
+    _, session = bench
+    with pytest.raises(ValueError, match=r"`only` must name some of pump, .*, but names 3a"):
+        filters(session, SEQUENCE, FilterOptions(only=("3a",)))
+
+
 def test_balance_makes_the_arms_equal_within_two_percent(bench):
     """Measured to 1 % (1 σ): the true imbalance is within 2 % and 3 σ."""
     world, session = bench
@@ -299,7 +305,7 @@ def test_a_spoilt_block_is_taken_again_and_not_counted(bench):
 def test_a_set_up_that_spoils_every_block_gives_no_counts(bench):
     world, session = bench
     world.inject({"kind": "dropped_events"})
-    with pytest.raises(RuntimeError, match="block 2 is bad as the one before: .*; repair"):
+    with pytest.raises(RuntimeError, match=r"block 2 is bad as the one before: .*; repair"):
         session.clicks(SEQUENCE, 2_000_000, {"procedure": "test"})
 
 

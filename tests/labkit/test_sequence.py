@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from labkit.sequence import Hardware, Pulse, PulseSequence, TimingError, check_timing
+from labkit.sequence import Detection, Hardware, Pulse, PulseSequence, TimingError, check_timing
 from labkit.sequence.pulses import riedinger2018_sequence
 
 PAPER = riedinger2018_sequence()
@@ -117,3 +117,23 @@ def test_timing_diagram_has_a_row_per_channel_and_a_broken_axis():
     assert len(figure.axes) == 8
     labels = [axes.get_ylabel() for axes in figure.axes]
     assert [text for text in labels if text] == ["pump", "read", "EOM phase", "gates"]
+
+
+@pytest.mark.parametrize("name", ["start", "duration", "edge", "level", "shift_hz", "phase"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_number_of_a_pulse_may_be_nan_or_infinite(name, value):
+    """Rules are comparisons, and nan breaks none."""
+    with pytest.raises(ValueError, match=f"pulse 'pump': `{name}` must be a finite number"):
+        riedinger2018_sequence().with_pulse("pump", **{name: value})
+
+
+@pytest.mark.parametrize("period", [float("nan"), 0.0, -50e-6])
+def test_period_must_be_a_time(period):
+    with pytest.raises(ValueError, match="`period` must be"):
+        replace(riedinger2018_sequence(), period=period)
+
+
+@pytest.mark.parametrize("change", [{"jitter": -1e-9}, {"cable_delay": float("nan")}])
+def test_detection_must_be_possible(change):
+    with pytest.raises(ValueError, match=r"`(jitter|cable_delay)` must be"):
+        Detection(**change)

@@ -243,3 +243,9 @@ def test_forced_interlock_is_told_but_not_enforced():
 
 def test_making_nothing_safe_is_safe():
     assert make_safe({}).all_safe
+
+
+def test_condition_with_a_limit_that_is_no_number_is_refused():
+    """As a ``when`` it would never hold, and so switch its interlock off."""
+    with pytest.raises(ValueError, match="its limits must be numbers, but one is nan"):
+        Condition(parameter="a.b", at_least=float("nan"))
