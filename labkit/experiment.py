@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from analysis.evaluation import Evaluation
 from analysis.published import RIEDINGER_2018
 from labkit.cleanup import also, said
+from labkit.compiler import compile_sequence
 from labkit.lab import open_lab
 from labkit.plain import read_mapping, read_yaml
 from labkit.procedures import PROCEDURES, Result
@@ -24,6 +25,7 @@ from labkit.run.manifest import Status, drift_between, ended, write_whole
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
 from labkit.station.config import read_station_file
+from labkit.station.interlocks import check_forced
 from labkit.station.opening import Terminated, ending_on_sigterm
 
 WATCHDOG_LOG = "watchdog.txt"
@@ -178,12 +180,15 @@ def run_experiment(
 
     Raises
     ------
+    TimingError
+        If the sequence breaks a timing rule of the station; no instrument is touched.
     ValueError
-        If the run to be resumed is one of another experiment.
+        If the run to be resumed is one of another experiment, or `forced` names no interlock.
     RuntimeError
         If another process is measuring into it.
     """
     tell = say or (lambda _: None)
+    _check_before(experiment, station, forced)
     if resume is None:
         folder = _new_folder(experiment, station, out)
     else:
@@ -212,6 +217,13 @@ def run_experiment(
             raise
         _note_end(folder, "done", "", ends)
     return Finished(folder=folder, result=result)
+
+
+def _check_before(experiment: Experiment, station: str | Path, forced: tuple[str, ...]) -> None:
+    """Refuse what can be refused before a run folder is made and any instrument is touched."""
+    config = read_station_file(station).config
+    check_forced(config.interlocks, forced)
+    compile_sequence(experiment.sequence, config.hardware, config.calibration)
 
 
 def _new_folder(experiment: Experiment, station: str | Path, out: str | Path) -> RunFolder:

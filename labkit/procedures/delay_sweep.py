@@ -151,11 +151,16 @@ def delay_sweep(
     """
     period = 1 / options.fringe_hz
     windows, bound = [], []
-    for start in options.delays:
-        steps = start + np.arange(options.points) * period / options.points
+    within = np.arange(options.points) * period / options.points
+    plans = {
+        start: {float(tau): sequence.with_delay(float(tau)) for tau in start + within}
+        for start in options.delays
+    }
+    session.check(trial for plan in plans.values() for trial in plan.values())
+    for start, plan in plans.items():
         fringe = measure_fringe(
             session,
-            {float(tau): sequence.with_delay(float(tau)) for tau in steps},
+            plan,
             options.trials,
             {"procedure": "delay_sweep"},
             "delay",

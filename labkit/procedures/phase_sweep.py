@@ -189,6 +189,7 @@ def measure_fringe(
 
     Before each the filters are tuned if it is time, and the interferometer locked if it is not.
     """
+    session.check(sequences.values())
     crossed, same = [], []
     for x, sequence in sequences.items():
         upkeep(session, sequence)

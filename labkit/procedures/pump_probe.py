@@ -170,6 +170,7 @@ def _measure(
     if any(pulse.name == "lock" for pulse in sequence.pulses):
         plain = sequence.without_pulse("lock")
     single, strong = plain.without_pulse("pump"), probe_on_upper_sideband(plain)
+    session.check(plain.with_delay(delay) for delay in options.delays)
     probe, pump = np.zeros((2, len(options.delays)), np.int64)
     alone = reference = 0
     with only(session, options.device):

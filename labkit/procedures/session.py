@@ -1,6 +1,6 @@
 """What every procedure works with: the lab, the run folder, and blocks of trials."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import sqrt
@@ -79,6 +79,11 @@ class Session:
     untuned: float = 0.0
     laser_hz: dict[str, float] = field(default_factory=dict)
     _armed: PulseSequence | None = None
+
+    def check(self, sequences: Iterable[PulseSequence]) -> None:
+        """Refuse sequences that break timing rules, all before the first is played."""
+        for sequence in sequences:
+            self.lab.compile(sequence)
 
     def arm(self, sequence: PulseSequence) -> None:
         """Load a sequence into the instruments, unless it is loaded already."""

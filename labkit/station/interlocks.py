@@ -103,13 +103,7 @@ def check_interlocks(
         If a forced name is no interlock.
     """
     rules = tuple(interlocks)
-    unknown = set(forced) - {rule.name for rule in rules}
-    if unknown:
-        message = (
-            f"no interlock {', '.join(sorted(unknown))!r} to force; there are "
-            f"{', '.join(rule.name for rule in rules) or 'none'}"
-        )
-        raise ValueError(message)
+    check_forced(rules, forced)
     overridden: list[str] = []
     violated: list[str] = []
     for rule in rules:
@@ -119,6 +113,18 @@ def check_interlocks(
     if violated:
         raise InterlockError("; ".join(violated))
     return tuple(overridden)
+
+
+def check_forced(interlocks: Iterable[Interlock], forced: Iterable[str]) -> None:
+    """Raise ValueError if a forced name is no interlock."""
+    names = [rule.name for rule in interlocks]
+    unknown = set(forced) - set(names)
+    if unknown:
+        message = (
+            f"no interlock {', '.join(sorted(unknown))!r} to force; there are "
+            f"{', '.join(names) or 'none'}"
+        )
+        raise ValueError(message)
 
 
 def _violation(rule: Interlock, read: Callable[[str], float]) -> str | None:

@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labkit.cli import run as labkit
+from labkit.experiment import read_experiment, run_experiment
 from labkit.run import RunFolder, check_run, list_runs
+from labkit.sequence import TimingError
 from labkit.station.opening import Terminated, undisturbed
 
 ROOT = Path(__file__).parents[2]
@@ -176,3 +179,21 @@ def test_journal_is_checked_against_the_tags(short_run, capsys):
     assert "cannot be counted" in found["tags/block_000001.ptu"]
     assert "differ from the journal" in found["tags/block_000002.ptu"]
     assert found["tags/block_000003.ptu"] == "is in no line of the journal"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"edge": 3e-9}, "edge must be at least the AOM rise time"),
+        ({"start": 49.9e-6}, "within the period"),
+    ],
+)
+def test_timing_is_refused_before_any_instrument_is_touched(
+    tmp_path, quick_station, worlds, change, message
+):
+    plan = read_experiment("lock")
+    broken = replace(plan, sequence=plan.sequence.with_pulse("lock", **change))
+    with pytest.raises(TimingError, match=message):
+        run_experiment(broken, quick_station, tmp_path)
+    assert worlds == []
+    assert list_runs(tmp_path) == []

@@ -2,6 +2,7 @@
 
 import pytest
 
+from labkit.experiment import read_experiment, run_experiment
 from labkit.station.config import read_station_file
 
 WARM = {"kind": "warm_cryostat"}
@@ -47,9 +48,11 @@ def test_forced_interlock_lets_the_run_go_on(short_run):
     assert found.error is None
 
 
-def test_unknown_interlock_cannot_be_forced(short_run):
-    found = short_run(forced=("warm",))
-    assert "no interlock 'warm' to force; there are cold, detectors cold" in str(found.error)
+def test_unknown_interlock_cannot_be_forced(tmp_path, quick_station, worlds):
+    lock = read_experiment("lock")
+    with pytest.raises(ValueError, match="no interlock 'warm' to force; there are cold, detectors"):
+        run_experiment(lock, quick_station, tmp_path, forced=("warm",))
+    assert worlds == []
 
 
 @pytest.mark.parametrize(

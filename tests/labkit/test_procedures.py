@@ -29,6 +29,7 @@ from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.procedures.thermometry import ThermometryOptions, thermometry
 from labkit.procedures.witness import WitnessOptions, witness
 from labkit.run import Goal, create_run
+from labkit.sequence import TimingError
 from labkit.station.config import read_station_file
 from labkit.station.opening import open_instruments
 from simulation.lab.device import resting_phonons
@@ -198,6 +199,14 @@ def test_phase_sweep_finds_the_optimum_and_the_period(bench):
     assert abs(theta) < 4 * np.hypot(result.optimal_phase.sigma, 0.05)
     assert abs(result.period.value - 2 * np.pi) < 4 * result.period.sigma
     assert abs(result.visibility.value - 0.75) < 4 * result.visibility.sigma
+
+
+def test_delay_sweep_refuses_its_last_window_before_the_first_is_measured(bench):
+    """At 40 µs the read pulse lies beyond the tagger's range."""
+    _, session = bench
+    with pytest.raises(TimingError, match="T3 range"):
+        delay_sweep(session, SEQUENCE, DelaySweepOptions(delays=(123e-9, 40e-6)))
+    assert session.blocks == []
 
 
 def test_delay_sweep_shows_the_22_ns_fringe_and_its_decay(bench):
