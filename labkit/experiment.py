@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from analysis.evaluation import Evaluation
 from analysis.published import RIEDINGER_2018
-from labkit.cleanup import also, said
 from labkit.compiler import compile_sequence
-from labkit.lab import open_lab
+from labkit.ending import noting_end
+from labkit.lab import WATCHDOG_LOG, open_lab
 from labkit.plain import read_mapping, read_yaml
 from labkit.procedures import PROCEDURES, Result
 from labkit.procedures.repair import relock
@@ -21,15 +21,12 @@ from labkit.report import write_report
 from labkit.run import Block, RunFolder, create_run, open_run, recover_run, total_counts
 from labkit.run.dataset import register_dataset
 from labkit.run.lock import sole_use
-from labkit.run.manifest import Status, drift_between, ended, write_whole
+from labkit.run.manifest import write_whole
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
 from labkit.station.config import read_station_file
 from labkit.station.interlocks import check_forced
-from labkit.station.opening import Terminated, ending_on_sigterm
-
-WATCHDOG_LOG = "watchdog.txt"
-"""In the run folder; exists if the run's process died and the watchdog acted."""
+from labkit.station.opening import ending_on_sigterm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,27 +192,19 @@ def run_experiment(
         folder = open_run(Path(resume))
         _check_same(experiment, folder)
     tell(f"run folder: {folder.path}")
-    ends: list[dict[str, object]] = []
-    with sole_use(folder.path), ending_on_sigterm():
-        try:
-            blocks = [] if resume is None else _recover(folder, tell)
-            session_number = folder.manifest().sessions
-            log = folder.path / WATCHDOG_LOG
-            with open_lab(station, forced=forced, log=log, session=session_number) as lab:
-                session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
-                if advance is not None:
-                    session.advance = advance
-                if report is not None:
-                    session.report = report
-                result = _carry_out(experiment, session, ends)
-            _save_results(folder, session, result, experiment.compare)
-        except BaseException as error:
-            asked = isinstance(error, KeyboardInterrupt | Terminated)
-            status: Status = "interrupted" if asked else "failed"
-            reason = f"{type(error).__name__}: {said(error)}".rstrip(": ")
-            also(error, lambda: _note_end(folder, status, reason, ends))
-            raise
-        _note_end(folder, "done", "", ends)
+    with sole_use(folder.path), ending_on_sigterm(), noting_end(folder) as ending:
+        blocks = [] if resume is None else _recover(folder, tell)
+        session_number = folder.manifest().sessions
+        log = folder.path / WATCHDOG_LOG
+        with open_lab(station, forced=forced, log=log, session=session_number) as lab:
+            session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
+            if advance is not None:
+                session.advance = advance
+            if report is not None:
+                session.report = report
+            with ending.snapshots(lab):
+                result = _carry_out(experiment, session)
+        _save_results(folder, session, result, experiment.compare)
     return Finished(folder=folder, result=result)
 
 
@@ -256,28 +245,11 @@ def _recover(folder: RunFolder, tell: Say) -> list[Block]:
     return recovery.blocks
 
 
-def _carry_out(experiment: Experiment, session: Session, ends: list[dict[str, object]]) -> Result:
-    """Do it; `ends` gets the settings at the end, as they are before all is made safe."""
+def _carry_out(experiment: Experiment, session: Session) -> Result:
     procedure, _ = PROCEDURES[experiment.kind].load()
     options = options_of(experiment.kind, experiment.options, "experiment")
-    folder = session.folder
-    before = session.lab.snapshot()
-    folder.write_manifest(replace(folder.manifest(), snapshot_before=before))
-    try:
-        _prepare(experiment, session)
-        return procedure(session, experiment.sequence, options)
-    finally:
-        ends.append(session.lab.snapshot())
-
-
-def _note_end(
-    folder: RunFolder, status: Status, reason: str, ends: list[dict[str, object]]
-) -> None:
-    manifest = ended(folder.manifest(), status, reason)
-    for after in ends:
-        drift = drift_between(manifest.snapshot_before, after)
-        manifest = replace(manifest, snapshot_after=after, drift=drift)
-    folder.write_manifest(manifest)
+    _prepare(experiment, session)
+    return procedure(session, experiment.sequence, options)
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:

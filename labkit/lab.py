@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from qcodes.instrument import Instrument
 
 Role = TypeVar("Role")
+WATCHDOG_LOG = "watchdog.txt"
+"""In a run folder; exists if the run's process died and the watchdog acted."""
+
 POLL = 0.2
 """Seconds between looks at a running recording."""
 

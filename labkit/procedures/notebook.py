@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labkit.lab import open_lab
+from labkit.ending import noting_end
+from labkit.lab import WATCHDOG_LOG, open_lab
 from labkit.procedures.session import Say, Session
 from labkit.run import create_run
-from labkit.run.manifest import ended
+from labkit.run.lock import sole_use
 from labkit.sequence import PulseSequence
 from labkit.station.config import read_station_file
 
@@ -17,6 +18,9 @@ def open_session(
     station: str | Path, out: str | Path, sequence: PulseSequence, *, say: Say = print
 ) -> Iterator[Session]:
     """Open a lab and a run folder of the kind ``session``; at the end the lab is safe.
+
+    As in `run_experiment`, a watchdog makes it safe if the kernel dies, and the manifest keeps the
+    settings at both ends and how it ended.
 
     Nothing is switched on: begin with `switch_on`.
 
@@ -33,11 +37,10 @@ def open_session(
     """
     text = read_station_file(station).text
     folder = create_run(Path(out), "session", sequence.to_dict(), text, gates=sequence.gates)
-    try:
-        with open_lab(station) as lab:
-            yield Session(lab=lab, folder=folder, say=say)
-    except BaseException as error:
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
-        folder.write_manifest(ended(folder.manifest(), "failed", reason))
-        raise
-    folder.write_manifest(ended(folder.manifest(), "done"))
+    with (
+        sole_use(folder.path),
+        noting_end(folder) as ending,
+        open_lab(station, log=folder.path / WATCHDOG_LOG) as lab,
+        ending.snapshots(lab),
+    ):
+        yield Session(lab=lab, folder=folder, say=say)

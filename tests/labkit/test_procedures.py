@@ -28,7 +28,8 @@ from labkit.procedures.session import LockLostError, Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.procedures.thermometry import ThermometryOptions, thermometry
 from labkit.procedures.witness import WitnessOptions, witness
-from labkit.run import Goal, create_run
+from labkit.run import Goal, create_run, list_runs
+from labkit.run.lock import is_in_use
 from labkit.sequence import TimingError
 from labkit.station.config import read_station_file
 from labkit.station.opening import open_instruments
@@ -325,4 +326,18 @@ def test_procedures_run_by_hand_in_an_open_session(tmp_path):
         folder = session.folder
     assert result.phase_noise < 0.1
     assert result.plot().axes
-    assert folder.manifest().status == "done"
+    manifest = folder.manifest()
+    assert manifest.status == "done"
+    assert manifest.drift["laser_pump.emission"][1] is True
+
+
+def test_session_by_hand_that_the_user_stops_is_interrupted_and_watched(tmp_path):
+    def work():
+        with open_session("virtual", tmp_path, SEQUENCE, say=lambda _: None) as session:
+            assert is_in_use(session.folder.path)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    (folder,) = list_runs(tmp_path)
+    assert folder.manifest().status == "interrupted"
