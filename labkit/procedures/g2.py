@@ -104,8 +104,11 @@ def g2_of_device(session: Session, sequence: PulseSequence, options: G2Options) 
     blocks: list[Block] = []
     with only(session, options.device):
         for trials in _parts(options.trials, options.block):
-            tune_if_due(session, sequence)
-            blocks.append(session.measure(sequence, trials, setting, locked=False))
+            block = session.earlier(sequence, trials, setting)
+            if block is None:
+                tune_if_due(session, sequence)
+                block = session.measure(sequence, trials, setting, locked=False)
+            blocks.append(block)
     counts = total_counts(blocks)
     if counts is None:
         message = f"device {options.device}: no block is good; the last one: {blocks[-1].reason}"

@@ -13,6 +13,7 @@ from analysis.separable_fit import Estimate
 from labkit.procedures.options import check_options
 from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session
+from labkit.run import Block
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -188,19 +189,12 @@ def measure_fringe(
     """Measure one block per sequence; blocks that are not good are taken once more.
 
     Before each the filters are tuned if it is time, and the interferometer locked if it is not.
+    Points that an earlier session of a resumed run has measured are not measured again.
     """
     session.check(sequences.values())
     crossed, same = [], []
     for x, sequence in sequences.items():
-        upkeep(session, sequence)
-        block = session.measure(sequence, trials, setting | {name: x})
-        if not block.good:
-            session.say(f"{name} = {x:.4g}: {block.reason}; measuring again")
-            repair(session, sequence, block)
-            block = session.measure(sequence, trials, setting | {name: x})
-        if not block.good:
-            message = f"{name} = {x:.4g}: the block is bad after repair too: {block.reason}"
-            raise RuntimeError(message)
+        block = _point(session, sequence, trials, setting | {name: x}, f"{name} = {x:.4g}")
         found = evaluate(block.counts).g2
         missing = [pair for pair in CROSSED + SAME if pair not in found]
         if missing:
@@ -212,6 +206,29 @@ def measure_fringe(
             f"{name} = {x:.4g}: g² {crossed[-1].mode:.2f} crossed, {same[-1].mode:.2f} same"
         )
     return Fringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
+
+
+def _point(
+    session: Session,
+    sequence: PulseSequence,
+    trials: int,
+    setting: dict[str, float | str],
+    place: str,
+) -> Block:
+    """Return a good block: of an earlier session of a resumed run, or measured now."""
+    before = session.earlier(sequence, trials, setting)
+    if before is not None:
+        return before
+    upkeep(session, sequence)
+    block = session.measure(sequence, trials, setting)
+    if not block.good:
+        session.say(f"{place}: {block.reason}; measuring again")
+        repair(session, sequence, block)
+        block = session.measure(sequence, trials, setting)
+    if not block.good:
+        message = f"{place}: the block is bad after repair too: {block.reason}"
+        raise RuntimeError(message)
+    return block
 
 
 def fit_counts(fringe: Fringe, which: str, period: float | None = None) -> FringeFit:

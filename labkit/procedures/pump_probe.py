@@ -194,7 +194,7 @@ def _clicks(
         "procedure": "pump_probe", "device": options.device, "delay": delay,
     }  # fmt: skip
     trials = options.trials // options.rounds
-    return np.asarray(session.clicks(sequence, trials, setting).singles.sum(axis=1))
+    return np.asarray(session.clicks(sequence, trials, setting, keep=True).singles.sum(axis=1))
 
 
 def probe_on_upper_sideband(sequence: PulseSequence) -> PulseSequence:

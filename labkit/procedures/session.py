@@ -79,6 +79,26 @@ class Session:
     untuned: float = 0.0
     laser_hz: dict[str, float] = field(default_factory=dict)
     _armed: PulseSequence | None = None
+    _earlier: list[Block] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._earlier = [block for block in self.blocks if block.good]
+
+    def earlier(
+        self, sequence: PulseSequence, trials: int, setting: Mapping[str, float | str]
+    ) -> Block | None:
+        """Return a good block that an earlier session of this run took for this; each one once.
+
+        None if there is none: it must be measured.
+        """
+        for block in self._earlier:
+            counts = block.counts
+            same = counts.gates == sequence.gates and counts.trials.number == trials
+            if same and block.setting == dict(setting):
+                self._earlier.remove(block)
+                self.say(f"block {block.number} of an earlier session counts")
+                return block
+        return None
 
     def check(self, sequences: Iterable[PulseSequence]) -> None:
         """Refuse sequences that break timing rules, all before the first is played."""
@@ -181,15 +201,24 @@ class Session:
         return block
 
     def clicks(
-        self, sequence: PulseSequence, trials: int, setting: Mapping[str, float | str]
+        self,
+        sequence: PulseSequence,
+        trials: int,
+        setting: Mapping[str, float | str],
+        *,
+        keep: bool = False,
     ) -> Counts:
         """Take a block that needs no lock; one that is not good is taken once more.
+
+        With `keep`, a block of an earlier session will do, as what it tells does not drift away.
 
         Raises
         ------
         RuntimeError
             If it is not good again; names the reason.
         """
+        if keep and (before := self.earlier(sequence, trials, setting)) is not None:
+            return before.counts
         block = self.measure(sequence, trials, setting, locked=False)
         if not block.good:
             self.say(f"block {block.number} left out: {block.reason}; measuring again")

@@ -146,4 +146,4 @@ def _clicks(
     setting: dict[str, float | str] = {
         "procedure": "thermometry", "device": options.device, "light": light,
     }  # fmt: skip
-    return int(session.clicks(sequence, trials, setting).singles.sum())
+    return int(session.clicks(sequence, trials, setting, keep=True).singles.sum())

@@ -1,5 +1,6 @@
 """A run killed at any moment goes on where it was: nothing counted twice, no whole block lost."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from labkit.cli import run as labkit
-from labkit.experiment import experiment_from_dict, run_experiment
+from labkit.experiment import experiment_from_dict, read_experiment, run_experiment
+from labkit.lab import Lab
 from labkit.run import RunFolder, check_run, list_runs
 from labkit.run.lock import is_in_use, sole_use
 
@@ -151,3 +153,38 @@ def test_resumed_autopilot_keeps_its_phase(tmp_path, quick_station, witness_file
     phases = {b.setting["delta_phi"] for b in blocks if b.setting["procedure"] == "witness"}
     assert len(phases) == 1
     assert check_run(folder).differences == {}
+
+
+KEPT = {
+    "g2": {"trials": 3_000_000, "block": 1_000_000},
+    "thermometry": {"trials": 9_000_000, "rounds": 3},
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_whole_blocks_of_an_earlier_session_count_whatever_the_procedure(
+    tmp_path, quick_station, kind, monkeypatch
+):
+    """Stopped within the third block; no block is measured twice."""
+    whole = read_experiment("g2").to_dict()
+    plan = experiment_from_dict(whole | {"kind": kind, "options": KEPT[kind]}, "test")
+    record, calls = Lab.record, []
+
+    def stopping(lab, *arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise TimeoutError
+        return record(lab, *arguments)
+
+    monkeypatch.setattr(Lab, "record", stopping)
+    with pytest.raises(TimeoutError):
+        run_experiment(plan, quick_station, tmp_path)
+    (folder,) = list_runs(tmp_path)
+    before = len(folder.journal.read())
+    said = []
+    with contextlib.suppress(RuntimeError):  # so few trials need not give a result
+        run_experiment(plan, quick_station, tmp_path, resume=folder.path, say=said.append)
+    blocks = folder.journal.read()
+    assert before == 2
+    assert len([text for text in said if "of an earlier session counts" in text]) == 2
+    assert len(blocks) == {"g2": 3, "thermometry": 9}[kind]
