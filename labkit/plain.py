@@ -30,19 +30,26 @@ def read_yaml(path: str | Path) -> object:
         raise ValueError(message) from error
 
 
-def _refuse_repeated_keys(path: str | Path, node: Any) -> None:
-    """Raise ValueError if a mapping below a YAML node has the same key twice."""
+def _refuse_repeated_keys(path: str | Path, node: Any, above: tuple[Any, ...] = ()) -> None:
+    """Raise ValueError if a mapping below a YAML node has the same key twice, or has itself."""
+    if any(node is other for other in above):
+        place = f"line {node.start_mark.line + 1}"
+        message = f"{path}: {place}: an anchor must not contain itself, but does"
+        raise ValueError(message)
     children = node.value if node is not None and isinstance(node.value, list) else []
     seen: set[str] = set()
     for child in children:
         key, value = child if isinstance(child, tuple) else (None, child)
+        place = "" if key is None else f"line {key.start_mark.line + 1}"
+        if key is not None and not isinstance(key.value, str):
+            message = f"{path}: {place}: a key must be a word or a number, but is a list or mapping"
+            raise ValueError(message)
         if key is not None and key.value in seen:
-            place = f"line {key.start_mark.line + 1}"
             message = f"{path}: {place}: each key must stand once, but {key.value!r} is repeated"
             raise ValueError(message)
-        if key is not None and isinstance(key.value, str):
+        if key is not None:
             seen.add(key.value)
-        _refuse_repeated_keys(path, value)
+        _refuse_repeated_keys(path, value, (*above, node))
 
 
 def read_mapping(

@@ -101,7 +101,7 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
     """List the runs of a folder, oldest first."""
     from labkit.run import list_runs
 
-    rows = [_summary(folder) for folder in list_runs(out)]
+    rows = [_summary_or_problem(folder) for folder in list_runs(out)]
     if json:
         print_json({"runs": rows})
         return
@@ -111,13 +111,23 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
     for head in ("run", "kind", "status", "started", "blocks", "trials"):
         table.add_column(head)
     for row in rows:
-        table.add_row(*(str(row[name]) for name in table_names(row)))
+        table.add_row(*("" if row[n] is None else str(row[n]) for n in table_names(row)))
     results.print(table)
 
 
 def table_names(row: dict[str, object]) -> list[str]:
     """Return the columns of the list of runs."""
     return [name for name in row if name != "reason"]
+
+
+def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
+    """Return a run's row; one that cannot be read must not hide the others."""
+    try:
+        return _summary(folder)
+    except ValueError as error:
+        remarks.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
+        unknown = dict.fromkeys(("kind", "status", "started", "blocks", "trials"))
+        return {"run": folder.path.name} | unknown | {"status": "unreadable", "reason": str(error)}
 
 
 def _summary(folder: "RunFolder") -> dict[str, object]:

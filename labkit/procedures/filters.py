@@ -65,7 +65,12 @@ class FilterResult:
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
         return {
-            place: {"centre": scan.fit.centre.value, "width": scan.fit.width.value}
+            place: {
+                "centre_volts": scan.fit.centre.value,
+                "centre_sigma_volts": scan.fit.centre.sigma,
+                "width_volts": scan.fit.width.value,
+                "width_sigma_volts": scan.fit.width.sigma,
+            }
             for place, scan in self.scans.items()
         }
 

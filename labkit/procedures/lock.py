@@ -76,6 +76,8 @@ class LockResult:
         Error signal that is held, V.
     phase_noise : float
         σ, standard deviation of the locked phase, rad: rms error over the slope of the fringe.
+    phase_noise_sigma : float
+        Of readings that are independent: σ/√(2 · readings).
     contrast_loss : float
         1 − e^(−2σ²): what that costs the interference, whose phase has 2 φ₀ in it (pump and read).
     """
@@ -85,22 +87,27 @@ class LockResult:
     fringe: FringeFit
     setpoint: float
     phase_noise: float
+    phase_noise_sigma: float
     contrast_loss: float
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
         return {
             "fringe_volts": self.fringe.amplitude.value,
+            "fringe_sigma_volts": self.fringe.amplitude.sigma,
             "volts_per_2pi": self.fringe.period.value,
-            "setpoint": self.setpoint,
+            "volts_per_2pi_sigma": self.fringe.period.sigma,
+            "setpoint_volts": self.setpoint,
             "phase_noise": self.phase_noise,
+            "phase_noise_sigma": self.phase_noise_sigma,
             "contrast_loss": self.contrast_loss,
         }
 
     def __str__(self) -> str:
         return (
             f"fringe of {self.fringe.amplitude.value:.3g} V, 2π per "
-            f"{self.fringe.period.value:.3g} V; locked to {self.phase_noise:.3g} rad rms "
+            f"{self.fringe.period.value:.3g} V; locked to "
+            f"{self.phase_noise:.3g} ± {self.phase_noise_sigma:.1g} rad rms "
             f"(costs {100 * self.contrast_loss:.2g} % contrast)"
         )
 
@@ -161,7 +168,9 @@ def lock(session: Session, sequence: PulseSequence, options: LockOptions) -> Loc
                 session.fringe_volts = float(slope)
                 return LockResult(
                     volts=volts, error=error, fringe=fringe, setpoint=float(setpoint),
-                    phase_noise=float(noise), contrast_loss=float(-np.expm1(-2 * noise**2)),
+                    phase_noise=float(noise),
+                    phase_noise_sigma=float(noise / np.sqrt(2 * options.readings)),
+                    contrast_loss=float(-np.expm1(-2 * noise**2)),
                 )  # fmt: skip
             last = f"the loop does not hold: {servo.lock_state()}, {noise:.2g} rad rms"
             servo.release()

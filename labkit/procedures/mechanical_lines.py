@@ -140,6 +140,7 @@ class MechanicalLines:
                 "laser_hz": line.centre_hz.value,
                 "sigma_hz": line.centre_hz.sigma,
                 "width_hz": line.fit.width.value,
+                "width_sigma_hz": line.fit.width.sigma,
             }
             for laser, scans in self.scans.items()
             for device, line in scans.items()

@@ -117,6 +117,7 @@ class OpticalLine:
             "kappa_hz": self.fit.width.value,
             "kappa_sigma_hz": self.fit.width.sigma,
             "quality_factor": self.quality_factor.value,
+            "quality_factor_sigma": self.quality_factor.sigma,
             "reflection_on_resonance": self.on_resonance.value,
             "reflection_on_resonance_sigma": self.on_resonance.sigma,
             "frequency_hz": self.frequency_hz.tolist(),

@@ -113,8 +113,8 @@ class PhaseSweepResult:
             "g2_same_sigma": sigma_same.tolist(),
             "optimal_phase": self.optimal_phase.value,
             "optimal_phase_sigma": self.optimal_phase.sigma,
-            "period": None if self.period is None else self.period.value,
-            "visibility": None if self.visibility is None else self.visibility.value,
+            **_with_sigma("period", self.period),
+            **_with_sigma("visibility", self.visibility),
         }
 
     def __str__(self) -> str:
@@ -137,6 +137,12 @@ class PhaseSweepResult:
                 axes.axvline(best, color="#a8a29e", lw=1, ls="--")
         axes.set_title(f"optimal Δφ = {self.optimal_phase.value / np.pi:+.2f} π", fontsize=9)
         return figure
+
+
+def _with_sigma(name: str, found: Estimate | None) -> dict[str, float | None]:
+    if found is None:
+        return {name: None, f"{name}_sigma": None}
+    return {name: found.value, f"{name}_sigma": found.sigma}
 
 
 def phase_sweep(

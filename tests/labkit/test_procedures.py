@@ -325,6 +325,7 @@ def test_procedures_run_by_hand_in_an_open_session(tmp_path):
         result = lock(session, SEQUENCE, LockOptions())
         folder = session.folder
     assert result.phase_noise < 0.1
+    assert 0 < result.to_dict()["phase_noise_sigma"] < 0.1 * result.phase_noise
     assert result.plot().axes
     manifest = folder.manifest()
     assert manifest.status == "done"

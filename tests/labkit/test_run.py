@@ -11,6 +11,7 @@ import pytest
 
 from analysis.published import RIEDINGER_2018
 from analysis.tagfile import PtuFile
+from labkit.cli import run as labkit
 from labkit.run import (
     Goal,
     JournalError,
@@ -257,3 +258,15 @@ def test_resumption_sets_aside_a_complete_segment_without_records(run, gates):
     recovery = recover_run(run)
     assert recovery.set_aside == ("tags/block_000002.ptu",)
     assert len(recovery.blocks) == 1
+
+
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(run, capsys):
+    """As one of a newer labkit, or with a damaged manifest."""
+    newer = run.path.parent / "newer"
+    newer.mkdir()
+    (newer / "manifest.json").write_text('{"format_version": 99}', encoding="utf-8")
+    assert labkit(["runs", "list", "--out", str(run.path.parent), "--json"]) == 0
+    printed = capsys.readouterr()
+    rows = {row["run"]: row["status"] for row in json.loads(printed.out)["runs"]}
+    assert rows == {run.path.name: "died", "newer": "unreadable"}
+    assert "use a newer labkit" in printed.err
