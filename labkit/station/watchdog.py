@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
+from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,23 +87,55 @@ def openable(file: "StationFile", world: Mapping[str, Any]) -> dict[str, dict[st
 
 
 def rescue(instruments: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Open every instrument that can be opened and make it safe at once; yield a line on each."""
+    """Open every instrument that can be opened and make it safe at once; yield a line on each.
+
+    All at the same time, so that one that does not answer keeps no other waiting; only those that
+    stand on another one's output (an attenuator on a card) wait for these.
+    """
+    opened: dict[str, Any] = {}
+    dependent = {name for name, entry in instruments.items() if _stands_on(entry, instruments)}
+    for names in (instruments.keys() - dependent, dependent):
+        lines: dict[str, str] = {}
+        threads = [
+            Thread(target=_rescue_one, args=(n, instruments[n], opened, lines), daemon=True)
+            for n in instruments
+            if n in names
+        ]
+        for thread in threads:
+            thread.start()
+        deadline = monotonic() + RECOVERY_TIME
+        for thread in threads:
+            thread.join(max(0.0, deadline - monotonic()))
+        late = f"no answer within {RECOVERY_TIME:g} s"
+        yield from (lines.get(n, f"NOT SAFE: {n}: {late}") for n in instruments if n in names)
+
+
+def _stands_on(entry: Mapping[str, Any], instruments: Mapping[str, Any]) -> bool:
+    """Tell whether an instrument's options name another instrument's parameter."""
+    values = (entry["options"] or {}).values()
+    named = (v.removeprefix("parameter:").split(".")[0] for v in values if isinstance(v, str))
+    return any(name in instruments for name in named)
+
+
+def _rescue_one(
+    name: str, entry: Mapping[str, Any], opened: dict[str, Any], lines: dict[str, str]
+) -> None:
+    """Open one instrument and make it safe; what came of it goes into `lines`."""
     from labkit.station.references import import_object, resolve
     from labkit.station.safety import make_safe, with_safe_state
 
-    opened: dict[str, Any] = {}
-    for name, entry in instruments.items():
-        if entry["options"] is None:
-            yield f"NOT SAFE: {name}: it belongs to the dead process and cannot be reached"
-            continue
-        try:
-            options = resolve(entry["options"], {}, opened)
-            opened[name] = import_object(entry["type"])(name, **options)
-        except Exception as error:  # noqa: BLE001, RUF100  # the others must be rescued too
-            yield f"NOT SAFE: {name}: {type(error).__name__}: {error}"
-            continue
-        report = make_safe(with_safe_state({name: opened[name]}), RECOVERY_TIME)
-        yield f"{name}: safe" if report.all_safe else f"NOT SAFE: {name}: {report.failed[name]}"
+    if entry["options"] is None:
+        lines[name] = f"NOT SAFE: {name}: it belongs to the dead process and cannot be reached"
+        return
+    try:
+        options = resolve(entry["options"], {}, opened)
+        opened[name] = import_object(entry["type"])(name, **options)
+    except Exception as error:  # noqa: BLE001, RUF100  # told with the others' outcomes
+        lines[name] = f"NOT SAFE: {name}: {type(error).__name__}: {error}"
+        return
+    report = make_safe(with_safe_state({name: opened[name]}), RECOVERY_TIME)
+    safe = f"{name}: safe" if report.all_safe else f"NOT SAFE: {name}: {report.failed[name]}"
+    lines[name] = safe
 
 
 def main() -> None:

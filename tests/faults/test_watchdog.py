@@ -7,6 +7,8 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
+from types import ModuleType
 
 import pytest
 from qcodes.instrument import Instrument
@@ -104,6 +106,26 @@ def test_watchdog_reaches_what_has_an_address_and_its_dependents(monkeypatch):
         "afg", "awg", "lock", "fridge", "power_meter", "reflection_meter",
     }  # fmt: skip
     assert "daq" in lines["voa_a"]
+
+
+class Silent:
+    """An instrument that can be connected to only after a second."""
+
+    def __init__(self, name):
+        sleep(1.0)
+
+    def safe_state(self):
+        """Nothing to do."""
+
+
+def test_instruments_that_answer_late_are_rescued_at_the_same_time(monkeypatch):
+    module = ModuleType("late_instruments")
+    module.Silent = Silent
+    monkeypatch.setitem(sys.modules, "late_instruments", module)
+    plan = {f"late_{n}": {"type": "late_instruments.Silent", "options": {}} for n in range(4)}
+    begin = monotonic()
+    assert len(list(rescue(plan))) == 4
+    assert monotonic() - begin < 2.0
 
 
 def test_watchdog_says_nothing_if_the_run_ends_in_order(tmp_path):
