@@ -112,13 +112,14 @@ def test_balance_makes_the_arms_equal_within_two_percent(bench):
     assert abs(2 * (a - b) / (a + b)) < 0.02 + 3 * result.sigma
 
 
-def test_lock_holds_the_fringe_with_the_noise_the_world_has(bench):
-    """rms of 100 readings: σ of 7 %; agreement within 4 σ."""
+@pytest.mark.parametrize("phase", [0.0, 0.9])
+def test_lock_holds_the_fringe_with_the_noise_the_world_has(bench, phase):
+    """rms of 800 readings: σ of 2.5 %; at 0.9 rad the fringe is 38 % flatter."""
     world, session = bench
-    result = lock(session, SEQUENCE, LockOptions())
+    result = lock(session, SEQUENCE, LockOptions(phase=phase, readings=800))
     sigma = world.plant.interferometer.sigma
     assert session.lab.phase_lock.lock_state() == "locked"
-    assert result.phase_noise == pytest.approx(sigma, rel=0.28)
+    assert result.phase_noise == pytest.approx(sigma, rel=0.2)
     assert result.contrast_loss == pytest.approx(2 * result.phase_noise**2, rel=0.05)
     assert result.fringe.period.value == pytest.approx(np.pi, rel=0.1)  # 2 rad/V
 

@@ -6,11 +6,15 @@ import pytest
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2
 from simulation.lab.clock import VirtualClock
+from simulation.lab.device import heating, resting_phonons
+from simulation.lab.emission import FringePatterns
+from simulation.lab.light_budget import uncorrelated_pulse, unpulsed_rate
 from simulation.lab.paper_settings import PaperSettings
 from simulation.lab.plant import Plant
 from simulation.lab.ports.drives import DrivePulse, PulseDrive
 from simulation.lab.ports.lock import LockSettings
 from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
+from simulation.lab.scattering import through_filters
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import click_probabilities, riedinger2018
@@ -164,6 +168,53 @@ def test_leaked_drive_light_is_what_the_cavity_reflects(make_lab):
     critical = make_lab(QUIET).plant.operating_point().parameters.leak_pump_1
     over = make_lab(replace(QUIET, coupling_ratio=1.0)).plant.operating_point().parameters
     assert critical / over.leak_pump_1 == pytest.approx(1 - off, rel=1e-3)
+
+
+def test_light_between_the_pulses_is_reflected_light_too(lab):
+    """On resonance, at critical coupling, nothing of it comes back (B: 9 MHz off, 4e-4)."""
+    at_rest = lab.plant._conditions()
+    res = QUIET.resonance_hz[0]
+    tuned = replace(
+        at_rest, laser_hz=(res, res), resting_scattering=np.zeros((2, 2, 2)),
+        resting_power=np.full((2, 2), 1e-9),
+    )  # fmt: skip
+    rates = {
+        ratio: unpulsed_rate(tuned, np.ones((2, 2)), replace(QUIET, coupling_ratio=ratio))
+        for ratio in (0.5, 1.0)
+    }
+    assert np.all(rates[0.5] < 1e-3 * rates[1.0])
+    assert np.all(rates[1.0] > 1e6)
+
+
+def test_stokes_light_of_a_pulse_outside_the_pair_grows_with_n_plus_1(lab):
+    world, cold = QUIET, lab.plant._conditions()
+    bright = np.ones((2, 2))
+    light = [through_filters(p, cold.laser_hz[p.laser], cold.filters, world) for p in cold.pulses]
+    dark = [replace(pulse, leak=np.zeros((2, 2))) for pulse in light]
+    a_only = [replace(pulse, passage=pulse.passage * [[1.0], [0.0]]) for pulse in dark]
+    seen = [
+        uncorrelated_pulse(replace(cold, temperature=kelvin), a_only, 0, bright, world).mean[0]
+        for kelvin in (0.06, 1.0)
+    ]
+    n = [
+        resting_phonons(0, kelvin, world) + heating(0, cold.trains[0], 0, world)
+        for kelvin in (0.06, 1.0)
+    ]
+    assert seen[1] / seen[0] == pytest.approx((1 + n[1]) / (1 + n[0]), rel=1e-9)
+
+
+def test_noise_of_the_lock_is_in_the_fringe_twice(lab, monkeypatch):
+    """The pump's and the read pulse's: θ has 2 φ₀ in it, and so 2 σ."""
+    lab.clock.advance(1.0)
+    used, at = [], FringePatterns.at
+
+    def spying(patterns, theta, sigma, contrast):
+        used.append(float(sigma[0]))
+        return at(patterns, theta, sigma, contrast)
+
+    monkeypatch.setattr(FringePatterns, "at", spying)
+    lab.plant.live(20_000)
+    assert used == [pytest.approx(2 * lab.plant.interferometer.sigma)]
 
 
 def test_world_is_blind_to_what_is_not_published():
