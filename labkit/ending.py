@@ -23,11 +23,15 @@ class Ending:
         self._folder = folder
         self._after: dict[str, object] | None = None
 
-    @contextmanager
-    def snapshots(self, lab: Lab) -> Iterator[None]:
-        """Keep the instruments' settings at both ends of a block, before all is made safe."""
+    def begin(self, lab: Lab) -> None:
+        """Note the instruments' settings from which drifts count."""
         manifest = self._folder.manifest()
         self._folder.write_manifest(replace(manifest, snapshot_before=lab.snapshot()))
+
+    @contextmanager
+    def snapshots(self, lab: Lab) -> Iterator[None]:
+        """Note the instruments' settings at both ends of a block, before all is made safe."""
+        self.begin(lab)
         try:
             yield
         finally:

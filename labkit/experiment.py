@@ -24,7 +24,7 @@ from labkit.run.lock import sole_use
 from labkit.run.manifest import write_whole
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
-from labkit.station.config import read_station_file
+from labkit.station.config import read_station_file, require_roles
 from labkit.station.interlocks import check_forced
 from labkit.station.opening import ending_on_sigterm
 
@@ -180,7 +180,8 @@ def run_experiment(
     TimingError
         If the sequence breaks a timing rule of the station; no instrument is touched.
     ValueError
-        If the run to be resumed is one of another experiment, or `forced` names no interlock.
+        If the run to be resumed is one of another experiment, `forced` names no interlock, or the
+        station lacks a role.
     RuntimeError
         If another process is measuring into it.
     """
@@ -203,6 +204,8 @@ def run_experiment(
             if report is not None:
                 session.report = report
             with ending.snapshots(lab):
+                _prepare(experiment, session)
+                ending.begin(lab)  # what the working point is made of is no drift
                 result = _carry_out(experiment, session)
         _save_results(folder, session, result, experiment.compare)
     return Finished(folder=folder, result=result)
@@ -210,7 +213,10 @@ def run_experiment(
 
 def _check_before(experiment: Experiment, station: str | Path, forced: tuple[str, ...]) -> None:
     """Refuse what can be refused before a run folder is made and any instrument is touched."""
-    config = read_station_file(station).config
+    file = read_station_file(station)
+    config = file.config
+    options = options_of(experiment.kind, experiment.options, "experiment")
+    require_roles(file, getattr(options, "roles", ()))
     check_forced(config.interlocks, forced)
     compile_sequence(experiment.sequence, config.hardware, config.calibration)
 
@@ -248,7 +254,6 @@ def _recover(folder: RunFolder, tell: Say) -> list[Block]:
 def _carry_out(experiment: Experiment, session: Session) -> Result:
     procedure, _ = PROCEDURES[experiment.kind].load()
     options = options_of(experiment.kind, experiment.options, "experiment")
-    _prepare(experiment, session)
     return procedure(session, experiment.sequence, options)
 
 

@@ -24,6 +24,8 @@ class Progress:
         By pair.
     witness : tuple of float or None
         Symmetrised R_m so far: mode, low, high.
+    undecided : bool
+        Whether coincidences are still so few that the prior, not the data, makes that interval.
     """
 
     trials: int
@@ -34,6 +36,7 @@ class Progress:
     click_rate: float = 0.0
     g2: dict[str, float] = field(default_factory=dict)
     witness: tuple[float, float, float] | None = None
+    undecided: bool = False
 
     def part(self, of_block: float = 0.0) -> float | None:
         """Return the part of the goal that is reached, 0 to 1, `of_block` of this block included.
@@ -54,7 +57,8 @@ class Progress:
         found += [f"g²({pair}) {value:.2f}" for pair, value in self.g2.items()]
         if self.witness is not None:
             mode, low, high = self.witness
-            found.append(f"R_m {mode:.3f} [{low:.3f}, {high:.3f}]")
+            few = " (too few coincidences yet)" if self.undecided else ""
+            found.append(f"R_m {mode:.3f} [{low:.3f}, {high:.3f}]{few}")
         return "  ".join(found)
 
 

@@ -41,6 +41,13 @@ class IdentifyOptions:
             message = "`lines` must name optical, mechanical or both, but is empty"
             raise ValueError(message)
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What a station must have for this beyond the usual."""
+        meters = ("power_meter", "reflection_meter", "wavemeter")
+        both = "mechanical" in self.lines or self.optical.centre_wavelength is None
+        return (*meters, "read_wavemeter") if both else meters
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IdentifyResult:

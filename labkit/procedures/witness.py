@@ -216,6 +216,7 @@ def _progress(
         click_rate=float(last.singles.sum()) / measured,
         g2={pair: found.g2[pair].value for pair in ("r2p1", "r1p2") if pair in found.g2},
         witness=None if sym is None else (sym.mode, sym.low, sym.high),
+        undecided=found.witness is not None and bool(found.witness.cautions),
     )
 
 

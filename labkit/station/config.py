@@ -1,6 +1,6 @@
 """The station file: QCoDeS instruments, and a ``labkit`` section of roles and rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -30,6 +30,10 @@ ROLES = (
     "read_wavemeter",
 )
 """Roles that the procedures program against; ``filters`` maps a filter's place to its name."""
+
+
+OPTIONAL_ROLES = ("stretcher", "power_meter", "reflection_meter", "wavemeter", "read_wavemeter")
+"""Roles that a lab may do without, unless a procedure's options ask for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +166,17 @@ def read_station_file(path: str | Path) -> StationFile:
         config=config,
         instruments={name: dict(entry) for name, entry in instruments.items()},
     )
+
+
+def require_roles(file: StationFile, wanted: Iterable[str] = ()) -> None:
+    """Raise ValueError if a role that every procedure needs, or one of `wanted`, is not filled."""
+    needed = [role for role in ROLES if role not in OPTIONAL_ROLES]
+    missing = [role for role in (*needed, *wanted) if role not in file.config.roles]
+    if missing:
+        message = (
+            f"{file.path}: labkit.roles: no instrument plays {', '.join(missing)}; name them there"
+        )
+        raise ValueError(message)
 
 
 def _check_roles(path: Path, config: StationConfig, instruments: Mapping[str, object]) -> None:

@@ -23,7 +23,9 @@ def test_success_leaves_the_lab_safe(short_run):
     found = short_run(blocks=1)
     found.check()
     assert found.unsafe_ports() == {}
-    assert found.folder.manifest().drift["afg.ch1.output"] == [None, True]
+    manifest = found.folder.manifest()
+    assert manifest.snapshot_after["laser_pump.emission"] is True
+    assert "afg.ch1.output" not in manifest.drift, "the working point is no drift"
 
 
 SCRIPT = """
@@ -197,3 +199,10 @@ def test_timing_is_refused_before_any_instrument_is_touched(
         run_experiment(broken, quick_station, tmp_path)
     assert worlds == []
     assert list_runs(tmp_path) == []
+
+
+def test_missing_role_is_named_before_any_instrument_is_touched(tmp_path, station, worlds):
+    lacking = station(("    reflection_meter: reflection_meter\n", ""))
+    with pytest.raises(ValueError, match="no instrument plays reflection_meter; name them there"):
+        run_experiment(read_experiment("identify"), lacking, tmp_path)
+    assert worlds == []

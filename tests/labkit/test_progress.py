@@ -57,3 +57,11 @@ def test_terminal_shows_bars_of_run_and_block(monkeypatch):
 
 def test_file_gets_lines_only(monkeypatch):
     assert shown(monkeypatch, terminal=False) == "locked\n"
+
+
+def test_interval_that_the_prior_makes_says_so():
+    few = Progress(
+        trials=1, goal_trials=None, block_trials=1, seconds=0.0, goal_seconds=None,
+        witness=(0.09, 0.08, 0.31), undecided=True,
+    )  # fmt: skip
+    assert str(few).endswith("R_m 0.090 [0.080, 0.310] (too few coincidences yet)")
