@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from analysis.evaluation import Evaluation
 from analysis.published import RIEDINGER_2018
 from labkit.compiler import compile_sequence
 from labkit.ending import noting_end
@@ -17,11 +16,9 @@ from labkit.procedures.repair import relock
 from labkit.procedures.session import Advance, Say, Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.progress import Report
-from labkit.report import write_report
-from labkit.run import Block, RunFolder, create_run, open_run, recover_run, total_counts
-from labkit.run.dataset import register_dataset
+from labkit.results import registered, save_results
+from labkit.run import Block, RunFolder, create_run, open_run, recover_run
 from labkit.run.lock import sole_use
-from labkit.run.manifest import write_whole
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
 from labkit.station.config import read_station_file, require_roles
@@ -193,7 +190,12 @@ def run_experiment(
         folder = open_run(Path(resume))
         _check_same(experiment, folder)
     tell(f"run folder: {folder.path}")
-    with sole_use(folder.path), ending_on_sigterm(), noting_end(folder) as ending:
+    with (
+        sole_use(folder.path),
+        ending_on_sigterm(),
+        noting_end(folder) as ending,
+        registered(folder),
+    ):
         blocks = [] if resume is None else _recover(folder, tell)
         session_number = folder.manifest().sessions
         log = folder.path / WATCHDOG_LOG
@@ -207,7 +209,7 @@ def run_experiment(
                 _prepare(experiment, session)
                 ending.begin(lab)  # what the working point is made of is no drift
                 result = _carry_out(experiment, session)
-        _save_results(folder, session, result, experiment.compare)
+        save_results(folder, session.blocks, result, experiment.compare)
     return Finished(folder=folder, result=result)
 
 
@@ -264,45 +266,3 @@ def _prepare(experiment: Experiment, session: Session) -> None:
         switch_on(session, experiment.sequence, SwitchOnOptions())
     if needs == "lock":
         relock(session, experiment.sequence)
-
-
-def _save_results(folder: RunFolder, session: Session, result: Result, compare: str) -> None:
-    write_whole(
-        folder.path / "result.json",
-        json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n",
-    )
-    figures = getattr(result, "figures", None)
-    plot = getattr(result, "plot", None)
-    if figures is None and plot is not None:
-        pictures = {folder.manifest().kind: plot()}
-    else:
-        pictures = figures() if figures is not None else {}
-    (folder.path / "figures").mkdir(exist_ok=True)
-    for name, figure in pictures.items():
-        figure.savefig(folder.path / "figures" / f"{name}.png", dpi=130)
-    gates = session.blocks[-1].counts.gates if session.blocks else None
-    same = [block for block in session.blocks if block.counts.gates == gates]
-    counts = total_counts(same, same[-1].setting if same else None)
-    if counts is not None:
-        counts.to_xarray().to_netcdf(folder.results_path, engine="h5netcdf")
-    evaluation = evaluation_of(result)
-    if evaluation is not None:
-        title = session.folder.manifest().comment or "Entanglement witness"
-        published = RIEDINGER_2018[compare] if compare else None
-        write_report(
-            evaluation, folder.path, title=title, published=published, remarks=diagnosis_of(result)
-        )
-    register_dataset(folder, session.blocks)
-
-
-def evaluation_of(result: Result) -> Evaluation | None:
-    """Return the evaluation inside a procedure's result, if it has one."""
-    witness = getattr(result, "witness", result)
-    found = getattr(witness, "evaluation", None)
-    return found if isinstance(found, Evaluation) else None
-
-
-def diagnosis_of(result: Result) -> tuple[str, ...]:
-    """Return what a procedure's result says is wrong with the set-up."""
-    witness = getattr(result, "witness", result)
-    return tuple(getattr(witness, "diagnosis", ()))

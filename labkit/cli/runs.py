@@ -72,8 +72,8 @@ def run(
 def _show(finished: "Finished", plan: "Experiment") -> None:
     from analysis.published import RIEDINGER_2018
     from labkit.cli.tables import print_evaluation, print_lines
-    from labkit.experiment import diagnosis_of, evaluation_of
     from labkit.report import headline
+    from labkit.results import diagnosis_of, evaluation_of
 
     evaluation = evaluation_of(finished.result)
     if evaluation is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.counts import Counts
+from analysis.counts_file import PAIRS
 from analysis.evaluation import evaluate
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block
@@ -18,23 +19,35 @@ if TYPE_CHECKING:
 DATABASE = "runs.db"
 EXPERIMENT = "labkit"
 
+_CELLS = tuple((gate, detector) for gate in ("pump", "read") for detector in (1, 2))
+
 _PER_BLOCK = {
     "trials": ("trials so far", ""),
+    **{f"{gate}_{d}": (f"{gate} clicks, detector {d}", "") for gate, d in _CELLS},
     "pump_rate": ("pump clicks per trial", ""),
     "read_rate": ("read clicks per trial", ""),
-    "lock_error": ("lock error signal", "V"),
-    "temperature": ("mixing chamber temperature", "K"),
+    **{f"g2_{pair}": (f"g² of {pair} so far", "") for pair in PAIRS},
     "R_m": ("witness R_m so far (mode)", ""),
     "R_m_low": ("witness R_m so far (16 %)", ""),
     "R_m_high": ("witness R_m so far (84 %)", ""),
+    "lock_error": ("lock error signal", "V"),
+    "phase_noise": ("phase noise of the lock", "rad"),
+    "temperature": ("mixing chamber temperature", "K"),
+    "pump_laser_hz": ("frequency of the pump laser", "Hz"),
+    "read_laser_hz": ("frequency of the read laser", "Hz"),
 }
+_FLAGS = ("good", "pump_defined", "read_defined", "g2_defined", "R_m_defined")
+_MONITORS = ("lock_error", "phase_noise", "temperature", "pump_laser_hz", "read_laser_hz")
+_CORRELATED = ("witness", "phase_sweep", "delay_sweep", "g2")
+"""Procedures whose blocks have g²."""
 
 
 def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     """Write a run's blocks as a QCoDeS dataset into ``runs.db`` beside the run folders.
 
-    The dataset's sample name is the run folder's name. A block without a witness (of another
-    procedure, or before the first coincidence) has nan there, and ``R_m_defined`` = 0.
+    The dataset's sample name is the run folder's name. What a block does not have (a gate, g², a
+    witness, a monitor that was not read) is nan there, and ``pump_defined``, ``read_defined``,
+    ``g2_defined``, ``R_m_defined`` are 0.
 
     Returns
     -------
@@ -68,24 +81,40 @@ def _declare(measurement: "Measurement") -> None:
     measurement.register_custom_parameter("block", label="block number")
     for name, (label, unit) in _PER_BLOCK.items():
         measurement.register_custom_parameter(name, label=label, unit=unit, setpoints=("block",))
-    for name in ("good", "R_m_defined"):
+    for name in _FLAGS:
         measurement.register_custom_parameter(name, setpoints=("block",))
 
 
 def _row(block: Block, total: Counts | None) -> dict[str, float]:
     """Return a block's values, with `total` the good blocks of its setting so far."""
-    trials = max(block.counts.trials.number, 1)
-    clicks = block.counts.singles.sum(axis=1) / trials
-    counted = total is not None and block.setting.get("procedure") == "witness"
-    found = evaluate(total).witness if counted and total is not None else None
-    row = {
-        "trials": float(0 if total is None else total.trials.number),
-        "pump_rate": float(clicks[0]),
-        "read_rate": float(clicks[-1]),
-        "lock_error": block.monitors.get("lock_error", np.nan),
-        "temperature": block.monitors.get("temperature", np.nan),
-        "good": float(block.good),
-        "R_m_defined": float(found is not None),
-    }
-    values = (np.nan,) * 3 if found is None else (found.sym.mode, found.sym.low, found.sym.high)
-    return row | dict(zip(("R_m", "R_m_low", "R_m_high"), values, strict=True))
+    counted = total is not None and block.setting.get("procedure") in _CORRELATED
+    found = evaluate(total) if counted and total is not None else None
+    g2 = {} if found is None else found.g2
+    witness = None
+    if found is not None and block.setting["procedure"] == "witness":
+        witness = found.witness
+    row = dict.fromkeys(_PER_BLOCK, np.nan)
+    row |= {"trials": float(0 if total is None else total.trials.number), "good": float(block.good)}
+    row |= {name: block.monitors[name] for name in _MONITORS if name in block.monitors}
+    row |= _clicks(block.counts)
+    row |= {f"g2_{pair}": g2[pair].value for pair in PAIRS if pair in g2}
+    row |= {"g2_defined": float(all(pair in g2 for pair in PAIRS))}
+    row |= {"R_m_defined": float(witness is not None)}
+    if witness is not None:
+        sym = witness.sym
+        row |= {"R_m": sym.mode, "R_m_low": sym.low, "R_m_high": sym.high}
+    return row
+
+
+def _clicks(counts: Counts) -> dict[str, float]:
+    """Return clicks by gate and detector, and per trial; of gates that the block has."""
+    trials = max(counts.trials.number, 1)
+    found: dict[str, float] = {}
+    for gate in ("pump", "read"):
+        has = gate in counts.gates.names
+        found[f"{gate}_defined"] = float(has)
+        if has:
+            clicks = {d: float(counts.single(gate, d)) for d in counts.gates.detectors}
+            found |= {f"{gate}_{d}": clicks[d] for d in clicks if (gate, d) in _CELLS}
+            found[f"{gate}_rate"] = sum(clicks.values()) / trials
+    return found

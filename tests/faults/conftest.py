@@ -155,7 +155,8 @@ def short_run(
     """Run a short witness; inject a fault while switching on, or after the first block."""
     monkeypatch.setenv("PYVISA_LIBRARY", "@py")
     monkeypatch.setattr("labkit.station.opening.watched", lambda *_: nullcontext())
-    monkeypatch.setattr("labkit.experiment._save_results", lambda *_: None)
+    monkeypatch.setattr("labkit.experiment.save_results", lambda *_: None)
+    monkeypatch.setattr("labkit.experiment.registered", lambda *_: nullcontext())
 
     def run(
         *faults: FAULT,
@@ -200,7 +201,8 @@ def quick_station(
 ) -> Iterator[Path]:
     """A station file for whole experiments in this process."""
     monkeypatch.setenv("PYVISA_LIBRARY", "@py")
-    monkeypatch.setattr("labkit.experiment._save_results", lambda *_: None)
+    monkeypatch.setattr("labkit.experiment.save_results", lambda *_: None)
+    monkeypatch.setattr("labkit.experiment.registered", lambda *_: nullcontext())
     yield station()
     Instrument.close_all()
 

@@ -163,7 +163,7 @@ def test_results_that_cannot_be_saved_fail_the_run_and_keep_its_blocks(short_run
     def fail(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("labkit.experiment._save_results", fail)
+    monkeypatch.setattr("labkit.experiment.save_results", fail)
     found = short_run(blocks=1)
     found.check()
     assert "No space left" in found.folder.manifest().reason

@@ -12,6 +12,7 @@ import pytest
 from analysis.published import RIEDINGER_2018
 from analysis.tagfile import PtuFile
 from labkit.cli import run as labkit
+from labkit.results import registered
 from labkit.run import (
     Goal,
     JournalError,
@@ -241,6 +242,10 @@ def test_run_is_a_qcodes_dataset_too(run, gates):
     data = found.get_parameter_data("trials")["trials"]
     assert data["block"].tolist() == [1, 2, 3]
     assert data["trials"].tolist() == [TRIALS, 2 * TRIALS, 3 * TRIALS]
+    clicks = found.get_parameter_data("read_2")["read_2"]["read_2"]
+    assert clicks.tolist() == [b.counts.single("read", 2) for b in run.journal.read()]
+    assert found.get_parameter_data("g2_r1p2")["g2_r1p2"]["g2_r1p2"].shape == (3,)
+    assert found.get_parameter_data("g2_defined")["g2_defined"]["g2_defined"].tolist() == [0, 0, 0]
     assert found.metadata["run_folder"] == str(run.path.resolve())
     found.conn.close()
 
@@ -270,3 +275,18 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others(run, capsys):
     rows = {row["run"]: row["status"] for row in json.loads(printed.out)["runs"]}
     assert rows == {run.path.name: "died", "newer": "unreadable"}
     assert "use a newer labkit" in printed.err
+
+
+def test_run_that_ends_early_is_a_qcodes_dataset_too(run, gates):
+    from qcodes.dataset import load_by_id
+
+    def stopped():
+        with registered(run):
+            take(run, gates, 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    found = load_by_id(1)
+    assert found.get_parameter_data("good")["good"]["good"].tolist() == [1.0]
+    found.conn.close()
