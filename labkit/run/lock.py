@@ -1,4 +1,4 @@
-"""One process at a time works in a run folder."""
+"""One process at a time works in a run folder, or with a station's instruments."""
 
 import os
 from collections.abc import Iterator
@@ -31,12 +31,19 @@ def sole_use(folder: Path) -> Iterator[None]:
     RuntimeError
         If another process holds it.
     """
-    with (folder / LOCK).open("a", encoding="utf-8") as stream:
+    refusal = f"{folder}: another process is measuring into this run; wait for its end"
+    with held(folder / LOCK, refusal):
+        yield
+
+
+@contextmanager
+def held(lock: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock file; if another process does, raise RuntimeError with this message."""
+    with lock.open("a", encoding="utf-8") as stream:
         try:
             _take(stream)
         except OSError:
-            message = f"{folder}: another process is measuring into this run; wait for its end"
-            raise RuntimeError(message) from None
+            raise RuntimeError(refusal) from None
         yield
 
 

@@ -5,12 +5,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from getpass import getuser
 from inspect import signature
 from io import StringIO
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from labkit.cleanup import said
+from labkit.run.lock import held
 from labkit.station.config import StationFile
 from labkit.station.references import import_object, resolve
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
@@ -145,6 +149,32 @@ def start_world(file: StationFile, session: int = 1) -> Iterator[dict[str, Any]]
 
 
 @contextmanager
+def sole_control(file: StationFile) -> Iterator[None]:
+    """Hold a station's instruments, against a second run of this user that would end in darkness.
+
+    A virtual lab is each process's own. Other users, and other computers, are not kept away.
+
+    Raises
+    ------
+    RuntimeError
+        If another process holds a station with the same instruments.
+    """
+    if file.config.world is not None:
+        yield
+        return
+    places = sorted(f"{entry['type']} {entry.get('address', '')}" for entry in
+                    file.instruments.values())  # fmt: skip
+    folder = Path(gettempdir()) / f"labkit-{getuser()}"
+    folder.mkdir(exist_ok=True)
+    refusal = (
+        f"{file.path}: another process works with these instruments, and its light would be "
+        "switched off at the end of this one; wait for its end"
+    )
+    with held(folder / f"station-{crc32(repr(places).encode()):08x}.lock", refusal):
+        yield
+
+
+@contextmanager
 def ending_on_sigterm() -> Iterator[None]:
     """Turn SIGTERM, and the closing of the terminal, into `Terminated`: ``finally`` blocks run."""
 
@@ -203,6 +233,7 @@ def open_station(
     """
     with ExitStack() as stack:
         stack.enter_context(ending_on_sigterm())
+        stack.enter_context(sole_control(file))
         world = stack.enter_context(start_world(file, session))
         if log is not None:
             stack.enter_context(watched(file, world, log))

@@ -9,7 +9,7 @@ from qcodes.instrument import Instrument
 
 from labkit.station.config import read_station_file
 from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
-from labkit.station.opening import StationError, Terminated, open_station
+from labkit.station.opening import StationError, Terminated, open_station, sole_control
 from labkit.station.references import find, resolve
 from labkit.station.safety import make_safe
 
@@ -249,3 +249,14 @@ def test_condition_with_a_limit_that_is_no_number_is_refused():
     """As a ``when`` it would never hold, and so switch its interlock off."""
     with pytest.raises(ValueError, match="its limits must be numbers, but one is nan"):
         Condition(parameter="a.b", at_least=float("nan"))
+
+
+def test_instruments_of_a_real_station_are_held_by_one_process(monkeypatch, tmp_path):
+    monkeypatch.setattr("labkit.station.opening.gettempdir", lambda: str(tmp_path))
+    real, virtual = read_station_file("example"), read_station_file("virtual")
+    with sole_control(real), sole_control(virtual), sole_control(virtual):
+        again = sole_control(real)
+        with pytest.raises(RuntimeError, match="another process works with these instruments"):
+            again.__enter__()
+    with sole_control(real):
+        pass
