@@ -43,9 +43,10 @@ def plan(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell how long the witness takes to be decided: by a run so far, or by the model of seed 003.
+    """Tell how long the witness takes to be decided.
 
-    The numbers are for the expected counts: half of all measurements take longer.
+    By a run so far, or by the model of Riedinger and others (2018). The numbers are for the
+    expected counts: half of all measurements take longer.
     """
     from labkit.planner import ClickRates, plan_witness
 
@@ -127,9 +128,10 @@ def sequence(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print an experiment's pulse sequence and its gates, and check it against the timing rules.
+    """Print and check an experiment's pulse sequence.
 
-    No instrument is touched. Exit code 1 if a rule is broken.
+    Its gates are printed too, and every timing rule of the station is checked. No instrument is
+    touched. Exit code 1 if a rule is broken.
     """
     from labkit.compiler import compile_sequence
     from labkit.experiment import read_experiment

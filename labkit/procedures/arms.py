@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from labkit.procedures.session import Session
+from labkit.procedures.setting_back import setting_back
 
 Device = Literal["A", "B"]
 DEVICES: tuple[Device, Device] = ("A", "B")
@@ -14,12 +15,12 @@ CLOSED = 1e-3
 
 @contextmanager
 def only(session: Session, device: Device, closed: float = CLOSED) -> Iterator[None]:
-    """Block the other arm; its attenuator is set back at the end (see `Session.setting_back`).
+    """Block the other arm; its attenuator is set back at the end (see `setting_back`).
 
     The lock pulse's fringe is gone meanwhile: lock anew where the phase matters.
     """
     other = session.lab.attenuators["B" if device == "A" else "A"]
     before = float(other.transmission())
-    with session.setting_back(lambda: other.transmission(before)):
+    with setting_back(session, lambda: other.transmission(before)):
         other.transmission(closed)
         yield

@@ -12,6 +12,7 @@ from analysis.counts import Counts
 from analysis.resonance import ResonanceFit, fit_resonance
 from labkit.procedures.options import check_options
 from labkit.procedures.session import Session
+from labkit.procedures.setting_back import setting_back
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def off_the_line(session: Session, volts: float) -> Iterator[None]:
         for device, volt in zip(filters_there, before, strict=True):
             device.voltage(volt + by)
 
-    with session.setting_back(lambda: move(0.0)):
+    with setting_back(session, lambda: move(0.0)):
         move(volts)
         yield
 

@@ -10,6 +10,7 @@ from scipy import constants
 from analysis.resonance import fit_resonance
 from instruments.roles import PulseShape
 from labkit.procedures.session import Session
+from labkit.procedures.setting_back import setting_back
 
 LaserName = Literal["pump", "read"]
 
@@ -135,9 +136,9 @@ class FilterFollower:
 def following(
     session: Session, laser: LaserName, meter: Callable[[], float], scan_volts: float
 ) -> Iterator[FilterFollower]:
-    """Give a `FilterFollower`; laser and filter are set back (see `Session.setting_back`)."""
+    """Give a `FilterFollower`; laser and filter are set back (see `setting_back`)."""
     follower = FilterFollower(session, laser, meter, scan_volts)
-    with session.setting_back(follower.go_home):
+    with setting_back(session, follower.go_home):
         yield follower
 
 
@@ -148,7 +149,7 @@ def meter_light(
     """Let one laser through its AOM for a good part of every trial, with detectors unbiased.
 
     At the end light is off, the detectors have their bias again, and no sequence is loaded; after
-    an error all is safe (see `Session.setting_back`).
+    an error all is safe (see `setting_back`).
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ def meter_light(
             lab.detector_bias.ramp_to(number, current)
 
     session.disarm()
-    with session.setting_back(bias_again):
+    with setting_back(session, bias_again):
         for number in currents:
             lab.detector_bias.ramp_to(number, 0.0)
         lab.check_interlocks()

@@ -1,7 +1,6 @@
 """What every procedure works with: the lab, the run folder, and blocks of trials."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import sqrt
 from pathlib import Path
@@ -121,23 +120,6 @@ class Session:
         """Bring every instrument to its safe state now; the next `arm` loads anew."""
         self._armed = None
         self.lab.make_safe()
-
-    @contextmanager
-    def setting_back(self, restore: Callable[[], object]) -> Iterator[None]:
-        """Set back what was changed for a while, also where nothing was found (ValueError).
-
-        After any other error the lab is made safe instead, at once: to set back takes time, with a
-        lost instrument seconds, and would let light through again.
-        """
-        try:
-            yield
-        except ValueError:
-            restore()
-            raise
-        except BaseException:
-            self.make_safe()
-            raise
-        restore()
 
     def measure(
         self,
