@@ -43,9 +43,10 @@ def plan(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell how long the witness takes to be decided: by a run so far, or by the model of seed 003.
+    """Tell how long the witness takes to be decided.
 
-    The numbers are for the expected counts: half of all measurements take longer.
+    By what a run has measured so far, or by the model of the paper. The numbers are for the
+    expected counts: half of all measurements take longer.
     """
     from labkit.planner import ClickRates, plan_witness
 
@@ -127,9 +128,10 @@ def sequence(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print an experiment's pulse sequence and its gates, and check it against the timing rules.
+    """Print, draw and check an experiment's pulse sequence.
 
-    No instrument is touched. Exit code 1 if a rule is broken.
+    Gates are printed too; the timing rules are those of a station's hardware. No instrument is
+    touched. Exit code 1 if a rule is broken.
     """
     from labkit.compiler import compile_sequence
     from labkit.experiment import read_experiment

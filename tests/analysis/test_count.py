@@ -223,7 +223,7 @@ def files(draw):
 
 
 @pytest.mark.parametrize("kernel", ["sparse", "bright"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(file=files())
 def test_kernel_equals_the_reference_reader(kernel, file):
     layout, trial, records, block = file
