@@ -137,7 +137,7 @@ def gates_beside(tags: Path) -> Path:
 
 
 def tag_files(path: Path) -> list[Path]:
-    """Return a tag file itself, or a run folder's segments: the good ones of its last setting."""
+    """Return a tag file itself, or a run folder's segments: the good ones of its main setting."""
     if not path.is_dir():
         return [path]
     from labkit.run import open_run
@@ -147,12 +147,14 @@ def tag_files(path: Path) -> list[Path]:
 
 
 def analysed_blocks(folder: "RunFolder") -> "list[Block]":
-    """Return the good blocks of a run's last setting."""
+    """Return the good blocks of the setting a run is about."""
+    from labkit.run import main_setting
+
     blocks = folder.journal.read()
     if not blocks:
         message = f"{folder.path}: the run has no finished block to analyse"
         raise ValueError(message)
-    setting = blocks[-1].setting
+    setting = main_setting(blocks)
     return [block for block in blocks if block.good and block.setting == setting]
 
 
