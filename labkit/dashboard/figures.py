@@ -151,7 +151,7 @@ def _date_axis(axes: "Axes") -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     local = datetime.now().astimezone().tzinfo
-    locator = AutoDateLocator(tz=local, maxticks=7)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz=local, minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     formatter = ConciseDateFormatter(locator, tz=local)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(formatter)

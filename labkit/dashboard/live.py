@@ -36,14 +36,14 @@ def serve(watch: Watch, *, address: str, port: int, browser: bool, every: float)
             "--html FILE writes a page without it"
         )
         raise RuntimeError(message) from None
-    panel.serve(
-        lambda: view(watch, every),
-        port=port,
-        address=address,
-        websocket_origin=origins(address, port),
-        show=browser,
-        title="labkit",
-    )
+    try:
+        panel.serve(
+            lambda: view(watch, every), port=port, address=address,
+            websocket_origin=origins(address, port), show=browser, title="labkit",
+        )  # fmt: skip
+    except OSError as error:
+        message = f"{address}:{port} must be free to listen at, but: {error}; choose a --port"
+        raise OSError(message) from None
 
 
 def origins(address: str, port: int) -> list[str]:
@@ -65,7 +65,7 @@ def view(watch: Watch, every: float) -> Any:
     """
     import panel
 
-    select = panel.widgets.Select(name="run", width=420)
+    select = panel.widgets.Select(width=420)
     head, body = (panel.pane.HTML("", sizing_mode="stretch_width") for _ in range(2))
 
     def refresh(*_: object) -> None:
