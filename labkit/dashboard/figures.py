@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from io import BytesIO
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,15 +33,23 @@ STYLE: dict[Any, Any] = {  # matplotlib's own names
 }  # fmt: skip
 
 
-def figures(snapshot: Snapshot) -> dict[str, str]:
+def figures(snapshot: Snapshot, last: float = inf) -> dict[str, str]:
     """Return the figures for which there are data, by title, as SVG elements.
 
     A block that is left out is a grey cross that says why when the pointer rests on it.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    last : float
+        So many seconds before the last block are drawn where time is the abscissa.
     """
     from matplotlib import rc_context
 
     drawn: dict[str, Figure] = {}
-    series = snapshot.series
+    newest = max((series.time[-1] for series in snapshot.series.values()), default=0.0)
+    parts = {name: series.since(newest - last) for name, series in snapshot.series.items()}
+    series = {name: part for name, part in parts.items() if part.value}
     with rc_context(STYLE):
         if snapshot.course:
             drawn["Result against trials"] = _course(snapshot)

@@ -1,10 +1,14 @@
 """The live page, served by Panel; it asks the run folder anew every few seconds."""
 
 from html import escape
+from math import inf
 from socket import getfqdn, gethostname
 from typing import Any
 
 from labkit.dashboard.watch import Watch
+
+SPANS = {"all": inf, "7 days": 7 * 86400.0, "24 hours": 86400.0}
+"""Choices for the time axes, s."""
 
 
 def serve(watch: Watch, *, address: str, port: int, browser: bool, every: float) -> None:
@@ -55,7 +59,7 @@ def origins(address: str, port: int) -> list[str]:
 
 
 def view(watch: Watch, every: float) -> Any:
-    """Return one visitor's page: a selector of runs, and the run that is selected.
+    """Return one visitor's page: selectors of run and time axis, and the run that is selected.
 
     Parameters
     ----------
@@ -66,6 +70,7 @@ def view(watch: Watch, every: float) -> Any:
     import panel
 
     select = panel.widgets.Select(width=420)
+    last = panel.widgets.RadioButtonGroup(options=SPANS, width=240)
     head, body = (panel.pane.HTML("", sizing_mode="stretch_width") for _ in range(2))
 
     def refresh(*_: object) -> None:
@@ -80,11 +85,13 @@ def view(watch: Watch, every: float) -> Any:
             head.object = f"<p>no run yet in {escape(str(watch.path))}</p>"
             return
         try:
-            head.object, body.object = watch.head(select.value), watch.body(select.value)
+            head.object = watch.head(select.value)
+            body.object = watch.body(select.value, last.value)
         except (OSError, ValueError) as error:  # told on the page, which goes on asking
             head.object, body.object = f"<p>{escape(str(error))}</p>", ""
 
-    select.param.watch(refresh, "value")
+    for choice in (select, last):
+        choice.param.watch(refresh, "value")
     refresh()
     panel.state.add_periodic_callback(refresh, period=round(1000 * every))
-    return panel.Column(select, head, body, sizing_mode="stretch_width")
+    return panel.Column(panel.Row(select, last), head, body, sizing_mode="stretch_width")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from html import escape
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ class Page:
 
     def __init__(self) -> None:
         self._drawn_for: Mapping[str, Series] | None = None
-        self._figures: dict[str, str] = {}
+        self._figures: dict[float, dict[str, str]] = {}
         self._pictures: dict[Path, tuple[float, _Picture]] = {}
 
     def head(self, snapshot: Snapshot, now: float) -> str:
@@ -50,14 +51,14 @@ class Page:
             footing=" · ".join(_footing(snapshot, now)),
         )  # fmt: skip
 
-    def body(self, snapshot: Snapshot) -> str:
-        """Return figures and tables, which change with the data only."""
+    def body(self, snapshot: Snapshot, last: float = inf) -> str:
+        """Return figures (of the last so many seconds) and tables; they change with the data."""
         rows = [
             {"left": row, "began": _clock(row.time)}
             for row in reversed(snapshot.left_out[-MOST_LEFT_OUT:])
         ]
         return _templates().get_template("body.html.jinja").render(
-            figures=self._drawn(snapshot),
+            figures=self._drawn(snapshot, last),
             rows=rows,
             left_out=len(snapshot.left_out),
             pictures=[self._picture(path) for path in snapshot.figures],
@@ -72,10 +73,13 @@ class Page:
             f"{self.head(snapshot, now)}{self.body(snapshot)}</body></html>\n"
         )
 
-    def _drawn(self, snapshot: Snapshot) -> dict[str, str]:
+    def _drawn(self, snapshot: Snapshot, last: float) -> dict[str, str]:
         if self._drawn_for is not snapshot.series:  # the same object until there are new blocks
-            self._figures, self._drawn_for = figures(snapshot), snapshot.series
-        return self._figures
+            self._drawn_for = snapshot.series
+            self._figures.clear()
+        if last not in self._figures:
+            self._figures[last] = figures(snapshot, last)
+        return self._figures[last]
 
     def _picture(self, path: Path) -> _Picture:
         """Return a PNG, read again when it has been replaced."""

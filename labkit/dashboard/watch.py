@@ -1,5 +1,6 @@
 """The runs at a path, watched, and their pages."""
 
+from math import inf
 from pathlib import Path
 from time import time
 
@@ -56,10 +57,10 @@ class Watch:
         monitor, page = self._of(name)
         return page.head(monitor.snapshot(), time())
 
-    def body(self, name: str) -> str:
-        """Return the rest of a run's page."""
+    def body(self, name: str, last: float = inf) -> str:
+        """Return the rest of a run's page, time axes over the last so many seconds."""
         monitor, page = self._of(name)
-        return page.body(monitor.snapshot())
+        return page.body(monitor.snapshot(), last)
 
     def document(self, name: str) -> str:
         """Return a run's whole page."""

@@ -1,7 +1,8 @@
 """What a run's blocks tell over time: click rates, lock, temperature, lasers."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import sqrt
 
@@ -9,6 +10,8 @@ from labkit.run import Block, main_setting
 
 LASER = "_laser_hz"
 """End of the name of a monitor that is a laser's frequency."""
+
+_COLUMNS = ("block", "time", "value", "sigma", "good")
 
 Value = Callable[[Block], tuple[float, float] | None]
 
@@ -41,6 +44,12 @@ class Series:
     sigma: tuple[float, ...]
     good: tuple[bool, ...]
     offset: float = 0.0
+
+    def since(self, time: float) -> "Series":
+        """Return the part that began at a Unix time, s, or later."""
+        first = bisect_left(self.time, time)
+        parts = {name: getattr(self, name)[first:] for name in _COLUMNS}
+        return replace(self, **parts)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""

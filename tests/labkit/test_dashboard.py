@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -85,10 +86,17 @@ def test_page_of_a_failed_run_gives_the_reason(watched):
 def test_figures_are_drawn_again_only_for_new_blocks(watched, monkeypatch):
     watch, name = Watch(watched.folder.path), watched.folder.path.name
     first = watch.body(name)
-    monkeypatch.setattr("labkit.dashboard.page.figures", lambda _: {"drawn again": "<svg/>"})
+    monkeypatch.setattr("labkit.dashboard.page.figures", lambda *_: {"drawn again": "<svg/>"})
     assert watch.body(name) == first
     watched.add()
     assert "drawn again" in watch.body(name)
+
+
+def test_time_axes_can_show_the_last_blocks_only(watched):
+    found = RunMonitor(watched.folder).snapshot()
+    recent = {name: series.since(1e9 + 200) for name, series in found.series.items()}
+    assert recent["temperature"].block == (3,)
+    assert figures(found, last=50.0) == figures(replace(found, series=recent))
 
 
 def test_pictures_of_the_procedures_are_shown(watched):
@@ -141,9 +149,12 @@ def test_browsers_may_ask_under_the_names_of_this_computer_only():
 
 def test_live_page_shows_the_selected_run_and_what_is_wrong_with_it(watched, make_run):
     watch = Watch(watched.folder.path.parent)
-    select, head, body = view(watch, every=5.0)
+    (select, last), head, body = view(watch, every=5.0)
     assert "20 % of" in head.object
     assert "Blocks left out" in body.object
+    whole = body.object
+    last.value = 86400.0
+    assert body.object == whole  # two hundred seconds are not a day
     empty = make_run(kind="witness")
     select.param.trigger("value")
     assert select.value == empty.folder.path.name
