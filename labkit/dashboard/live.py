@@ -85,8 +85,7 @@ def view(watch: Watch, every: float) -> Any:
             head.object = f"<p>no run yet in {escape(str(watch.path))}</p>"
             return
         try:
-            head.object = watch.head(select.value)
-            body.object = watch.body(select.value, last.value)
+            head.object, body.object = watch.head_and_body(select.value, last.value)
         except (OSError, ValueError) as error:  # told on the page, which goes on asking
             head.object, body.object = f"<p>{escape(str(error))}</p>", ""
 

@@ -118,7 +118,11 @@ def _headline(snapshot: Snapshot) -> list[str]:
         return [*found, "no good block yet"]
     if snapshot.witness is not None:
         return [*found, headline(snapshot.evaluation, snapshot.bound)]
-    return [*found, ", ".join(f"{name} {value}" for name, value in snapshot.about.items())]
+    setting = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in snapshot.about.items()
+    )
+    return [*found, f"now: {setting}"]
 
 
 def _footing(snapshot: Snapshot, now: float) -> list[str]:

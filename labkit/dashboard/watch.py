@@ -52,15 +52,11 @@ class Watch:
         """Return a run as it is now."""
         return self._of(name)[0].snapshot()
 
-    def head(self, name: str) -> str:
-        """Return the lines at the top of a run's page."""
+    def head_and_body(self, name: str, last: float = inf) -> tuple[str, str]:
+        """Return both parts of a run's page, time axes over the last so many seconds."""
         monitor, page = self._of(name)
-        return page.head(monitor.snapshot(), time())
-
-    def body(self, name: str, last: float = inf) -> str:
-        """Return the rest of a run's page, time axes over the last so many seconds."""
-        monitor, page = self._of(name)
-        return page.body(monitor.snapshot(), last)
+        snapshot = monitor.snapshot()
+        return page.head(snapshot, time()), page.body(snapshot, last)
 
     def document(self, name: str) -> str:
         """Return a run's whole page."""

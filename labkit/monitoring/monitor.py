@@ -75,12 +75,13 @@ class RunMonitor:
         found = self._found
         progress = found.progress
         if progress is not None and progress.goal_seconds is not None:
-            until = now if status.going_on else ended(found.good[-1]) if found.good else now
-            progress = with_time(progress, found.good, manifest.sessions, until)
+            over = ended(found.counted[-1]) if found.counted else now
+            until = now if status.going_on else over
+            progress = with_time(progress, found.counted, manifest.sessions, until)
         return Snapshot(
             name=self.folder.path.name, kind=manifest.kind, comment=manifest.comment,
             host=manifest.host, status=status, goal=self._goal, progress=progress,
-            seconds_left=seconds_left(progress, found.good, now)
+            seconds_left=seconds_left(progress, found.counted, now)
             if status.state == "running" else None,
             blocks=len(self._blocks), good=len(self._blocks) - len(found.left_out),
             left_out=found.left_out, about=found.about, course=found.course,
@@ -106,19 +107,19 @@ class RunMonitor:
         good = [block for block in blocks if block.good and block.setting == about]
         good = [block for block in good if block.counts.gates == good[-1].counts.gates]
         course = self._course.evaluations(good)
-        diagnosis: tuple[str, ...] = ()
-        if course and about.get("procedure") == "witness":
-            diagnosis = diagnose_blocks(course[-1], good, self._sequence(manifest))
-        progress = None
-        if self._goal is not None:
-            of_witness = about.get("procedure") == "witness" and course
-            last = good[-1].counts if of_witness else None
-            progress = progress_towards(self._goal, course[-1] if of_witness else None, last)
+        counted = good if about.get("procedure") == "witness" else []
+        found = course[-1] if counted else None
         return _Found(
-            good=good, left_out=tuple(_left_out(block) for block in blocks if not block.good),
-            about=about, course=course, diagnosis=diagnosis, progress=progress,
+            counted=counted,
+            left_out=tuple(_left_out(block) for block in blocks if not block.good),
+            about=about,
+            course=course,
+            diagnosis=diagnose_blocks(found, counted, self._sequence(manifest)) if found else (),
+            progress=None
+            if self._goal is None
+            else progress_towards(self._goal, found, counted[-1].counts if counted else None),
             series=series_of(blocks),
-        )  # fmt: skip
+        )
 
     def _sequence(self, manifest: Manifest) -> PulseSequence | None:
         plain = manifest.experiment.get("sequence")
@@ -128,9 +129,9 @@ class RunMonitor:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Found:
-    """What the blocks say; the same until there are new ones."""
+    """What the blocks say, the same until there are new ones; `counted` ones are of the goal."""
 
-    good: list[Block]
+    counted: list[Block]
     left_out: tuple[LeftOut, ...]
     about: Mapping[str, float | str]
     course: tuple[Evaluation, ...]

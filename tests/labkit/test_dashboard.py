@@ -85,11 +85,11 @@ def test_page_of_a_failed_run_gives_the_reason(watched):
 
 def test_figures_are_drawn_again_only_for_new_blocks(watched, monkeypatch):
     watch, name = Watch(watched.folder.path), watched.folder.path.name
-    first = watch.body(name)
+    _, first = watch.head_and_body(name)
     monkeypatch.setattr("labkit.dashboard.page.figures", lambda *_: {"drawn again": "<svg/>"})
-    assert watch.body(name) == first
+    assert watch.head_and_body(name)[1] == first
     watched.add()
-    assert "drawn again" in watch.body(name)
+    assert "drawn again" in watch.head_and_body(name)[1]
 
 
 def test_time_axes_can_show_the_last_blocks_only(watched):

@@ -157,6 +157,12 @@ def test_time_left_follows_the_pace_of_the_last_blocks(run):
     assert RunMonitor(run.folder).snapshot(now=1e9 + 330).seconds_left is None
 
 
+def test_time_left_is_not_told_by_the_pace_of_another_procedure(run):
+    run.add(procedure="phase_sweep")
+    found = RunMonitor(run.folder).snapshot(now=1e9 + 330)
+    assert (found.progress.trials, found.seconds_left) == (0, None)
+
+
 def test_time_goal_counts_from_the_first_block_unless_the_run_was_resumed(make_run):
     run = make_run(goal={"seconds": 1000.0})
     run.add()
