@@ -51,7 +51,8 @@ def figures(snapshot: Snapshot, last: float = inf) -> dict[str, str]:
     parts = {name: series.since(newest - last) for name, series in snapshot.series.items()}
     series = {name: part for name, part in parts.items() if part.value}
     with rc_context(STYLE):
-        if snapshot.course:
+        found = snapshot.evaluation
+        if found is not None and any(found.coincidences.get(pair) for pair in CROSSED):
             drawn["Result against trials"] = _course(snapshot)
         rates = [s for name, s in series.items() if name.startswith("rate.")]
         locks = [series[name] for name in ("phase_noise", "lock_output") if name in series]
