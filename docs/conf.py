@@ -3,10 +3,9 @@
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
-
 import labkit
+
+sys.path.append(str(Path(__file__).parent / "_extensions"))
 
 project = "labkit"
 author = "The labkit developers"
@@ -22,6 +21,7 @@ extensions = [
 exclude_patterns = ["_build", "_extensions"]
 templates_path = ["_templates"]
 default_role = "py:obj"
+highlight_language = "text"
 
 myst_heading_anchors = 3
 
@@ -38,9 +38,12 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
 toc_object_entries = False
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 
 html_theme = "furo"
 html_title = f"labkit {version}"
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]

@@ -6,14 +6,26 @@ from dataclasses import fields
 from typing import Any
 
 from docutils import nodes
+from numpy.typing import ArrayLike
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util.typing import stringify_annotation
 
 from simulation.theory.dlcz.parameters import QUANTITIES, DLCZParameters
 from simulation.theory.models import Parameters
 
 LITERAL = re.compile(r"(``.+?``)")
 PAGES = "api/generated/"
+ARRAY_LIKE = stringify_annotation(ArrayLike, "smart")
+ARRAY = re.compile(r"~numpy\.ndarray\[tuple\[~typing\.Any, \.\.\.\], ~numpy\.dtype\[(.+?)\]\]")
+
+
+def plain_attribute(
+    _app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lines: list[str]
+) -> None:
+    """Keep the words before a colon from being read as the type of a constant or a property."""
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")
 
 
 def bars_as_text(
@@ -58,10 +70,26 @@ def parameter_table(
 
 
 def short_signature(
-    _app: Sphinx, _what: str, _name: str, documented: Any, _options: Any, _text: str, _back: str
-) -> tuple[str, None] | None:
-    """Leave out the signature where the table says it better."""
-    return ("(**parameters)", None) if quantities_of(documented) else None
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    documented: Any,
+    _options: Any,
+    arguments: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Write numpy's aliases by name; leave out arguments where the table says it better."""
+    if quantities_of(documented):
+        return "(**parameters)", None
+    return _with_aliases(arguments), _with_aliases(returned)
+
+
+def _with_aliases(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return ARRAY.sub(
+        r"~numpy.typing.NDArray[\1]", text.replace(ARRAY_LIKE, "~numpy.typing.ArrayLike")
+    )
 
 
 def once(
@@ -92,6 +120,7 @@ def types_by_import(_app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    app.connect("autodoc-process-docstring", plain_attribute, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", parameter_table)
     app.connect("autodoc-process-docstring", bars_as_text)
     app.connect("autodoc-process-signature", short_signature)
