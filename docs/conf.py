@@ -1,11 +1,14 @@
-"""The documentation site: `make docs` builds it into docs/_build."""
+"""The documentation site: `make docs` builds it into docs/_build/html."""
 
+import logging
 import sys
 from pathlib import Path
 
 import labkit
 
 sys.path.append(str(Path(__file__).parent / "_extensions"))
+
+logging.getLogger("qcodes").setLevel(logging.WARNING)
 
 project = "labkit"
 author = "The labkit developers"
@@ -16,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
+    "driver_parameters",
     "docstrings",
 ]
 exclude_patterns = ["_build", "_extensions"]

@@ -7,12 +7,17 @@ from typing import Any
 
 from docutils import nodes
 from numpy.typing import ArrayLike
+from qcodes.instrument.instrument_meta import InstrumentMeta
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util import inspect
 from sphinx.util.typing import stringify_annotation
 
 from simulation.theory.dlcz.parameters import QUANTITIES, DLCZParameters
 from simulation.theory.models import Parameters
+
+COLON = "\N{RATIO}"
+"""Stands for a colon while napoleon reads; docstrings do not use it."""
 
 LITERAL = re.compile(r"(``.+?``)")
 PAGES = "api/generated/"
@@ -24,16 +29,16 @@ def plain_attribute(
     _app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lines: list[str]
 ) -> None:
     """Keep the words before a colon from being read as the type of a constant or a property."""
-    if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")
+    if what in {"attribute", "data", "property"} and lines:
+        lines[0] = lines[0].replace(":", COLON)
 
 
-def bars_as_text(
+def plain_text(
     _app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]
 ) -> None:
-    """Keep the bars of |β|² from being read as substitutions; literals stay as they are."""
+    """Put colons back, and keep the bars of |β|² from being read as substitutions."""
     for i, line in enumerate(lines):
-        parts = LITERAL.split(line)
+        parts = LITERAL.split(line.replace(COLON, ":"))
         parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
         lines[i] = "".join(parts)
 
@@ -81,6 +86,9 @@ def short_signature(
     """Write numpy's aliases by name; leave out arguments where the table says it better."""
     if quantities_of(documented):
         return "(**parameters)", None
+    if isinstance(documented, InstrumentMeta):  # whose own call hides the driver's arguments
+        found = inspect.signature(documented.__init__, bound_method=True)
+        arguments = inspect.stringify_signature(found, unqualified_typehints=True)
     return _with_aliases(arguments), _with_aliases(returned)
 
 
@@ -122,7 +130,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("autodoc-process-docstring", plain_attribute, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", parameter_table)
-    app.connect("autodoc-process-docstring", bars_as_text)
+    app.connect("autodoc-process-docstring", plain_text)
     app.connect("autodoc-process-signature", short_signature)
     app.connect("autodoc-skip-member", once)
     app.connect("doctree-read", types_by_import)
