@@ -19,16 +19,18 @@ from simulation.theory.models import Parameters
 COLON = "\N{RATIO}"
 """Stands for a colon while napoleon reads; docstrings do not use it."""
 
+ONLY_A_UNIT = re.compile(r"^(\s+)([A-Za-z]\.)$")
 LITERAL = re.compile(r"(``.+?``)")
 PAGES = "api/generated/"
 ARRAY_LIKE = stringify_annotation(ArrayLike, "smart")
 ARRAY = re.compile(r"~numpy\.ndarray\[tuple\[~typing\.Any, \.\.\.\], ~numpy\.dtype\[(.+?)\]\]")
 
 
-def plain_attribute(
+def before_napoleon(
     _app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lines: list[str]
 ) -> None:
-    """Keep the words before a colon from being read as the type of a constant or a property."""
+    """Keep words before a colon from being read as a type, and a unit ("V.") as a list's number."""
+    lines[:] = [ONLY_A_UNIT.sub(r"\1\\\2", line) for line in lines]
     if what in {"attribute", "data", "property"} and lines:
         lines[0] = lines[0].replace(":", COLON)
 
@@ -88,7 +90,9 @@ def short_signature(
         return "(**parameters)", None
     if isinstance(documented, InstrumentMeta):  # whose own call hides the driver's arguments
         found = inspect.signature(documented.__init__, bound_method=True)
-        arguments = inspect.stringify_signature(found, unqualified_typehints=True)
+        arguments = inspect.stringify_signature(
+            found, show_return_annotation=False, unqualified_typehints=True
+        )
     return _with_aliases(arguments), _with_aliases(returned)
 
 
@@ -128,7 +132,7 @@ def types_by_import(_app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
-    app.connect("autodoc-process-docstring", plain_attribute, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", parameter_table)
     app.connect("autodoc-process-docstring", plain_text)
     app.connect("autodoc-process-signature", short_signature)
