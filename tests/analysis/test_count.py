@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.counting import count, follow
-from analysis.counting.count import _plan, _report
+from analysis.counting.count import _plan
+from analysis.counting.report import report_counts
 from analysis.counting.stretches import cut
 from analysis.counting.tally import Tally
 from analysis.counts import Counts
@@ -295,7 +296,7 @@ def test_stretches_counted_apart_join_to_the_whole(record_type, parts):
             counter.count(block)
         counter.finish()
         whole.append(tally, plan)
-    assert _report(source, plan, whole, final=True) == count(source, gates, kernel="bright")
+    assert report_counts(source, plan, whole, final=True) == count(source, gates, kernel="bright")
 
 
 def test_counts_add_like_counting_one_after_the_other():
