@@ -5,26 +5,32 @@ import numpy as np
 
 from analysis.counting.finished_trial import RESERVED, close_trial, repeat, several, special
 from analysis.counting.tally import MISSING_GAP, NONE, S
+from analysis.quality import DOUBLED_GAP
 from analysis.tagfile.layouts import MARKER, SYNC
+
+BUILT_WITH = 0xC17DFC38
+"""Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
 
 # The state vector's places as plain integers, which compiled code can use.
 _WRAPPED, _LAST, _TRIAL, _CLICKED, _FIRST, _TRIALS = map(int, list(S)[:6])
-_MISSING, _BACKWARDS, _UNKNOWN, _EARLY, _MARKERS, _, _RECORDS = map(int, list(S)[6:13])
+_MISSING, _BACKWARDS, _UNKNOWN, _EARLY, _MARKERS, _ = map(int, list(S)[6:12])
+_RECORDS, _DOUBLED, _FIRST_DOUBLED = int(S.RECORDS), int(S.DOUBLED), int(S.FIRST_DOUBLED)
 _STRIDE = 8
 
 
 @numba.njit(inline="always")
-def _all_regular_syncs(records, i, longest):  # type: ignore[no-untyped-def]
+def _all_regular_syncs(records, i, shortest, longest):  # type: ignore[no-untyped-def]
     """Tell whether the next stride is sync records only, none of them late or early."""
     odd = np.uint32(0)
     for j in range(_STRIDE):
         odd |= (records[i + j] ^ np.uint32(0x80000000)) & np.uint32(0xFE000000)
     if odd:
         return False
-    gap = np.uint32(0)
+    least, most = np.uint32(0xFFFFFFFF), np.uint32(0)
     for j in range(1, _STRIDE):
-        gap = max(gap, np.uint32(records[i + j] - records[i + j - 1]))
-    return gap <= longest
+        gap = np.uint32(records[i + j] - records[i + j - 1])
+        least, most = min(least, gap), max(most, gap)
+    return shortest <= least and most <= longest
 
 
 @numba.njit(inline="always")
@@ -62,6 +68,7 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
     beyond = first_bins[-1]
     foreign = len(bit_of) - beyond - 1
     longest = np.uint32(min(MISSING_GAP * period, time_mask))
+    shortest = np.uint32(min(np.ceil(DOUBLED_GAP * period), time_mask))
     by_sync = start_code == SYNC and not pico
     wrapped, last, trial = state[_WRAPPED], state[_LAST], state[_TRIAL]
     clicked, trials, backwards = state[_CLICKED], state[_TRIALS], 0
@@ -70,8 +77,8 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
     while i < n:
         if by_sync and i + _STRIDE <= n and trial != NONE:
             time = wrapped + (records[i] & time_mask)
-            regular = last <= time <= trial + longest
-            if regular and _all_regular_syncs(records, i, longest):
+            regular = max(last, trial + shortest) <= time <= trial + longest
+            if regular and _all_regular_syncs(records, i, shortest, longest):
                 if several(clicked):
                     close_trial(clicked, state, pairs)
                 i += _STRIDE
@@ -97,6 +104,10 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
                     state[_FIRST] = time
                 else:
                     state[_MISSING] += _missing(time - trial, period)
+                    if 0 <= time - trial < DOUBLED_GAP * period:
+                        if state[_DOUBLED] == 0:
+                            state[_FIRST_DOUBLED] = state[_RECORDS] + k
+                        state[_DOUBLED] += 1
                 if several(clicked):
                     close_trial(clicked, state, pairs)
                 trial = time

@@ -13,6 +13,9 @@ from analysis.counting.finished_trial import (
 )
 from analysis.counting.tally import S
 
+BUILT_WITH = 0xC17DFC38
+"""Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
+
 # The state vector's places as plain integers, which compiled code can use.
 _WRAPPED, _LAST, _CLICKED = int(S.WRAPPED), int(S.LAST), int(S.CLICKED)
 _BACKWARDS, _UNKNOWN, _MARKERS = int(S.BACKWARDS), int(S.UNKNOWN), int(S.MARKERS)

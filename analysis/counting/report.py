@@ -5,7 +5,7 @@ import numpy as np
 from analysis.counting.tally import Plan, S, Tally
 from analysis.counts import Counts
 from analysis.gates import GateSet
-from analysis.quality import Quality
+from analysis.quality import Quality, doubled_syncs_warning
 from analysis.tagfile.acquisition import SIZE_WARNINGS
 from analysis.tagfile.source import TagSource
 from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
@@ -35,12 +35,15 @@ def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -
     trials, doubt = _trials(source, plan, tally, final=final)
     if doubt:
         warnings.append(doubt)
+    state = tally.state
+    if state[S.DOUBLED]:
+        first = int(state[S.FIRST_DOUBLED])
+        warnings.append(doubled_syncs_warning(int(state[S.DOUBLED]), first))
     warnings += _period_warning(source, gates) + _silent_detectors(gates, tally)
     inside = tally.histogram[:-1, :-1].copy()
     gated = line.gate_of_bin[:-1]
     clicks = np.stack([inside[:, gated == gate].sum(axis=1) for gate in range(len(gates.gates))])
     repeated = tally.repeated.reshape(clicks.shape).copy()
-    state = tally.state
     return Counts(
         gates=gates,
         trials=trials,
@@ -53,6 +56,7 @@ def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -
         quality=Quality(
             records=int(state[S.RECORDS]),
             missing_syncs=int(state[S.MISSING]),
+            doubled_syncs=int(state[S.DOUBLED]),
             out_of_order=int(state[S.BACKWARDS]),
             unknown_records=int(state[S.UNKNOWN]),
             early_clicks=int(state[S.EARLY]),
