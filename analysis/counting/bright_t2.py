@@ -26,11 +26,10 @@ def _all_regular_syncs(records, i, shortest, longest):  # type: ignore[no-untype
         odd |= (records[i + j] ^ np.uint32(0x80000000)) & np.uint32(0xFE000000)
     if odd:
         return False
-    least, most = np.uint32(0xFFFFFFFF), np.uint32(0)
+    excess = np.uint32(0)  # a gap that is too short wraps round and is too long as well
     for j in range(1, _STRIDE):
-        gap = np.uint32(records[i + j] - records[i + j - 1])
-        least, most = min(least, gap), max(most, gap)
-    return shortest <= least and most <= longest
+        excess = max(excess, np.uint32(records[i + j] - records[i + j - 1] - shortest))
+    return excess <= np.uint32(longest - shortest)
 
 
 @numba.njit(inline="always")
