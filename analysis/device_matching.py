@@ -5,7 +5,7 @@ Source: Riedinger et al., Nature 556, 473 (2018), supplement "Device fabrication
 
 import math
 
-_SPEED_OF_LIGHT = 299_792_458.0
+from scipy import constants
 
 
 def single_device_probability(*, spread: float, tolerance_hz: float, wavelength: float) -> float:
@@ -85,4 +85,4 @@ def _tolerance(spread: float, tolerance_hz: float, wavelength: float) -> float:
         if not value > 0.0:
             message = f"`{name}` must be above 0, but is {value}"
             raise ValueError(message)
-    return wavelength**2 * tolerance_hz / _SPEED_OF_LIGHT
+    return wavelength**2 * tolerance_hz / float(constants.c)

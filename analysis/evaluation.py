@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from analysis.correlation import G2, autocorrelation, g2
 from analysis.counts import Counts
-from analysis.counts_file import PAIRS
+from analysis.counts_file import PAIRS, WitnessCounts
 from analysis.gates import GateSet
 from analysis.witness import Witness, witness
 
@@ -159,22 +159,35 @@ def _autocorrelations(counts: Counts, undefined: dict[str, str]) -> dict[str, G2
     return found
 
 
-def _witness(counts: Counts, undefined: dict[str, str]) -> Witness | None:
+def witness_counts(counts: Counts) -> WitnessCounts:
+    """Return the nine counts that the witness needs.
+
+    Raises
+    ------
+    ValueError
+        If there are no gates pump and read, or no detectors 1 and 2.
+    """
     gates = counts.gates
     if not ({"pump", "read"} <= set(gates.names) and {1, 2} <= set(gates.detectors)):
-        undefined["witness"] = (
+        message = (
             "the witness needs gates named pump and read, and detectors 1 and 2; "
             f"there are gates {', '.join(gates.names)} and detectors "
             f"{', '.join(map(str, gates.detectors))}"
         )
-        return None
+        raise ValueError(message)
+    pairs = {p: counts.coincidence(("read", int(p[1])), ("pump", int(p[3]))) for p in PAIRS}
+    return WitnessCounts(
+        trials=counts.trials.number,
+        pump=(counts.single("pump", 1), counts.single("pump", 2)),
+        read=(counts.single("read", 1), counts.single("read", 2)),
+        coincidences=MappingProxyType(pairs),
+    )
+
+
+def _witness(counts: Counts, undefined: dict[str, str]) -> Witness | None:
     try:
-        return witness(
-            {p: counts.coincidence(("read", int(p[1])), ("pump", int(p[3]))) for p in PAIRS},
-            [counts.single("pump", j) for j in (1, 2)],
-            [counts.single("read", j) for j in (1, 2)],
-            counts.trials.number,
-        )
+        nine = witness_counts(counts)
+        return witness(nine.coincidences, nine.pump, nine.read, nine.trials)
     except ValueError as error:
         undefined["witness"] = str(error)
         return None

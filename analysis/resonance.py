@@ -64,29 +64,34 @@ def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) ->
     if span == 0 or swing == 0:
         message = "`x` and `y` must vary for a line to be fitted, but one is constant"
         raise ValueError(message)
-    weights = None if sigma is None else np.asarray(sigma, np.float64)
-    start = (float(x[np.argmax(y)]), span / 4, swing, float(y.min()))
-    low = (float(x.min()) - span, 1e-3 * span, 0.0, -np.inf)
-    high = (float(x.max()) + span, 10 * span, np.inf, np.inf)
+    # in units of the ranges: the solver's stopping rules are absolute
+    across, up = (x - x.min()) / span, (y - y.min()) / swing
+    weights = None if sigma is None else np.asarray(sigma, np.float64) / swing
+    start = (float(across[np.argmax(y)]), 0.25, 1.0, 0.0)
+    low, high = (-1.0, 1e-3, 0.0, -np.inf), (2.0, 10.0, np.inf, np.inf)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", OptimizeWarning)
         try:
             best, cov = curve_fit(
-                _line, x, y, start, sigma=weights, absolute_sigma=sigma is not None,
+                _line, across, up, start, sigma=weights, absolute_sigma=sigma is not None,
                 bounds=(low, high),
             )  # fmt: skip
         except (RuntimeError, OptimizeWarning) as error:
             message = f"the points show no line that can be fitted: {error}"
             raise ValueError(message) from None
+    units, origins = (span, span, swing, swing), (float(x.min()), 0.0, 0.0, float(y.min()))
     found = [
-        Estimate(value=float(v), sigma=float(s))
-        for v, s in zip(best, np.sqrt(np.diag(cov)), strict=True)
+        Estimate(value=origin + float(value) * unit, sigma=float(error) * unit)
+        for value, error, unit, origin in zip(
+            best, np.sqrt(np.diag(cov)), units, origins, strict=True
+        )
     ]
-    if not x.min() - 0.25 * span <= best[0] <= x.max() + 0.25 * span:
+    centre = found[0].value
+    if not x.min() - 0.25 * span <= centre <= x.max() + 0.25 * span:
         message = (
             f"the line must lie within the scanned range {x.min():g} to {x.max():g}, but the fit "
-            f"puts it at {best[0]:g}; scan another range"
+            f"puts it at {centre:g}; scan another range"
         )
         raise ValueError(message)
     return ResonanceFit(centre=found[0], width=found[1], height=found[2], offset=found[3])

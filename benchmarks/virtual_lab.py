@@ -10,7 +10,7 @@ from benchmarks.timing import Row, seconds
 from simulation.lab.clock import VirtualClock
 from simulation.lab.paper_settings import apply_paper_settings
 from simulation.lab.plant import Plant
-from simulation.lab.ports import TaggerSettings
+from simulation.lab.ports.tagger import TaggerSettings
 from simulation.lab.wiring import Wiring
 from simulation.lab.world import World
 

@@ -75,9 +75,9 @@ class RampedBias(Instrument):
         settings = {"ramp_rate": ramp_rate, "ramp_step": ramp_step, "delatch_wait": delatch_wait}
         for setting, value in settings.items():
             if not 0 < value < math.inf:
-                message = f"`{setting}` must be positive and finite, but is {value}"
+                message = f"{name}: `{setting}` must be positive and finite, but is {value}"
                 raise ValueError(message)
-        self._check_caps(max_currents)
+        self._check_caps(name, max_currents)
         super().__init__(name, **kwargs)
         self._ramp_rate = ramp_rate
         self._ramp_step = ramp_step
@@ -229,11 +229,11 @@ class RampedBias(Instrument):
             raise ValueError(message)
         return channel - 1
 
-    def _check_caps(self, max_currents: Sequence[float]) -> None:
+    def _check_caps(self, name: str, max_currents: Sequence[float]) -> None:
         for number, cap in enumerate(max_currents, start=1):
             if not 0 < cap <= self.full_scale:
                 message = (
-                    f"`max_currents` of channel {number} must be above 0 and at most "
+                    f"{name}: `max_currents` of channel {number} must be above 0 and at most "
                     f"{self.full_scale * 1e6:.4g} µA, the hardware's full scale, "
                     f"but is {cap * 1e6:g} µA"
                 )

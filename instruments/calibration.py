@@ -62,8 +62,20 @@ class TransmissionTable:
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read a CSV file of two columns, V and transmission, with one heading line."""
-        return cls.of(np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2).tolist())
+        """Read a CSV file of two columns, V and transmission, with one heading line.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            Naming the file, if it holds no such table.
+        """
+        try:
+            return cls.of(np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2).tolist())
+        except ValueError as error:
+            message = f"calibration {path}: {error}"
+            raise ValueError(message) from error
 
     @property
     def darkest(self) -> float:

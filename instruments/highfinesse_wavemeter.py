@@ -90,7 +90,7 @@ class HighFinesseWS7(Instrument):
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
         if channel < 1:
-            message = f"`channel` must be 1 or more, but is {channel}"
+            message = f"{name}: `channel` must be 1 or more, but is {channel}"
             raise ValueError(message)
         super().__init__(name, **kwargs)
         self._library = (

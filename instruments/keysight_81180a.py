@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qcodes.validators import Numbers
 
-from instruments.keysight_81180a_channel import ON_OFF, Keysight81180AChannel
+from instruments.keysight_81180a_channel import Keysight81180AChannel
 from instruments.keysight_waveform import MODEL_A, MODEL_B
-from instruments.scpi import ScpiInstrument
+from instruments.scpi import ON_OFF
+from instruments.two_channel_generator import TwoChannelGenerator
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from qcodes.parameters import Parameter
 
 
-class Keysight81180A(ScpiInstrument):
+class Keysight81180A(TwoChannelGenerator[Keysight81180AChannel]):
     """Agilent/Keysight 81180A or 81180B; fulfils `instruments.roles.WaveformGenerator`.
 
     Connecting changes nothing. Safe state: both outputs off, runs aborted. Thread-safe: the lock is
@@ -47,7 +48,6 @@ class Keysight81180A(ScpiInstrument):
     """
 
     identity = r"^Agilent Technologies,81180[AB],"
-    n_channels = 2
 
     def __init__(
         self,
@@ -86,13 +86,6 @@ class Keysight81180A(ScpiInstrument):
             docstring="Fine delay between coupled channels.",
         )
 
-    def channel(self, number: int) -> Keysight81180AChannel:
-        """Return channel 1 or 2."""
-        if number not in (1, 2):
-            message = f"{self.name}: `channel` must be 1 or 2, but is {number}"
-            raise ValueError(message)
-        return self.ch1 if number == 1 else self.ch2
-
     def select(self, channel: int) -> None:
         """Make a channel the one that commands act on; hold `lock` until they are sent."""
         self.write_unchecked(f":INST:SEL CH{channel}")
@@ -107,26 +100,6 @@ class Keysight81180A(ScpiInstrument):
         """Replace the channel's sequence of (segment, loops), started by each trigger."""
         self.channel(channel).load_sequence(steps)
 
-    def set_output(self, channel: int, *, on: bool) -> None:
-        """Switch an output; refuses to switch on without a sequence."""
-        self.channel(channel).output(on)
-
-    def safe_state(self) -> None:
-        """Switch both outputs off and abort the runs at once, and check.
-
-        Raises
-        ------
-        OSError, RuntimeError
-            If an output may still be on.
-        """
-        with self.lock:
-            for number in (1, 2):
-                self.send_blindly(f":INST:SEL CH{number}", ":OUTP 0", ":ABOR")
-            try:
-                self._switch_off()
-            except OSError:
-                self._switch_off()  # on a fresh link
-
     def snapshot_base(
         self, update: bool | None = False, params_to_skip_update: Sequence[str] | None = None
     ) -> dict[Any, Any]:
@@ -139,21 +112,5 @@ class Keysight81180A(ScpiInstrument):
             self.write(f":INST:SEL CH{selected[-1]}")
             return snapshot
 
-    def _switch_off(self) -> None:
-        still_on = []
-        for channel in (self.ch1, self.ch2):
-            self.select(channel.number)
-            self.write_unchecked(":OUTP 0")
-            self.write_unchecked(":ABOR")
-        for channel in (self.ch1, self.ch2):
-            on = channel.ask(":OUTP?") != "0"
-            channel.output.cache.set(on)
-            still_on += [channel.number] * on
-        if still_on:
-            message = f"{self.name}: channels {still_on} must be off, but are on; cut their power"
-            raise RuntimeError(message)
-
-    def _link_was_opened_anew(self) -> None:
-        for channel in (self.ch1, self.ch2):
-            channel.segment_lengths = ()
-            channel.has_sequence = False
+    def _off_commands(self, number: int) -> tuple[str, ...]:
+        return f":INST:SEL CH{number}", ":OUTP 0", ":ABOR"

@@ -1,15 +1,17 @@
 """One channel of an 81180A: output path, segments, sequence; every exchange selects it first."""
 
 from collections.abc import Sequence
-from math import ceil, isfinite, log10
-from typing import TYPE_CHECKING, Literal, Self
+from math import ceil, isclose, isfinite, log10
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Multiples, Numbers
 
 from instruments.keysight_waveform import check_segments, check_steps, data_block, encode_words
+from instruments.number_parameter import add_number
+from instruments.scpi import ON_OFF
+from instruments.two_channel_generator import GeneratorChannel
 
 if TYPE_CHECKING:
     from qcodes.parameters import Parameter
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
     from instruments.keysight_81180a import Keysight81180A
 
 OutputPath = Literal["DC", "DAC", "AC"]
-ON_OFF = {True: "1", False: "0"}
 MIN_AMPLITUDE, MAX_AMPLITUDE = 0.05, 2.0
 MAX_DAC_AMPLITUDE = 0.5
+"""Peak to peak into 50 Ω, V; of the DC path, and of the DAC path."""
 
 
-class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
+class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
     """One channel; every exchange selects it first, because selection is state of the instrument.
 
     Parameters
@@ -33,18 +35,9 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
     """
 
     def __init__(self, parent: "Keysight81180A", number: int) -> None:
-        super().__init__(parent, f"ch{number}")
-        self.number = number
+        super().__init__(parent, number, header=":OUTP", words=("0", "1"))
         self.segment_lengths: tuple[int, ...] = ()
         self.has_sequence = False
-        self.output: Parameter[bool, Self] = self.add_parameter(
-            "output",
-            label="Output",
-            get_cmd=":OUTP?",
-            set_cmd=lambda code: self.switch(on=code == "1"),
-            val_mapping=ON_OFF,
-            docstring="Off leaves the path connected.",
-        )
         self.path: Parameter[str, Self] = self.add_parameter(
             "path",
             label="Output path",
@@ -66,11 +59,11 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             vals=Numbers(-1.5, 1.5),
             docstring="Together with half the amplitude within the peak limit (``:VOLT:OFFS``).",
         )
-        self.sample_rate = self._number(
-            "sample_rate", ":FREQ:RAST", "1/s", "Sample clock, 8 digits", 10e6, 4.2e9
+        self.sample_rate = add_number(
+            self, "sample_rate", ":FREQ:RAST", "1/s", "Sample clock, 8 digits", 10e6, 4.2e9
         )
-        self.trigger_level = self._number(
-            "trigger_level", ":TRIG:LEV", "V", "Trigger threshold", -5, 5
+        self.trigger_level = add_number(
+            self, "trigger_level", ":TRIG:LEV", "V", "Trigger threshold", -5, 5
         )
         self.trigger_delay: Parameter[int, Self] = self.add_parameter(
             "trigger_delay",
@@ -119,17 +112,6 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             self.parent.select(self.number)
             return self.parent.ask(cmd)
 
-    def switch(self, *, on: bool) -> None:
-        """Switch the output and check by reading back; off until a sequence is loaded."""
-        with self.parent.lock:
-            if on and not self._is_in_sequence_mode():
-                message = f"{self.full_name}: load segments and a sequence before switching it on"
-                raise RuntimeError(message)
-            self.write(f":OUTP {int(on)}")
-            if (self.ask(":OUTP?") == "1") != on:
-                message = f"{self.full_name}: the output did not switch {'on' if on else 'off'}"
-                raise RuntimeError(message)
-
     def set_path(self, path: OutputPath, amplitude: float) -> None:
         """Choose the output path: its level first, then the path, so that nothing overshoots.
 
@@ -139,7 +121,17 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
         amplitude : float
             Peak to peak into 50 Ω, V: 0.05 to 2 (DC), 0.05 to 0.5 (DAC), and 0.356 to 1.124 (AC,
             −5 to +5 dBm as a sine).
+
+        Raises
+        ------
+        ValueError
+            If there is no such path, or the amplitude exceeds its range or the peak limit.
+        RuntimeError
+            If the path reads back otherwise.
         """
+        if path not in get_args(OutputPath):
+            message = f"{self.full_name}: `path` must be DC, DAC or AC, but is {path!r}"
+            raise ValueError(message)
         self._check_peak(amplitude, 0.0)
         with self.parent.lock:
             if path == "DC":
@@ -147,7 +139,8 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             elif path == "DAC":
                 self.dac_amplitude(amplitude)
             else:
-                self.write(f":POW {10 * log10(amplitude**2 / 400) + 30:.3f}")
+                watts = (amplitude / 2) ** 2 / 2 / 50
+                self.write(f":POW {10 * log10(watts) + 30:.3f}")
             self.write(f":OUTP:COUP {path}")
             if (now := self.path()) != path:
                 message = f"{self.full_name}: the path must be {path}, but reads {now}"
@@ -168,6 +161,13 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             Samples per second, up to 8 digits.
         markers : sequence of pairs of ndarray of bool, optional
             For each segment its marker outputs by sample.
+
+        Raises
+        ------
+        ValueError
+            If a segment does not fit the memory or the peak limit, or the clock cannot be set.
+        RuntimeError
+            If the clock or the amplitude reads back otherwise.
         """
         rows = [np.asarray(samples, dtype=np.float64) for samples in segments]
         peak = min(self.parent.peak_limit, MAX_AMPLITUDE / 2)
@@ -176,8 +176,7 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
         highest = max(float(np.max(np.abs(row))) for row in rows)
         amplitude = max(ceil(2e3 * highest - 1e-6) / 1e3, MIN_AMPLITUDE)
         with self.parent.lock:
-            self.has_sequence = False
-            self.segment_lengths = ()
+            self.forget_programming()
             self.output(False)
             self.write(":FUNC:MODE USER")
             self.write(":TRAC:DEL:ALL")
@@ -197,7 +196,15 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             self._check_reads(":VOLT?", amplitude, 2e-3)
 
     def load_sequence(self, steps: Sequence[tuple[int, int]]) -> None:
-        """Replace the sequence of (segment, loops); each external trigger plays it once."""
+        """Replace the sequence of (segment, loops); each external trigger plays it once.
+
+        Raises
+        ------
+        ValueError
+            If a segment is not loaded, or no legal sequence plays the same.
+        RuntimeError
+            If the instrument does not enter sequence mode.
+        """
         legal = check_steps(self.full_name, steps, len(self.segment_lengths), self.parent.rules)
         with self.parent.lock:
             self.has_sequence = False
@@ -237,9 +244,16 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             )
             raise ValueError(message)
 
-    def _is_in_sequence_mode(self) -> bool:
+    def forget_programming(self) -> None:
+        """Take segments and sequence for lost, as behind a link that was opened anew."""
+        self.segment_lengths = ()
+        self.has_sequence = False
+
+    def _require_programmed(self) -> None:
         mode = self.mode()  # asked first: a link that is opened anew forgets the sequence
-        return self.has_sequence and mode.startswith("SEQ")
+        if not (self.has_sequence and mode.startswith("SEQ")):
+            message = f"{self.full_name}: load segments and a sequence before switching it on"
+            raise RuntimeError(message)
 
     def _download(self, number: int, words: NDArray[np.uint16]) -> None:
         self.write(f":TRAC:DEF {number},{len(words)}")
@@ -261,7 +275,7 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
 
     def _check_reads(self, query: str, wanted: float, tolerance: float) -> None:
         now = float(self.ask(query))
-        if abs(now - wanted) > tolerance * abs(wanted):
+        if not isclose(now, wanted, rel_tol=tolerance):
             message = f"{self.full_name}: {query} must read {wanted:g}, but reads {now:g}"
             raise RuntimeError(message)
 
@@ -275,18 +289,4 @@ class Keysight81180AChannel(InstrumentChannel["Keysight81180A"]):
             set_cmd=lambda volts: self._set_span(header, volts),
             vals=Numbers(MIN_AMPLITUDE, highest),
             docstring=f"{path}, peak to peak into 50 Ω, within the peak limit (``{header}``).",
-        )
-
-    def _number(
-        self, name: str, header: str, unit: str, label: str, low: float, high: float
-    ) -> "Parameter[float, Self]":
-        return self.add_parameter(
-            name,
-            label=label,
-            unit=unit,
-            get_cmd=f"{header}?",
-            get_parser=float,
-            set_cmd=f"{header} {{:.8g}}",
-            vals=Numbers(low, high),
-            docstring=f"{label} (``{header}``).",
         )

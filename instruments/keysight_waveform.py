@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from instruments.scpi import definite_block
 from instruments.serrodyne import SegmentRules
 
 MIDDLE_CODE, TOP_CODE = 2048, 4095
@@ -78,10 +79,8 @@ def encode_words(
 
 
 def data_block(words: NDArray[np.uint16]) -> bytes:
-    """Return ``:TRAC:DATA`` with the words as a definite block; the header counts bytes."""
-    data = words.astype("<u2").tobytes()
-    count = str(len(data))
-    return f":TRAC:DATA #{len(count)}{count}".encode() + data + b"\n"
+    """Return ``:TRAC:DATA`` with the words as a definite block, terminator included."""
+    return b":TRAC:DATA " + definite_block(words.astype("<u2").tobytes()) + b"\n"
 
 
 def check_segments(
@@ -103,7 +102,7 @@ def check_segments(
         raise ValueError(message)
     shape = rules.segments
     for number, samples in enumerate(segments, 1):
-        if samples.ndim != 1 or len(samples) < shape.min_points or len(samples) % GROUP:
+        if samples.ndim != 1 or len(samples) < shape.min_points or len(samples) % shape.granularity:
             message = (
                 f"{where}: segment {number} must be one row of at least {shape.min_points} points, "
                 f"a multiple of {shape.granularity}, but has shape {samples.shape}"
@@ -137,7 +136,9 @@ def check_steps(
             )
             raise ValueError(message)
         if not 1 <= loops <= rules.max_loops:
-            message = f"{where}: step {number} must loop 1 to {rules.max_loops} times, but {loops}"
+            message = (
+                f"{where}: step {number} must loop 1 to {rules.max_loops} times, but is to {loops}"
+            )
             raise ValueError(message)
         legal.append((segment, loops))
     while len(legal) < MIN_STEPS:
@@ -151,6 +152,8 @@ def check_steps(
         segment, loops = legal[at]
         legal[at : at + 1] = [(segment, 1), (segment, loops - 1)]
     if len(legal) > rules.max_steps:
-        message = f"{where}: a sequence must have up to {rules.max_steps} steps, not {len(legal)}"
+        message = (
+            f"{where}: a sequence must have up to {rules.max_steps} steps, but has {len(legal)}"
+        )
         raise ValueError(message)
     return tuple(legal)

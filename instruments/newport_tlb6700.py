@@ -7,7 +7,7 @@ hardware.
 import re
 import time
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from qcodes.instrument import Instrument
 from qcodes.validators import Bool, Numbers
@@ -83,7 +83,7 @@ class NewportTLB6700(Instrument):
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
         lowest, highest = wavelength_limits
-        _check_limits(lowest, highest, max_current, max_power, wavelength_tolerance)
+        _check_limits(name, lowest, highest, max_current, max_power, wavelength_tolerance)
         super().__init__(name, **kwargs)
         self.wavelength_tolerance = wavelength_tolerance
         self.move_timeout = move_timeout
@@ -95,7 +95,6 @@ class NewportTLB6700(Instrument):
         self._idn = self._identify()
         self._sense_mark = self._find_sense_form()
         self._link.tell("SYSTem:MCONtrol REM")
-
         self.wavelength: Parameter[float, Self] = self.add_parameter(
             "wavelength",
             unit="m",
@@ -113,18 +112,20 @@ class NewportTLB6700(Instrument):
             set_cmd=self._set_emission,
             docstring="Light comes after the controller's switch-on delay.",
         )
-        self.tracking: Parameter[bool, Self] = self._switch("tracking", "OUTPut:TRACk")
-        self.constant_power: Parameter[bool, Self] = self._switch("constant_power", "SOURce:CPOWer")
-        self.fine_tuning_input: Parameter[bool, Self] = self._switch(
-            "fine_tuning_input", "SYSTem:WINPut"
+        self.tracking = self._switch("tracking", "OUTPut:TRACk", "the set wavelength is followed")
+        self.constant_power = self._switch(
+            "constant_power", "SOURce:CPOWer", "power is held instead of diode current"
         )
-        self.current: Parameter[float, Self] = self._source(
+        self.fine_tuning_input = self._switch(
+            "fine_tuning_input", "SYSTem:WINPut", "the analog input tunes the wavelength"
+        )
+        self.current = self._source(
             "current", "SOURce:CURRent:DIODe", scale=1e-3, highest=max_current, unit="A"
         )
-        self.power: Parameter[float, Self] = self._source(
+        self.power = self._source(
             "power", "SOURce:POWer:DIODe", scale=1e-3, highest=max_power, unit="W"
         )
-        self.piezo_percent: Parameter[float, Self] = self._source(
+        self.piezo_percent = self._source(
             "piezo_percent", "SOURce:VOLTage:PIEZo", scale=1.0, highest=100.0, unit="%"
         )
         for sensed, command, scale, unit in _SENSED:
@@ -132,7 +133,7 @@ class NewportTLB6700(Instrument):
                 sensed,
                 unit=unit,
                 get_cmd=lambda command=command, scale=scale: self._sense(command) * scale,
-                docstring=f"Measured: {command}.",
+                docstring=f"Measured by the controller (``{command}``).",
             )
         self.on_time: Parameter[float, Self] = self.add_parameter(
             "on_time",
@@ -179,7 +180,10 @@ class NewportTLB6700(Instrument):
         reply = self._link.ask("*IDN?")
         match = _IDENTITY.match(reply)
         if match is None:
-            message = f"{self.name}: the device must be a TLB-6700, but identifies as {reply!r}"
+            message = (
+                f"{self.name}: the device must be a TLB-6700, but identifies as {reply!r}; "
+                "correct the address"
+            )
             raise RuntimeError(message)
         return dict(match.groupdict())
 
@@ -230,7 +234,7 @@ class NewportTLB6700(Instrument):
 
     def _check_arrival(self, wavelength: float) -> None:
         found = self._get_wavelength()
-        if abs(found - wavelength) > self.wavelength_tolerance:
+        if not abs(found - wavelength) <= self.wavelength_tolerance:
             message = (
                 f"{self.wavelength.full_name} must be within {self.wavelength_tolerance * 1e9:g} "
                 f"nm of {wavelength * 1e9:.4f} nm after the move, but is {found * 1e9:.4f} nm; "
@@ -258,36 +262,39 @@ class NewportTLB6700(Instrument):
     def _get_switch(self, query: str) -> bool:
         return self._link.number(query) != 0
 
-    def _switch(self, name: str, header: str) -> Any:
+    def _switch(self, name: str, header: str, meaning: str) -> "Parameter[bool, Self]":
         return self.add_parameter(
             name,
             vals=Bool(),
             get_cmd=lambda: self._get_switch(f"{header}?"),
             set_cmd=lambda on: self._link.tell(f"{header} {int(on)}"),
-            docstring=f"Switch {header}.",
+            docstring=f"Whether {meaning} (``{header}``).",
         )
 
-    def _source(self, name: str, header: str, *, scale: float, highest: float, unit: str) -> Any:
+    def _source(
+        self, name: str, header: str, *, scale: float, highest: float, unit: str
+    ) -> "Parameter[float, Self]":
         return self.add_parameter(
             name,
             unit=unit,
             vals=Numbers(0.0, highest),
             get_cmd=lambda: self._link.number(f"{header}?") * scale,
             set_cmd=lambda value: self._link.tell(f"{header} {value / scale:.6g}"),
-            docstring=f"Set value of {header}, at most {highest:g} {unit} as configured.",
+            docstring=f"Set value, at most {highest:g} {unit} (``{header}``).",
         )
 
 
 def _check_limits(
-    lowest: float, highest: float, max_current: float, max_power: float, tolerance: float
+    where: str, lowest: float, highest: float, current: float, power: float, tolerance: float
 ) -> None:
     if not 0 < lowest < highest < 1e-5:
         message = (
-            f"`wavelength_limits` must be (lowest, highest) in m, but are ({lowest:g}, {highest:g})"
+            f"{where}: `wavelength_limits` must be (lowest, highest) in m, below 10 µm, "
+            f"but are ({lowest:g}, {highest:g})"
         )
         raise ValueError(message)
-    limits = {"max_current": max_current, "max_power": max_power, "wavelength_tolerance": tolerance}
-    for name, value in limits.items():
+    positive = {"max_current": current, "max_power": power, "wavelength_tolerance": tolerance}
+    for name, value in positive.items():
         if not value > 0:
-            message = f"`{name}` must be positive, but is {value:g}"
+            message = f"{where}: `{name}` must be positive, but is {value:g}"
             raise ValueError(message)

@@ -108,7 +108,10 @@ class NewportUsbDll:
 
     def _check(self, function: str, status: int) -> None:
         if status != 0:
-            message = f"TLB-6700 {self._serial}: newp_usb_{function} must return 0, but is {status}"
+            message = (
+                f"TLB-6700 {self._serial}: newp_usb_{function} must return 0, but is {status}; "
+                "check power, USB cable and driver"
+            )
             raise ConnectionError(message)
 
 
@@ -135,7 +138,10 @@ class NewportDotNet:
     def open(self) -> None:
         """Open all controllers of the product."""
         if not self._usb.OpenDevices(PRODUCT_ID, True):
-            message = f"TLB-6700 {self._key}: OpenDevices must succeed, but has not"
+            message = (
+                f"TLB-6700 {self._key}: OpenDevices must succeed, but has not; check power, "
+                "USB cable and driver, and close other programs"
+            )
             raise ConnectionError(message)
 
     def close(self) -> None:

@@ -41,7 +41,14 @@ class OutputLine:
 
 
 class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
-    """One analog output, whose voltage is what was last written."""
+    """One analog output, whose voltage is what was last written.
+
+    Parameters
+    ----------
+    parent : NIDAQOutput
+    name : str
+    output : OutputLine
+    """
 
     def __init__(self, parent: "NIDAQOutput", name: str, output: OutputLine) -> None:
         super().__init__(parent, name)
@@ -60,7 +67,7 @@ class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
     def stop(self) -> None:
         """Give the output free; the card holds its voltage."""
         if self._task is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # a task whose card is gone cannot be closed
                 self._task.close()
             self._task = None
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instruments.recording import Fault
+from instruments.recording import BlockReader, Fault
 from instruments.roles import RecordSink, TaggerFormat
 from instruments.th260lib import MODES, NANO
-from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpInput, TimeHarpTagger
+from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpTagger
 from instruments.vendor_library import optional_package
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class PicoQuantSnapi(TimeHarpTagger):
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
         if mode not in MODES:
-            message = f"`mode` must be T2 or T3, but is {mode!r}"
+            message = f"{name}: `mode` must be T2 or T3, but is {mode!r}"
             raise ValueError(message)
         if library is None:
             library = optional_package("snAPI.Main", "pip install snAPI (mind its licence)")
@@ -82,14 +82,7 @@ class PicoQuantSnapi(TimeHarpTagger):
         self._binning = binning
         self._snapi = self._library.snAPI()
         self._open()
-        self.sync = TimeHarpInput(self, "sync", None)
-        self.add_submodule("sync", self.sync)
-        self.inputs = tuple(
-            TimeHarpInput(self, f"input{index + 1}", index)
-            for index in range(int(self._config["NumChans"]))
-        )
-        for submodule in self.inputs:
-            self.add_submodule(submodule.short_name, submodule)
+        self._add_inputs(int(self._config["NumChans"]))
         self.connect_message()
 
     def get_idn(self) -> dict[str, str | None]:
@@ -138,8 +131,7 @@ class PicoQuantSnapi(TimeHarpTagger):
             ("HW_BaseResolution", base),
             ("MeasDesc_BinningFactor", factor),
         ]
-        for channel in (self.sync, *self.inputs):
-            tags += channel.header_tags()
+        tags += self._input_tags()
         return TaggerFormat(
             record_type=RECORD_TYPES[self.model, self.mode],
             resolution=base * factor,
@@ -161,7 +153,7 @@ class PicoQuantSnapi(TimeHarpTagger):
         if not self._snapi.raw.startBlock(milliseconds, BLOCK_RECORDS, False):
             message = f"{self.name}: the measurement was refused; see snAPI's log"
             raise RuntimeError(message)
-        self._record(_BlockReader(self._snapi.raw), sink)
+        self._record(_SnapiReader(self._snapi.raw), sink)
 
     def elapsed(self) -> float:
         """Return the seconds that the last recording measured; valid once it has ended."""
@@ -178,8 +170,7 @@ class PicoQuantSnapi(TimeHarpTagger):
         self._end_recording()
         self._snapi.closeDevice(False)
         self._open()
-        for channel in (self.sync, *self.inputs):
-            channel.apply()
+        self._apply_inputs()
 
     def close(self) -> None:
         """Stop a recording, and give the device free."""
@@ -210,24 +201,19 @@ class PicoQuantSnapi(TimeHarpTagger):
             self.send("SetBinning", self._binning)
 
 
-class _BlockReader:
+class _SnapiReader(BlockReader):
     """The device's side of a recording: snAPI's raw blocks."""
 
     def __init__(self, raw: Any) -> None:
+        super().__init__()
         self._raw = raw
-        self._waiting = np.empty(0, np.uint32)
 
     def faults(self) -> Sequence[Fault]:
         """Return nothing: snAPI tells only its log."""
         return ()
 
-    def read(self, buffer: NDArray[np.uint32]) -> int:
-        if len(self._waiting) == 0:
-            self._waiting = np.array(self._raw.getBlock(), dtype=np.uint32)
-        count = min(len(buffer), len(self._waiting))
-        buffer[:count] = self._waiting[:count]
-        self._waiting = self._waiting[count:]
-        return count
+    def next_block(self) -> NDArray[np.uint32]:
+        return np.array(self._raw.getBlock(), dtype=np.uint32)
 
     def ended(self) -> bool:
         return bool(self._raw.isFinished())

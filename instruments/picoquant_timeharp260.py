@@ -13,7 +13,7 @@ from instruments.th260lib import (
     TH260Lib,
 )
 from instruments.timeharp_board import TimeHarpBoard
-from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpInput, TimeHarpTagger
+from instruments.timeharp_inputs import RECORD_TYPES, TimeHarpTagger
 from instruments.whole_steps import whole_steps
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
         if mode not in MODES:
-            message = f"`mode` must be T2 or T3, but is {mode!r}"
+            message = f"{name}: `mode` must be T2 or T3, but is {mode!r}"
             raise ValueError(message)
         super().__init__(name, **kwargs)
         self.mode = mode
@@ -69,14 +69,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         self._board = TimeHarpBoard(self._library, mode, serial, self.name)
         self._rates_valid_at = time.monotonic() + RATE_GATE
         self.model = self._board.model
-
-        self.sync = TimeHarpInput(self, "sync", None)
-        self.add_submodule("sync", self.sync)
-        self.inputs = tuple(
-            TimeHarpInput(self, f"input{index + 1}", index) for index in range(self._board.n_inputs)
-        )
-        for channel in self.inputs:
-            self.add_submodule(channel.short_name, channel)
+        self._add_inputs(self._board.n_inputs)
         self._binning = 0
         self.resolution: Parameter[float, Self] = self.add_parameter(
             "resolution",
@@ -155,8 +148,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
             ("MeasDesc_Offset", round(self.window_start.cache.get() * 1e9)),
             *((f"HWMarkers_Enabled[{index}]", False) for index in range(4)),
         ]
-        for channel in (self.sync, *self.inputs):
-            tags += channel.header_tags()
+        tags += self._input_tags()
         for index in range(len(self.inputs)):
             tags.append((f"TTResult_InputRate[{index}]", round(self.count_rate(index))))
         return TaggerFormat(
@@ -196,8 +188,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         self._rates_valid_at = time.monotonic() + RATE_GATE
         self.send("SetBinning", self._binning)
         self._set_window_start(self.window_start.cache.get())
-        for channel in (self.sync, *self.inputs):
-            channel.apply()
+        self._apply_inputs()
 
     def close(self) -> None:
         """Stop a recording, and give the board free."""

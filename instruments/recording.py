@@ -1,6 +1,7 @@
 """Carry a time tagger's records from the device to a sink, with two threads and fixed buffers."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from queue import LifoQueue, SimpleQueue
 from threading import Event, Lock, Thread
@@ -14,7 +15,10 @@ from instruments.roles import RecordSink, TaggerEvent, TaggerEventKind
 Buffer = NDArray[np.uint32]
 
 _PAGE = 4096
+"""Alignment of buffers, bytes."""
+
 _SYNC_INTERVAL = 5.0
+"""Longest time that records wait to reach the disk, s."""
 
 
 class Fault(NamedTuple):
@@ -39,6 +43,26 @@ class RecordReader(Protocol):
 
     def stop(self) -> None:
         """Make the device stop measuring; waiting records stay readable."""
+
+
+class BlockReader(ABC):
+    """Base of readers whose device hands out blocks of its own size."""
+
+    def __init__(self) -> None:
+        self._waiting: Buffer = np.empty(0, np.uint32)
+
+    @abstractmethod
+    def next_block(self) -> Buffer:
+        """Return the records that the device has now."""
+
+    def read(self, buffer: Buffer) -> int:
+        """Put waiting records into `buffer` and return their number."""
+        if len(self._waiting) == 0:
+            self._waiting = self.next_block()
+        count = min(len(buffer), len(self._waiting))
+        buffer[:count] = self._waiting[:count]
+        self._waiting = self._waiting[count:]
+        return count
 
 
 class Recording:
@@ -94,11 +118,6 @@ class Recording:
         ]
         for thread in self._threads:
             thread.start()
-
-    @property
-    def n_records(self) -> int:
-        """Records read from the device so far."""
-        return self._records
 
     def events(self) -> tuple[TaggerEvent, ...]:
         """Return what spoiled the recording so far, in order."""

@@ -5,12 +5,15 @@ verified on hardware. Forks give ``KD`` different units, so the derivative is no
 of the lockbox service reloads the gateware: a running lock is lost.
 """
 
+from functools import partial
 from math import isclose
 from typing import TYPE_CHECKING, Literal, Self
 
 from qcodes.validators import Numbers
 
+from instruments.number_parameter import add_number
 from instruments.scpi import ScpiInstrument
+from instruments.servo import Servo, check_output_limits
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -25,7 +28,7 @@ RESOLUTION = 2e-3
 ON_OFF = {True: "ON", False: "OFF"}
 
 
-class RedPitayaLockbox(ScpiInstrument):
+class RedPitayaLockbox(Servo, ScpiInstrument):
     """One PID of an rp-lockbox; fulfils `instruments.roles.PhaseLock`.
 
     Output = KP e + KI ∫e dt with e = measured − set-point (the opposite of a SIM960; `inverted`
@@ -63,12 +66,7 @@ class RedPitayaLockbox(ScpiInstrument):
         output_max: float,
         **kwargs: "Unpack[VisaInstrumentKWArgs]",
     ) -> None:
-        if not -1 <= output_min < output_max <= 1:
-            message = (
-                f"{name}: `output_min` and `output_max` must be within ±1 V and in order, "
-                f"but are {output_min} and {output_max}"
-            )
-            raise ValueError(message)
+        check_output_limits(name, output_min, output_max, reach=1)
         super().__init__(name, address, **kwargs)
         self.output_min, self.output_max = output_min, output_max
         self._pid = f"PID:IN{input_channel}:OUT{output_channel}"
@@ -79,9 +77,12 @@ class RedPitayaLockbox(ScpiInstrument):
         self._narrow_limits()
 
     def _add_parameters(self) -> None:
-        self.setpoint = self._number("setpoint", "SETP", "V", "Error-signal voltage to hold", -1, 1)
-        self.proportional_gain = self._number("proportional_gain", "KP", "V/V", "KP", 0, 4096)
-        self.integral_rate = self._number("integral_rate", "KI", "1/s", "KI", 0, 7_812_499)
+        number = partial(add_number, self, prefix=f"{self._pid}:")
+        self.setpoint = number("setpoint", "SETP", "V", "Error-signal voltage to hold", -1, 1)
+        self.proportional_gain = number(
+            "proportional_gain", "KP", "V/V", "Proportional gain", 0, 4096
+        )
+        self.integral_rate = number("integral_rate", "KI", "1/s", "Integral rate", 0, 7_812_499)
         self.inverted: Parameter[bool, Self] = self.add_parameter(
             "inverted",
             label="Output sign inverted",
@@ -118,7 +119,7 @@ class RedPitayaLockbox(ScpiInstrument):
             unit="V",
             get_cmd=self._output_query,
             get_parser=float,
-            set_cmd=self._park_released,
+            set_cmd=self._drive,
             vals=Numbers(self.output_min, self.output_max),
             docstring="Voltage at the fast output; setting parks it there, while released only.",
         )
@@ -138,19 +139,21 @@ class RedPitayaLockbox(ScpiInstrument):
             low, high = self._limits()
             if isclose(low, high, abs_tol=RESOLUTION):
                 if abs(low) > RESOLUTION:
-                    message = f"{self.name}: park the output at 0 V before engaging, not at {low} V"
+                    message = (
+                        f"{self.name}: park the output at 0 V before engaging, not at {low:g} V"
+                    )
                     raise RuntimeError(message)
                 self.write(f"{self._pid}:INT:RES ON")
                 self._set_limits(self.output_min, self.output_max)
             self.write(f"{self._pid}:INT:RES OFF")
             self.write(f"{self._pid}:HOLD OFF")
-            self._check_held(False)
+            self._check_engaged(True)
 
     def release(self) -> None:
         """Open the loop and hold the output where it is."""
         with self.lock:
             self.write(f"{self._pid}:HOLD ON")
-            self._check_held(True)
+            self._check_engaged(False)
 
     def lock_state(self) -> "LockState":
         """Tell whether the loop is open, holding, or at an output limit."""
@@ -161,39 +164,28 @@ class RedPitayaLockbox(ScpiInstrument):
             at_limit = any(abs(now - limit) < RESOLUTION for limit in self._limits())
             return "saturated" if at_limit else "locked"
 
-    def safe_state(self) -> None:
-        """Hold, with the output at the middle of its limits, at once, and check.
-
-        Raises
-        ------
-        OSError, RuntimeError
-            If the output may be elsewhere.
-        """
-        with self.lock:
-            try:
-                self._go_to_the_middle()
-            except OSError:
-                self._go_to_the_middle()  # on a fresh link
-
     def _go_to_the_middle(self) -> None:
-        middle = (self.output_min + self.output_max) / 2
+        middle = self.middle
         for command in (
             f"{self._limit}:MAX {middle:.6g}",
             f"{self._limit}:MIN {middle:.6g}",
             f"{self._pid}:HOLD ON",
         ):
             self.write_unchecked(command)
-        if not all(isclose(limit, middle, abs_tol=RESOLUTION) for limit in self._limits()):
-            message = f"{self.name}: the output must be parked at {middle:g} V, but is not"
+        now = self._limits()
+        if not all(isclose(limit, middle, abs_tol=RESOLUTION) for limit in now):
+            message = (
+                f"{self.name}: the output must be parked at {middle:g} V, but its limits read "
+                f"{now}; disconnect the actuator"
+            )
             raise RuntimeError(message)
-        self._check_held(True)
+        self._check_engaged(False)
 
-    def _park_released(self, volts: float) -> None:
-        with self.lock:
-            if not self.held():
-                message = f"{self.name}: `output` can be set while released only; call release()"
-                raise RuntimeError(message)
-            self._set_limits(volts, volts)
+    def _is_engaged(self) -> bool:
+        return not self.held()
+
+    def _put_released(self, volts: float) -> None:
+        self._set_limits(volts, volts)
 
     def _limits(self) -> tuple[float, float]:
         return float(self.ask(f"{self._limit}:MIN?")), float(self.ask(f"{self._limit}:MAX?"))
@@ -202,7 +194,9 @@ class RedPitayaLockbox(ScpiInstrument):
         self.write(f"{self._limit}:MIN {low:.6g}")
         self.write(f"{self._limit}:MAX {high:.6g}")
         now = self._limits()
-        if not (isclose(now[0], low, abs_tol=RESOLUTION) and isclose(now[1], high, abs_tol=2e-3)):
+        if not (
+            isclose(now[0], low, abs_tol=RESOLUTION) and isclose(now[1], high, abs_tol=RESOLUTION)
+        ):
             message = f"{self.name}: output limits must be {low:g} and {high:g} V, but read {now}"
             raise RuntimeError(message)
 
@@ -211,22 +205,3 @@ class RedPitayaLockbox(ScpiInstrument):
         inside = [min(max(limit, self.output_min), self.output_max) for limit in (low, high)]
         if inside != [low, high]:
             self._set_limits(inside[0], inside[1])
-
-    def _check_held(self, wanted: bool) -> None:
-        if self.held() != wanted:
-            message = f"{self.name}: the loop did not {'open' if wanted else 'close'}"
-            raise RuntimeError(message)
-
-    def _number(
-        self, name: str, header: str, unit: str, label: str, low: float, high: float
-    ) -> "Parameter[float, Self]":
-        return self.add_parameter(
-            name,
-            label=label,
-            unit=unit,
-            get_cmd=f"{self._pid}:{header}?",
-            get_parser=float,
-            set_cmd=f"{self._pid}:{header} {{:.8g}}",
-            vals=Numbers(low, high),
-            docstring=f"{label} (``{header}``).",
-        )

@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from instruments.visa_link import VisaLink
 
+ON_OFF = {True: "1", False: "0"}
+"""Replies to the query of a switch, as SCPI has them."""
+
 
 class ScpiInstrument(VisaLink):
     """Base of the SCPI drivers: a command that the instrument refuses raises.
@@ -48,6 +51,12 @@ class ScpiInstrument(VisaLink):
         if found := self.drain_errors():
             message = f"{self.name} refused {what!r}: {_join(found)}"
             raise RuntimeError(message)
+
+
+def definite_block(data: bytes) -> bytes:
+    """Return data as an argument: ``#``, digits of the length, length in bytes, data."""
+    length = str(len(data))
+    return f"#{len(length)}{length}".encode() + data
 
 
 def _code(entry: str) -> int:

@@ -172,9 +172,8 @@ def serrodyne_samples(
     turns = np.arange(clock.points) * clock.periods % clock.points / clock.points
     rising = 1.0 if shift_hz > 0 else -1.0
     turns = rising * turns + phase / (2 * pi)
-    wrapped: NDArray[np.float64] = turns - np.floor(
-        turns + 0.5
-    )  # in [−1/2, 1/2): a wrap falls on a sample exactly
+    # Into [−1/2, 1/2): a wrap falls on a sample exactly.
+    wrapped: NDArray[np.float64] = turns - np.floor(turns + 0.5)
     if lost:
         wrapped = rising * _with_flyback(rising * wrapped, lost)
     return 2 * v_pi / gain * wrapped

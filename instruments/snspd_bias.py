@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 CODES = 65_535
+"""Highest code of the 16-bit converters of both makers."""
 
 
 class SpiPort(Protocol):
@@ -83,7 +84,7 @@ class PhotonSpotBias(RampedBias):
     ) -> None:
         if len(max_currents) > self.N_CHANNELS:
             message = (
-                f"`max_currents` must name at most {self.N_CHANNELS} channels, "
+                f"{name}: `max_currents` must name at most {self.N_CHANNELS} channels, "
                 f"but names {len(max_currents)}"
             )
             raise ValueError(message)
@@ -172,8 +173,8 @@ class QuantumOpusBias(RampedBias):
     ) -> None:
         if len(slots) != len(max_currents) or len(set(slots)) < len(slots):
             message = (
-                "`max_currents` must have one value per slot, and slots must differ, but there "
-                f"are {len(max_currents)} values for slots {list(slots)}"
+                f"{name}: `max_currents` must have one value per slot, and slots must differ, "
+                f"but there are {len(max_currents)} values for slots {list(slots)}"
             )
             raise ValueError(message)
         super().__init__(name, max_currents, ramp_rate, ramp_step, delatch_wait, **kwargs)

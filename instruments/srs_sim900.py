@@ -5,14 +5,8 @@ Routing commands are those of public drivers; not verified on hardware. The tran
 """
 
 import time
-from typing import TYPE_CHECKING
 
 from instruments.visa_link import VisaLink
-
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from qcodes.instrument import VisaInstrumentKWArgs
 
 N_SLOTS = 8
 BUFFER_BYTES = 32
@@ -38,9 +32,6 @@ class SRSSIM900(VisaLink):
     identity = "SIM900"
     default_terminator = "\r\n"
     hardware_handshake = True
-
-    def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
-        super().__init__(name, address, **kwargs)
 
     def port(self, slot: int) -> "SIM900Port":
         """Return the way to the module in a slot, 1 to 8."""

@@ -1,16 +1,16 @@
 """What a SIM960 analog PID controller does, whatever line leads to it."""
 
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from qcodes.instrument import Instrument
 from qcodes.validators import Bool, MultiTypeOr, Numbers
 
+from instruments.number_parameter import add_number
+from instruments.servo import Servo, check_output_limits
 from instruments.srs_sim900 import check_line
 
 if TYPE_CHECKING:
-    from threading import RLock
-
     from qcodes.parameters import Parameter
 
     from instruments.roles import LockState
@@ -33,10 +33,11 @@ AT_A_LIMIT = 2 | 4 | 8
 RAMP_STATES = {"IDLE": 0, "PENDING": 1, "RAMPING": 2, "PAUSED": 3}
 TOKENS = {"OFF": 0, "ON": 1, "MAN": 0, "PID": 1, "INT": 0, "EXT": 1} | RAMP_STATES
 """Words for the integers of replies: the instrument's ``TOKN`` setting is left as it is."""
-MILLIVOLT = 1e-3
+OUTPUT_STEP, LIMIT_STEP = 1e-3, 10e-3
+"""Steps in which the output and its limits are set, V."""
 
 
-class SIM960Servo(Instrument):
+class SIM960Servo(Servo):
     """Base of the SIM960 drivers; fulfils `instruments.roles.PhaseLock`.
 
     Output = P (ε + I ∫ε dt + D dε/dt) + offset with ε = set-point − measured, within the limits:
@@ -46,8 +47,6 @@ class SIM960Servo(Instrument):
     never sent, because it leaves the output live within ±10 V. Safe state: released, output at the
     middle of the limits. Thread-safe: a command and the check for its errors hold `lock` together.
     """
-
-    lock: "RLock"
 
     @abstractmethod
     def _send(self, line: str) -> None:
@@ -86,12 +85,7 @@ class SIM960Servo(Instrument):
 
     def prepare(self, output_min: float, output_max: float) -> None:
         """Add the parameters and narrow the output limits; called once, by the constructor."""
-        if not -10 <= output_min < output_max <= 10:
-            message = (
-                f"{self.name}: `output_min` and `output_max` must be within ±10 V and in order, "
-                f"but are {output_min} and {output_max}"
-            )
-            raise ValueError(message)
+        check_output_limits(self.name, output_min, output_max, reach=10)
         self.output_min, self.output_max = output_min, output_max
         self._add_gains()
         self._add_voltages()
@@ -100,6 +94,7 @@ class SIM960Servo(Instrument):
         self._narrow_limits()
 
     def _add_gains(self) -> None:
+        number = partial(add_number, self)
         self.gain: Parameter[float, Self] = self.add_parameter(
             "gain",
             label="Proportional gain, with sign",
@@ -110,47 +105,39 @@ class SIM960Servo(Instrument):
             vals=MultiTypeOr(Numbers(-1000, -0.1), Numbers(0.1, 1000)),
             docstring="±0.1 to ±1000, two digits (``GAIN``).",
         )
-        self.integral_rate = self._number(
-            "integral_rate", "INTG", "1/s", "Integral gain over P", 1e-2, 5e5, ".2g"
+        self.integral_rate = number(
+            "integral_rate", "INTG", "1/s", "Integral gain over P", 1e-2, 5e5, form=".2g"
         )
-        self.derivative_time = self._number(
-            "derivative_time", "DERV", "s", "Derivative gain over P", 1e-6, 10, ".2g"
+        self.derivative_time = number(
+            "derivative_time", "DERV", "s", "Derivative gain over P", 1e-6, 10, form=".2g"
         )
-        self.proportional_on = self._switch("proportional_on", "PCTL")
-        self.integral_on = self._switch("integral_on", "ICTL")
-        self.derivative_on = self._switch("derivative_on", "DCTL")
-        self.offset_on = self._switch("offset_on", "OCTL")
-        self.external_setpoint = self._switch("external_setpoint", "INPT")
-        self.ramp_on = self._switch("ramp_on", "RAMP")
-        self.ramp_rate = self._number(
-            "ramp_rate", "RATE", "V/s", "Slew rate of the set-point", 1e-3, 1e4, ".3g"
+        self.proportional_on = self._switch("proportional_on", "PCTL", "Proportional term on")
+        self.integral_on = self._switch("integral_on", "ICTL", "Integral term on")
+        self.derivative_on = self._switch("derivative_on", "DCTL", "Derivative term on")
+        self.offset_on = self._switch("offset_on", "OCTL", "Output offset on")
+        self.external_setpoint = self._switch(
+            "external_setpoint", "INPT", "Set-point from the external input"
+        )
+        self.ramp_on = self._switch("ramp_on", "RAMP", "Set-point changes at the ramp rate")
+        self.ramp_rate = number(
+            "ramp_rate", "RATE", "V/s", "Slew rate of the set-point", 1e-3, 1e4, form=".3g"
         )
 
     def _add_voltages(self) -> None:
-        self.offset = self._number("offset", "OFST", "V", "Output offset", -10, 10, ".3f")
-        self.setpoint = self._number(
-            "setpoint", "SETP", "V", "Error-signal voltage to hold", -10, 10, ".3f"
+        number = partial(add_number, self)
+        self.offset = number("offset", "OFST", "V", "Output offset", -10, 10, form=".3f")
+        self.setpoint = number(
+            "setpoint", "SETP", "V", "Error-signal voltage to hold", -10, 10, form=".3f"
         )
-        self.upper_limit = self._number(
-            "upper_limit",
-            "ULIM",
-            "V",
-            "Upper output limit",
-            self.output_min,
-            self.output_max,
-            ".2f",
+        low, high = self.output_min, self.output_max
+        self.upper_limit = number(
+            "upper_limit", "ULIM", "V", "Upper output limit", low, high, form=".2f"
         )
-        self.lower_limit = self._number(
-            "lower_limit",
-            "LLIM",
-            "V",
-            "Lower output limit",
-            self.output_min,
-            self.output_max,
-            ".2f",
+        self.lower_limit = number(
+            "lower_limit", "LLIM", "V", "Lower output limit", low, high, form=".2f"
         )
-        self.manual_output = self._number(
-            "manual_output", "MOUT", "V", "Released output", self.output_min, self.output_max, ".3f"
+        self.manual_output = number(
+            "manual_output", "MOUT", "V", "Released output", low, high, form=".3f"
         )
         self.measured = self._monitor("measured", "MMON", "Error signal")
         self.amplified_error = self._monitor(
@@ -170,7 +157,7 @@ class SIM960Servo(Instrument):
             get_cmd="OMON?",
             get_parser=float,
             set_cmd=self._drive,
-            vals=Numbers(self.output_min, self.output_max),
+            vals=Numbers(low, high),
             docstring="``OMON?``; set while released only (``MOUT``).",
         )
         self.engaged: Parameter[bool, Self] = self.add_parameter(
@@ -226,40 +213,28 @@ class SIM960Servo(Instrument):
         state = _token(self.ask("RMPS?"))
         return next(name.lower() for name, number in RAMP_STATES.items() if number == state)
 
-    def safe_state(self) -> None:
-        """Release with the output at the middle of its limits, at once, and check.
-
-        Raises
-        ------
-        OSError, RuntimeError
-            If the output may be elsewhere.
-        """
-        with self.lock:
-            try:
-                self._go_to_the_middle()
-            except OSError:
-                self._go_to_the_middle()  # on a fresh link
-
     def resting_lines(self) -> tuple[str, str]:
         """Return what releases the loop with the output at the middle of its limits."""
-        return f"MOUT {(self.output_min + self.output_max) / 2:.3f}", "AMAN 0"
+        return f"MOUT {self.middle:.3f}", "AMAN 0"
 
     def _go_to_the_middle(self) -> None:
-        middle = (self.output_min + self.output_max) / 2
         for line in self.resting_lines():
             self._send(line)
         self._query("LEXE?")
         self._check_engaged(False)
-        if abs(now := self.manual_output() - middle) > MILLIVOLT:
-            message = f"{self.name}: the released output must be {middle:g} V, but is {now:g} V off"
+        now = self.manual_output()
+        if not abs(now - self.middle) <= OUTPUT_STEP:
+            message = (
+                f"{self.name}: the released output must be {self.middle:g} V, but reads {now:g} V; "
+                "set it at the front panel"
+            )
             raise RuntimeError(message)
 
-    def _drive(self, volts: float) -> None:
-        with self.lock:
-            if self.engaged():
-                message = f"{self.name}: `output` can be set while released only; call release()"
-                raise RuntimeError(message)
-            self.manual_output(volts)
+    def _is_engaged(self) -> bool:
+        return self.engaged()
+
+    def _put_released(self, volts: float) -> None:
+        self.manual_output(volts)
 
     def _narrow_limits(self) -> None:
         upper, lower = float(self.ask("ULIM?")), float(self.ask("LLIM?"))
@@ -274,28 +249,13 @@ class SIM960Servo(Instrument):
         for limit in order:
             if present[limit] != wanted[limit]:
                 self.write(f"{limit} {wanted[limit]:.2f}")
-                if abs(float(self.ask(f"{limit}?")) - wanted[limit]) > 5e-3:
-                    message = f"{self.name}: {limit} must be {wanted[limit]:g} V, but is not"
+                now = float(self.ask(f"{limit}?"))
+                if not abs(now - wanted[limit]) <= LIMIT_STEP / 2:
+                    message = (
+                        f"{self.name}: {limit} must be {wanted[limit]:g} V, but reads {now:g} V; "
+                        "set the output limits at the front panel, then connect again"
+                    )
                     raise RuntimeError(message)
-
-    def _check_engaged(self, wanted: bool) -> None:
-        if self.engaged() != wanted:
-            message = f"{self.name}: the loop did not {'close' if wanted else 'open'}"
-            raise RuntimeError(message)
-
-    def _number(
-        self, name: str, header: str, unit: str, label: str, low: float, high: float, form: str
-    ) -> "Parameter[float, Self]":
-        return self.add_parameter(
-            name,
-            label=label,
-            unit=unit,
-            get_cmd=f"{header}?",
-            get_parser=float,
-            set_cmd=f"{header} {{:{form}}}",
-            vals=Numbers(low, high),
-            docstring=f"{label} (``{header}``).",
-        )
 
     def _monitor(self, name: str, header: str, label: str) -> "Parameter[float, Self]":
         return self.add_parameter(
@@ -307,15 +267,15 @@ class SIM960Servo(Instrument):
             docstring=f"{label}, measured within 0.5 s (``{header}``).",
         )
 
-    def _switch(self, name: str, header: str) -> "Parameter[bool, Self]":
+    def _switch(self, name: str, header: str, label: str) -> "Parameter[bool, Self]":
         return self.add_parameter(
             name,
-            label=name.replace("_", " "),
+            label=label,
             get_cmd=f"{header}?",
             get_parser=lambda reply: bool(_token(reply)),
             set_cmd=f"{header} {{:d}}",
             vals=Bool(),
-            docstring=f"``{header}``.",
+            docstring=f"{label} (``{header}``).",
         )
 
 

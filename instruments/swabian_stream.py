@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instruments.recording import Fault
+from instruments.recording import BlockReader, Fault
 from instruments.t2_records import SYNC, T2Encoder
 
 TIME_TAG, ERROR, OVERFLOW_BEGIN, OVERFLOW_END, MISSED_EVENTS = range(5)
 """Event types of the vendor's stream."""
 
 
-class SwabianStream:
+class SwabianStream(BlockReader):
     """The tagger's side of a `Recording`; one tick is 1 ps, counted from the stream's start.
 
     Parameters
@@ -27,6 +27,7 @@ class SwabianStream:
     """
 
     def __init__(self, stream: Any, *, sync: int, inputs: Sequence[int]) -> None:
+        super().__init__()
         self._stream = stream
         hardware = np.array([sync, *inputs], dtype=np.int64)
         self._order = np.argsort(hardware)
@@ -34,7 +35,6 @@ class SwabianStream:
         self._numbers = np.array([SYNC, *range(len(inputs))], dtype=np.int64)[self._order]
         self._encoder = T2Encoder()
         self._start: int | None = None
-        self._waiting = np.empty(0, np.uint32)
         self._faults: list[Fault] = []
         self._missed = 0
 
@@ -50,15 +50,6 @@ class SwabianStream:
         """Return what the last block of the stream reported."""
         return self._faults
 
-    def read(self, buffer: NDArray[np.uint32]) -> int:
-        """Put waiting records into `buffer` and return their number."""
-        if len(self._waiting) == 0:
-            self._waiting = self._next_block()
-        count = min(len(buffer), len(self._waiting))
-        buffer[:count] = self._waiting[:count]
-        self._waiting = self._waiting[count:]
-        return count
-
     def ended(self) -> bool:
         """Tell whether the stream has ended."""
         return not self._stream.isRunning()
@@ -67,7 +58,8 @@ class SwabianStream:
         """End the stream."""
         self._stream.stop()
 
-    def _next_block(self) -> NDArray[np.uint32]:
+    def next_block(self) -> NDArray[np.uint32]:
+        """Return the next block of the stream as records, and note what it reports."""
         data = self._stream.getData()
         if self._start is None:
             self._start = int(data.tStart)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from qcodes.validators import Numbers
 
 from instruments.roles import PulseShape
-from instruments.scpi import ScpiInstrument
 from instruments.tektronix_afg3152c_channel import TektronixAFG3152CChannel
 from instruments.tektronix_limits import DriveLimits
+from instruments.two_channel_generator import TwoChannelGenerator
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qcodes.parameters import Parameter
 
 
-class TektronixAFG3152C(ScpiInstrument):
+class TektronixAFG3152C(TwoChannelGenerator[TektronixAFG3152CChannel]):
     """Tektronix AFG3152C function generator; fulfils `instruments.roles.PulseGenerator`.
 
     Connecting changes nothing. Safe state: both outputs off. Thread-safe: programming a channel
@@ -46,7 +46,6 @@ class TektronixAFG3152C(ScpiInstrument):
     """
 
     identity = "^TEKTRONIX,AFG3152C,"
-    n_channels = 2
 
     def __init__(
         self,
@@ -92,13 +91,6 @@ class TektronixAFG3152C(ScpiInstrument):
             docstring="Period of the internal trigger timer.",
         )
 
-    def channel(self, number: int) -> TektronixAFG3152CChannel:
-        """Return channel 1 or 2."""
-        if number not in (1, 2):
-            message = f"{self.name}: `channel` must be 1 or 2, but is {number}"
-            raise ValueError(message)
-        return self.ch1 if number == 1 else self.ch2
-
     def program_pulse(self, channel: int, pulse: PulseShape) -> None:
         """Set one pulse per external trigger; the output stays as it was."""
         self.channel(channel).program_pulse(pulse)
@@ -109,42 +101,12 @@ class TektronixAFG3152C(ScpiInstrument):
         """Set an arbitrary waveform (V) per external trigger; the output stays as it was."""
         self.channel(channel).program_waveform(samples, sample_rate)
 
-    def set_output(self, channel: int, *, on: bool) -> None:
-        """Switch an output; refuses to switch on what was not programmed."""
-        self.channel(channel).output(on)
-
     def trigger(self) -> None:
         """Start a burst on both channels now."""
         self.write("*TRG")
 
-    def safe_state(self) -> None:
-        """Switch both outputs off at once, and check.
-
-        Raises
-        ------
-        OSError, RuntimeError
-            If an output may still be on.
-        """
-        with self.lock:
-            self.send_blindly("OUTP1:STAT OFF", "OUTP2:STAT OFF")
-            try:
-                self._switch_off()
-            except OSError:
-                self._switch_off()  # on a fresh link
-
-    def _switch_off(self) -> None:
-        for number in (1, 2):
-            self.write_unchecked(f"OUTP{number}:STAT OFF")
-        still_on = [number for number in (1, 2) if self.ask(f"OUTP{number}:STAT?") != "0"]
-        self.ch1.output.cache.set(1 in still_on)
-        self.ch2.output.cache.set(2 in still_on)
-        if still_on:
-            message = f"{self.name}: channels {still_on} must be off, but are on; cut their power"
-            raise RuntimeError(message)
-
-    def _link_was_opened_anew(self) -> None:
-        for channel in (self.ch1, self.ch2):
-            channel.programmed = False
+    def _off_commands(self, number: int) -> tuple[str, ...]:
+        return (f"OUTP{number}:STAT OFF",)
 
 
 def _read_limits(

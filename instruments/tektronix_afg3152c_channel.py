@@ -1,26 +1,28 @@
 """One output of a Tektronix AFG3152C: levels within limits, pulses and waveforms per trigger."""
 
 from collections.abc import Callable
+from functools import partial
 from math import inf, isclose, pi
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from qcodes.instrument import InstrumentChannel
 from qcodes.parameters import Parameter
 from qcodes.validators import Enum, Numbers
 
+from instruments.number_parameter import add_number
 from instruments.roles import PulseShape
+from instruments.scpi import ON_OFF, definite_block
 from instruments.tektronix_limits import DriveLimits, burst_delay, check_waveform, encode_samples
+from instruments.two_channel_generator import GeneratorChannel
 
 if TYPE_CHECKING:
     from instruments.tektronix_afg3152c import TektronixAFG3152C
 
 SHAPES = ("SIN", "SQU", "PULS", "RAMP", "DC", "USER1", "USER2", "USER3", "USER4", "EMEM")
-ON_OFF = {True: "1", False: "0"}
 
 
-class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
+class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
     """One output of the generator.
 
     Parameters
@@ -32,19 +34,10 @@ class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
     """
 
     def __init__(self, parent: "TektronixAFG3152C", number: int, limits: DriveLimits) -> None:
-        super().__init__(parent, f"ch{number}")
-        self.number = number
+        super().__init__(parent, number, header=f"OUTP{number}:STAT", words=("OFF", "ON"))
         self.limits = limits
         self.programmed = False
-        number_of = self._number
-        self.output: Parameter[bool, Self] = self.add_parameter(
-            "output",
-            label="Output",
-            get_cmd=f"OUTP{number}:STAT?",
-            set_cmd=lambda code: self.switch(on=code == "1"),
-            val_mapping=ON_OFF,
-            docstring="Whether the output is connected; only what was programmed is let out.",
-        )
+        number_of = partial(add_number, self, prefix=f"SOUR{number}:", form=".12g")
         self.load: Parameter[float, Self] = self.add_parameter(
             "load",
             label="Declared load",
@@ -78,9 +71,13 @@ class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
             docstring="Whether a trigger starts a burst; off: the waveform repeats for ever.",
         )
         self.frequency = number_of("frequency", "FREQ", "Hz", "Waveform repetitions", 1e-6, 150e6)
-        self.phase = number_of("phase", "PHAS", "rad", "Phase, in rad both ways", -pi, pi)
-        self.pulse_width = number_of("pulse_width", "PULS:WIDT", "s", "Half width", 5e-9, 999.99)
-        self.pulse_period = number_of("pulse_period", "PULS:PER", "s", "Cycle time", 1 / 75e6, 1e6)
+        self.phase = number_of("phase", "PHAS", "rad", "Phase", -pi, pi)
+        self.pulse_width = number_of(
+            "pulse_width", "PULS:WIDT", "s", "Full width at half maximum", 5e-9, 999.99
+        )
+        self.pulse_period = number_of(
+            "pulse_period", "PULS:PER", "s", "Pulse period", 1 / 75e6, 1e6
+        )
         self.leading_edge = number_of("leading_edge", "PULS:TRAN:LEAD", "s", "Rise time", 0, 625)
         self.trailing_edge = number_of("trailing_edge", "PULS:TRAN:TRA", "s", "Fall time", 0, 625)
         self.trigger_delay = number_of(
@@ -114,23 +111,6 @@ class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
             set_cmd=lambda middle: self._set_span(self.amplitude(), middle),
             docstring="Middle of the levels.",
         )
-
-    def switch(self, *, on: bool) -> None:
-        """Connect or disconnect the output and check by reading back.
-
-        Raises
-        ------
-        RuntimeError
-            If nothing was programmed through this driver since the link was opened, or the
-            instrument's declared load or levels are not within the limits any more.
-        """
-        with self.parent.lock:
-            if on:
-                self._check_programmed()
-            self.write(f"OUTP{self.number}:STAT {'ON' if on else 'OFF'}")
-            if (self.ask(f"OUTP{self.number}:STAT?") == "1") != on:
-                message = f"{self.full_name}: the output did not switch {'on' if on else 'off'}"
-                raise RuntimeError(message)
 
     def declare_load(self) -> None:
         """Tell the generator the load of the limits, and check by reading back."""
@@ -225,11 +205,10 @@ class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
         low, high = self.limits.code_range(samples)
         self.limits.check_levels(self.full_name, low, high)
         data = encode_samples(samples, low, high)
-        count = str(len(data))
         with self.parent.lock:
             self.programmed = False
             self.write(f"DATA:DEF EMEM,{len(samples)}")
-            block = f"DATA:DATA EMEM,#{len(count)}{count}".encode() + data + b"\n"
+            block = b"DATA:DATA EMEM," + definite_block(data) + b"\n"
             self.parent.write_bytes(block, "DATA:DATA EMEM")
             self.parent.raise_errors("DATA:DATA EMEM")
             self.write(f"DATA:COPY USER{self.number},EMEM")
@@ -253,7 +232,11 @@ class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
         self.write(f"{volt}:LIM:HIGH {max(limits.high, highest):.6g}")
         self.write(f"{volt}:LIM:LOW {min(limits.low, lowest):.6g}")
 
-    def _check_programmed(self) -> None:
+    def forget_programming(self) -> None:
+        """Take pulse or waveform for lost, as behind a link that was opened anew."""
+        self.programmed = False
+
+    def _require_programmed(self) -> None:
         # Asked first: a link that is opened anew forgets what was programmed.
         low, high, load = self.low.get(), self.high.get(), self.load.get()
         limits = self.limits
@@ -273,26 +256,12 @@ class TektronixAFG3152CChannel(InstrumentChannel["TektronixAFG3152C"]):
 
     def _check_arrived(self, header: str, wanted: float, tolerance: float) -> None:
         now = self._ask_number(f"{header}?")
-        if abs(now - wanted) > max(tolerance, 1e-4 * abs(wanted)):
+        if not isclose(now, wanted, rel_tol=1e-4, abs_tol=tolerance):
             message = f"{self.full_name}: {header} must be {wanted:g}, but reads {now:g}"
             raise RuntimeError(message)
 
     def _ask_number(self, query: str) -> float:
         return float(self.ask(query))
-
-    def _number(
-        self, name: str, header: str, unit: str, label: str, low: float, high: float
-    ) -> Parameter[float, Self]:
-        return self.add_parameter(
-            name,
-            label=label,
-            unit=unit,
-            get_cmd=f"SOUR{self.number}:{header}?",
-            get_parser=float,
-            set_cmd=f"SOUR{self.number}:{header} {{:.12g}}",
-            vals=Numbers(low, high),
-            docstring=f"{label}, in {unit} (``{header}``).",
-        )
 
     def _level(self, name: str, put: Callable[[float], None]) -> Parameter[float, Self]:
         return self.add_parameter(

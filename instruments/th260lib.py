@@ -21,7 +21,6 @@ EDGES = {"falling": 0, "rising": 1}
 MAX_DEVICES = 4
 MAX_READ = 131_072
 """Most records `ReadFiFo` hands over at once."""
-MAX_BINNING = 21
 MAX_DURATION_MS = 360_000_000
 NANO, PICO = "TimeHarp 260 N", "TimeHarp 260 P"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from qcodes.validators import Ints, Numbers
 
-from instruments.scpi import ScpiInstrument
+from instruments.scpi import ON_OFF, ScpiInstrument
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -63,7 +63,7 @@ class ThorlabsPM100(ScpiInstrument):
             label="Automatic range",
             get_cmd="SENS:POW:RANG:AUTO?",
             set_cmd="SENS:POW:RANG:AUTO {}",
-            val_mapping={True: "1", False: "0"},
+            val_mapping=ON_OFF,
             docstring="Whether the meter chooses its range.",
         )
         self.power_range: Parameter[float, Self] = self.add_parameter(
@@ -104,7 +104,7 @@ class ThorlabsPM100(ScpiInstrument):
         with self.lock:
             self.write(f"SENS:CORR:WAV {wavelength * 1e9:.6g}")
             now = float(self.ask("SENS:CORR:WAV?")) * 1e-9
-        if abs(now - wavelength) > 0.6e-9:
+        if not abs(now - wavelength) <= 0.6e-9:
             message = (
                 f"{self.name}: `wavelength` must be one its sensor is calibrated for, "
                 f"but is {wavelength:g} m; the meter kept {now:g} m"

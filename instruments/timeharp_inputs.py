@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qcodes.parameters import Parameter
 
 MAX_OFFSET = 99_999e-12
-
+"""Largest time offset of an input, s."""
 
 RECORD_TYPES = {
     (NANO, "T2"): 0x00010205,
@@ -39,6 +39,23 @@ class TimeHarpTagger(RecordingTagger):
     model: str
     sync: "TimeHarpInput"
     inputs: tuple["TimeHarpInput", ...]
+
+    def _add_inputs(self, n_inputs: int) -> None:
+        self.sync = TimeHarpInput(self, "sync", None)
+        self.inputs = tuple(
+            TimeHarpInput(self, f"input{index + 1}", index) for index in range(n_inputs)
+        )
+        for channel in (self.sync, *self.inputs):
+            self.add_submodule(channel.short_name, channel)
+
+    def _apply_inputs(self) -> None:
+        """Send the settings of all inputs again."""
+        for channel in (self.sync, *self.inputs):
+            channel.apply()
+
+    def _input_tags(self) -> list[tuple[str, object]]:
+        """Return the settings of all inputs as tags of the vendor's dictionary."""
+        return [tag for channel in (self.sync, *self.inputs) for tag in channel.header_tags()]
 
     def _prepare(self, duration: float) -> int:
         """Check that a recording may start; return its duration in ms."""

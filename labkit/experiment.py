@@ -15,6 +15,7 @@ from labkit.procedures import PROCEDURES, Result
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Advance, Say, Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
+from labkit.progress import Report
 from labkit.report import write_report
 from labkit.run import Block, RunFolder, create_run, open_run, recover_run, total_counts
 from labkit.run.dataset import register_dataset
@@ -154,6 +155,7 @@ def run_experiment(
     forced: tuple[str, ...] = (),
     say: Say | None = None,
     advance: Advance | None = None,
+    report: Report | None = None,
 ) -> Finished:
     """Carry out an experiment; whatever ends it, the lab is safe and all data are on the disk.
 
@@ -167,7 +169,7 @@ def run_experiment(
         Run folder to go on with, of the same experiment; its blocks count.
     forced : tuple of str
         Interlocks to override.
-    say, advance : callable, optional
+    say, advance, report : callable, optional
         Told what happens; see `Session`.
 
     Returns
@@ -198,6 +200,8 @@ def run_experiment(
                 session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
                 if advance is not None:
                     session.advance = advance
+                if report is not None:
+                    session.report = report
                 result = _carry_out(experiment, session, ends)
             _save_results(folder, session, result, experiment.compare)
         except BaseException as error:

@@ -7,6 +7,8 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from scipy import constants
+
 from analysis.tagfile import PtuWriter, find_layout
 from instruments.roles import (
     Actuator,
@@ -149,9 +151,29 @@ class Lab:
         return self._play("power_meter", PowerMeter)  # type: ignore[type-abstract]
 
     @property
-    def wavemeter(self) -> Wavemeter:
-        """Sees the pump laser."""
-        return self._play("wavemeter", Wavemeter)  # type: ignore[type-abstract]
+    def reflection_meter(self) -> PowerMeter:
+        """Sees light reflected by the devices, behind the combining coupler, before filters."""
+        return self._play("reflection_meter", PowerMeter)  # type: ignore[type-abstract]
+
+    @property
+    def wavemeters(self) -> dict[str, Wavemeter]:
+        """What sees the pump and the read laser, by the laser's name; a lab may have none."""
+        roles = {"pump": "wavemeter", "read": "read_wavemeter"}
+        return {
+            laser: self._play(role, Wavemeter)  # type: ignore[type-abstract]
+            for laser, role in roles.items()
+            if role in self.file.config.roles
+        }
+
+    def laser_frequency(self, laser: str) -> float:
+        """Return a laser's optical frequency by its wavemeter, Hz."""
+        meters = self.wavemeters
+        if laser not in meters:
+            message = (
+                f"{self.file.path}: labkit.roles: no wavemeter sees the {laser} laser; name one"
+            )
+            raise RoleError(message)
+        return constants.c / float(meters[laser].wavelength())
 
     @property
     def filters(self) -> dict[str, TunableFilter]:
@@ -224,6 +246,12 @@ class Lab:
             self.make_safe()
             raise
         return programs
+
+    def drives_off(self) -> None:
+        """Switch off the drives of both AOMs and of the EOM."""
+        for laser in ("pump", "read"):
+            self.pulse_generator.set_output(self.channel(f"{laser}_drive"), on=False)
+        self.waveform_generator.set_output(self.channel("eom_drive"), on=False)
 
     def _load(self, programs: Programs) -> None:
         generator = self.pulse_generator

@@ -47,24 +47,21 @@ def run(
 
     Whatever ends it, the lab is safe and the data are on the disk.
     """
+    from labkit.cli.run_display import RunDisplay
     from labkit.experiment import read_experiment, run_experiment
     from labkit.station.opening import Terminated
 
     plan = read_experiment(experiment)
-    with _ending_in_order(KeyboardInterrupt, Terminated), remarks.status("starting") as status:
-
-        def say(text: str) -> None:
-            remarks.print(text, markup=False, highlight=False, soft_wrap=True)
-            status.update(text.splitlines()[-1][:100])
-
+    with _ending_in_order(KeyboardInterrupt, Terminated), RunDisplay() as display:
         finished = run_experiment(
             plan,
             station,
             out,
             resume=resume,
             forced=tuple(force or ()),
-            say=say,
-            advance=lambda done, total: status.update(f"measuring: {done:,.0f} of {total:,.0f} s"),
+            say=display.say,
+            advance=display.advance,
+            report=display.report,
         )
     if json:
         print_json({"run": str(finished.folder.path), **finished.result.to_dict()})

@@ -73,7 +73,7 @@ def point(model: ModelName, settings: Settings = None, json: Json = False) -> No
     from simulation.theory.models import point as evaluate
 
     chosen = get(model)
-    changes = _changes(settings)
+    changes = changes_of(settings)
     found = {
         name: _plain(name, value, chosen) for name, value in evaluate(chosen, **changes).items()
     }
@@ -114,7 +114,7 @@ def sweep(
     chosen = get(model)
     across, up = _axis("--x", x), None if y is None else _axis("--y", y)
     with progress_bar("sweeping", "points") as progress:
-        data = evaluate(chosen, x=across, y=up, progress=progress, **_changes(settings))
+        data = evaluate(chosen, x=across, y=up, progress=progress, **changes_of(settings))
     for name, variable in list(data.variables.items()):
         if variable.dtype.kind == "c":
             data = data.assign({name: _real_and_imaginary(data[name])})
@@ -148,7 +148,7 @@ def figure(
         message = f"name figures or give --all; there are {known}"
         raise ValueError(message)
     chosen = catalogue.everything() if everything else catalogue.choose(ids or [])
-    changes = _changes(settings)
+    changes = changes_of(settings)
     made = []
     for choice in chosen:
         made.append(choice.compute(points, changes))
@@ -161,7 +161,7 @@ def figure(
         results.print(str(page), markup=False, highlight=False, soft_wrap=True)
 
 
-def _changes(settings: list[str] | None) -> dict[str, Any]:
+def changes_of(settings: list[str] | None) -> dict[str, Any]:
     """Read NAME=VALUE settings; values that are no numbers stay words."""
     changes: dict[str, Any] = {}
     for setting in settings or []:

@@ -107,7 +107,7 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
         device.voltage(scan.fit.centre.value)
         session.say(f"filter {place}: {before:.4f} V -> {scan.fit.centre.value:.4f} V")
         scans[place] = scan
-    session.untuned = 0.0
+    session.tuned()
     return FilterResult(scans=scans)
 
 

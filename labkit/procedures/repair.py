@@ -2,7 +2,7 @@
 
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.lock import LockOptions, lock
-from labkit.procedures.session import Session
+from labkit.procedures.session import HOPPED, LARGEST_HOP_HZ, Session
 from labkit.run import Block
 from labkit.sequence import PulseSequence
 
@@ -17,6 +17,9 @@ LOOK = 4_000_000
 
 RATE_PROBLEM = "pump rate"
 """Words in the reason of a block whose click rate is not what it was."""
+
+TUNE_AWAY = 2e-11
+"""How far a laser that has hopped is tuned away before it is tuned back, m."""
 
 NEAR_LIMIT = 0.6
 """Part of the servo's range beyond which it is locked anew, nearer to the middle."""
@@ -55,10 +58,12 @@ def upkeep(session: Session, sequence: PulseSequence) -> bool:
 
 
 def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
-    """Repair what a bad block tells: silent detectors, drifted filters, a lost lock.
+    """Repair what a bad block tells: hopped lasers, silent detectors, drifted filters, a lost lock.
 
     A short block first tells which detectors are silent now: one may have latched within the block.
     """
+    if HOPPED in block.reason:
+        _tune_back(session)
     look = session.measure(sequence, LOOK, {"procedure": "repair"}, locked=False).counts
     silent = [
         number
@@ -72,3 +77,16 @@ def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
         session.say("the rate has changed: tuning the filters")
         retune(session, sequence)
     relock(session, sequence, force="phase lock" in block.reason)
+
+
+def _tune_back(session: Session) -> None:
+    """Tune lasers that have hopped away and back to their set wavelength."""
+    for laser, expected in session.laser_hz.items():
+        device = session.lab.lasers[laser]
+        if abs(session.lab.laser_frequency(laser) - expected) <= LARGEST_HOP_HZ:
+            continue
+        wavelength = float(device.wavelength())
+        device.wavelength(wavelength - TUNE_AWAY)
+        device.wavelength(wavelength)
+        left = session.lab.laser_frequency(laser) - expected
+        session.say(f"{laser} laser tuned back: {left / 1e6:+.0f} MHz from where it was")

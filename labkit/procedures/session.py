@@ -6,7 +6,9 @@ from math import sqrt
 from pathlib import Path
 from time import monotonic
 
+from labkit.cleanup import said
 from labkit.lab import Lab
+from labkit.progress import Report
 from labkit.run import Block, Outcome, RunFolder, take_block
 from labkit.sequence import PulseSequence
 from labkit.station.interlocks import InterlockError
@@ -14,6 +16,12 @@ from labkit.station.opening import Terminated
 
 READINGS = 12
 """Readings of the lock's error after each block, for the phase noise."""
+
+LARGEST_HOP_HZ = 100e6
+"""How far a laser may be from where it was when the filters were tuned: two filter widths."""
+
+HOPPED = "has hopped by"
+"""Words in the reason of a block whose laser is not where it was."""
 
 LARGEST_NOISE = 0.3
 """Phase noise of a block that is still good, rad rms (costs 16 % contrast)."""
@@ -47,21 +55,27 @@ class Session:
         Told one line about every step.
     advance : callable
         Told how far the block being taken is.
+    report : callable
+        Told the `Progress` of a measurement that has a goal, before every block.
     blocks : list of Block
         All blocks of the run so far.
     fringe_volts : float or None
         Slope of the lock's error signal, V/rad, since the interferometer was last locked.
     untuned : float
         Seconds measured since the filters were last tuned.
+    laser_hz : dict of str to float
+        Where the lasers were, by the wavemeters, in the first block after that.
     """
 
     lab: Lab
     folder: RunFolder
     say: Say = _quiet
     advance: Advance = _quiet
+    report: Report = _quiet
     blocks: list[Block] = field(default_factory=list)
     fringe_volts: float | None = None
     untuned: float = 0.0
+    laser_hz: dict[str, float] = field(default_factory=dict)
     _armed: PulseSequence | None = None
 
     def arm(self, sequence: PulseSequence) -> None:
@@ -70,6 +84,11 @@ class Session:
             self._armed = None
             self.lab.arm(sequence)
             self._armed = sequence
+
+    def disarm(self) -> None:
+        """Switch all drives off; the next `arm` loads anew."""
+        self._armed = None
+        self.lab.drives_off()
 
     def measure(
         self,
@@ -118,7 +137,7 @@ class Session:
             if ended:
                 self.lab.make_safe()  # before counting, which may take its time
             if locked:
-                problems += self._phase_problems(monitors)
+                problems += self._phase_problems(monitors) + self._laser_problems(monitors)
             reason = "; ".join(notes + problems)
             return Outcome(good=not problems, reason=reason, monitors=monitors)
 
@@ -161,10 +180,37 @@ class Session:
             return [f"the phase lock is loose: {noise:.2g} rad rms"]
         return []
 
+    def _laser_problems(self, monitors: Mapping[str, float]) -> list[str]:
+        """Return which laser is no longer where the filters were tuned for it."""
+        found = []
+        for laser in self.lab.wavemeters:
+            now = monitors.get(f"{laser}_laser_hz")
+            if now is None:
+                continue
+            away = now - self.laser_hz.setdefault(laser, now)
+            if abs(away) > LARGEST_HOP_HZ:
+                found.append(f"the {laser} laser {HOPPED} {away / 1e9:+.3g} GHz")
+        return found
+
+    def tuned(self) -> None:
+        """Note that the filters have just been tuned to the lasers as they are."""
+        self.untuned = 0.0
+        self.laser_hz.clear()
+
+    def _laser_frequencies(self) -> dict[str, float]:
+        """Optical frequencies by monitor name; without a value from the wavemeter, said so."""
+        found = {}
+        for laser in self.lab.wavemeters:
+            try:
+                found[f"{laser}_laser_hz"] = self.lab.laser_frequency(laser)
+            except RuntimeError as error:
+                self.say(f"frequency of the {laser} laser not known: {said(error)}")
+        return found
+
     def monitors(self, *, quick: bool = False) -> dict[str, float]:
         """Return what is watched beside the counts; if `quick`, whether it is locked only.
 
-        Lock, phase noise (rad rms, if the fringe is known), temperature.
+        Lock, phase noise (rad rms, if the fringe is known), temperature, laser frequencies.
         """
         lock = self.lab.phase_lock
         locked = {"locked": float(lock.lock_state() == "locked")}
@@ -176,6 +222,7 @@ class Session:
             "lock_output": float(lock.output()),
             "temperature": self.lab.thermometer.temperature_of(self.lab.channel("mixing_chamber")),
         }
+        watched |= self._laser_frequencies()
         if self.fringe_volts is not None:
             rms = sqrt(sum(error**2 for error in errors) / len(errors))
             watched["phase_noise"] = rms / self.fringe_volts

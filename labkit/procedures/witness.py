@@ -1,6 +1,5 @@
 """``witness``: trials at the optimal phase until the goal, with relocking and checks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
@@ -8,10 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.counts import Counts
-from analysis.evaluation import Evaluation, evaluate
+from analysis.evaluation import Evaluation, evaluate, witness_counts
 from labkit.diagnostics import diagnose_blocks
+from labkit.planner import ClickRates, plan_witness
 from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
 from labkit.procedures.session import Session
+from labkit.progress import Progress
 from labkit.run import Block, Goal, total_counts
 from labkit.sequence import PulseSequence
 
@@ -110,6 +111,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
             return _result(session, sequence, counts, reason)
         upkeep(session, sequence)
         trials = _next_block(options, counts)
+        session.report(_progress(session, options, counts, trials, monotonic() - begin))
         block = session.measure(sequence, trials, setting)
         problem = (
             block.reason if not block.good else _rate_problem(reference[-MEMORY:], block, options)
@@ -119,7 +121,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
         if block.good:
             bad_in_a_row = 0
             reference.append(block)
-            session.say(_progress(session, setting))
+            session.say(str(_progress(session, options, total_counts(session.blocks, setting))))
             continue
         bad_in_a_row += 1
         session.say(f"block {block.number} left out: {problem}")
@@ -184,19 +186,41 @@ def _result(
     )  # fmt: skip
 
 
-def _progress(session: Session, setting: dict[str, float | str]) -> str:
-    counts = total_counts(session.blocks, setting)
+def _progress(
+    session: Session,
+    options: WitnessOptions,
+    counts: Counts | None,
+    block_trials: int = 0,
+    seconds: float = 0.0,
+) -> Progress:
+    """Return how far the measurement is."""
     if counts is None:
-        return "no good block yet"
-    return " ".join(_summary(counts))
-
-
-def _summary(counts: Counts) -> Iterator[str]:
-    yield f"{counts.trials.number:,} trials"
+        return Progress(
+            trials=0, goal_trials=options.goal.trials, block_trials=block_trials, seconds=seconds,
+            goal_seconds=options.goal.seconds,
+        )  # fmt: skip
+    last = next(block.counts for block in reversed(session.blocks) if block.good)
+    measured = last.trials.number * last.gates.period
     found = evaluate(counts)
-    for pair in ("r2p1", "r1p2"):
-        if pair in found.g2:
-            yield f" g²({pair}) {found.g2[pair].value:.2f}"
-    if found.witness is not None:
-        sym = found.witness.sym
-        yield f" R_m {sym.mode:.3f} [{sym.low:.3f}, {sym.high:.3f}]"
+    sym = None if found.witness is None else found.witness.sym
+    return Progress(
+        trials=counts.trials.number,
+        goal_trials=_trials_wanted(options.goal, counts),
+        block_trials=block_trials,
+        seconds=seconds,
+        goal_seconds=options.goal.seconds,
+        click_rate=float(last.singles.sum()) / measured,
+        g2={pair: found.g2[pair].value for pair in ("r2p1", "r1p2") if pair in found.g2},
+        witness=None if sym is None else (sym.mode, sym.low, sym.high),
+    )
+
+
+def _trials_wanted(goal: Goal, counts: Counts) -> float | None:
+    """Return the trials that reach the goal, as far as can be told now."""
+    if goal.trials is not None or goal.confidence is None:
+        return goal.trials
+    try:
+        rates = ClickRates.of_counts(witness_counts(counts))
+        return plan_witness(rates, confidence=goal.confidence, bound=goal.bound).trials
+    except ValueError:
+        return None  # by the counts so far the goal is never reached, or they are too few

@@ -25,7 +25,9 @@ ROLES = (
     "filters",
     "thermometer",
     "power_meter",
+    "reflection_meter",
     "wavemeter",
+    "read_wavemeter",
 )
 """Roles that the procedures program against; ``filters`` maps a filter's place to its name."""
 

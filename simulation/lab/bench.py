@@ -17,7 +17,8 @@ from simulation.lab.devices.swabian import SimulatedTimeTagger
 from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
 from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700, TLBHead
+from simulation.lab.devices.tlb6700 import SimulatedTLB6700
+from simulation.lab.devices.tlb6700_head import TLBHead
 from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.wiring import ACTUATORS, Wiring
@@ -103,6 +104,9 @@ BENCH: Final[Mapping[str, Place]] = {
     "fridge": Place(build=lambda wiring, _: SimulatedLakeshore372(wiring.thermometer), link="tcp"),
     "power_meter": Place(
         build=lambda wiring, clock: SimulatedPM100(wiring.power["pump"], clock), link="tcp"
+    ),
+    "reflection_meter": Place(
+        build=lambda wiring, clock: SimulatedPM100(wiring.power["reflected"], clock), link="tcp"
     ),
     "sim900": Place(build=_mainframe, link="serial", standard=False),
     "lockbox": Place(

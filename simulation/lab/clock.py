@@ -1,13 +1,14 @@
 """Virtual time: what takes hours in the lab takes no longer than it takes to compute."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from math import isfinite
 from threading import RLock
 
 Observer = Callable[[float, float], None]
 Action = Callable[[], None]
+RAMP_STEPS = 20
 
 
 class VirtualClock:
@@ -79,6 +80,12 @@ class VirtualClock:
         """Let time pass until `time`; nothing happens if that is in the past."""
         with self.lock:
             self.advance(max(0.0, time - self._now))
+
+    def ramp(self, start: float, end: float, seconds: float) -> Iterator[float]:
+        """Let `seconds` pass in 20 steps; after each, give where a linear ramp has come to."""
+        for step in range(1, RAMP_STEPS + 1):
+            self.advance(seconds / RAMP_STEPS)
+            yield start + (end - start) * step / RAMP_STEPS
 
     def _move_to(self, end: float) -> None:
         while self._agenda and self._agenda[0][0] <= end:

@@ -9,7 +9,12 @@ from scipy import constants
 
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.baths import thermal_occupation
-from simulation.theory.sideband import drive_photons, off_sideband, scattering_rate
+from simulation.theory.sideband import (
+    drive_photons,
+    off_sideband,
+    reflectivity,
+    scattering_rate,
+)
 
 Real = NDArray[np.float64]
 
@@ -68,6 +73,14 @@ def scattering_spectrum(
     omega_m = 2 * np.pi * parameters.omega_m_hz[device]
     rate = scattering_rate(coupling, kappa) * off_sideband(detuning + side * omega_m, kappa)
     return np.asarray(2 * rate)
+
+
+def reflected_part(device: int, light_hz: ArrayLike, parameters: WorldParameters) -> Real:
+    """Return the part of light of these optical frequencies that a device's cavity reflects."""
+    detuning = np.asarray(light_hz, np.float64) - parameters.resonance_hz[device]
+    kappa = parameters.kappa
+    external = parameters.coupling_ratio * kappa
+    return reflectivity(2 * np.pi * detuning, kappa=kappa, kappa_ext=external)
 
 
 def resting_phonons(device: int, temperature: float, parameters: WorldParameters) -> float:

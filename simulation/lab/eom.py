@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
-from simulation.lab.ports import PhaseDrive
+from simulation.lab.ports.drives import PhaseDrive
 from simulation.lab.world_parameters import WorldParameters
 
 Real = NDArray[np.float64]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from simulation.lab.ports import LockReading, LockSettings
+from simulation.lab.ports.lock import LockReading, LockSettings
 from simulation.lab.servo import LoopBehaviour, LoopGains, loop_behaviour
 from simulation.lab.world_parameters import WorldParameters
 

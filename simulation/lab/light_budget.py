@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.lab.conditions import Conditions
-from simulation.lab.device import heating, resting_phonons
+from simulation.lab.device import heating, reflected_part, resting_phonons
 from simulation.lab.emission import Arrival, UncorrelatedPulse
 from simulation.lab.scattering import FilteredPulse, photon_energy
 from simulation.lab.world_parameters import WorldParameters
@@ -14,12 +14,17 @@ from simulation.lab.world_parameters import WorldParameters
 Real = NDArray[np.float64]
 
 
-def collection(conditions: Conditions, parameters: WorldParameters) -> Real:
-    """Part of device X's output that detector j would see without filters, element [X, j]."""
+def combined(parameters: WorldParameters) -> Real:
+    """Part of device X's output in port j of the combining coupler, element [X, j]."""
     through = parameters.splitting
     coupler = np.array([[through, 1 - through], [1 - through, through]])
+    return np.asarray(np.array(parameters.arm_output)[:, None] * coupler)
+
+
+def collection(conditions: Conditions, parameters: WorldParameters) -> Real:
+    """Part of device X's output that detector j would see without filters, element [X, j]."""
     eta = np.multiply(parameters.detection, conditions.efficiency)
-    return np.asarray(np.array(parameters.arm_output)[:, None] * coupler * eta)
+    return np.asarray(combined(parameters) * eta)
 
 
 def leaked_photons(
@@ -66,7 +71,8 @@ def unpulsed_rate(conditions: Conditions, collected: Real, parameters: WorldPara
     scattered = np.array([-1, 1])[:, None, None] * np.array(parameters.omega_m_hz)
     scattered = scattered + lasers[:, None]
     passed = _passed(conditions, np.concatenate([lasers, scattered.ravel()]))
-    flux = conditions.resting_power / photon_energy(lasers)[:, None]
+    back = np.transpose([reflected_part(x, lasers, parameters) for x in (0, 1)])
+    flux = conditions.resting_power * back / photon_energy(lasers)[:, None]
     rate = np.einsum("lx,xj,lj->j", flux, collected, passed[:2])
     phonons = np.array([resting_phonons(x, conditions.temperature, parameters) for x in (0, 1)])
     photons = conditions.resting_power * conditions.resting_scattering

@@ -12,7 +12,7 @@ from simulation.lab.wiring import LASERS, Wiring
 from simulation.lab.world_parameters import FILTERS, WorldParameters
 
 if TYPE_CHECKING:
-    from simulation.lab.ports import LaserState
+    from simulation.lab.ports.sources import LaserState
 
 Real = NDArray[np.float64]
 
@@ -62,7 +62,8 @@ class LightPath:
         return (own["1a"], own["1b"]), (own["2a"], own["2b"])
 
     def step(self, seconds: float) -> None:
-        """Let lasers and filters drift."""
+        """Let lasers and filters drift; a laser that was tuned or switched has ended its hop."""
+        self._hops = {n: hop for n, hop in self._hops.items() if hop[0] == self._state(n)}
         kept = exp(-seconds / self._world.laser_drift_time)
         spread = self._world.laser_drift_hz * sqrt(1 - kept**2)
         self._wander = kept * self._wander + spread * self._rng.standard_normal(2)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import erf
 
-from simulation.lab.ports import DrivePulse, DriveSamples, PulseDrive
+from simulation.lab.ports.drives import DrivePulse, DriveSamples, PulseDrive
 from simulation.lab.world_parameters import WorldParameters
 from simulation.pulses import RISE_PER_SIGMA
 

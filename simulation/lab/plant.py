@@ -11,6 +11,7 @@ from scipy import constants
 from simulation.lab.clock import VirtualClock
 from simulation.lab.conditions import Conditions
 from simulation.lab.detectors import Nanowire
+from simulation.lab.device import reflected_part
 from simulation.lab.emission import (
     DetectorClicks,
     pair_clicks,
@@ -18,10 +19,11 @@ from simulation.lab.emission import (
     uncorrelated_clicks,
 )
 from simulation.lab.interferometer import Interferometer
+from simulation.lab.light_budget import combined
 from simulation.lab.light_path import LightPath
 from simulation.lab.operating_point import OperatingPoint, operating_point
 from simulation.lab.optics import resting_transmission
-from simulation.lab.ports import LockReading, LockSettings
+from simulation.lab.ports.lock import LockReading, LockSettings
 from simulation.lab.pulse_train import PulseTrain
 from simulation.lab.recorder import Recorder
 from simulation.lab.wiring import LASERS, Wiring
@@ -69,9 +71,9 @@ class Plant:
     ) -> None:
         self.clock, self.wiring = clock, wiring
         self.parameters = parameters or WorldParameters()
-        self._luck = np.random.default_rng(seed).spawn(4)
-        drift, phase, clicks, tagger = self._luck
-        self._rng = clicks
+        self._luck = np.random.default_rng(seed).spawn(5)
+        drift, phase, clicks, tagger, meters = self._luck
+        self._rng, self._meter_rng = clicks, meters
         self.light = LightPath(wiring, self.parameters, drift)
         self.interferometer = Interferometer(self.parameters, phase)
         self.detectors = Nanowire(0, self.parameters), Nanowire(1, self.parameters)
@@ -86,7 +88,7 @@ class Plant:
     def reseed(self, seed: int) -> None:
         """Begin new random numbers; all that has happened so far stays as it is."""
         with self.clock.lock:
-            for mine, new in zip(self._luck, np.random.default_rng(seed).spawn(4), strict=True):
+            for mine, new in zip(self._luck, np.random.default_rng(seed).spawn(5), strict=True):
                 mine.bit_generator.state = new.bit_generator.state
 
     def operating_point(self) -> OperatingPoint:
@@ -229,20 +231,33 @@ class Plant:
         return float(constants.c / self.light.frequency_hz(channel - 1))
 
     def _power(self, place: str) -> float:
-        """Mean optical power at a place, W."""
+        """One reading of the mean optical power at a place, W."""
+        with self.clock.lock:
+            noise = self.parameters.power_noise * self._meter_rng.standard_normal()
+            return float(self._mean_power(place) + noise)
+
+    def _mean_power(self, place: str) -> float:
         if place in LASERS:
             return self.light.filtered_power(LASERS.index(place))
-        device = ("arm_a", "arm_b").index(place)
-        power = 0.0
-        for laser, port in enumerate(self.wiring.aom_drive.values()):
-            mean = resting_transmission(port.drive, self.parameters)
-            mean += sum(
-                pulse.light.duration / self.parameters.period
-                for pulse in self._train.pulses
-                if pulse.laser == laser
-            )
-            power += self.light.filtered_power(laser) * mean
-        return power * self.light.arm_transmission(device)
+        at_devices = self._mean_powers()
+        if place != "reflected":
+            return float(at_devices[:, ("arm_a", "arm_b").index(place)].sum())
+        lasers = [self.light.frequency_hz(laser) for laser in (0, 1)]
+        back = np.transpose([reflected_part(x, lasers, self.parameters) for x in (0, 1)])
+        return float(np.sum(at_devices * back @ combined(self.parameters)[:, 0]))
+
+    def _mean_powers(self) -> Real:
+        """Mean power of each laser at each device, W, element [laser, device]."""
+        mean = np.array(
+            [
+                resting_transmission(port.drive, self.parameters)
+                for port in self.wiring.aom_drive.values()
+            ]
+        )
+        for pulse in self._train.pulses:
+            mean[pulse.laser] += pulse.light.duration / self.parameters.period
+        arms = [self.light.arm_transmission(device) for device in (0, 1)]
+        return np.outer(mean * [self.light.filtered_power(laser) for laser in (0, 1)], arms)
 
 
 def _divided(total: int, largest: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from analysis.tagfile.layouts import SYNC
 from simulation.lab.clock import VirtualClock
 from simulation.lab.emission import DetectorClicks
 from simulation.lab.operating_point import OperatingPoint
-from simulation.lab.ports import (
+from simulation.lab.ports.tagger import (
     TaggerFlags,
     TaggerPort,
     TaggerRates,

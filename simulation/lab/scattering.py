@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import constants
 from scipy.fft import fft, fftfreq, ifft, next_fast_len
 
-from simulation.lab.device import DevicePulse, scattering_spectrum
+from simulation.lab.device import DevicePulse, reflected_part, scattering_spectrum
 from simulation.lab.eom import PhaseRecord
 from simulation.lab.optics import STEP, LightPulse, TunableFilterState
 from simulation.lab.world_parameters import WorldParameters
@@ -81,7 +81,7 @@ class FilteredPulse:
         Overlap of the photons of A with those of B, Σ_j ⟨A|B⟩ over both detectors: its modulus is
         the contrast of their interference, its phase that of B relative to A.
     leak : ndarray, shape (2, 2)
-        Part of the drive's energy that passes.
+        Part of the drive's energy that is reflected by the device and passes.
     spectrum : ndarray of complex, shape (2, 2, m)
         Photon fields of device X behind the filters of detector j, element [X, j].
     """
@@ -160,18 +160,20 @@ def through_filters(
         Those before detector 1, and before detector 2.
     parameters : WorldParameters
     """
-    photon_hz = laser_hz + pulse.side * parameters.omega_m_hz[0] + pulse.frequency_hz
-    both = np.concatenate([photon_hz, laser_hz + pulse.frequency_hz])
+    drive_hz = laser_hz + pulse.frequency_hz
+    photon_hz = drive_hz + pulse.side * parameters.omega_m_hz[0]
+    both = np.concatenate([photon_hz, drive_hz])
     chains = np.array([_chain(chain, both) for chain in filters])
     amplitude, leaks = chains[:, : len(photon_hz)], np.abs(chains[:, len(photon_hz) :]) ** 2
     passed = pulse.photons[:, None, :] * amplitude
     passage = np.sum(np.abs(passed) ** 2, axis=-1)
+    reflected = pulse.drive * [reflected_part(x, drive_hz, parameters) for x in (0, 1)]
     joint = complex(np.sum(np.conj(passed[0]) * passed[1]))
     norm = float(np.sqrt(np.prod(passage.sum(axis=-1))))
     return FilteredPulse(
         passage=passage,
         overlap=joint / norm if norm > 0 else 0j,
-        leak=pulse.drive @ leaks.T,
+        leak=reflected @ leaks.T,
         spectrum=passed,
     )
 

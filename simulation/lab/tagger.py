@@ -11,7 +11,7 @@ from analysis.tagfile.codec import Encoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from simulation.lab.emission import DetectorClicks
-from simulation.lab.ports import TaggerSettings, TriggerInput
+from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
 from simulation.lab.world_parameters import WorldParameters
 
 Real = NDArray[np.float64]

@@ -3,18 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from simulation.lab.ports import (
-    ActuatorPort,
-    BiasPort,
-    LaserPort,
-    LockPort,
-    PhaseDrivePort,
-    PowerPort,
-    PulseDrivePort,
-    TaggerPort,
-    ThermometerPort,
-    WavemeterPort,
-)
+from simulation.lab.ports.drives import PhaseDrivePort, PulseDrivePort
+from simulation.lab.ports.lock import LockPort
+from simulation.lab.ports.meters import PowerPort, ThermometerPort, WavemeterPort
+from simulation.lab.ports.sources import ActuatorPort, BiasPort, LaserPort
+from simulation.lab.ports.tagger import TaggerPort
 from simulation.lab.world_parameters import FILTERS
 
 LASERS: Final = ("pump", "read")
@@ -25,7 +18,7 @@ ACTUATORS: Final = (
     "stretcher",
     *(f"filter_{name}" for name in FILTERS),
 )
-POWER_PLACES: Final = ("pump", "read", "arm_a", "arm_b")
+POWER_PLACES: Final = ("pump", "read", "arm_a", "arm_b", "reflected")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +44,8 @@ class Wiring:
         Sync: trigger; inputs 1, 2: detectors 1, 2.
     thermometer : ThermometerPort
     power : dict of str to PowerPort
-        `POWER_PLACES`: behind the prefilter of each laser; in each arm before the device.
+        `POWER_PLACES`: behind the prefilter of each laser; in each arm before the device;
+        reflected light in port 1 of the combining coupler, before the filters.
     wavemeter : WavemeterPort
         Switch channel 1: pump laser, 2: read laser.
     """

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from simulation.lab.bench import BENCH, BenchDevice
@@ -13,6 +12,7 @@ from simulation.lab.plant import Plant
 from simulation.lab.plant_faults import PlantFault, schedule
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.tcp import TcpServer
+from simulation.lab.stoppable import Stoppable
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 
@@ -23,7 +23,7 @@ INSTRUMENT = "instrument"
 """Key of a plain fault that names the instrument; without it the fault is the plant's."""
 
 
-class World:
+class World(Stoppable):
     """A running virtual lab; use `start`, in a ``with`` statement.
 
     Nothing reaches the plant but through an instrument's protocol. Time is virtual and passes as
@@ -148,17 +148,6 @@ class World:
         server: SerialLine | TcpServer = SerialLine(wired) if serial else TcpServer(wired)
         self._servers.enter_context(server)
         self.addresses[name] = server.address
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def _constants(given: WorldParameters | Mapping[str, Any] | None) -> WorldParameters:

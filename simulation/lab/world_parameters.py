@@ -108,6 +108,8 @@ class WorldParameters:
     pulse_volts_per_amp, pulse_fall, pulse_noise, noise_bandwidth_hz : float
         Amplified detector pulse: height per bias current, fall time, rms noise, noise bandwidth
         (chosen).
+    power_noise : float
+        Noise of one reading of a power meter, W rms (chosen).
     sync_volts : float
         Height of the positive trigger pulse at the tagger (chosen).
     sync_width : float
@@ -182,6 +184,7 @@ class WorldParameters:
     pulse_fall: float = 15e-9
     pulse_noise: float = 0.01
     noise_bandwidth_hz: float = 1e9
+    power_noise: float = 5e-11
     sync_volts: float = 0.8
     sync_width: float = 100e-9
     tagger_dead_time: float = 25e-9

@@ -46,13 +46,32 @@ def drive_photons(
     """
     power, kappa = _checked("power", power), _checked("kappa", kappa, above=True)
     wavelength = _checked("wavelength", wavelength, above=True)
-    external = kappa if kappa_ext is None else _checked("kappa_ext", kappa_ext)
-    if not np.all(external <= kappa):
-        message = f"`kappa_ext` must not exceed `kappa`, but is {external} against {kappa}"
-        raise ValueError(message)
+    external = kappa if kappa_ext is None else _external(kappa, kappa_ext)
     energy = constants.h * constants.c / wavelength
     detuning = np.asarray(detuning, np.float64)
     return np.asarray(external * power / (energy * (kappa**2 / 4 + detuning**2)))
+
+
+def reflectivity(detuning: ArrayLike, *, kappa: ArrayLike, kappa_ext: ArrayLike) -> Real:
+    """Return the power reflected by a single-sided cavity, 1 − 4η(1 − η)/[1 + (2Δ/κ)²].
+
+    η = κ_e/κ. From input–output theory, r = 1 − κ_e/(κ/2 − iΔ); at critical coupling, η = 1/2,
+    nothing comes back on resonance.
+
+    Parameters
+    ----------
+    detuning : array_like
+        Light from resonance, Δ (rad/s).
+    kappa, kappa_ext : array_like
+        Energy decay rate of the cavity, and the part of it into the waveguide, κ_e (rad/s).
+
+    Raises
+    ------
+    ValueError
+        If κ is not positive, κ_e negative, or κ_e > κ.
+    """
+    external = _external(kappa, kappa_ext) / np.asarray(kappa, np.float64)
+    return np.asarray(1 - 4 * external * (1 - external) * off_sideband(detuning, kappa))
 
 
 def scattering_rate(coupling: ArrayLike, kappa: ArrayLike) -> Real:
@@ -121,6 +140,15 @@ def sideband_occupation(stokes: ArrayLike, anti_stokes: ArrayLike, p_pump: Array
 
 def _exponent(rate: ArrayLike, duration: ArrayLike) -> Real:
     return 2 * _checked("rate", rate) * _checked("duration", duration)
+
+
+def _external(kappa: ArrayLike, kappa_ext: ArrayLike) -> Real:
+    """Return κ_e, checked against κ."""
+    kappa, external = _checked("kappa", kappa, above=True), _checked("kappa_ext", kappa_ext)
+    if not np.all(external <= kappa):
+        message = f"`kappa_ext` must not exceed `kappa`, but is {external} against {kappa}"
+        raise ValueError(message)
+    return external
 
 
 def _checked(name: str, value: ArrayLike, *, above: bool = False) -> Real:

@@ -37,3 +37,15 @@ def test_centre_of_a_noisy_line_is_within_4_of_its_sigma():
 def test_points_without_a_line_are_refused(x, y, message):
     with pytest.raises(ValueError, match=message):
         fit_resonance(x, y)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e9])
+@pytest.mark.parametrize("stretch", [1e-9, 1e9])
+def test_fit_and_its_errors_scale_with_the_units(scale, stretch):
+    x = np.linspace(-1, 1, 25)
+    y = line(x) + np.random.default_rng(3).normal(0, 0.5, 25)
+    fit, scaled = fit_resonance(x, y), fit_resonance(stretch * x, scale * y)
+    for name, unit in (("centre", stretch), ("width", stretch), ("height", scale)):
+        one, other = getattr(fit, name), getattr(scaled, name)
+        assert other.value == pytest.approx(one.value * unit, rel=1e-5)
+        assert other.sigma == pytest.approx(one.sigma * unit, rel=1e-4)

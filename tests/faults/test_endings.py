@@ -29,6 +29,7 @@ import labkit.procedures.session as session
 from labkit.cli import main
 from labkit.station import opening
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal: a job may ignore it
 taken = session.take_block
 def take_and_stop(folder, gates, number, record, setting):
     def recording(path):

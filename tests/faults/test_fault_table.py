@@ -77,6 +77,18 @@ PLANT = {
 }
 
 
+@pytest.mark.parametrize("hop_hz", [5e9, 12e9, -18e9])
+@pytest.mark.parametrize("laser", ["pump", "read"])
+def test_laser_that_hops_is_found_by_the_wavemeter_and_tuned_back(short_run, laser, hop_hz):
+    """A free spectral range away the light passes its filter, and the rates may look well."""
+    hop = {"kind": "mode_hop", "at": 160.0, "target": laser, "value": hop_hz}
+    found = short_run(hop, block=2_000_000, blocks=4)
+    assert found.error is None
+    assert any(f"the {laser} laser has hopped" in reason for reason in found.left_out)
+    assert any(f"{laser} laser tuned back" in line for line in found.said)
+    assert found.world.plant.light.hop_hz(("pump", "read").index(laser)) == 0.0
+
+
 @pytest.mark.parametrize("kind", PLANT)
 def test_fault_of_the_laboratory(short_run, record_property, kind):
     found = short_run({"kind": kind, "at": 10.0} | PLANT[kind], block=2_000_000, blocks=3)

@@ -134,7 +134,7 @@ def test_resumed_autopilot_keeps_its_phase(tmp_path, quick_station, witness_file
     autopilot = experiment_from_dict(plain, "test")
 
     def stop(text):
-        if " trials  g²" in text:
+        if " clicks/s" in text:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qcodes.instrument import Instrument
 
-from simulation.lab.ports import TaggerFlags, TaggerPort, TaggerRates
+from simulation.lab.ports.tagger import TaggerFlags, TaggerPort, TaggerRates
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@ import pytest
 from instruments.newport_raw_usb import Endpoints, NewportRawUsb
 from instruments.newport_tlb6700 import NewportTLB6700
 from instruments.newport_usb import NewportDotNet, NewportUsbDll, open_port
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700, TLBHead
+from simulation.lab.devices.tlb6700 import SimulatedTLB6700
+from simulation.lab.devices.tlb6700_head import TLBHead
 
 LIMITS = {
     "wavelength_limits": (1550e-9, 1560e-9),

@@ -11,7 +11,7 @@ from instruments.roles import TimeTagger
 from instruments.swabian_timetagger import SwabianTimeTagger
 from instruments.t2_records import RECORD_TYPE, SYNC, T2Encoder
 from simulation.lab.devices.swabian import SimulatedTimeTagger
-from simulation.lab.ports import TaggerFlags, TaggerPort, TaggerRates, TimeTags
+from simulation.lab.ports.tagger import TaggerFlags, TaggerPort, TaggerRates, TimeTags
 
 
 class StreamWorld(TaggerPort):

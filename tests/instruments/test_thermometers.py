@@ -11,7 +11,8 @@ from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
 from simulation.lab.devices.oxford_triton import SimulatedTriton
 from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.ports import ActuatorPort, ThermometerPort
+from simulation.lab.ports.meters import ThermometerPort
+from simulation.lab.ports.sources import ActuatorPort
 from simulation.lab.servers.tcp import TcpServer
 
 KELVIN = {1: 42.0, 2: 3.1, 7: 0.8, 8: 0.0195}

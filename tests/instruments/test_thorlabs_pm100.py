@@ -1,8 +1,9 @@
 import pytest
 
 from instruments.thorlabs_pm100 import ThorlabsPM100
+from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
-from simulation.lab.ports import PowerPort
+from simulation.lab.ports.meters import PowerPort
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript
 
@@ -41,6 +42,16 @@ def test_meter_on_the_wire(steps, act):
 def test_power_is_that_of_the_world(meter):
     assert meter.power() == 1.25e-6
     assert meter.sensor()[0] == "S154C"
+
+
+def test_averaging_takes_the_mean_of_readings_and_their_time():
+    readings, clock = iter([1e-6, 2e-6, 6e-6]), VirtualClock()
+    port = PowerPort(reader=lambda: next(readings))
+    with TcpServer(SimulatedPM100(port, clock)) as server:
+        meter = ThorlabsPM100("meter", server.address, visalib="@py")
+        meter.averages(3)
+        assert meter.power() == pytest.approx(3e-6)
+    assert clock.now() == pytest.approx(3 * 3e-4)
 
 
 def test_wavelength_that_the_meter_silently_keeps_is_noticed(meter):

@@ -12,8 +12,9 @@ from analysis.tagfile.codec import Decoder, Encoder
 from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
 from instruments.roles import TimeTagger
 from instruments.th260lib import ERRORS, Feature, TH260Error, TH260Lib
-from simulation.lab.devices.timeharp260 import PICO_BOARD, SimulatedTH260Lib, TimeHarpModel
-from simulation.lab.ports import TaggerFlags, TaggerRates
+from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
+from simulation.lab.devices.timeharp260_board import PICO_BOARD, TimeHarpModel
+from simulation.lab.ports.tagger import TaggerFlags, TaggerRates
 
 
 def events_t3(seed, n=5000):

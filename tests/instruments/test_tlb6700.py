@@ -6,7 +6,8 @@ import pytest
 from instruments.newport_tlb6700 import NewportTLB6700
 from instruments.roles import Laser
 from instruments.tlb6700_link import TLB6700Error, TLB6700Link
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700, TLBHead
+from simulation.lab.devices.tlb6700 import SimulatedTLB6700
+from simulation.lab.devices.tlb6700_head import TLBHead
 from simulation.lab.instrument_faults import InstrumentFault
 
 LIMITS = {

@@ -160,7 +160,14 @@ def test_qcodes_itself_loads_instruments_of_the_virtual_station(tmp_path):
         station = Station(config_file=str(path))
         for name in wired:
             station.load_instrument(name)
-        assert set(wired) == {"afg", "awg", "lock", "fridge", "power_meter"}
+        assert set(wired) == {
+            "afg",
+            "awg",
+            "lock",
+            "fridge",
+            "power_meter",
+            "reflection_meter",
+        }
         assert station.components["afg"].ch1.load() == 50.0
         Instrument.close_all()
 

@@ -20,7 +20,6 @@ from labkit.procedures.balance import BalanceOptions, balance
 from labkit.procedures.delay_sweep import DelaySweepOptions, delay_sweep
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.g2 import G2Options, g2_of_device
-from labkit.procedures.identify import IdentifyOptions, identify
 from labkit.procedures.lock import LockOptions, lock
 from labkit.procedures.notebook import open_session
 from labkit.procedures.phase_sweep import PhaseSweepOptions, phase_sweep
@@ -141,18 +140,6 @@ def test_without_a_lock_pulse_there_is_no_fringe_to_lock_to(bench):
     _, session = bench
     with pytest.raises(LockLostError, match="no fringe"):
         lock(session, SEQUENCE.without_pulse("lock"), LockOptions(attempts=2))
-
-
-def test_identify_finds_the_mechanical_mismatch_and_sets_the_laser_back(bench):
-    """4 σ around 45 MHz."""
-    world, session = bench
-    before = session.lab.lasers["pump"].wavelength(), session.lab.filters["pump"].voltage()
-    result = identify(session, SEQUENCE, IdentifyOptions(points=13, trials=200_000))
-    assert result.delta_omega_sigma_hz < 2.5e6
-    assert abs(result.delta_omega_hz - 45e6) < 4 * result.delta_omega_sigma_hz
-    assert result.hz_per_volt == pytest.approx(world.plant.parameters.filter_hz_per_volt, rel=0.05)
-    after = session.lab.lasers["pump"].wavelength(), session.lab.filters["pump"].voltage()
-    assert after == pytest.approx(before, rel=1e-9)
 
 
 @pytest.mark.parametrize(("device", "number"), [("A", 0), ("B", 1)])

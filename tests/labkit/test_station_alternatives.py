@@ -59,8 +59,10 @@ ALTERNATIVES = {
         },
     },
 }
-BENCH = ("laser_pump", "laser_read", "afg", "awg", "lock", "timeharp", "bias", "daq", "wavemeter",
-         "fridge", "power_meter", "sim900", "lockbox", "timetagger", "gs200")  # fmt: skip
+BENCH = (
+    "laser_pump", "laser_read", "afg", "awg", "lock", "timeharp", "bias", "daq", "wavemeter",
+    "fridge", "power_meter", "reflection_meter", "sim900", "lockbox", "timetagger", "gs200",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("choice", ALTERNATIVES)

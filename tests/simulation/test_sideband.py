@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import constants
 
 from simulation.theory import sideband
 
@@ -57,3 +58,28 @@ def test_what_no_cavity_or_temperature_does_is_refused():
         sideband.drive_photons(-1, wavelength=1e-6, kappa=1.0, detuning=0)
     with pytest.raises(ValueError, match="`anti_stokes` must stay below"):
         sideband.sideband_occupation(1.0, 1.0)
+
+
+@pytest.mark.parametrize("coupling", [0.0, 0.1, 0.5, 0.8, 1.0])
+def test_reflection_is_the_square_of_the_input_output_amplitude(coupling):
+    kappa, detuning = TURN * 877e6, TURN * np.linspace(-3e9, 3e9, 7)
+    amplitude = 1 - coupling * kappa / (kappa / 2 - 1j * detuning)
+    found = sideband.reflectivity(detuning, kappa=kappa, kappa_ext=coupling * kappa)
+    assert found == pytest.approx(np.abs(amplitude) ** 2, abs=1e-14)
+
+
+def test_what_is_not_reflected_is_what_drive_photons_lose_inside():
+    """1 − R = κ_i n_c ħω/P: energy is conserved."""
+    kappa, external, detuning = TURN * 877e6, TURN * 300e6, TURN * 250e6
+    inside = sideband.drive_photons(
+        1e-6, wavelength=1553.8e-9, kappa=kappa, detuning=detuning, kappa_ext=external
+    )
+    energy = constants.h * constants.c / 1553.8e-9
+    lost = (kappa - external) * inside * energy / 1e-6
+    back = sideband.reflectivity(detuning, kappa=kappa, kappa_ext=external)
+    assert lost + back == pytest.approx(1.0, rel=1e-12)
+
+
+def test_external_coupling_beyond_the_linewidth_is_refused():
+    with pytest.raises(ValueError, match="`kappa_ext` must not exceed `kappa`"):
+        sideband.reflectivity(0.0, kappa=1.0, kappa_ext=1.1)

@@ -1,9 +1,10 @@
 """A simulated HighFinesse wavemeter: the functions of ``wlmData.dll`` that are used."""
 
-from simulation.lab.ports import WavemeterPort
+from scipy import constants
 
-SPEED_OF_LIGHT = 299_792_458.0
-NO_VALUE, NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = 0, -1, -5, -6
+from simulation.lab.ports.meters import WavemeterPort
+
+NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = -1, -5, -6
 STOPPED, MEASURE = 0, 2
 
 
@@ -39,7 +40,7 @@ class SimulatedWlmData:
     def GetFrequencyNum(self, channel: int, zero: float) -> float:
         """Return the frequency in THz, or an error code."""
         wavelength = self._wavelength(channel)
-        return wavelength if wavelength <= 0 else SPEED_OF_LIGHT / wavelength * 1e-12
+        return wavelength if wavelength <= 0 else constants.c / wavelength * 1e-12
 
     def GetOperationState(self, operation: int) -> int:
         """Return whether the instrument measures."""

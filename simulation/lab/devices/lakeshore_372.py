@@ -5,7 +5,7 @@ The reply to ``*IDN?`` is not documented word for word; it only names vendor and
 
 from functools import partial
 
-from simulation.lab.ports import ThermometerPort
+from simulation.lab.ports.meters import ThermometerPort
 from simulation.lab.servers.scpi_device import Call, ScpiDevice
 from simulation.lab.servers.scpi_values import Number, ScpiError, Text
 

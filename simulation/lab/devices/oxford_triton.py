@@ -7,7 +7,7 @@ import re
 from threading import RLock
 
 from simulation.lab.instrument_faults import InstrumentFaults
-from simulation.lab.ports import ThermometerPort
+from simulation.lab.ports.meters import ThermometerPort
 from simulation.lab.servers.line_conversation import LineConversation
 
 _TEMPERATURE = re.compile(r"DEV:T(\d+):TEMP:SIG:TEMP")

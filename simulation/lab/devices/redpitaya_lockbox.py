@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from simulation.lab.ports import LockPort, LockSettings
+from simulation.lab.ports.lock import LockPort, LockSettings
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import Number, Switch
 

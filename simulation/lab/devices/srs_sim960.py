@@ -8,7 +8,7 @@ from threading import RLock
 
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults
-from simulation.lab.ports import LockPort, LockSettings
+from simulation.lab.ports.lock import LockPort, LockSettings
 from simulation.lab.servers.line_conversation import LineConversation
 
 BUFFER_BYTES = 32
@@ -20,7 +20,6 @@ MONITORS = ("SMON", "MMON", "EMON", "OMON")
 MONITOR_SECONDS = 0.5
 """Time of one reading; the module makes about two per second."""
 
-RAMP_STEPS = 20
 RAMP_STATES = ("IDLE", "PENDING", "RAMPING", "PAUSED")
 
 
@@ -226,9 +225,8 @@ class SimulatedSIM960:
             return
         begin, end = self.setpoint, self.values["SETP"]
         self.ramp_state = RAMP_STATES.index("RAMPING")
-        for step in range(1, RAMP_STEPS + 1):
-            self.clock.advance(abs(end - begin) / self.values["RATE"] / RAMP_STEPS)
-            self.setpoint = begin + (end - begin) * step / RAMP_STEPS
+        for setpoint in self.clock.ramp(begin, end, abs(end - begin) / self.values["RATE"]):
+            self.setpoint = setpoint
             self._publish()
         self.ramp_state = 0
         self._latched |= RAMP_END_BIT

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.lab.ports import TaggerFlags, TaggerPort, TaggerSettings, TimeTags, TriggerInput
+from simulation.lab.ports.tagger import (
+    TaggerFlags,
+    TaggerPort,
+    TaggerSettings,
+    TimeTags,
+    TriggerInput,
+)
 
 TIME_TAG, OVERFLOW_BEGIN, OVERFLOW_END, MISSED_EVENTS = 0, 2, 3, 4
 LEVEL_STEP = 1e-3

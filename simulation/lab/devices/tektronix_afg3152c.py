@@ -5,11 +5,9 @@ from functools import partial
 from math import inf, pi
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from simulation.lab.devices.tektronix_afg3152c_output import ChannelState, drive_of
-from simulation.lab.ports import PulseDrivePort, Trigger
+from simulation.lab.devices.tektronix_memory import MAX_POINTS, USER, WaveformMemory
+from simulation.lab.ports.drives import PulseDrivePort, Trigger
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_grammar import make_block, read_block
 from simulation.lab.servers.scpi_values import (
@@ -25,12 +23,9 @@ from simulation.lab.servers.scpi_values import (
     Word,
 )
 
-CODE_BITS = np.uint16(0x3FFF)
 PEAK_TO_PEAK = VOLTS | {"vpp": 1.0, "mvpp": 1e-3}
 TIME = partial(Number, units=SECONDS, form=".9E")
 FREQUENCY = Number(low=1e-6, high=150e6, units=HERTZ, form=".12G")
-USER = tuple(f"USER{number}" for number in (1, 2, 3, 4))
-EDIT = {"EMEM": "EMEM", "EMEM1": "EMEM", "EMEMORY": "EMEM", "EMEM2": "EMEM2", "EMEMORY2": "EMEM2"}
 
 
 @dataclass(slots=True)
@@ -101,8 +96,7 @@ class SimulatedAFG3152C(ScpiDevice):
         self.ports = ports or (PulseDrivePort(), PulseDrivePort())
         self.trigger_latency = trigger_latency
         self.levels: dict[int, _Levels] = {}
-        self.memory: dict[str, NDArray[np.uint16]] = {}
-        self.locked: set[str] = set()
+        self.memory = WaveformMemory()
         super().__init__(f"TEKTRONIX,AFG3152C,{serial},SCPI:99.0 FV:1.0.1")
         self._register_levels()
         self._register_memory()
@@ -113,8 +107,6 @@ class SimulatedAFG3152C(ScpiDevice):
         """Take the default setup; waveforms stay in memory."""
         super().power_on()
         self.levels = {channel: _Levels() for channel in self.channels}
-        for memory in ("EMEM", "EMEM2"):
-            self.memory.setdefault(memory, np.zeros(1000, np.uint16))
         self._publish()
 
     def check(self, name: str, suffixes: tuple[int, ...], value: Value) -> Value:
@@ -221,55 +213,38 @@ class SimulatedAFG3152C(ScpiDevice):
         self.on("DATA:POINts", set=self._define)
         self.on("DATA[:DATA]", set=self._put_data, get=self._show_data)
         self.on("DATA:COPY", set=self._copy)
-        self.on(
-            "DATA:LOCK[:STATe]", set=self._lock, get=lambda call: str(+(call.word() in self.locked))
-        )
+        self.on("DATA:LOCK[:STATe]", set=self._lock, get=self._show_lock)
         self.on("DATA:DELete[:NAME]", set=self._delete)
-        self.on("DATA:CATalog", get=lambda _: ",".join(f'"{name}"' for name in sorted(self.memory)))
+        self.on("DATA:CATalog", get=lambda _: ",".join(f'"{name}"' for name in self.memory.names()))
 
     def _define(self, call: Call) -> None:
-        points = int(float(call.argument(Integer(low=2, high=131_072), 1)))
-        self.memory[self._edit_memory(call.word())] = np.full(points, 8191, np.uint16)
+        points = int(float(call.argument(Integer(low=2, high=MAX_POINTS), 1)))
+        self.memory.define(call.word(), points)
         self._publish()
 
     def _put_data(self, call: Call) -> None:
-        memory = self._edit_memory(call.word())
         data = read_block(call.arguments[1]) if len(call.arguments) > 1 else None
-        if data is None or len(data) % 2 or not 4 <= len(data) <= 2 * 131_072:
-            raise ScpiError(-161)
-        self.memory[memory] = np.frombuffer(data, ">u2").astype(np.uint16) & CODE_BITS
+        self.memory.store(call.word(), data)
         self._publish()
 
     def _show_data(self, call: Call) -> str:
-        return make_block(self._stored(call.word()).astype(">u2").tobytes()).decode("latin-1")
+        return make_block(self.memory.read(call.word()).astype(">u2").tobytes()).decode("latin-1")
 
     def _copy(self, call: Call) -> None:
-        target = call.word()
-        if target not in USER or target in self.locked:
-            raise ScpiError(-224)
-        self.memory[target] = self._stored(call.word(1))
+        self.memory.copy(call.word(), call.word(1))
         self._publish()
 
     def _lock(self, call: Call) -> None:
-        change = self.locked.add if call.argument(Switch(), 1) else self.locked.discard
+        locked = self.memory.locked
+        change = locked.add if call.argument(Switch(), 1) else locked.discard
         change(call.word())
 
+    def _show_lock(self, call: Call) -> str:
+        return str(int(call.word() in self.memory.locked))
+
     def _delete(self, call: Call) -> None:
-        if call.word() in self.locked or call.word() not in USER:
-            raise ScpiError(-224)
-        self.memory.pop(call.word(), None)
+        self.memory.delete(call.word())
         self._publish()
-
-    def _edit_memory(self, word: str) -> str:
-        if word not in EDIT:
-            raise ScpiError(-224)
-        return EDIT[word]
-
-    def _stored(self, word: str) -> NDArray[np.uint16]:
-        stored = self.memory.get(EDIT.get(word, word))
-        if stored is None:
-            raise ScpiError(-224)
-        return stored
 
     # --- the world ------------------------------------------------------------------------------
 
@@ -280,12 +255,9 @@ class SimulatedAFG3152C(ScpiDevice):
 
     def _state(self, channel: int) -> ChannelState:
         levels, shape = self.levels[channel], str(self.value("shape", channel))
-        codes = self.memory.get(EDIT.get(shape, shape))
-        if shape in USER and codes is None:
-            codes = np.full(2, 8191, np.uint16)
         return ChannelState(
             shape=shape,
-            codes=codes,
+            codes=self.memory.played(shape),
             low=levels.low / 2,
             high=levels.high / 2,
             inverted=self.value("polarity", channel) == "INV",

@@ -6,7 +6,7 @@ from math import inf, pi
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.lab.ports import DrivePulse, DriveSamples, PulseDrive, Trigger
+from simulation.lab.ports.drives import DrivePulse, DriveSamples, PulseDrive, Trigger
 
 FULL_CODE = 16382
 HALF_EDGE = 0.625

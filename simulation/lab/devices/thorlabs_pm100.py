@@ -1,9 +1,10 @@
 """Simulated Thorlabs PM100 with an InGaAs head: reads the world's light, refuses in silence."""
 
+from statistics import fmean
 from typing import ClassVar
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.ports import PowerPort
+from simulation.lab.ports.meters import PowerPort
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import Integer, Number, Switch
 
@@ -50,7 +51,8 @@ class SimulatedPM100(ScpiDevice):
             self.wavelength_nm = wanted
 
     def _measure(self) -> str:
-        self.clock.advance(READING_SECONDS * self.number("averages"))
-        power = self.port.power()
+        readings = int(self.number("averages"))
+        self.clock.advance(READING_SECONDS * readings)
+        power = fmean(self.port.power() for _ in range(readings))
         beyond = not self.value("auto_range") and power > self.number("range")
         return "9.9E+37" if beyond else f"{power:.6E}"

@@ -2,83 +2,17 @@
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from instruments.th260lib import ERRORS, MAX_DURATION_MS, MAX_READ, NANO, PICO, Feature, Flag
-from simulation.lab.ports import TaggerPort, TaggerSettings, TriggerInput
+from instruments.th260lib import ERRORS, MAX_DURATION_MS, MAX_READ, Flag
+from simulation.lab.devices.timeharp260_board import RULES, Rule, State, TimeHarpModel
+from simulation.lab.ports.tagger import TaggerPort, TaggerSettings, TriggerInput
 
 OPEN_FAIL, NOT_OPEN, LOCKED, RUNNING = -1, -10, -11, -16
 INVALID_ARGUMENT, INVALID_MODE, NOT_INITIALIZED, UNSUPPORTED = -17, -18, -22, -80
 MIN_READ = 128
-
-State = Literal["closed", "open", "ready"]
-
-
-class _Rule(NamedTuple):
-    """Which method answers a function, in which state of the board and on which model."""
-
-    method: str
-    needs: State = "ready"
-    sets: bool = False
-    only: str | None = None
-
-
-_FUNCTIONS = {
-    "OpenDevice": _Rule("_open", needs="closed"),
-    "CloseDevice": _Rule("_close", needs="open"),
-    "Initialize": _Rule("_initialize", needs="open"),
-    "GetHardwareInfo": _Rule("_get_hardware_info"),
-    "GetSerialNumber": _Rule("_get_serial_number"),
-    "GetFeatures": _Rule("_get_features"),
-    "GetBaseResolution": _Rule("_get_base_resolution"),
-    "GetNumOfInputChannels": _Rule("_get_number_of_inputs"),
-    "SetSyncDiv": _Rule("_set_sync_divider", sets=True),
-    "SetSyncEdgeTrg": _Rule("_set_sync_edge", sets=True, only=NANO),
-    "SetSyncCFD": _Rule("_set_sync_cfd", sets=True, only=PICO),
-    "SetSyncChannelOffset": _Rule("_set_sync_offset", sets=True),
-    "SetInputEdgeTrg": _Rule("_set_input_edge", sets=True, only=NANO),
-    "SetInputCFD": _Rule("_set_input_cfd", sets=True, only=PICO),
-    "SetInputChannelOffset": _Rule("_set_input_offset", sets=True),
-    "SetInputChannelEnable": _Rule("_set_input_enable", sets=True),
-    "SetBinning": _Rule("_set_binning", sets=True),
-    "SetOffset": _Rule("_set_offset", sets=True),
-    "SetMarkerEnable": _Rule("_set_marker_enable", sets=True),
-    "StartMeas": _Rule("_start", sets=True),
-    "StopMeas": _Rule("_stop"),
-    "CTCStatus": _Rule("_get_ctc_status"),
-    "GetResolution": _Rule("_get_resolution"),
-    "GetSyncRate": _Rule("_get_sync_rate"),
-    "GetCountRate": _Rule("_get_count_rate"),
-    "GetFlags": _Rule("_get_flags"),
-    "GetElapsedMeasTime": _Rule("_get_elapsed_time"),
-    "GetWarnings": _Rule("_get_warnings"),
-    "ReadFiFo": _Rule("_read_fifo"),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeHarpModel:
-    """Which board is simulated.
-
-    Attributes
-    ----------
-    model, part, version, serial : str
-    base_resolution : float
-        s.
-    features : Feature
-    """
-
-    model: str = NANO
-    part: str = "sim"
-    version: str = "sim 1"
-    serial: str = "SIM0001"
-    base_resolution: float = 250e-12
-    features: Feature = Feature.DLL | Feature.TTTR | Feature.MARKERS
-
-
-PICO_BOARD = TimeHarpModel(model=PICO, base_resolution=25e-12)
 
 
 class _RefusedError(Exception):
@@ -114,11 +48,11 @@ class SimulatedTH260Lib:
         self.settings = self._initial_settings()
 
     def __getattr__(self, name: str) -> Callable[..., int]:
-        rule = _FUNCTIONS.get(name.removeprefix("TH260_"))
-        if rule is None or not name.startswith("TH260_"):
+        function = name.removeprefix("TH260_")
+        if function not in RULES or function == name:
             message = f"TH260Lib has no function {name!r}, or the simulation does not know it"
             raise AttributeError(message)
-        return partial(self._answer, rule)
+        return partial(self._answer, function)
 
     def TH260_GetLibraryVersion(self, version: Any) -> int:
         """Tell the version whose behaviour is simulated."""
@@ -130,15 +64,16 @@ class SimulatedTH260Lib:
         text.value = ERRORS.get(code, "TH260_ERROR_UNKNOWN").encode()
         return 0
 
-    def _answer(self, rule: _Rule, device: int, *arguments: Any) -> int:
+    def _answer(self, function: str, device: int, *arguments: Any) -> int:
+        """Let the method ``_<function>`` answer; return 0, or the error code of a refusal."""
         try:
-            self._check(rule, device)
-            getattr(self, rule.method)(*arguments)
+            self._check(RULES[function], device)
+            getattr(self, f"_{function}")(*arguments)
         except _RefusedError as refused:
             return refused.code
         return 0
 
-    def _check(self, rule: _Rule, device: int) -> None:
+    def _check(self, rule: Rule, device: int) -> None:
         """Refuse a call that the board's state or model does not allow."""
         _within(device, 0, 3)
         if rule.needs == "closed":
@@ -154,17 +89,17 @@ class SimulatedTH260Lib:
         if rule.sets and self.port.running():
             raise _RefusedError(RUNNING)
 
-    def _open(self, serial: Any) -> None:
+    def _OpenDevice(self, serial: Any) -> None:
         if self._state != "closed":
             raise _RefusedError(LOCKED)
         self._state = "open"
         serial.value = self.board.serial.encode()
 
-    def _close(self) -> None:
+    def _CloseDevice(self) -> None:
         self.port.stop()
         self._state = "closed"
 
-    def _initialize(self, mode: int) -> None:
+    def _Initialize(self, mode: int) -> None:
         if mode not in {0, 2, 3}:
             raise _RefusedError(INVALID_MODE)
         self.port.stop()
@@ -172,82 +107,82 @@ class SimulatedTH260Lib:
         self._state = "ready"
         self.settings = self._initial_settings()
 
-    def _get_hardware_info(self, model: Any, part: Any, version: Any) -> None:
+    def _GetHardwareInfo(self, model: Any, part: Any, version: Any) -> None:
         model.value = self.board.model.encode()
         part.value = self.board.part.encode()
         version.value = self.board.version.encode()
 
-    def _get_serial_number(self, serial: Any) -> None:
+    def _GetSerialNumber(self, serial: Any) -> None:
         serial.value = self.board.serial.encode()
 
-    def _get_features(self, features: Any) -> None:
+    def _GetFeatures(self, features: Any) -> None:
         features[0] = int(self.board.features)
 
-    def _get_base_resolution(self, picoseconds: Any, steps: Any) -> None:
+    def _GetBaseResolution(self, picoseconds: Any, steps: Any) -> None:
         picoseconds[0] = self.board.base_resolution * 1e12
         steps[0] = 22
 
-    def _get_number_of_inputs(self, number: Any) -> None:
+    def _GetNumOfInputChannels(self, number: Any) -> None:
         number[0] = len(self.settings.inputs)
 
-    def _set_sync_divider(self, divider: int) -> None:
+    def _SetSyncDiv(self, divider: int) -> None:
         self.settings = replace(self.settings, sync_divider=_within(divider, 1, 8))
 
-    def _set_sync_edge(self, level: int, edge: int) -> None:
+    def _SetSyncEdgeTrg(self, level: int, edge: int) -> None:
         self._change_sync(level=_volts(level, 1200), rising=bool(_within(edge, 0, 1)))
 
-    def _set_sync_cfd(self, level: int, zero_crossing: int) -> None:
+    def _SetSyncCFD(self, level: int, zero_crossing: int) -> None:
         _within(zero_crossing, -40, 0)
         self._change_sync(level=_volts(level, 0), rising=False)
 
-    def _set_sync_offset(self, picoseconds: int) -> None:
+    def _SetSyncChannelOffset(self, picoseconds: int) -> None:
         self._change_sync(offset=_within(picoseconds, -99_999, 99_999) * 1e-12)
 
-    def _set_input_edge(self, channel: int, level: int, edge: int) -> None:
+    def _SetInputEdgeTrg(self, channel: int, level: int, edge: int) -> None:
         rising = bool(_within(edge, 0, 1))
         self._change_input(channel, level=_volts(level, 1200), rising=rising)
 
-    def _set_input_cfd(self, channel: int, level: int, zero_crossing: int) -> None:
+    def _SetInputCFD(self, channel: int, level: int, zero_crossing: int) -> None:
         _within(zero_crossing, -40, 0)
         self._change_input(channel, level=_volts(level, 0), rising=False)
 
-    def _set_input_offset(self, channel: int, picoseconds: int) -> None:
+    def _SetInputChannelOffset(self, channel: int, picoseconds: int) -> None:
         self._change_input(channel, offset=_within(picoseconds, -99_999, 99_999) * 1e-12)
 
-    def _set_input_enable(self, channel: int, enable: int) -> None:
+    def _SetInputChannelEnable(self, channel: int, enable: int) -> None:
         self._change_input(channel, enabled=bool(_within(enable, 0, 1)))
 
-    def _set_binning(self, binning: int) -> None:
+    def _SetBinning(self, binning: int) -> None:
         self.settings = replace(self.settings, binning=_within(binning, 0, 21))
 
-    def _set_offset(self, nanoseconds: int) -> None:
+    def _SetOffset(self, nanoseconds: int) -> None:
         start = _within(nanoseconds, 0, 100_000_000) * 1e-9
         self.settings = replace(self.settings, t3_offset=start)
 
-    def _set_marker_enable(self, *enable: int) -> None:
+    def _SetMarkerEnable(self, *enable: int) -> None:
         for value in enable:
             _within(value, 0, 1)
 
-    def _start(self, milliseconds: int) -> None:
+    def _StartMeas(self, milliseconds: int) -> None:
         self.port.start(self._effective(), _within(milliseconds, 1, MAX_DURATION_MS) * 1e-3)
 
-    def _stop(self) -> None:
+    def _StopMeas(self) -> None:
         self.port.stop()
 
-    def _get_ctc_status(self, status: Any) -> None:
+    def _CTCStatus(self, status: Any) -> None:
         status[0] = int(not self.port.running())
 
-    def _get_resolution(self, picoseconds: Any) -> None:
+    def _GetResolution(self, picoseconds: Any) -> None:
         picoseconds[0] = self._bin() * 1e12
 
-    def _get_sync_rate(self, rate: Any) -> None:
+    def _GetSyncRate(self, rate: Any) -> None:
         rate[0] = round(self.port.rates(self._effective()).sync)
 
-    def _get_count_rate(self, channel: int, rate: Any) -> None:
+    def _GetCountRate(self, channel: int, rate: Any) -> None:
         _within(channel, 0, len(self.settings.inputs) - 1)
         rate[0] = round(self.port.rates(self._effective()).inputs[channel])
 
-    def _get_flags(self, flags: Any) -> None:
+    def _GetFlags(self, flags: Any) -> None:
         now = self.port.flags()
         raised = {
             Flag.FIFO_FULL: now.fifo_full,
@@ -256,10 +191,10 @@ class SimulatedTH260Lib:
         }
         flags[0] = sum(int(flag) for flag, is_up in raised.items() if is_up)
 
-    def _get_elapsed_time(self, milliseconds: Any) -> None:
+    def _GetElapsedMeasTime(self, milliseconds: Any) -> None:
         milliseconds[0] = self.port.elapsed() * 1e3
 
-    def _get_warnings(self, warnings: Any) -> None:
+    def _GetWarnings(self, warnings: Any) -> None:
         rates = self.port.rates(self._effective())
         is_t3 = self._mode == 3
         found = {
@@ -271,7 +206,7 @@ class SimulatedTH260Lib:
         }
         warnings[0] = sum(bit for bit, holds in found.items() if holds)
 
-    def _read_fifo(self, buffer: Any, count: int, actual: Any) -> None:
+    def _ReadFiFo(self, buffer: Any, count: int, actual: Any) -> None:
         if self._mode == 0:
             raise _RefusedError(INVALID_MODE)
         records = self.port.records(_within(count, MIN_READ, MAX_READ))

@@ -2,45 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from instruments.newport_port import PACKET
 from instruments.tlb6700_link import ERRORS
 from simulation.lab.clock import VirtualClock
+from simulation.lab.devices.tlb6700_head import Motor, TLBHead
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
-from simulation.lab.ports import LaserPort
+from simulation.lab.ports.sources import LaserPort
 from simulation.lab.servers.scpi_grammar import spellings
 
 INVALID, SYNTAX, COUNT, RANGE, KEY_OFF = -2, 116, 126, 201, 902
 POLL = 0.5
 """Virtual seconds that pass when someone asks whether a move is over."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TLBHead:
-    """The laser head that is simulated; the numbers are chosen, not the vendor's.
-
-    Attributes
-    ----------
-    lowest, highest, speed : float
-        Wavelength range in nm, and nm/s.
-    max_current_ma, threshold_ma, slope_mw_per_ma : float
-    piezo_nm : float
-        Wavelength change from 0 to 100 % piezo, nm.
-    serial : str
-    sense_mark : bool
-        Whether measuring commands need a question mark; public drivers disagree.
-    """
-
-    lowest: float = 1520.0
-    highest: float = 1570.0
-    speed: float = 8.0
-    max_current_ma: float = 200.0
-    threshold_ma: float = 20.0
-    slope_mw_per_ma: float = 0.15
-    piezo_nm: float = 0.2
-    serial: str = "SN1234"
-    sense_mark: bool = True
 
 
 class _RefusedError(Exception):
@@ -88,8 +62,8 @@ class SimulatedTLB6700:
         self._buffer = bytearray(PACKET)
         self._waiting: deque[bytes] = deque()
         self._is_open = False
-        self._start = self._target = self._setpoint = self.port.state.wavelength * 1e9
-        self._motion_began = self._motion_ends = 0.0
+        self._setpoint = self.port.state.wavelength * 1e9
+        self._motor = Motor(self.clock, self._setpoint, self.head.speed)
         self._values = {
             "SOURce:CURRent:DIODe": 0.0,
             "SOURce:POWer:DIODe": 0.0,
@@ -152,7 +126,7 @@ class SimulatedTLB6700:
     def wavelength_nm(self) -> float:
         """Return where the motor is now, with the piezo, nm."""
         piezo = (self._values["SOURce:VOLTage:PIEZo"] / 100 - 0.5) * self.head.piezo_nm
-        return self._motor() + piezo
+        return self._motor.wavelength() + piezo
 
     def _packet(self, reply: bytes) -> bytes:
         self._buffer[: len(reply)] = reply[:PACKET]
@@ -250,12 +224,11 @@ class SimulatedTLB6700:
 
     def _set_switch(self, header: str, value: int) -> None:
         if header == "OUTPut:TRACk":
-            here = self._motor()
-            self._start = here
-            self._target = self._setpoint if value else here
-            self._motion_began = self.clock.now()
-            self._motion_ends = self._motion_began + abs(self._target - here) / self.head.speed
-            self.clock.at(self._motion_ends, self._publish)
+            if value:
+                self._motor.go_to(self._setpoint)
+            else:
+                self._motor.stop()
+            self.clock.at(self._motor.arrival, self._publish)
         self._switches[header] = value
 
     def _wavelength(self, argument: str, is_query: bool) -> str:
@@ -267,18 +240,11 @@ class SimulatedTLB6700:
         return "OK"
 
     def _ask_motion(self) -> str:
-        left = self._motion_ends - self.clock.now()
+        left = self._motor.arrival - self.clock.now()
         if left <= 0:
             return "1"
         self.clock.advance(min(left, POLL))
         return "0"
-
-    def _motor(self) -> float:
-        now = self.clock.now()
-        if now >= self._motion_ends:
-            return self._target
-        done = (now - self._motion_began) / (self._motion_ends - self._motion_began)
-        return self._start + (self._target - self._start) * done
 
     def _diode_current(self) -> float:
         if not self._switches["OUTPut:STATe"]:

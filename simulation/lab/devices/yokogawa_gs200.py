@@ -3,13 +3,12 @@
 from typing import ClassVar
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.ports import ActuatorPort
+from simulation.lab.ports.sources import ActuatorPort
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import VOLTS, Integer, Number, ScpiError, Switch, Word
 
 RANGES = {"VOLT": (0.01, 0.1, 1.0, 10.0, 30.0), "CURR": (1e-3, 1e-2, 0.1, 0.2)}
 OVERRANGE = 1.2
-RAMP_STEPS = 20
 ERROR_AVAILABLE, END_OF_PROGRAM = 4, 128
 _SECONDS = Number(low=0, high=3600, form=".1f")
 
@@ -106,10 +105,8 @@ class SimulatedGS200(ScpiDevice):
 
     def _run_program(self) -> None:
         for target in self._recorded:
-            start, slope = self.level, self.number("slope")
-            for step in range(1, RAMP_STEPS + 1):
-                self.clock.advance(slope / RAMP_STEPS)
-                self.level = start + (target - start) * step / RAMP_STEPS
+            for level in self.clock.ramp(self.level, target, self.number("slope")):
+                self.level = level
                 self._publish()
         self._ended = True
 

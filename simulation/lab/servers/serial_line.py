@@ -4,14 +4,13 @@ import contextlib
 import os
 import select
 from threading import Thread
-from types import TracebackType
-from typing import Self
 
 from simulation.lab.instrument_faults import LinkCutError
 from simulation.lab.servers.wire import WireDevice
+from simulation.lab.stoppable import Stoppable
 
 
-class SerialLine:
+class SerialLine(Stoppable):
     """Serve a device on a pseudo-terminal. Use it in a ``with`` statement, or call `stop`.
 
     Parameters
@@ -54,17 +53,6 @@ class SerialLine:
             self._thread.join()
             for descriptor in (self._ours, self._theirs, self._stopper, self._stop):
                 os.close(descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _serve(self) -> None:
         conversation = self.device.conversation()

@@ -3,15 +3,14 @@
 import contextlib
 import socket
 from threading import Lock, Thread
-from types import TracebackType
-from typing import Self
 
 from simulation.lab.servers.wire import WireDevice
+from simulation.lab.stoppable import Stoppable
 
 _CHUNK = 1 << 18
 
 
-class TcpServer:
+class TcpServer(Stoppable):
     """Serve a device on ``127.0.0.1``, on a free port unless one is given.
 
     Use it in a ``with`` statement, or call `stop`. Each client has a thread of its own; the device
@@ -59,17 +58,6 @@ class TcpServer:
             threads = list(self._clients.values())
         for thread in threads:
             thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _accept(self) -> None:
         while True:

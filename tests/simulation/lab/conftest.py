@@ -7,7 +7,7 @@ import pytest
 from simulation.lab.clock import VirtualClock
 from simulation.lab.paper_settings import PaperSettings, apply_paper_settings
 from simulation.lab.plant import Plant
-from simulation.lab.ports import TaggerSettings
+from simulation.lab.ports.tagger import TaggerSettings
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import click_probabilities

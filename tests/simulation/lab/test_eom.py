@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from simulation.lab.eom import phase_record, sideband_amplitudes
-from simulation.lab.ports import PhaseDrive
+from simulation.lab.ports.drives import PhaseDrive
 from simulation.lab.world_parameters import WorldParameters
 
 WORLD = WorldParameters()

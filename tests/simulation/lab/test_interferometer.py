@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulation.lab.interferometer import Fringe, Interferometer
-from simulation.lab.ports import LockSettings
+from simulation.lab.ports.lock import LockSettings
 from simulation.lab.servo import LoopGains, loop_behaviour
 from simulation.lab.world_parameters import WorldParameters
 

@@ -10,7 +10,7 @@ from simulation.lab.optics import (
     light_pulses,
     resting_transmission,
 )
-from simulation.lab.ports import DrivePulse, DriveSamples, PulseDrive
+from simulation.lab.ports.drives import DrivePulse, DriveSamples, PulseDrive
 from simulation.lab.world_parameters import WorldParameters
 
 WORLD = WorldParameters()

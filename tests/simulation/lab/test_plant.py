@@ -8,7 +8,9 @@ from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2
 from simulation.lab.clock import VirtualClock
 from simulation.lab.paper_settings import PaperSettings
 from simulation.lab.plant import Plant
-from simulation.lab.ports import LockSettings, TaggerSettings, TriggerInput
+from simulation.lab.ports.drives import DrivePulse, PulseDrive
+from simulation.lab.ports.lock import LockSettings
+from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import click_probabilities, riedinger2018
@@ -136,6 +138,32 @@ def test_readings_come_through_the_ports(lab):
     train = lab.plant.operating_point()
     assert train.parameters.p_pump_A > 0
     assert arm == pytest.approx(2e4 * (31e-15 + 240e-15 + 190e-15), rel=0.2)
+
+
+@pytest.mark.parametrize(("device", "closed"), [(0, "attenuator_b"), (1, "attenuator_a")])
+def test_reflected_light_is_missing_on_the_cavity_resonance(lab, device, closed):
+    """What is left is the other arm's light at 45 dB, and the meter's noise of 50 pW."""
+    lab.wiring.actuator[closed].apply(5.0)
+    world, port, meter = lab.plant.parameters, lab.wiring.laser["pump"], lab.wiring.power
+    lab.wiring.laser["read"].state = replace(port.state, emission=False)
+    lab.wiring.aom_drive[1].drive = PulseDrive(
+        shape=DrivePulse(delay=1e-6, width=20e-6, lead=50e-9, trail=50e-9, low=0.0, high=1.0)
+    )
+    element, seen = lab.plant.light.filters["pump"], []
+    for detuning in (0.0, world.kappa / (4 * np.pi), 20e9):
+        light_hz = world.resonance_hz[device] + detuning
+        port.state = replace(port.state, wavelength=299792458 / light_hz)
+        element.drift_hz += light_hz - element.centre_hz
+        sent = meter[("arm_a", "arm_b")[device]].power()
+        seen.append(meter["reflected"].power() / (0.5 * sent * world.arm_output[device]))
+    assert seen == pytest.approx([0.0, 0.5, 1.0], abs=5e-3)
+
+
+def test_leaked_drive_light_is_what_the_cavity_reflects(make_lab):
+    off = 4 * (QUIET.kappa / (4 * np.pi * 5.145e9)) ** 2 / 4
+    critical = make_lab(QUIET).plant.operating_point().parameters.leak_pump_1
+    over = make_lab(replace(QUIET, coupling_ratio=1.0)).plant.operating_point().parameters
+    assert critical / over.leak_pump_1 == pytest.approx(1 - off, rel=1e-3)
 
 
 def test_world_is_blind_to_what_is_not_published():

@@ -6,7 +6,8 @@ import pytest
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import TIMEHARP_260N_T3
 from simulation.lab.plant_faults import PlantFault, mend, schedule
-from simulation.lab.ports import LockSettings, TaggerSettings
+from simulation.lab.ports.lock import LockSettings
+from simulation.lab.ports.tagger import TaggerSettings
 
 T3 = TaggerSettings(mode="T3")
 

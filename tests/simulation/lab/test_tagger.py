@@ -4,7 +4,7 @@ import pytest
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from simulation.lab.emission import DetectorClicks
-from simulation.lab.ports import TaggerSettings, TriggerInput
+from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
 from simulation.lab.tagger import Fifo, Registrar, discriminate
 from simulation.lab.world_parameters import WorldParameters
 

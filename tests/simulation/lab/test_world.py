@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simulation.lab.bench import BENCH, DAQ_LINES
-from simulation.lab.ports import TaggerSettings
+from simulation.lab.ports.tagger import TaggerSettings
 from simulation.lab.world import World
 
 EVERY = ["laser_pump", "laser_read", "afg", "awg", "lock", "timeharp", "bias", "daq", "wavemeter"]

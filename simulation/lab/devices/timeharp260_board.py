@@ -1,0 +1,82 @@
+"""Which TimeHarp 260 is simulated, and when it answers which function of TH260Lib."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from instruments.th260lib import NANO, PICO, Feature
+
+State = Literal["closed", "open", "ready"]
+
+
+class Rule(NamedTuple):
+    """In which state of the board, and on which model, a function answers.
+
+    Attributes
+    ----------
+    needs : State
+    sets : bool
+        Whether it is refused while a measurement runs.
+    only : str or None
+        The one model that has it.
+    """
+
+    needs: State = "ready"
+    sets: bool = False
+    only: str | None = None
+
+
+RULES = {
+    "OpenDevice": Rule(needs="closed"),
+    "CloseDevice": Rule(needs="open"),
+    "Initialize": Rule(needs="open"),
+    "GetHardwareInfo": Rule(),
+    "GetSerialNumber": Rule(),
+    "GetFeatures": Rule(),
+    "GetBaseResolution": Rule(),
+    "GetNumOfInputChannels": Rule(),
+    "SetSyncDiv": Rule(sets=True),
+    "SetSyncEdgeTrg": Rule(sets=True, only=NANO),
+    "SetSyncCFD": Rule(sets=True, only=PICO),
+    "SetSyncChannelOffset": Rule(sets=True),
+    "SetInputEdgeTrg": Rule(sets=True, only=NANO),
+    "SetInputCFD": Rule(sets=True, only=PICO),
+    "SetInputChannelOffset": Rule(sets=True),
+    "SetInputChannelEnable": Rule(sets=True),
+    "SetBinning": Rule(sets=True),
+    "SetOffset": Rule(sets=True),
+    "SetMarkerEnable": Rule(sets=True),
+    "StartMeas": Rule(sets=True),
+    "StopMeas": Rule(),
+    "CTCStatus": Rule(),
+    "GetResolution": Rule(),
+    "GetSyncRate": Rule(),
+    "GetCountRate": Rule(),
+    "GetFlags": Rule(),
+    "GetElapsedMeasTime": Rule(),
+    "GetWarnings": Rule(),
+    "ReadFiFo": Rule(),
+}
+"""By function, without ``TH260_``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeHarpModel:
+    """Which board is simulated.
+
+    Attributes
+    ----------
+    model, part, version, serial : str
+    base_resolution : float
+        s.
+    features : Feature
+    """
+
+    model: str = NANO
+    part: str = "sim"
+    version: str = "sim 1"
+    serial: str = "SIM0001"
+    base_resolution: float = 250e-12
+    features: Feature = Feature.DLL | Feature.TTTR | Feature.MARKERS
+
+
+PICO_BOARD = TimeHarpModel(model=PICO, base_resolution=25e-12)

@@ -1,0 +1,78 @@
+"""Steady sources: a laser's light, a voltage and a bias current on a wire."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaserState:
+    """What a laser's head does now.
+
+    Attributes
+    ----------
+    wavelength : float
+        Vacuum wavelength in m.
+    power : float
+        Optical power at the head in W when emitting.
+    emission : bool
+    """
+
+    wavelength: float = 1553.8e-9
+    power: float = 0.0
+    emission: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class LaserPort:
+    """A laser head: the device publishes `state`; the world may add what the head cannot know.
+
+    Attributes
+    ----------
+    state : LaserState
+    """
+
+    state: LaserState = field(default_factory=LaserState)
+
+
+@dataclass(slots=True, kw_only=True)
+class ActuatorPort:
+    """A voltage on a wire: attenuator, filter, stretcher, EOM bias.
+
+    Attributes
+    ----------
+    voltage : float
+        Present voltage in V; change it with `apply`.
+    listener : callable
+        Told every voltage that was applied, in order (hysteresis needs the history).
+    """
+
+    voltage: float = 0.0
+    listener: Callable[[float], None] = lambda _: None
+
+    def apply(self, voltage: float) -> None:
+        """Put `voltage` (V) on the wire; the device clips to its range before."""
+        self.voltage = voltage
+        self.listener(voltage)
+
+
+@dataclass(slots=True, kw_only=True)
+class BiasPort:
+    """Bias of one detector channel.
+
+    Attributes
+    ----------
+    current : float
+        Present current in A; change it with `apply`.
+    listener, is_latched : callable
+        Set by the world. A detector latches above its switching current and stays latched until
+        the current comes close to 0.
+    """
+
+    current: float = 0.0
+    listener: Callable[[float], None] = lambda _: None
+    is_latched: Callable[[], bool] = bool
+
+    def apply(self, current: float) -> None:
+        """Put `current` (A) through the wire."""
+        self.current = current
+        self.listener(current)

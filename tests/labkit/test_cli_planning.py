@@ -1,0 +1,70 @@
+"""``labkit plan`` and ``labkit sequence``."""
+
+import json
+
+import pytest
+import yaml
+
+from labkit.cli import run
+from labkit.experiment import experiment_path
+
+COUNTS = {
+    "trials": 1_114_000_000, "pump": [103_000, 176_000], "read": [105_000, 170_000],
+    "coincidences": {"r1p1": 9, "r2p1": 130, "r1p2": 129, "r2p2": 37},
+}  # fmt: skip
+
+
+def test_plan_by_the_model_needs_about_the_papers_trials(capsys):
+    assert run(["plan", "--confidence", "0.984", "--json"]) == 0
+    (plan,) = json.loads(capsys.readouterr().out)["plans"]
+    assert 2e8 < plan["trials"] < 1.2e9
+    assert plan["seconds"] == pytest.approx(plan["trials"] * 50e-6 * 1.15)
+
+
+def test_plan_by_counts_tells_what_is_left(tmp_path, capsys):
+    path = tmp_path / "counts.json"
+    path.write_text(json.dumps(COUNTS), encoding="utf-8")
+    assert run(["plan", str(path), "--confidence", "0.9", "--confidence", "0.999"]) == 0
+    text = capsys.readouterr().out
+    rows = [line.split("│")[1:-1] for line in text.splitlines() if "%" in line and "│" in line]
+    (_, _, _, done), (_, trials, hours, left) = rows
+    assert float(done) == 0.0
+    assert float(left) == pytest.approx(float(hours) * (1 - 1.114e9 / float(trials)), abs=0.3)
+    assert "measured so far: 1,114,000,000 trials" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "p_pump=0.1"], "must name one of n_0_A"),
+        (["--set", "p_pump_A=0.02"], "give no witness"),
+        (["--confidence", "1.5"], "between 0.5 and 1"),
+        (["nowhere"], "nowhere"),
+    ],
+)
+def test_plan_that_cannot_be_made_says_why(capsys, arguments, message):
+    assert run(["plan", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_sequence_is_printed_checked_and_drawn(tmp_path, capsys):
+    picture = tmp_path / "timing.png"
+    assert run(["sequence", "autopilot", "-o", str(picture)]) == 0
+    text = capsys.readouterr().out
+    assert "pump       573 to 641 ns" in text
+    assert "all timing rules are respected" in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert run(["sequence", "autopilot", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"sequence", "gates"}
+
+
+def test_sequence_that_breaks_a_rule_names_pulse_and_rule(tmp_path, capsys):
+    folder = experiment_path("autopilot").parent / "sequences"
+    plain = yaml.safe_load((folder / "virtual_lab.yaml").read_text(encoding="utf-8"))
+    plain["pulses"]["read"]["start"] = 0.42e-6
+    path = tmp_path / "overlap.yaml"
+    path.write_text(yaml.safe_dump({"kind": "lock", "sequence": plain}), encoding="utf-8")
+    assert run(["sequence", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert "read" in error
+    assert "pump" in error
