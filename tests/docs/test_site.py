@@ -1,6 +1,7 @@
 """The documentation site: every page can be found, every example runs as it is printed."""
 
 import re
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,7 +53,11 @@ def test_example_runs(example, tmp_path, monkeypatch):
     cells = cells_of(example)
     assert cells
     names = {"__name__": example.stem}
-    with mpl.rc_context({"backend": "agg"}):
-        for number, cell in enumerate(cells):
-            exec(compile(cell, f"{example.name}, cell {number}", "exec"), names)
-    plt.close("all")
+    try:
+        with mpl.rc_context({"backend": "agg"}):
+            for number, cell in enumerate(cells):
+                exec(compile(cell, f"{example.name}, cell {number}", "exec"), names)
+    finally:
+        plt.close("all")
+        for held in [value for value in names.values() if isinstance(value, ExitStack)]:
+            held.close()
