@@ -23,6 +23,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 docs: $(READY_FOR_DOCS)
+	rm -rf docs/api/generated
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
