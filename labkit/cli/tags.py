@@ -106,11 +106,12 @@ def analyse(
 def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
     """Return what is wrong; the journal of a run folder and its sequence say more than tags."""
     from labkit.diagnostics import diagnose, diagnose_blocks
-    from labkit.run import open_run
-    from labkit.sequence import PulseSequence
 
     if len(named) != 1 or not named[0].is_dir():
         return list(diagnose(evaluation))
+    from labkit.run import open_run
+    from labkit.sequence import PulseSequence
+
     folder = open_run(named[0])
     plain = folder.manifest().experiment.get("sequence")
     sequence = PulseSequence.from_dict(plain, where=str(folder.manifest_path)) if plain else None
