@@ -148,6 +148,7 @@ def test_browsers_may_ask_under_the_names_of_this_computer_only():
 
 
 def test_live_page_shows_the_selected_run_and_what_is_wrong_with_it(watched, make_run):
+    pytest.importorskip("panel")
     watch = Watch(watched.folder.path.parent)
     (select, last), head, body = view(watch, every=5.0)
     assert "20 % of" in head.object
