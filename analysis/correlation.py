@@ -1,5 +1,6 @@
 """Second-order coherence g² of two gates from counts, with its posterior and interval."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from analysis.count_checks import count_of, must_not_exceed, trials_of
 
 LEVEL = 0.68
 """Probability inside an interval: from the 16 % to the 84 % quantile."""
+
+_TINY = float(np.finfo(float).tiny)
+_STIRLING_FROM = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +43,29 @@ class GammaPosterior:
     def density(self, g: ArrayLike) -> NDArray[np.float64]:
         """Probability density at g (per unit g); zero below g = 0."""
         g = np.asarray(g, dtype=float)
-        mean = self.exposure * np.maximum(g, 0.0)
-        log_poisson = special.xlogy(self.events, mean) - mean - special.gammaln(self.events + 1)
-        return np.where(g < 0.0, 0.0, self.exposure * np.exp(log_poisson))
+        impossible = g <= 0.0 if self.events else g < 0.0
+        return np.where(impossible, 0.0, np.exp(self.log_density(g)))
+
+    def log_density(self, g: ArrayLike) -> NDArray[np.float64]:
+        """Logarithm of the density at g; what is not positive is taken for the smallest number.
+
+        It is counted from the mode, C (log(1 + t) - t) with t = gλ/C - 1: the terms of
+        C log g - λg are so large at many counts that their rounding would drown the shape.
+        """
+        positive: NDArray[np.float64] = np.maximum(np.asarray(g, dtype=float), _TINY)
+        if self.events == 0:
+            return np.asarray(math.log(self.exposure) - self.exposure * positive)
+        t = (positive - self.mode) / self.mode
+        log_ratio = np.where(t < -0.5, np.log(positive / self.mode), np.log1p(np.maximum(t, -0.5)))
+        return np.asarray(self.events * (log_ratio - t) + self._log_peak())
+
+    def _log_peak(self) -> float:
+        """Logarithm of the density at the mode, log λ + C log C - C - log C!."""
+        events, log_exposure = self.events, math.log(self.exposure)
+        if events < _STIRLING_FROM:
+            return log_exposure + events * (math.log(events) - 1.0) - math.lgamma(events + 1)
+        series = (1.0 - (1.0 - 2.0 / (7.0 * events**2)) / (30.0 * events**2)) / (12.0 * events)
+        return log_exposure - 0.5 * math.log(2.0 * math.pi * events) - series
 
     def cdf(self, g: ArrayLike) -> NDArray[np.float64]:
         """Probability that the true value is below g."""

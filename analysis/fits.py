@@ -102,7 +102,8 @@ class HeatingFit:
     def __str__(self) -> str:
         return (
             f"a              {self.a}\nb              {self.b}\n"
-            f"lifetime       {self.lifetime}\nbath lifetime  {self.bath_lifetime}\n"
+            f"lifetime       {self.lifetime.over(1e-6)} µs\n"
+            f"bath lifetime  {self.bath_lifetime.over(1e-6)} µs\n"
             f"n_final        {self.n_final}"
         )
 

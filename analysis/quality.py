@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field, fields
 from typing import Self
 
+DOUBLED_GAP = 0.5
+"""A trial start less than this many periods after the one before is one too many."""
+
 _MEANING = {
     "records": "records read",
     "missing_syncs": "trial starts missing (gap of more than 1.5 periods)",
+    "doubled_syncs": "trial starts less than half a period after the one before",
     "out_of_order": "tags whose time runs backwards (lost overflow or disorder)",
     "unknown_records": "records with a reserved special code, skipped",
     "early_clicks": "clicks before the first trial, not counted",
@@ -22,13 +26,15 @@ class Quality:
     """Data-quality record of a count: integers that add, and the files' own warnings.
 
     ``missing_syncs`` counts trial starts that a regular period calls for but the file lacks;
-    ``out_of_order`` counts tags earlier than their predecessor. The other fields say what was
-    read and not counted. `warnings` holds sentences about whole files (truncation, FIFO
-    overrun, dropped events, sync divider, doubtful trial number).
+    ``doubled_syncs`` counts those that follow the one before much too early, which the number of
+    trials includes; ``out_of_order`` counts tags earlier than their predecessor. The other fields
+    say what was read and not counted. `warnings` holds sentences about whole files (truncation,
+    FIFO overrun, dropped events, sync divider, doubtful trial number).
     """
 
     records: int = 0
     missing_syncs: int = 0
+    doubled_syncs: int = 0
     out_of_order: int = 0
     unknown_records: int = 0
     early_clicks: int = 0
@@ -56,3 +62,12 @@ class Quality:
             if getattr(self, name) or name == "records"
         ]
         return "\n".join([*rows, *(f"{'warning':>13}  {text}" for text in self.warnings)])
+
+
+def doubled_syncs_warning(number: int, first_record: int) -> str:
+    """Say how many trial starts came too early, and where to look for the first."""
+    return (
+        f"{number:,} trial starts (syncs) follow the one before within half a period (the first is "
+        f"record {first_record:,}, counted from 0): noise or reflections at the sync input; each "
+        "of them counts as a trial and ends the one before"
+    )

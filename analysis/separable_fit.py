@@ -18,6 +18,10 @@ class Estimate:
     value: float
     sigma: float
 
+    def over(self, unit: float) -> "Estimate":
+        """Return the estimate as a multiple of `unit`, e.g. ``over(1e-6)`` for µs."""
+        return Estimate(value=self.value / unit, sigma=self.sigma / unit)
+
     def __str__(self) -> str:
         if not self.sigma > 0.0:
             return f"{self.value:.6g}"

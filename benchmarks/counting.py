@@ -2,6 +2,9 @@
 
 import contextlib
 import gc
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,6 +129,7 @@ def _bright(records: int) -> list[Row]:
         gc.collect()
         peer = seconds({"ptufile": lambda: count_with_ptufile(path)}, rounds=1)["ptufile"]
         memory = _memory_above_imports(path)
+        against_eta = _eta(path)
     speed = len(block) * repeats / times["labkit"] / 1e6
     detail = f"{speed:.0f} M records/s"
     return [
@@ -137,7 +141,27 @@ def _bright(records: int) -> list[Row]:
             detail=f"{times['two']:.3f} s"),
         Row(name="bright T3: 150 MB / peak memory above imports", ratio=150 / max(memory, 1.0),
             target=1, detail=f"{memory:.0f} MB"),
+        *against_eta,
     ]  # fmt: skip
+
+
+def _eta(path: Path) -> list[Row]:
+    """Compare with ETA if the environment variable ETA_PYTHON names an interpreter that has it."""
+    interpreter = os.environ.get("ETA_PYTHON")
+    if not interpreter:
+        return []
+    recipe = Path(__file__).with_name("eta_recipe.py")
+    done = subprocess.run([interpreter, recipe, path], check=True, capture_output=True, text=True)
+    eta = json.loads(done.stdout)
+    pairs = np.triu(count(path, GATES).pairs).ravel().tolist()
+    if eta["pairs"] != pairs:
+        message = (
+            f"ETA must find the coincidences {pairs}, but finds {eta['pairs']}; use numba 0.60"
+        )
+        raise RuntimeError(message)
+    ours = seconds({"labkit": lambda: count(path, GATES, kernel="bright")})["labkit"]
+    return [Row(name="bright T3: speed / ETA's recipe", ratio=eta["seconds"] / ours, target=12,
+                detail=f"peer {eta['seconds']:.2f} s")]  # fmt: skip
 
 
 def _memory_above_imports(path: Path) -> float:

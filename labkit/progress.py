@@ -3,6 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from analysis.counts import Counts
+from analysis.evaluation import Evaluation, witness_counts
+from labkit.planner import ClickRates, plan_witness
+from labkit.run.goal import Goal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -63,3 +68,55 @@ class Progress:
 
 
 Report = Callable[[Progress], object]
+
+
+def progress_towards(
+    goal: Goal,
+    evaluation: Evaluation | None,
+    last: Counts | None,
+    *,
+    block_trials: int = 0,
+    seconds: float = 0.0,
+) -> Progress:
+    """Return how far a witness measurement is.
+
+    Parameters
+    ----------
+    goal : Goal
+    evaluation : Evaluation or None
+        Of all good trials; None if there are none yet.
+    last : Counts or None
+        Of the last good block.
+    block_trials : int
+    seconds : float
+        As in `Progress`.
+    """
+    if evaluation is None or last is None:
+        return Progress(
+            trials=0, goal_trials=goal.trials, block_trials=block_trials, seconds=seconds,
+            goal_seconds=goal.seconds,
+        )  # fmt: skip
+    g2 = evaluation.g2
+    sym = None if evaluation.witness is None else evaluation.witness.sym
+    return Progress(
+        trials=evaluation.counts.trials.number,
+        goal_trials=_trials_wanted(goal, evaluation.counts),
+        block_trials=block_trials,
+        seconds=seconds,
+        goal_seconds=goal.seconds,
+        click_rate=float(last.singles.sum()) / (last.trials.number * last.gates.period),
+        g2={pair: g2[pair].value for pair in ("r2p1", "r1p2") if pair in g2},
+        witness=None if sym is None else (sym.mode, sym.low, sym.high),
+        undecided=evaluation.witness is not None and bool(evaluation.witness.cautions),
+    )
+
+
+def _trials_wanted(goal: Goal, counts: Counts) -> float | None:
+    """Return the trials that reach the goal, as far as can be told now."""
+    if goal.trials is not None or goal.confidence is None:
+        return goal.trials
+    try:
+        rates = ClickRates.of_counts(witness_counts(counts))
+        return plan_witness(rates, confidence=goal.confidence, bound=goal.bound).trials
+    except ValueError:
+        return None  # by the counts so far the goal is never reached, or they are too few

@@ -17,6 +17,7 @@ from analysis.tagfile.ptu_tags import NANO_BASE_RESOLUTION
 from analysis.tagfile.ptu_writer import PtuWriter
 from simulation.clicks import Clicks, check_grid, sample_clicks, t2_events, t3_events, whole_ticks
 from simulation.pulses import Timing, pulsed_timing
+from simulation.recording_size import check_space, expected_bytes
 from simulation.theory.dlcz import DLCZParameters
 
 Mode = Literal["T2", "T3"]
@@ -66,6 +67,9 @@ def simulate_ptu(
 ) -> Recording:
     """Simulate a measurement into a TimeHarp 260 N file, and write its gates file.
 
+    The records go to ``….part`` first; the file has its name once it is complete, so that an
+    interrupted simulation leaves nothing, and what it was to replace stays.
+
     Parameters
     ----------
     path : str or Path
@@ -103,7 +107,8 @@ def simulate_ptu(
     FileExistsError
         If a file exists and `overwrite` is False.
     ValueError
-        If trials, timing and resolution do not go together, or a parameter is out of range.
+        If trials, timing and resolution do not go together, a parameter is out of range, or the
+        disk lacks the space; the message says how much is needed.
     """
     path, beside = Path(path), gates_path(path)
     if timing is None:
@@ -111,12 +116,13 @@ def simulate_ptu(
     layout = _layout(mode)
     _check_timing(timing.gates, layout, resolution)
     runs = sample_clicks(parameters, timing, trials, np.random.default_rng(seed))
-    if beside.exists() and not overwrite:
-        message = f"{beside} exists; choose another name, or pass overwrite=True to replace it"
-        raise FileExistsError(message)
+    _refuse_existing([] if overwrite else [path, beside])
+    ticks = _ticks_per_trial(layout, timing.gates, resolution)
+    check_space(path, expected_bytes(parameters, layout, trials, ticks), trials)
     identity = f"labkit simulation {parameters} {timing} {trials} {mode} {seed} {resolution}"
+    part = path.with_name(path.name + ".part")
     writer = PtuWriter(
-        path,
+        part,
         layout=layout,
         resolution=resolution,
         sync_period=timing.gates.period,
@@ -124,10 +130,14 @@ def simulate_ptu(
         comment=f"simulated by labkit, {trials} trials, seed {seed}",
         created=created,
         guid=uuid5(NAMESPACE_URL, identity),
-        overwrite=overwrite,
+        overwrite=True,
     )
-    with writer:
-        clicks = _write(writer, runs, timing.gates, resolution, trials, progress)
+    try:
+        with writer:
+            clicks = _write(writer, runs, timing.gates, resolution, trials, progress)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     beside.write_text(timing.gates.to_yaml(), encoding="utf-8")
     return Recording(
         path=path,
@@ -137,6 +147,13 @@ def simulate_ptu(
         clicks=clicks,
         records=writer.n_records,
     )
+
+
+def _refuse_existing(paths: list[Path]) -> None:
+    for path in paths:
+        if path.exists():
+            message = f"{path} exists; choose another name, or pass overwrite=True to replace it"
+            raise FileExistsError(message)
 
 
 def _default_timing(parameters: DLCZParameters, period: float, resolution: float) -> Timing:

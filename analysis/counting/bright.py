@@ -1,281 +1,22 @@
-"""Counting kernels for bright or long files: one compiled loop over raw 32-bit records."""
+"""Counting for bright or long files: compiled loops over raw 32-bit records."""
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.counting.tally import MISSING_GAP, NONE, Plan, S, Tally
-from analysis.tagfile.layouts import MARKER, SYNC
+from analysis.counting.bright_t2 import hydra_t2, pico_t2
+from analysis.counting.bright_t3 import hydra_t3, pico_t3
+from analysis.counting.finished_trial import close_trial
+from analysis.counting.tally import Plan, S, Tally
 from analysis.tagfile.limits import MAX_TIME
 from analysis.tagfile.source import Records
 
-# The state vector's places as plain integers, which compiled code can use.
-_WRAPPED, _LAST, _TRIAL, _CLICKED, _FIRST, _TRIALS = map(int, list(S)[:6])
-_MISSING, _BACKWARDS, _UNKNOWN, _EARLY, _MARKERS, _CROWDED_TRIALS, _RECORDS, _HIGHEST = map(
-    int, list(S)[6:]
-)
-_STRIDE = 8
-_OVERFLOW = -1
-_RESERVED = -2
-
-
-@numba.njit(inline="always")
-def _special(record, pico, counted, wrap, t3):  # type: ignore[no-untyped-def]
-    """Return (channel code, ticks or syncs to add) of a special record."""
-    if pico:
-        bits = (record >> 16) & 0xFFF if t3 else record & 15
-        if bits == 0:
-            return _OVERFLOW, wrap
-        return (MARKER + bits, 0) if bits < 16 else (_RESERVED, 0)
-    channel = (record >> 25) & 63
-    if channel == 63:
-        count = record & (1023 if t3 else 0x1FFFFFF)
-        return _OVERFLOW, wrap * count if counted and count > 0 else wrap
-    if channel <= 15 and not (t3 and channel == 0):
-        return MARKER + channel, 0
-    return _RESERVED, 0
-
-
-_CROWDED = 1 << 62
-
-
-@numba.njit(inline="always")
-def _several(clicked):  # type: ignore[no-untyped-def]
-    """Tell whether a trial has more to count than a single click."""
-    return clicked & (clicked - 1) != 0
-
-
-@numba.njit
-def _close_trial(clicked, state, pairs):  # type: ignore[no-untyped-def]
-    """Count the coincidences of a finished trial."""
-    state[_CROWDED_TRIALS] += clicked >> 62
-    clicked &= ~_CROWDED
-    low = 0
-    while clicked:
-        if clicked & 1:
-            high, rest = low + 1, clicked >> 1
-            while rest:
-                if rest & 1:
-                    pairs[low, high] += 1
-                high += 1
-                rest >>= 1
-        low += 1
-        clicked >>= 1
-
-
-@numba.njit
-def _repeat(bit, repeated):  # type: ignore[no-untyped-def]
-    """Count a further click in a cell of the same trial."""
-    cell = 0
-    while bit >> cell != 1:
-        cell += 1
-    repeated[cell] += 1
-    return _CROWDED
-
-
-@numba.njit(inline="always")
-def _t3(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs
-):
-    special_from = 0xF0000000 if pico else 0x80000000
-    channel_at = 28 if pico else 25
-    dtime_at, dtime_mask = (16, 0xFFF) if pico else (10, 0x7FFF)
-    sync_mask = 0xFFFF if pico else 0x3FF
-    wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
-    backwards = 0
-    for raw in records:
-        record = np.int64(raw)
-        if record >= special_from:
-            code, add = _special(record, pico, counted, wrap, True)
-            wrapped += add
-            if code == _RESERVED:
-                state[_UNKNOWN] += 1
-            elif code != _OVERFLOW:
-                state[_MARKERS] += 1
-            continue
-        # Only rare things branch from here on: a mispredicted branch costs more than the rest.
-        sync = wrapped + (record & sync_mask)
-        new = sync != last
-        if new & _several(clicked):
-            _close_trial(clicked, state, pairs)
-        clicked = 0 if new else clicked
-        if sync < last:
-            backwards += 1
-            state[_HIGHEST] = max(state[_HIGHEST], last)
-        last = sync
-        place = row_of[(record >> channel_at) & 63] + bin_of[(record >> dtime_at) & dtime_mask]
-        histogram[place] += 1
-        bit = bit_of[place]
-        if clicked & bit:
-            clicked |= _repeat(bit, repeated)
-        clicked |= bit
-    state[_WRAPPED], state[_LAST], state[_CLICKED] = wrapped, last, clicked
-    state[_BACKWARDS] += backwards
-    state[_RECORDS] += len(records)
-
-
-# One compiled loop per family: with the bit positions known it runs a fifth faster.
-@numba.njit(cache=True, nogil=True)
-def _hydra_t3(  # type: ignore[no-untyped-def]
-    records, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs
-):
-    _t3(records, False, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs)
-
-
-@numba.njit(cache=True, nogil=True)
-def _pico_t3(  # type: ignore[no-untyped-def]
-    records, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs
-):
-    _t3(records, True, counted, wrap, row_of, bin_of, bit_of, state, histogram, repeated, pairs)
-
-
-@numba.njit(inline="always")
-def _all_regular_syncs(records, i, longest):  # type: ignore[no-untyped-def]
-    """Tell whether the next stride is sync records only, none of them late or early."""
-    odd = np.uint32(0)
-    for j in range(_STRIDE):
-        odd |= (records[i + j] ^ np.uint32(0x80000000)) & np.uint32(0xFE000000)
-    if odd:
-        return False
-    gap = np.uint32(0)
-    for j in range(1, _STRIDE):
-        gap = max(gap, np.uint32(records[i + j] - records[i + j - 1]))
-    return gap <= longest
-
-
-@numba.njit(inline="always")
-def _is_start(code, start_code):  # type: ignore[no-untyped-def]
-    """Tell whether a tag begins a trial; markers match by bit."""
-    if start_code > MARKER:
-        return code > MARKER and ((code - MARKER) & (start_code - MARKER)) != 0
-    return code == start_code
-
-
-@numba.njit(inline="always")
-def _missing(gap, period):  # type: ignore[no-untyped-def]
-    """Return how many trial starts are missing in a gap."""
-    return np.int64(np.floor(gap / period + 0.5)) - 1 if gap > MISSING_GAP * period else 0
-
-
-@numba.njit(inline="always")
-def _bin(ticks, starts, widths, first_bins):  # type: ignore[no-untyped-def]
-    if ticks < 0 or ticks >= starts[-1]:
-        return first_bins[-1]
-    segment = 0
-    while ticks >= starts[segment + 1]:
-        segment += 1
-    return first_bins[segment] + (ticks - starts[segment]) // widths[segment]
-
-
-@numba.njit(inline="always")
-def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its state in registers
-    records, pico, counted, wrap, start_code, period, clock,
-    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-):  # fmt: skip
-    special_from = 0xF0000000 if pico else 0x80000000
-    channel_at = 28 if pico else 25
-    time_mask = 0xFFFFFFF if pico else 0x1FFFFFF
-    beyond = first_bins[-1]
-    foreign = len(histogram) - beyond - 1
-    longest = np.uint32(min(MISSING_GAP * period, time_mask))
-    by_sync = start_code == SYNC and not pico
-    wrapped, last, trial = state[_WRAPPED], state[_LAST], state[_TRIAL]
-    clicked, trials, backwards = state[_CLICKED], state[_TRIALS], 0
-    n = len(records)
-    i = 0
-    while i < n:
-        if by_sync and i + _STRIDE <= n and trial != NONE:
-            time = wrapped + (records[i] & time_mask)
-            regular = last <= time <= trial + longest
-            if regular and _all_regular_syncs(records, i, longest):
-                if _several(clicked):
-                    _close_trial(clicked, state, pairs)
-                i += _STRIDE
-                last = trial = wrapped + (records[i - 1] & time_mask)
-                trials += _STRIDE
-                clicked = 0
-                continue
-        for k in range(i, min(i + _STRIDE, n)):
-            record = np.int64(records[k])
-            code = record >> channel_at
-            if record >= special_from:
-                code, add = _special(record, pico, counted, wrap, False)
-                wrapped += add
-                if code == _RESERVED:
-                    state[_UNKNOWN] += 1
-                if code < 0:
-                    continue
-            time = wrapped + (record & time_mask)
-            backwards += time < last
-            last = time
-            if _is_start(code, start_code):
-                if trial == NONE:
-                    state[_FIRST] = time
-                else:
-                    state[_MISSING] += _missing(time - trial, period)
-                if _several(clicked):
-                    _close_trial(clicked, state, pairs)
-                trial = time
-                trials += 1
-                clicked = 0
-                continue
-            if code >= SYNC:
-                state[_MARKERS] += code > MARKER
-                continue
-            row = row_of[code]
-            if row == foreign:
-                histogram[foreign + beyond] += 1
-                continue
-            if clock > 0:
-                start = time - time % clock
-                if start != trial:
-                    _close_trial(clicked, state, pairs)
-                    clicked = 0
-                    trial = start
-            elif trial == NONE:
-                state[_EARLY] += 1
-                continue
-            place = row + _bin(time - trial, starts, widths, first_bins)
-            histogram[place] += 1
-            bit = bit_of[place]
-            if clicked & bit:
-                clicked |= _repeat(bit, repeated)
-            clicked |= bit
-        i += _STRIDE
-    state[_WRAPPED], state[_LAST], state[_TRIAL] = wrapped, last, trial
-    state[_CLICKED], state[_TRIALS] = clicked, trials
-    state[_BACKWARDS] += backwards
-    state[_RECORDS] += n
-
-
-@numba.njit(cache=True, nogil=True)
-def _hydra_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, period, clock,
-    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-):  # fmt: skip
-    _t2(
-        records, False, counted, wrap, start_code, period, clock,
-        row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _pico_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, period, clock,
-    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-):  # fmt: skip
-    _t2(
-        records, True, counted, wrap, start_code, period, clock,
-        row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-    )  # fmt: skip
-
-
 _KERNELS: dict[tuple[str, str], Callable[..., None]] = {
-    ("hydra", "T3"): _hydra_t3,
-    ("pico", "T3"): _pico_t3,
-    ("hydra", "T2"): _hydra_t2,
-    ("pico", "T2"): _pico_t2,
+    ("hydra", "T3"): hydra_t3,
+    ("pico", "T3"): pico_t3,
+    ("hydra", "T2"): hydra_t2,
+    ("pico", "T2"): pico_t2,
 }
 
 
@@ -287,21 +28,30 @@ class BrightCounter:
         layout, line = plan.layout, plan.timeline
         head = (layout.counted_overflows, layout.wrap)
         self._kernel = _KERNELS[layout.family, layout.mode]
-        rows = (plan.row_of_channel.astype(np.uint32) * plan.bit_of.shape[1]).astype(np.uint32)
-        flat = tally.histogram.reshape(-1)
-        sums = (plan.bit_of.reshape(-1), tally.state, flat, tally.repeated, tally.pairs)
+        # One row more than the tally: T3 special records are looked up like photons, for speed.
+        rows, columns = tally.histogram.shape
+        self._histogram = np.zeros((rows + 1, columns), np.int64)
+        sums = (tally.state, self._histogram.reshape(-1), tally.repeated, tally.pairs)
         if layout.mode == "T3":
-            bins = line.bin_of(np.arange(layout.dtime_bins)).astype(np.uint16)
-            self._constants: tuple[object, ...] = (*head, rows, bins, *sums)
+            bit_of = np.zeros(self._histogram.size, np.int64)
+            bit_of[: plan.bit_of.size] = plan.bit_of.reshape(-1)
+            kept = (bit_of != 0).astype(np.uint8)
+            kept[plan.bit_of.size :] = 1
+            places = _places(plan)
+            self._constants: tuple[object, ...] = (*head, places, kept, bit_of, *sums)
         else:
+            row_of = plan.row_of_channel.astype(np.uint32) * np.uint32(columns)
             self._constants = (
-                *head, plan.start_code, plan.period, plan.clock, rows,
-                line.starts, line.widths, line.first_bins, *sums,
+                *head, plan.start_code, plan.period, plan.clock, row_of,
+                line.starts, line.widths, line.first_bins, plan.bit_of.reshape(-1), *sums,
             )  # fmt: skip
 
     def count(self, records: Records) -> None:
         """Add a block of records."""
         self._kernel(records, *self._constants)
+        total = self.tally.histogram
+        np.add(total, self._histogram[:-1], out=total)
+        self._histogram[:] = 0
         wrapped = int(self.tally.state[S.WRAPPED])
         if not 0 <= wrapped <= MAX_TIME:
             message = (
@@ -313,5 +63,20 @@ class BrightCounter:
     def finish(self) -> None:
         """Count the coincidences of the last trial, which no further record can add to."""
         tally = self.tally
-        _close_trial(tally.state[S.CLICKED], tally.state, tally.pairs)
+        close_trial(tally.state[S.CLICKED], tally.state, tally.pairs)
         tally.state[S.CLICKED] = 0
+
+
+def _places(plan: Plan) -> NDArray[np.uint16]:
+    """Return the place in the flat histogram by a T3 record's bits above the sync number.
+
+    These are special bit, channel and dtime; special records have the row after the last.
+    """
+    rows, columns = plan.bit_of.shape
+    codes = 16 if plan.layout.family == "pico" else 128
+    row_of = np.full(codes, rows, np.int64)
+    photons = codes - 1 if plan.layout.family == "pico" else 64
+    row_of[:photons] = plan.row_of_channel[:photons]
+    bins = plan.timeline.bin_of(np.arange(plan.layout.dtime_bins))
+    places: NDArray[np.uint16] = np.add.outer(row_of * columns, bins).astype(np.uint16)
+    return places.reshape(-1)

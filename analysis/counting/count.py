@@ -1,21 +1,17 @@
-"""Count tag files: choose the kernel, stream the records, say what was measured."""
+"""Count tag files: choose the kernel and stream the records through it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
-
+from analysis.counting.report import report_counts
 from analysis.counting.stretches import Stretch, cut
-from analysis.counting.tally import Plan, S, Tally, make_plan
+from analysis.counting.tally import Plan, Tally, make_plan
 from analysis.counts import Counts
 from analysis.gates import GateSet
-from analysis.quality import Quality
 from analysis.tagfile import open_tags
-from analysis.tagfile.acquisition import SIZE_WARNINGS
 from analysis.tagfile.source import Records, TagFileError, TagSource
-from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
 
 Kernel = Literal["auto", "sparse", "bright"]
 Progress = Callable[[int, int], object]
@@ -117,9 +113,9 @@ def follow(
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
         _count_block(source, counter, block)
-        yield _report(source, plan, tally, final=False)
+        yield report_counts(source, plan, tally, final=False)
     counter.finish()
-    yield _report(source.reopened(), plan, tally, final=True)
+    yield report_counts(source.reopened(), plan, tally, final=True)
 
 
 def _plan(source: TagSource, gates: GateSet) -> Plan:
@@ -175,7 +171,7 @@ def _count_source(
     first, *rest = tallies
     for tally in rest:
         first.append(tally, plan)
-    return _report(source, plan, first, final=True)
+    return report_counts(source, plan, first, final=True)
 
 
 class _Progress:
@@ -216,91 +212,3 @@ def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
     from analysis.counting.sparse import SparseCounter
 
     return SparseCounter(plan, tally)
-
-
-def _report(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
-    gates, line = plan.gates, plan.timeline
-    # Before the end, what the header says about the file's size is out of date.
-    told = [w for w in source.warnings if final or w.code not in SIZE_WARNINGS]
-    warnings = [str(warning) for warning in told]
-    trials, doubt = _trials(source, plan, tally, final=final)
-    if doubt:
-        warnings.append(doubt)
-    warnings += _period_warning(source, gates) + _silent_detectors(gates, tally)
-    inside = tally.histogram[:-1, :-1].copy()
-    gated = line.gate_of_bin[:-1]
-    clicks = np.stack([inside[:, gated == gate].sum(axis=1) for gate in range(len(gates.gates))])
-    repeated = tally.repeated.reshape(clicks.shape).copy()
-    state = tally.state
-    return Counts(
-        gates=gates,
-        trials=trials,
-        singles=clicks - repeated,
-        pairs=tally.pairs + tally.pairs.T,
-        repeated=repeated,
-        histogram=inside,
-        bin_edges=line.edges(source.resolution),
-        gate_of_bin=gated,
-        quality=Quality(
-            records=int(state[S.RECORDS]),
-            missing_syncs=int(state[S.MISSING]),
-            out_of_order=int(state[S.BACKWARDS]),
-            unknown_records=int(state[S.UNKNOWN]),
-            early_clicks=int(state[S.EARLY]),
-            foreign_clicks=int(tally.histogram[-1].sum()),
-            ungated_clicks=int(tally.histogram[:-1].sum() - clicks.sum()),
-            markers=int(state[S.MARKERS]),
-            repeated_clicks=int(repeated.sum()),
-            crowded_trials=int(state[S.CROWDED_TRIALS]),
-            warnings=tuple(f"{source.path.name}: {text}" for text in warnings),
-        ),
-    )
-
-
-def _trials(
-    source: TagSource, plan: Plan, tally: Tally, *, final: bool
-) -> tuple[Trials, str | None]:
-    state = tally.state
-    if plan.layout.mode == "T3":
-        seen = int(max(state[S.WRAPPED], state[S.LAST] + 1, state[S.HIGHEST] + 1))
-        return trials_from_sync_numbers(
-            seen,
-            wrap=plan.layout.wrap,
-            measured_time=source.measured_time if final else None,
-            sync_rate=source.sync_rate,
-        )
-    if plan.clock:
-        seconds = source.measured_time or (int(state[S.LAST]) + 1) * source.resolution
-        number = max(round(seconds / plan.gates.period), int(state[S.LAST]) // plan.clock + 1)
-        return exact_trials(number, "measured time / period"), None
-    number = int(state[S.TRIALS])
-    if number == 0 and final:
-        message = (
-            f"{source.path}: must hold trial starts ({plan.gates.trial}), but none of its "
-            f"{int(state[S.RECORDS]):,} records is one; see `labkit info` for what it holds and "
-            "set `trial` in the gates file"
-        )
-        raise ValueError(message)
-    return exact_trials(number, f"trial starts ({plan.gates.trial}) in the records"), None
-
-
-def _period_warning(source: TagSource, gates: GateSet) -> list[str]:
-    """Compare the gates' period with the file's sync rate."""
-    if gates.trial.kind != "sync" or not source.sync_rate:
-        return []
-    found = 1 / source.sync_rate
-    if abs(found - gates.period) <= 0.01 * gates.period:
-        return []
-    return [
-        f"the gates' period is {gates.period:g} s, but the header's sync rate of "
-        f"{source.sync_rate:g} /s makes {found:g} s: check the gates file"
-    ]
-
-
-def _silent_detectors(gates: GateSet, tally: Tally) -> list[str]:
-    clicks = tally.histogram[:-1].sum(axis=1)
-    return [
-        f"detector {number} (channel {channel}) has no click at all"
-        for (number, channel), n in zip(gates.detectors.items(), clicks, strict=True)
-        if n == 0
-    ]

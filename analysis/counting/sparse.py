@@ -25,11 +25,13 @@ class SparseCounter:
         self._decoder = Decoder(plan.layout)
         self._held_trials, self._held_bits = _EMPTY, _EMPTY
         self._trial_number = 0
+        self._block_start = 0
 
     def count(self, records: Records) -> None:
         """Add a block of records."""
         state = self.tally.state
         events = self._decoder.decode(records)
+        self._block_start = int(state[S.RECORDS])
         state[S.RECORDS] += len(records)
         state[S.WRAPPED] = self._decoder.overflow
         state[S.UNKNOWN] = self._decoder.unknown_records
@@ -80,7 +82,7 @@ class SparseCounter:
         trial = self._trial_number + np.cumsum(begins)[photon]
         start_times = np.concatenate([state[[S.TRIAL]], time[starts]])
         start = start_times[trial - self._trial_number]
-        self._begin_trials(time[starts])
+        self._begin_trials(time[starts], starts)
         rows = plan.row_of_channel[channel[photon]]
         early = start == NONE
         own = rows < len(plan.gates.detectors)
@@ -102,7 +104,7 @@ class SparseCounter:
         self._trial_number, state[S.TRIAL] = int(trial[-1]), start[-1]
         self._add_clicks(trial, rows, plan.timeline.bin_of(time - start))
 
-    def _begin_trials(self, times: IntArray) -> None:
+    def _begin_trials(self, times: IntArray, events: NDArray[np.intp]) -> None:
         state = self.tally.state
         if len(times) == 0:
             return
@@ -112,6 +114,12 @@ class SparseCounter:
         gaps = np.diff(np.concatenate([before, times]).astype(np.int64))
         long = gaps[gaps > int(self.plan.period)]
         state[S.MISSING] += sum(self.plan.missing_in(int(gap)) for gap in long)
+        early = np.flatnonzero(self.plan.doubles(gaps))
+        if len(early):
+            if state[S.DOUBLED] == 0:
+                event = events[early[0] + len(times) - len(gaps)]
+                state[S.FIRST_DOUBLED] = self._block_start + self._decoder.record_of(int(event))
+            state[S.DOUBLED] += len(early)
         state[S.TRIALS] += len(times)
         state[S.TRIAL] = times[-1]
         self._trial_number += len(times)

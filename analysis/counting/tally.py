@@ -5,10 +5,11 @@ from enum import IntEnum
 from math import floor
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.counting.timeline import Timeline, make_timeline
 from analysis.gates import GateSet
+from analysis.quality import DOUBLED_GAP
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
 
 NONE = -1
@@ -34,7 +35,9 @@ class S(IntEnum):
     MARKERS = 10
     CROWDED_TRIALS = 11
     RECORDS = 12
-    HIGHEST = 13  # T3: highest sync number that a lower one followed
+    DOUBLED = 13  # trial starts too early after the one before
+    HIGHEST = 14  # T3: highest sync number that a lower one followed
+    FIRST_DOUBLED = 15  # record of the first trial start that came too early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,11 @@ class Plan:
             return 0
         return floor(gap / self.period + 0.5) - 1
 
+    def doubles(self, gaps: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which trial starts, so many ticks after the one before, are one too many."""
+        gaps = np.asarray(gaps)
+        return np.asarray((gaps >= 0) & (gaps < DOUBLED_GAP * self.period))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tally:
@@ -87,7 +95,7 @@ class Tally:
 
     Attributes
     ----------
-    state : ndarray of int64, shape (14,)
+    state : ndarray of int64, shape (16,)
         See `S`.
     histogram : ndarray of int64, shape (detectors + 1, bins + 1)
         The last row holds clicks on foreign channels, the last column those beyond the timeline.
@@ -105,7 +113,7 @@ class Tally:
     def empty(cls, plan: Plan) -> "Tally":
         """Return the tally before the first record."""
         state = np.zeros(len(S), np.int64)
-        state[[S.LAST, S.TRIAL, S.FIRST, S.HIGHEST]] = NONE
+        state[[S.LAST, S.TRIAL, S.FIRST, S.HIGHEST, S.FIRST_DOUBLED]] = NONE
         cells = len(plan.gates.cells)
         return cls(
             state=state,
@@ -121,17 +129,24 @@ class Tally:
         and for time running backwards as the kernels do inside a stretch.
         """
         ours, theirs = self.state, later.state
+        first_doubled = theirs[S.FIRST_DOUBLED]
         offset = ours[S.WRAPPED]
         if plan.layout.mode == "T2" and theirs[S.FIRST] != NONE:
             seam = theirs[S.FIRST] + offset
             if ours[S.TRIAL] != NONE:
-                ours[S.MISSING] += plan.missing_in(int(seam - ours[S.TRIAL]))
+                gap = int(seam - ours[S.TRIAL])
+                ours[S.MISSING] += plan.missing_in(gap)
+                if plan.doubles(gap):  # a stretch begins with a trial start
+                    ours[S.DOUBLED] += 1
+                    first_doubled = 0
             ours[S.BACKWARDS] += seam < ours[S.LAST]
         for place in (S.LAST, S.TRIAL):
             if theirs[place] != NONE:
                 ours[place] = theirs[place] + offset
         if ours[S.FIRST] == NONE and theirs[S.FIRST] != NONE:
             ours[S.FIRST] = theirs[S.FIRST] + offset
+        if ours[S.FIRST_DOUBLED] == NONE and first_doubled != NONE:
+            ours[S.FIRST_DOUBLED] = first_doubled + ours[S.RECORDS]
         ours[S.WRAPPED] += theirs[S.WRAPPED]
         ours[S.TRIALS : S.HIGHEST] += theirs[S.TRIALS : S.HIGHEST]
         if theirs[S.HIGHEST] != NONE:

@@ -46,6 +46,7 @@ class Decoder:
         self.overflow = overflow
         self.overflow_records = 0
         self.unknown_records = 0
+        self._is_event: NDArray[np.bool_] = np.empty(0, np.bool_)
         self._codes = _hydra_codes(layout) if layout.family == "hydra" else None
 
     def decode(self, records: Records) -> Events:
@@ -74,6 +75,7 @@ class Decoder:
         kind = self._kinds(records)
         elapsed = self._count_overflows(records, kind)
         is_event = kind < _FIRST_NON_EVENT
+        self._is_event = is_event
         self.unknown_records += int(np.count_nonzero(kind == _UNKNOWN))
         if not is_event.all():
             records, kind = records[is_event], kind[is_event]
@@ -81,6 +83,10 @@ class Decoder:
         time = (records & np.uint32((1 << self.layout.time_bits) - 1)).astype(np.int64)
         time += elapsed
         return Events(time=time, dtime=self._dtime(records, kind), channel=kind)
+
+    def record_of(self, event: int) -> int:
+        """Return which record of the block decoded last an event of it is, both from 0."""
+        return int(np.flatnonzero(self._is_event)[event])
 
     def _kinds(self, records: Records) -> NDArray[np.uint8]:
         """Return channel numbers, or ``_OVERFLOW`` / ``_UNKNOWN``, one per record."""

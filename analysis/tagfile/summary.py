@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.quality import DOUBLED_GAP, doubled_syncs_warning
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
@@ -42,6 +43,8 @@ class TagSummary:
         Records with a reserved code; they are in none of the other counts.
     out_of_order : int
         Photons and syncs that come before the one that stands before them in the file.
+    doubled_syncs : int
+        Sync records (T2) less than half a period of the header's sync rate after the one before.
     end_time : int
         T2 ticks or T3 syncs that the records reach.
     duration : float
@@ -64,6 +67,7 @@ class TagSummary:
     overflow_records: int
     unknown_records: int
     out_of_order: int
+    doubled_syncs: int
     end_time: int
     duration: float
     duration_source: str
@@ -98,6 +102,7 @@ class TagSummary:
             "overflow_records": self.overflow_records,
             "unknown_records": self.unknown_records,
             "out_of_order": self.out_of_order,
+            "doubled_syncs": self.doubled_syncs,
             "end_time": self.end_time,
             "duration": self.duration,
             "duration_source": self.duration_source,
@@ -142,12 +147,15 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
     """
     decoder = Decoder(source.layout)
     tally = _Tally()
+    doubled = _DoubledSyncs(source)
     for block in source.blocks():
         try:
-            tally.add(decoder.decode(block))
+            events = decoder.decode(block)
         except ValueError as error:
             message = f"{source.path}: {error}"
             raise TagFileError(message) from None
+        tally.add(events)
+        doubled.add(events, decoder, tally.records)
         tally.records += len(block)
         if progress is not None:
             progress(tally.records)
@@ -170,12 +178,14 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
         overflow_records=decoder.overflow_records,
         unknown_records=decoder.unknown_records,
         out_of_order=tally.out_of_order,
+        doubled_syncs=doubled.number,
         end_time=end_time,
         duration=end_time * tick if measured is None else measured,
         duration_source="records" if measured is None else "header",
         warnings=(
             *source.warnings,
             *_content_warnings(tally.out_of_order, decoder.unknown_records),
+            *doubled.warnings(),
             *_duration_warnings(source, end_time * tick, source.layout.wrap * tick),
         ),
     )
@@ -201,6 +211,34 @@ class _Tally:
         if len(time):
             self.out_of_order += int(np.count_nonzero(np.diff(time, prepend=self._previous) < 0))
             self._previous = int(time[-1])
+
+
+class _DoubledSyncs:
+    """Counts sync records that follow the one before too early for the header's sync rate."""
+
+    def __init__(self, source: TagSource) -> None:
+        rate = source.sync_rate if source.layout.mode == "T2" else None
+        self._shortest = DOUBLED_GAP / (rate * source.resolution) if rate else 0.0
+        self._previous: list[int] = []
+        self._first = 0
+        self.number = 0
+
+    def add(self, events: Events, decoder: Decoder, records_before: int) -> None:
+        syncs = np.flatnonzero(events.channel == SYNC)
+        if not self._shortest or len(syncs) == 0:
+            return
+        gaps = np.diff(events.time[syncs], prepend=self._previous)
+        early = np.flatnonzero((gaps >= 0) & (gaps < self._shortest))
+        if len(early) and not self.number:
+            event = int(syncs[early[0] + len(syncs) - len(gaps)])
+            self._first = records_before + decoder.record_of(event)
+        self.number += len(early)
+        self._previous = [int(events.time[syncs[-1]])]
+
+    def warnings(self) -> Iterator[FileWarning]:
+        if self.number:
+            message = doubled_syncs_warning(self.number, self._first)
+            yield FileWarning(code="doubled_syncs", message=f"{message}.")
 
 
 def _content_warnings(out_of_order: int, unknown_records: int) -> Iterator[FileWarning]:

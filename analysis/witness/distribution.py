@@ -12,7 +12,6 @@ over the parts with a, b >= 0. Nothing is singular at x = 0 (where R_m changes s
 nor at x = 1 (where the parabola touches the axes).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,6 @@ Array = NDArray[np.float64]
 WINDOW = 6.0
 """Half-width kept of a Gamma posterior in √(λg); at most e^(-36) of it lies outside."""
 
-_TINY = float(np.finfo(float).tiny)
 _SMALLEST = 1e-100
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(72)
 
@@ -81,7 +79,7 @@ class RatioDistribution:
         middle, half, which = self._pieces(flat)
         d = middle[:, np.newaxis] + half[:, np.newaxis] * _NODES
         a, b = _curve(d, flat[which, np.newaxis])
-        joint = np.exp(_log_density(self.a, a) + _log_density(self.b, b))
+        joint = np.exp(self.a.log_density(a) + self.b.log_density(b))
         parts = (joint * d**2) @ _WEIGHTS * half / 8.0
         return _summed(parts, which, flat.size).reshape(x.shape)
 
@@ -94,7 +92,7 @@ class RatioDistribution:
         x_d = flat[which, np.newaxis]
         a, b = _curve(d, x_d)
         slope = (x_d * d / 2.0 - 1.0) / 2.0
-        parts = (np.exp(_log_density(self.a, a)) * self.b.cdf(b) * slope) @ _WEIGHTS * half
+        parts = (np.exp(self.a.log_density(a)) * self.b.cdf(b) * slope) @ _WEIGHTS * half
         inside = self._beyond_window(flat) + _summed(parts, which, flat.size)
         return np.clip((flat > 0.0) - inside, 0.0, 1.0).reshape(x.shape)
 
@@ -122,14 +120,6 @@ class RatioDistribution:
 def _flushed(x: Array) -> Array:
     """Set to zero what is too small for 1/x."""
     return np.where(np.abs(x) < _SMALLEST, 0.0, x)
-
-
-def _log_density(posterior: GammaPosterior, g: Array) -> Array:
-    """Logarithm of the Gamma density inside its window, where g > 0 up to rounding."""
-    events, exposure = posterior.events, posterior.exposure
-    constant = (events + 1) * math.log(exposure) - math.lgamma(events + 1)
-    log_power = events * np.log(np.maximum(g, _TINY)) if events else 0.0
-    return log_power - exposure * g + constant
 
 
 def _summed(parts: Array, which: NDArray[np.intp], size: int) -> Array:

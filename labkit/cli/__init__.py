@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from labkit.cleanup import said
-from labkit.cli import demo, doctor, lab, planning, runs, simulate, tags, theory
+from labkit.cli import dashboard, demo, doctor, lab, planning, runs, simulate, tags, theory
 from labkit.cli.output import remarks
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demo, tags, theory, simulate, planning, lab, runs, doctor):
+for room in (demo, tags, theory, simulate, planning, lab, runs, dashboard, doctor):
     room.register(app)
 
 

@@ -19,6 +19,7 @@ OPTIONAL = {
     "snAPI": "PicoQuant snAPI, replay of tag files through the vendor's own reader",
     "Swabian.TimeTagger": "Swabian Time Tagger",
     "nidaqmx": "National Instruments analog output",
+    "panel": "live dashboard",
 }
 
 

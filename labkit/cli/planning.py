@@ -45,7 +45,7 @@ def plan(
 ) -> None:
     """Tell how long the witness takes to be decided.
 
-    By a run so far, or by the model of Riedinger and others (2018). The numbers are for the
+    By what a run has measured so far, or by the model of the paper. The numbers are for the
     expected counts: half of all measurements take longer.
     """
     from labkit.planner import ClickRates, plan_witness
@@ -128,9 +128,9 @@ def sequence(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print and check an experiment's pulse sequence.
+    """Print, draw and check a pulse sequence.
 
-    Its gates are printed too, and every timing rule of the station is checked. No instrument is
+    Gates are printed too; the timing rules are those of a station's hardware. No instrument is
     touched. Exit code 1 if a rule is broken.
     """
     from labkit.compiler import compile_sequence

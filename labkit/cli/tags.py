@@ -106,11 +106,12 @@ def analyse(
 def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
     """Return what is wrong; the journal of a run folder and its sequence say more than tags."""
     from labkit.diagnostics import diagnose, diagnose_blocks
-    from labkit.run import open_run
-    from labkit.sequence import PulseSequence
 
     if len(named) != 1 or not named[0].is_dir():
         return list(diagnose(evaluation))
+    from labkit.run import open_run
+    from labkit.sequence import PulseSequence
+
     folder = open_run(named[0])
     plain = folder.manifest().experiment.get("sequence")
     sequence = PulseSequence.from_dict(plain, where=str(folder.manifest_path)) if plain else None
@@ -137,7 +138,7 @@ def gates_beside(tags: Path) -> Path:
 
 
 def tag_files(path: Path) -> list[Path]:
-    """Return a tag file itself, or a run folder's segments: the good ones of its last setting."""
+    """Return a tag file itself, or a run folder's segments: the good ones of its main setting."""
     if not path.is_dir():
         return [path]
     from labkit.run import open_run
@@ -147,12 +148,14 @@ def tag_files(path: Path) -> list[Path]:
 
 
 def analysed_blocks(folder: "RunFolder") -> "list[Block]":
-    """Return the good blocks of a run's last setting."""
+    """Return the good blocks of the setting a run is about."""
+    from labkit.run import main_setting
+
     blocks = folder.journal.read()
     if not blocks:
         message = f"{folder.path}: the run has no finished block to analyse"
         raise ValueError(message)
-    setting = blocks[-1].setting
+    setting = main_setting(blocks)
     return [block for block in blocks if block.good and block.setting == setting]
 
 

@@ -79,8 +79,8 @@ class FilterFollower:
 
     def go(self, detuning_hz: float) -> float:
         """Bring laser and filter `detuning_hz` from home; return the optical frequency, Hz."""
-        origin = constants.c / self._home
-        reach = max((abs(frequency - origin) for frequency, _ in self._known), default=0.0)
+        home_hz = self._known[0][0] if self._known else 0.0
+        reach = max((abs(frequency - home_hz) for frequency, _ in self._known), default=0.0)
         if abs(detuning_hz) > GROWTH * max(reach, FIRST_STEP_HZ):
             self.go(detuning_hz / GROWTH)
         frequency = self.go_unwatched(detuning_hz)

@@ -157,13 +157,10 @@ class MechanicalLines:
 
     def __str__(self) -> str:
         found = [
-            f"mechanical {device}: {omega.value / 1e9:.4f} ± {omega.sigma / 1e9:.4f} GHz"
+            f"mechanical {device}: {omega.over(1e9)} GHz"
             for device, omega in self.omega_m_hz.items()
         ]
-        delta = self.delta_omega_hz
-        found.append(
-            f"mechanical mismatch (B − A) {delta.value / 1e6:.1f} ± {delta.sigma / 1e6:.1f} MHz"
-        )
+        found.append(f"mechanical mismatch (B − A) {self.delta_omega_hz.over(1e6)} MHz")
         return "\n".join(found)
 
     def draw(self, axes: "Axes", colors: dict[Device, str]) -> None:

@@ -125,12 +125,10 @@ class OpticalLine:
         }
 
     def __str__(self) -> str:
-        width, quality, left = self.fit.width, self.quality_factor, self.on_resonance
         return (
-            f"{self.wavelength * 1e9:.5f} nm, "
-            f"κ/2π = {width.value / 1e6:.0f} ± {width.sigma / 1e6:.0f} MHz, "
-            f"Q = ({quality.value / 1e5:.3f} ± {quality.sigma / 1e5:.3f})·10⁵, "
-            f"({100 * left.value:.1f} ± {100 * left.sigma:.1f}) % reflected on resonance"
+            f"{self.wavelength * 1e9:.5f} nm, κ/2π = {self.fit.width.over(1e6)} MHz, "
+            f"Q = ({self.quality_factor.over(1e5)})·10⁵, "
+            f"({self.on_resonance.over(0.01)}) % reflected on resonance"
         )
 
 
@@ -157,10 +155,7 @@ class OpticalLines:
 
     def __str__(self) -> str:
         found = [f"optical {device}: {line}" for device, line in self.lines.items()]
-        mismatch = self.mismatch_hz
-        found.append(
-            f"optical mismatch (B − A) {mismatch.value / 1e6:.1f} ± {mismatch.sigma / 1e6:.1f} MHz"
-        )
+        found.append(f"optical mismatch (B − A) {self.mismatch_hz.over(1e6)} MHz")
         return "\n".join(found)
 
     def draw(self, axes: "Axes", colors: dict[Device, str]) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.counts import Counts
-from analysis.evaluation import Evaluation, evaluate, witness_counts
+from analysis.evaluation import Evaluation, evaluate
 from labkit.diagnostics import diagnose_blocks
-from labkit.planner import ClickRates, plan_witness
 from labkit.procedures.options import check_options
 from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
 from labkit.procedures.session import Session
-from labkit.progress import Progress
+from labkit.progress import Progress, progress_towards
 from labkit.run import Block, Goal, total_counts
 from labkit.sequence import PulseSequence
 
@@ -198,34 +197,8 @@ def _progress(
     seconds: float = 0.0,
 ) -> Progress:
     """Return how far the measurement is."""
-    if counts is None:
-        return Progress(
-            trials=0, goal_trials=options.goal.trials, block_trials=block_trials, seconds=seconds,
-            goal_seconds=options.goal.seconds,
-        )  # fmt: skip
-    last = next(block.counts for block in reversed(session.blocks) if block.good)
-    measured = last.trials.number * last.gates.period
-    found = evaluate(counts)
-    sym = None if found.witness is None else found.witness.sym
-    return Progress(
-        trials=counts.trials.number,
-        goal_trials=_trials_wanted(options.goal, counts),
-        block_trials=block_trials,
-        seconds=seconds,
-        goal_seconds=options.goal.seconds,
-        click_rate=float(last.singles.sum()) / measured,
-        g2={pair: found.g2[pair].value for pair in ("r2p1", "r1p2") if pair in found.g2},
-        witness=None if sym is None else (sym.mode, sym.low, sym.high),
-        undecided=found.witness is not None and bool(found.witness.cautions),
-    )
-
-
-def _trials_wanted(goal: Goal, counts: Counts) -> float | None:
-    """Return the trials that reach the goal, as far as can be told now."""
-    if goal.trials is not None or goal.confidence is None:
-        return goal.trials
-    try:
-        rates = ClickRates.of_counts(witness_counts(counts))
-        return plan_witness(rates, confidence=goal.confidence, bound=goal.bound).trials
-    except ValueError:
-        return None  # by the counts so far the goal is never reached, or they are too few
+    last = next((block.counts for block in reversed(session.blocks) if block.good), None)
+    return progress_towards(
+        options.goal, None if counts is None else evaluate(counts), last,
+        block_trials=block_trials, seconds=seconds,
+    )  # fmt: skip

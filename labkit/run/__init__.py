@@ -4,7 +4,7 @@ from labkit.run.agreement import Agreement, check_run
 from labkit.run.blocks import EmptyBlockError, Outcome, take_block
 from labkit.run.folder import RunFolder, create_run, list_runs, open_run
 from labkit.run.goal import Goal
-from labkit.run.journal import Block, Journal, JournalError, total_counts
+from labkit.run.journal import Block, Journal, JournalError, main_setting, total_counts
 from labkit.run.manifest import Manifest
 from labkit.run.recovery import Recovery, recover_run
 
@@ -22,6 +22,7 @@ __all__ = [
     "check_run",
     "create_run",
     "list_runs",
+    "main_setting",
     "open_run",
     "recover_run",
     "take_block",

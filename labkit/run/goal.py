@@ -48,6 +48,16 @@ class Goal:
                 message = f"`{name}` must be > 0, but is {value}"
                 raise ValueError(message)
 
+    def __str__(self) -> str:
+        said = []
+        if self.trials is not None:
+            said.append(f"{self.trials:,.0f} trials")
+        if self.seconds is not None:
+            said.append(f"{self.seconds / 3600:.3g} h")
+        if self.confidence is not None:
+            said.append(f"P(R_m < {self.bound:g}) = {100 * self.confidence:g} %")
+        return " or ".join(said)
+
     def reached(self, counts: Counts | None, seconds: float) -> str | None:
         """Return why the run is done, or None if it is not."""
         if self.seconds is not None and seconds >= self.seconds:

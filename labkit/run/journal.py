@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
@@ -87,12 +87,38 @@ class Journal:
             If a line that is not the last is damaged, or block numbers have a gap.
         """
         latest = {block.number: block for _, block in self._lines()}
-        blocks = list(latest.values())
-        numbers = [block.number for block in blocks]
-        if numbers != list(range(1, len(blocks) + 1)):
+        return self.numbered(latest)
+
+    def since(self, position: int) -> tuple[list[Block], int]:
+        """Return the blocks of the lines after a byte, and the byte after the last whole line.
+
+        An amended block comes again, with the number it had. Begin with 0, go on with what was
+        returned: each call costs the new lines only.
+
+        Raises
+        ------
+        JournalError
+            If a line that is not the last is damaged.
+        """
+        blocks = []
+        for end, block in self._lines(position):
+            position = end
+            blocks.append(block)
+        return blocks, position
+
+    def numbered(self, latest: Mapping[int, Block]) -> list[Block]:
+        """Return blocks in the order of their numbers.
+
+        Raises
+        ------
+        JournalError
+            If the numbers have a gap.
+        """
+        numbers = list(latest)
+        if numbers != list(range(1, len(numbers) + 1)):
             message = f"{self.path}: blocks must be numbered 1, 2, …, but are {numbers[:20]}"
             raise JournalError(message)
-        return blocks
+        return list(latest.values())
 
     def cut_unfinished(self) -> int:
         """Cut off an unfinished last line; return how many bytes were cut."""
@@ -106,12 +132,14 @@ class Journal:
                 os.fsync(stream.fileno())
         return excess
 
-    def _lines(self) -> Iterator[tuple[int, Block]]:
-        """Yield (byte after the line, block)."""
+    def _lines(self, position: int = 0) -> Iterator[tuple[int, Block]]:
+        """Yield (byte after the line, block) of the lines after a byte."""
         if not self.path.exists():
             return
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        position = 0
+        with self.path.open("rb") as stream:
+            stream.seek(position)
+            lines = stream.read().splitlines(keepends=True)
+        after = f" after byte {position}" if position else ""
         for number, line in enumerate(lines, 1):
             position += len(line)
             block = _parse(line)
@@ -119,8 +147,8 @@ class Journal:
                 if number == len(lines):
                     return
                 message = (
-                    f"{self.path}: line {number} must be a finished block, but its checksum does "
-                    "not match; restore the file, or delete the line and recount its segment"
+                    f"{self.path}: line {number}{after} must be a finished block, but its checksum "
+                    "does not match; restore the file, or delete the line and recount its segment"
                 )
                 raise JournalError(message)
             yield position, block
@@ -151,3 +179,12 @@ def total_counts(blocks: list[Block], setting: Mapping[str, object] | None = Non
     if not good:
         return None
     return sum(good[1:], good[0])
+
+
+def main_setting(blocks: Sequence[Block]) -> dict[str, float | str]:
+    """Return the setting a run is about: of its last witness block, otherwise of its last block.
+
+    Between witness blocks the filters are tuned, with blocks of their own.
+    """
+    of_witness = (b.setting for b in reversed(blocks) if b.setting.get("procedure") == "witness")
+    return next(of_witness, blocks[-1].setting if blocks else {})

@@ -141,7 +141,7 @@ class LinearModel:
         return total
 
     def dense(self, entries: Entries, shape: tuple[int, ...]) -> Real:
-        """Entries as full matrices, shape (*shape, 2n, 2n)."""
+        """Entries as full matrices, shape (..., 2n, 2n)."""
         matrix = np.zeros((*shape, self.size, self.size))
         for (row, column), value in entries.items():
             matrix[..., row, column] = value

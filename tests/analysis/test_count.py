@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.counting import count, follow
-from analysis.counting.count import _plan, _report
+from analysis.counting.count import _plan
+from analysis.counting.report import report_counts
 from analysis.counting.stretches import cut
 from analysis.counting.tally import Tally
 from analysis.counts import Counts
@@ -57,8 +58,9 @@ class Reference:
     singles: dict = field(default_factory=dict)
     pairs: dict = field(default_factory=dict)
     quality: dict = field(default_factory=lambda: dict.fromkeys(
-        ("missing_syncs", "out_of_order", "unknown_records", "early_clicks", "foreign_clicks",
-         "ungated_clicks", "markers", "repeated_clicks", "crowded_trials"), 0))  # fmt: skip
+        ("missing_syncs", "doubled_syncs", "out_of_order", "unknown_records", "early_clicks",
+         "foreign_clicks", "ungated_clicks", "markers", "repeated_clicks",
+         "crowded_trials"), 0))  # fmt: skip
     wrapped: int = 0
     last: int = -1
     highest: int = -1
@@ -120,6 +122,8 @@ class Reference:
         if is_start:
             if self.trial is not None and time - self.trial > 1.5 * PERIOD:
                 self.quality["missing_syncs"] += int((time - self.trial) / PERIOD + 0.5) - 1
+            if self.trial is not None and 0 <= time - self.trial < PERIOD / 2:
+                self.quality["doubled_syncs"] += 1
             self.trial = time
             self.trials += 1
             self.begin()
@@ -223,7 +227,7 @@ def files(draw):
 
 
 @pytest.mark.parametrize("kernel", ["sparse", "bright"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(file=files())
 def test_kernel_equals_the_reference_reader(kernel, file):
     layout, trial, records, block = file
@@ -266,13 +270,29 @@ def test_both_kernels_agree_on_long_regular_files(seed):
     assert bright.quality.missing_syncs == 3
 
 
+@pytest.mark.parametrize("kernel", ["sparse", "bright"])
+@pytest.mark.parametrize("at", [5, 7000])
+def test_doubled_syncs_are_reported_with_number_and_first_record(kernel, at):
+    records = regular_t2(20_000, np.random.default_rng(1))
+    syncs = np.flatnonzero(records >> 25 == 64)[[at, at + 100]]
+    noisy = np.insert(records, syncs + 1, records[syncs] + np.uint32(3))
+    gates = GateSet(period=PERIOD * 1000 * TICK, detectors={1: 0, 2: 1}, gates=GATES)
+    source = MemorySource(noisy, LAYOUTS[0x00010205], block=1000)
+    counts = count(source, gates, kernel=kernel)
+    assert counts.quality.doubled_syncs == 2
+    assert counts.trials.number == 20_002
+    (warning,) = (text for text in counts.quality.warnings if "within half a period" in text)
+    assert warning.startswith("memory.ptu: 2 trial starts")
+    assert f"first is record {syncs[0] + 1:,}," in warning
+
+
 @pytest.mark.parametrize("record_type", [0x00010205, 0x00010305, 0x00010303])
 @pytest.mark.parametrize("parts", [2, 5])
 def test_stretches_counted_apart_join_to_the_whole(record_type, parts):
     rng = np.random.default_rng(parts)
     layout = LAYOUTS[record_type]
     if layout.mode == "T2":
-        records = regular_t2(3000, rng, lose=[1234])
+        records = np.repeat(regular_t2(3000, rng, lose=[1234]), 2)  # every sync is doubled
         gates = GateSet(period=PERIOD * 1000 * TICK, detectors={1: 0, 2: 1}, gates=GATES)
     else:
         records = rng.integers(0, 4, 6000) | rng.integers(0, 40, 6000) << (
@@ -295,7 +315,7 @@ def test_stretches_counted_apart_join_to_the_whole(record_type, parts):
             counter.count(block)
         counter.finish()
         whole.append(tally, plan)
-    assert _report(source, plan, whole, final=True) == count(source, gates, kernel="bright")
+    assert report_counts(source, plan, whole, final=True) == count(source, gates, kernel="bright")
 
 
 def test_counts_add_like_counting_one_after_the_other():

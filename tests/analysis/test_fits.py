@@ -10,7 +10,7 @@ from analysis.separable_fit import Estimate
 SEED = 556
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     amplitude=st.floats(0.5, 5.0),
     phase=st.floats(-3.1, 3.1),

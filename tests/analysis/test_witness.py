@@ -77,7 +77,7 @@ def test_symmetrised_density_is_the_normalised_product() -> None:
     np.testing.assert_allclose(OPTIMAL.sym.cdf(x), below, atol=1e-7)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(counts=st.tuples(*[st.integers(0, 60)] * 4), singles=st.integers(300, 3000))
 def test_any_counts_give_finite_ordered_results(
     counts: tuple[int, int, int, int], singles: int
@@ -91,7 +91,7 @@ def test_any_counts_give_finite_ordered_results(
         assert 0.0 <= posterior.negative <= posterior.confidence() + 1e-12 <= 1.0 + 1e-12
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(counts=st.tuples(*[st.integers(0, 60)] * 4))
 def test_renaming_the_detectors_renames_the_results(counts: tuple[int, int, int, int]) -> None:
     one, other = simple(*counts), simple(*counts[::-1])  # r1p1 <-> r2p2, r2p1 <-> r1p2

@@ -72,7 +72,7 @@ def test_cdf_agrees_with_monte_carlo_within_four_sigma(
     np.testing.assert_array_less(np.abs((sample[:, None] < x).mean(axis=0) - expected), 4 * sigma)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(distribution=distributions)
 def test_cdf_rises_from_zero_to_one(distribution: RatioDistribution) -> None:
     x = np.sinh(np.linspace(-60.0, 60.0, 400))
@@ -82,7 +82,7 @@ def test_cdf_rises_from_zero_to_one(distribution: RatioDistribution) -> None:
     assert cdf[-1] == pytest.approx(1.0, abs=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(distribution=distributions, x=st.floats(-30.0, 30.0))
 def test_density_integrates_to_the_cdf(distribution: RatioDistribution, x: float) -> None:
     panels = resolve(distribution.density, np.r_[distribution.landmarks(), 0.0, 1.0])
@@ -90,7 +90,7 @@ def test_density_integrates_to_the_cdf(distribution: RatioDistribution, x: float
     assert panels.below(np.array([x]))[0] == pytest.approx(float(distribution.cdf(x)), abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(distribution=distributions, x=st.floats(-20.0, 20.0))
 def test_swapping_the_detectors_changes_nothing(distribution: RatioDistribution, x: float) -> None:
     swapped = RatioDistribution(a=distribution.b, b=distribution.a)

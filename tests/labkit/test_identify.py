@@ -181,3 +181,37 @@ def test_picture_shows_both_kinds_of_lines(tmp_path):
 def test_nothing_to_look_for_is_refused():
     with pytest.raises(ValueError, match="`lines` must name optical, mechanical or both"):
         IdentifyOptions(lines=())
+
+
+class BareLab:
+    """A laser whose dial is 40 pm (5 GHz) off, and its filter of 50 MHz at 1.5 GHz/V."""
+
+    def __init__(self):
+        self.dial, self.volts, self.said = 1553.8e-9, 5.0, []
+        self.lasers, self.filters = {"pump": self}, {"pump": self}
+        self.lab, self.say, self.home_hz = self, self.said.append, self.laser_frequency("pump")
+
+    def laser_frequency(self, _):
+        return 299792458 / (self.dial + 40e-12)
+
+    def wavelength(self, new=None):
+        self.dial = self.dial if new is None else new
+        return self.dial
+
+    def voltage(self, new=None):
+        self.volts = self.volts if new is None else new
+        return self.volts
+
+    def power(self):
+        off = self.laser_frequency("pump") - self.home_hz - 1.5e9 * (self.volts - 5.0)
+        return 1e-3 / (1 + (off / 25e6) ** 2)
+
+
+def test_follower_goes_by_the_wavemeter_where_the_dial_is_off():
+    bare = BareLab()
+    follower = FilterFollower(bare, "pump", bare.power, 0.3)
+    follower.explore(-5e9, 3e9)
+    assert follower.hz_per_volt == pytest.approx(1.5e9, rel=1e-3)
+    for detuning in np.linspace(-5e9, 3e9, 9):
+        follower.go(float(detuning))
+        assert follower.passed() > 0.95

@@ -13,11 +13,11 @@ import pytest
 from analysis.evaluation import evaluate
 from labkit.cli import run
 from labkit.diagnostics import diagnose
-from labkit.experiment import diagnosis_of
 from labkit.procedures.repair import repair
 from labkit.procedures.session import LockLostError
 from labkit.procedures.witness import WitnessOptions, witness
 from labkit.report import headline, write_report
+from labkit.results import diagnosis_of
 from labkit.run import EmptyBlockError, Goal
 from simulation.theory.dlcz import measurable_witness
 

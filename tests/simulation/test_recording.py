@@ -9,10 +9,11 @@ import pytest
 
 from analysis.gates import GateSet
 from analysis.tagfile.codec import Decoder
-from analysis.tagfile.layouts import SYNC
+from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from analysis.tagfile.ptu import PtuFile
 from simulation.pulses import pulsed_timing
 from simulation.recording import simulate_ptu
+from simulation.recording_size import expected_bytes
 from simulation.theory.dlcz import click_probabilities, riedinger2018
 
 
@@ -134,3 +135,37 @@ def test_impossible_recordings_are_refused_before_a_file_exists(tmp_path, option
     with pytest.raises(ValueError, match=message):
         simulate_ptu(tmp_path / "x.ptu", riedinger2018(), **{"trials": 1000, **options})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "trials"), [("T3", 40_000_000), ("T2", 1_000_000)])
+def test_expected_size_is_close_above_the_real_one(tmp_path, mode, trials):
+    recording = simulate_ptu(tmp_path / "x.ptu", riedinger2018(), trials, mode=mode)
+    layout, ticks = (TIMEHARP_260N_T2, 200_000) if mode == "T2" else (TIMEHARP_260N_T3, 1)
+    expected = expected_bytes(riedinger2018(), layout, trials, ticks)
+    size = recording.path.stat().st_size
+    assert 0.99 * size < expected < 2.0 * size + 8192
+    assert mode == "T3" or expected < 1.01 * size
+
+
+@pytest.mark.parametrize(("mode", "trials"), [("T2", 10**15), ("T3", 10**18)])
+def test_recording_larger_than_the_disk_is_refused_with_the_space_it_needs(tmp_path, mode, trials):
+    with pytest.raises(ValueError, match=r"need about [\d,.]+ GB, but [\d,.]+ GB are free"):
+        simulate_ptu(tmp_path / "x.ptu", riedinger2018(), trials, mode=mode)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_interrupted_simulation_leaves_what_was_there_and_nothing_else(tmp_path, error):
+    def interrupt(done, total):
+        raise error
+
+    path = tmp_path / "x.ptu"
+    with pytest.raises(error):
+        simulate_ptu(path, riedinger2018(), 1_000_000, mode="T2", progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+    simulate_ptu(path, riedinger2018(), 1_000_000)
+    before = path.read_bytes()
+    with pytest.raises(error):
+        simulate_ptu(path, riedinger2018(), 2_000_000, overwrite=True, progress=interrupt)
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.gates.yaml", "x.ptu"]

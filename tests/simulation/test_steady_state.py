@@ -37,7 +37,7 @@ def chain(rng, n_points, phases=(0.0, 0.0, 0.0)):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_random_networks_agree_with_scipy_where_they_are_stable(seed):
     model = chain(np.random.default_rng(seed), 200).build()
@@ -53,7 +53,7 @@ def test_random_networks_agree_with_scipy_where_they_are_stable(seed):
     assert np.all(np.isnan(state.cov[~state.stable]))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.tuples(*[st.floats(-3, 3)] * 3))
 def test_local_phases_of_the_modes_are_gauge(phases):
     plain = steady_state(chain(np.random.default_rng(4), 150).build())

@@ -59,7 +59,7 @@ def test_products_stay_above_their_bounds_and_below_any_choice():
         assert np.all(reid <= 4 * x * (p - cov[:, 1, 3] ** 2 / cov[:, 3, 3]) * (1 + 1e-12))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.floats(-3, 3), st.floats(-3, 3))
 def test_products_do_not_depend_on_local_phases(first, second):
     cov = random_states(5)

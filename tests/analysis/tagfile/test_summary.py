@@ -11,12 +11,14 @@ from analysis.tagfile.ptu_writer import PtuWriter, write_ptu
 from analysis.tagfile.summary import summarise
 
 
-def t2_file(path, time, channel, *, seconds=0.0, records=()):
+def t2_file(path, time, channel, *, seconds=0.0, records=(), sync_rate=None):
     """A T2 file of given tags, with raw records behind them."""
     events = Events(
         time=np.array(time, dtype=np.int64), dtime=None, channel=np.array(channel, dtype=np.uint8)
     )
-    with PtuWriter(path, layout=TIMEHARP_260N_T2, acquisition_time=seconds) as writer:
+    with PtuWriter(
+        path, layout=TIMEHARP_260N_T2, acquisition_time=seconds, sync_rate=sync_rate
+    ) as writer:
         writer.write(encode(events, TIMEHARP_260N_T2))
         writer.write(np.array(records, dtype=np.uint32))
     return PtuFile(path)
@@ -52,6 +54,18 @@ def test_syncs_markers_and_photons_are_counted_apart(tmp_path):
     assert summary.markers == {2: 2, 15: 1}
     assert summary.events == 8
     assert summary.rates == pytest.approx({0: 1 / 0.175, 1: 2 / 0.175})
+
+
+def test_doubled_syncs_are_reported_with_number_and_first_record(tmp_path):
+    period = 200_000  # ticks of 250 ps at 20 kHz
+    time = np.sort(np.r_[np.arange(100) * period, 40 * period + 90_000, 70 * period + 10])
+    rates = {"seconds": 100 * 50e-6, "sync_rate": 20_000}
+    summary = summarise(t2_file(tmp_path / "x.ptu", time, [SYNC] * 102, **rates))
+    assert (summary.syncs, summary.doubled_syncs) == (102, 2)
+    (warning,) = (w.message for w in summary.warnings if w.code == "doubled_syncs")
+    assert "the first is record 41," in warning
+    regular = summarise(t2_file(tmp_path / "y.ptu", time[:41], [SYNC] * 41, **rates))
+    assert regular.doubled_syncs == 0
 
 
 def test_duration_comes_from_the_records_if_the_header_does_not_say(tmp_path):

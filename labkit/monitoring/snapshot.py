@@ -1,0 +1,124 @@
+"""A run at one moment, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from analysis.evaluation import Evaluation
+from analysis.witness import Witness
+from labkit.diagnostics import CROSSED
+from labkit.monitoring.series import Series
+from labkit.monitoring.status import RunStatus
+from labkit.progress import Progress
+from labkit.run import Goal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A block that does not count, and why.
+
+    Attributes
+    ----------
+    block : int
+    procedure : str
+    time : float
+        When it began, Unix time, s.
+    trials : int
+    reason : str
+    """
+
+    block: int
+    procedure: str
+    time: float
+    trials: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """A run as it is now.
+
+    Attributes
+    ----------
+    name, kind, comment, host : str
+    status : RunStatus
+    goal : Goal or None
+        None if the procedure measures to its end.
+    progress : Progress or None
+        None without a goal.
+    seconds_left : float or None
+        By the pace of the last good blocks; None if nobody can tell.
+    blocks, good : int
+        Finished blocks, and how many of them count.
+    left_out : tuple of LeftOut
+        The others.
+    about : dict of str to float or str
+        Setting of the blocks that are added up.
+    course : tuple of Evaluation
+        These blocks evaluated after more and more of them, the last one after all.
+    bound : float
+        Bound on R_m, of the goal.
+    diagnosis : tuple of str
+        What is wrong with the set-up, as far as the witness counts tell.
+    series : dict of str to Series
+    figures : tuple of Path
+        Pictures that the procedure has drawn.
+    """
+
+    name: str
+    kind: str
+    comment: str
+    host: str
+    status: RunStatus
+    goal: Goal | None
+    progress: Progress | None
+    seconds_left: float | None
+    blocks: int
+    good: int
+    left_out: tuple[LeftOut, ...]
+    about: Mapping[str, float | str]
+    course: tuple[Evaluation, ...]
+    bound: float
+    diagnosis: tuple[str, ...]
+    series: Mapping[str, Series]
+    figures: tuple[Path, ...]
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """All good blocks of the setting that the run is about; None if there are none."""
+        return self.course[-1] if self.course else None
+
+    @property
+    def witness(self) -> Witness | None:
+        """R_m, unless the blocks are of a procedure that does not measure it."""
+        return None if self.evaluation is None else self.witness_of(self.evaluation)
+
+    def witness_of(self, evaluation: Evaluation) -> Witness | None:
+        """Return R_m of a point of the course; a sweep's or a filter scan's is no statement."""
+        return evaluation.witness if self.about.get("procedure", "witness") == "witness" else None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types: the JSON object of ``labkit dashboard --json``."""
+        found = self.evaluation
+        return {
+            "run": self.name, "kind": self.kind, "comment": self.comment, "host": self.host,
+            **self.status.to_dict(),
+            "goal": None if self.goal is None else asdict(self.goal),
+            "goal_part": None if self.progress is None else self.progress.part(),
+            "seconds_left": self.seconds_left,
+            "blocks": self.blocks, "good": self.good,
+            "left_out": [asdict(block) for block in self.left_out],
+            "about": dict(self.about),
+            "result": None if found is None else found.to_dict(self.bound),
+            "diagnosis": list(self.diagnosis),
+            "course": [self._point(evaluation) for evaluation in self.course],
+            "series": {name: series.to_dict() for name, series in self.series.items()},
+        }  # fmt: skip
+
+    def _point(self, evaluation: Evaluation) -> dict[str, object]:
+        pairs = {pair: evaluation.g2[pair].to_dict() for pair in CROSSED if pair in evaluation.g2}
+        witness = self.witness_of(evaluation)
+        return {
+            "trials": evaluation.counts.trials.number, "g2": pairs,
+            "witness": None if witness is None else witness.to_dict(self.bound)["sym"],
+        }  # fmt: skip
