@@ -10,12 +10,16 @@ import numpy as np
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation
+from analysis.separable_fit import Estimate
 
 if TYPE_CHECKING:
     from labkit.run import Block
     from labkit.sequence import PulseSequence
 
 CROSSED, SAME = ("r1p2", "r2p1"), ("r1p1", "r2p2")
+
+MISMATCH_SIGMAS = 4.0
+"""A frequency shift is wrong if it is so many standard deviations from the measured mismatch."""
 
 SIGMAS = 3.0
 """A difference counts from so many standard deviations on."""
@@ -265,6 +269,30 @@ def _causes(
     yield "the serrodyne is off or wrong (sign, frequency, amplitude, trigger, waveform)"
     angle = acos(min(max(contrast, -1.0), 1.0)) / pi
     yield f"Δφ is off by about {angle:.1f} π (a phase sweep tells)"
+
+
+def shift_remarks(sequence: "PulseSequence", mismatch_hz: Estimate) -> tuple[str, ...]:
+    """Say which pulse is not shifted by the devices' mismatch, as far as it is known.
+
+    A wrong shift need not cost contrast in short pulses, but turns the fringe within each.
+
+    Parameters
+    ----------
+    sequence : PulseSequence
+    mismatch_hz : Estimate
+        (Ω_B − Ω_A)/2π as measured. The pump pulse of arm A must be shifted by minus this, the read
+        pulse by plus this.
+    """
+    shifts = _shifts(sequence)
+    if shifts is None:
+        return ()
+    measured = mismatch_hz.over(1e6)
+    return tuple(
+        f"the sequence shifts {name} by {shift / 1e6:+g} MHz, but the devices differ by {measured} "
+        f"MHz: shift it by {sign * measured.value:+.4g} MHz"
+        for name, sign, shift in zip(("pump", "read"), (-1, 1), shifts, strict=True)
+        if abs(shift - sign * mismatch_hz.value) > MISMATCH_SIGMAS * mismatch_hz.sigma
+    )
 
 
 def _shifts(sequence: "PulseSequence | None") -> tuple[float, float] | None:

@@ -31,7 +31,7 @@ def dashboard(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Watch a run: progress, R_m, rates, lock, temperatures.
+    """Watch a run: its progress, R_m, rates and drifts.
 
     Of a folder of runs the newest is shown first. The folder is only read: any computer that sees
     it can watch, while the run goes on or after its end.

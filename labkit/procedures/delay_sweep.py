@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.fits import FringeFit
 from analysis.separable_fit import Estimate
+from labkit.diagnostics import shift_remarks
 from labkit.procedures.arms import DEVICES
 from labkit.procedures.g2 import G2Options, g2_of_device
 from labkit.procedures.options import check_options
@@ -77,6 +78,8 @@ class DelaySweepResult:
         It is the one nearest to `fringe_hz` that the delays allow.
     windows : tuple of (Fringe, FringeFit, FringeFit)
         Of different detectors and of the same.
+    diagnosis : tuple of str
+        Which serrodyne shifts of the sequence do not fit `delta_omega_hz`.
     """
 
     delays: Array
@@ -85,6 +88,7 @@ class DelaySweepResult:
     bound: Array | None
     delta_omega_hz: Estimate | None
     windows: tuple[tuple[Fringe, FringeFit, FringeFit], ...]
+    diagnosis: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
@@ -96,6 +100,7 @@ class DelaySweepResult:
             "visibility_bound": None if self.bound is None else self.bound.tolist(),
             "delta_omega_hz": None if beat is None else beat.value,
             "delta_omega_sigma_hz": None if beat is None else beat.sigma,
+            "diagnosis": list(self.diagnosis),
         }
 
     def __str__(self) -> str:
@@ -111,7 +116,7 @@ class DelaySweepResult:
                 f"fringe of {1e9 / beat.value:.3f} ns: "
                 f"{beat.value / 1e6:.3f} ± {beat.sigma / 1e6:.3f} MHz"
             )
-        return "\n".join(rows)
+        return "\n".join([*rows, *self.diagnosis])
 
     def plot(self) -> "Figure":
         """Draw the visibility, and its bound, against the delay."""
@@ -172,13 +177,15 @@ def delay_sweep(
             middle = sequence.with_delay(start + period / 2)
             bound.append(_bound(session, middle, options.bound_trials))
     fits = [crossed for _, crossed, _ in windows]
+    beat = _beat(np.array(options.delays), fits, options.fringe_hz)
     return DelaySweepResult(
         delays=np.array(options.delays) + period / 2,
         visibility=np.array([fit.amplitude.value / fit.offset.value for fit in fits]),
         sigma=np.array([fit.amplitude.sigma / fit.offset.value for fit in fits]),
         bound=np.array(bound) if bound else None,
-        delta_omega_hz=_beat(np.array(options.delays), fits, options.fringe_hz),
+        delta_omega_hz=beat,
         windows=tuple(windows),
+        diagnosis=() if beat is None else shift_remarks(sequence, beat),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from labkit.diagnostics import shift_remarks
 from labkit.procedures.arms import Device
 from labkit.procedures.mechanical_lines import (
     MechanicalLines,
@@ -57,10 +58,13 @@ class IdentifyResult:
     ----------
     optical : OpticalLines or None
     mechanical : MechanicalLines or None
+    diagnosis : tuple of str
+        Which serrodyne shifts of the sequence do not fit the mechanical mismatch.
     """
 
     optical: OpticalLines | None
     mechanical: MechanicalLines | None
+    diagnosis: tuple[str, ...] = ()
 
     @property
     def _found(self) -> dict[str, OpticalLines | MechanicalLines]:
@@ -69,10 +73,11 @@ class IdentifyResult:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
-        return {name: lines.to_dict() for name, lines in self._found.items()}
+        found = {name: lines.to_dict() for name, lines in self._found.items()}
+        return found | {"diagnosis": list(self.diagnosis)}
 
     def __str__(self) -> str:
-        return "\n".join(str(lines) for lines in self._found.values())
+        return "\n".join([*map(str, self._found.values()), *self.diagnosis])
 
     def plot(self) -> "Figure":
         """Draw the lines as in Fig. 1 a, b of Riedinger et al. (2018)."""
@@ -100,4 +105,5 @@ def identify(session: Session, sequence: PulseSequence, options: IdentifyOptions
         session.say(str(optical))
     if "mechanical" in options.lines:
         mechanical = mechanical_lines(session, sequence, options.mechanical)
-    return IdentifyResult(optical=optical, mechanical=mechanical)
+    remarks = () if mechanical is None else shift_remarks(sequence, mechanical.delta_omega_hz)
+    return IdentifyResult(optical=optical, mechanical=mechanical, diagnosis=remarks)

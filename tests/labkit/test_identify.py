@@ -173,7 +173,8 @@ def test_picture_shows_both_kinds_of_lines(tmp_path):
         result = identify(session, SEQUENCE, options)
     labels = [axes.get_xlabel() for axes in result.plot().axes]
     assert labels == ["detuning from 1553.8000 nm (GHz)", "laser from the filters (GHz)"]
-    assert set(result.to_dict()) == {"optical", "mechanical"}
+    assert set(result.to_dict()) == {"optical", "mechanical", "diagnosis"}
+    assert result.diagnosis == ()
     assert "optical mismatch (B − A)" in str(result)
     assert "mechanical mismatch (B − A)" in str(result)
 

@@ -224,6 +224,20 @@ def test_delay_sweep_shows_the_22_ns_fringe_and_its_decay(bench):
     first, last = (result.windows[i][1].amplitude for i in (0, -1))
     assert first.value - last.value > 2 * np.hypot(first.sigma, last.sigma)
     assert result.bound[0] > result.bound[-1]
+    assert result.diagnosis == ()
+
+
+def test_delay_sweep_tells_a_serrodyne_that_is_off_by_1_mhz(bench):
+    """It hardly costs contrast in pulses of 40 ns; the mismatch is known to 30 kHz or better."""
+    _, session = bench
+    wrong = SEQUENCE.with_pulse("pump", shift_hz=-46e6).with_pulse("read", shift_hz=46e6)
+    options = DelaySweepOptions(delays=(123e-9, 1e-6, 4e-6), trials=4_000_000, bound_trials=0)
+    result = delay_sweep(session, wrong, options)
+    assert abs(result.delta_omega_hz.value - 45e6) < 4 * result.delta_omega_hz.sigma < 120e3
+    pump, read = result.diagnosis
+    assert pump.startswith("the sequence shifts pump by -46 MHz, but the devices differ by 45.0")
+    assert read.endswith("MHz: shift it by +45.01 MHz")
+    assert pump in str(result)
 
 
 WITNESS = WitnessOptions(goal=Goal(trials=6_000_000), block=2_000_000)
