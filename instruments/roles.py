@@ -89,6 +89,9 @@ class PulseGenerator(Device, Protocol):
     def set_output(self, channel: int, *, on: bool) -> None:
         """Switch an output; refuses to switch on what was not programmed."""
 
+    def output_is_on(self, channel: int) -> bool:
+        """Ask the instrument whether an output is on."""
+
 
 @runtime_checkable
 class WaveformGenerator(Device, Protocol):
@@ -107,6 +110,9 @@ class WaveformGenerator(Device, Protocol):
 
     def set_output(self, channel: int, *, on: bool) -> None:
         """Switch an output; refuses to switch on without a sequence."""
+
+    def output_is_on(self, channel: int) -> bool:
+        """Ask the instrument whether an output is on."""
 
 
 LockState = Literal["off", "locked", "saturated"]

@@ -106,6 +106,10 @@ class TwoChannelGenerator(ScpiInstrument, Generic[ChannelT]):
         """Switch an output; refuses to switch on what was not programmed."""
         self.channel(channel).output(on)
 
+    def output_is_on(self, channel: int) -> bool:
+        """Ask the instrument whether an output is on."""
+        return bool(self.channel(channel).output())
+
     def safe_state(self) -> None:
         """Switch both outputs off at once, and check.
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scipy import constants
 
-from analysis.tagfile import PtuWriter, find_layout
 from instruments.roles import (
     Actuator,
     Attenuator,
@@ -18,15 +16,16 @@ from instruments.roles import (
     PhaseLock,
     PowerMeter,
     PulseGenerator,
-    PulseShape,
     Thermometer,
     TimeTagger,
     TunableFilter,
     WaveformGenerator,
     Wavemeter,
 )
-from labkit.cleanup import also, said
+from labkit.cleanup import said
 from labkit.compiler import Programs, compile_sequence
+from labkit.loading import load, what_stopped
+from labkit.recording import Recorded, record_tags
 from labkit.sequence import PulseSequence
 from labkit.station.config import StationFile, read_station_file
 from labkit.station.interlocks import check_interlocks
@@ -41,33 +40,9 @@ Role = TypeVar("Role")
 WATCHDOG_LOG = "watchdog.txt"
 """In a run folder; exists if the run's process died and the watchdog acted."""
 
-POLL = 0.2
-"""Seconds between looks at a running recording."""
-
-TIME_OVER, STOPPED_BY_USER = 0, 1
-
 
 class RoleError(RuntimeError):
     """A role is not filled, or by an instrument that cannot play it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """How a recording went.
-
-    Attributes
-    ----------
-    seconds : float
-        Measured by the tagger's clock.
-    whole : bool
-        Whether it ran for the time it was meant to.
-    faults : tuple of str
-        What spoils it: FIFO overrun, dropped events, lost sync.
-    """
-
-    seconds: float
-    whole: bool
-    faults: tuple[str, ...]
 
 
 class Lab:
@@ -87,6 +62,7 @@ class Lab:
         self.file, self.instruments, self.forced = file, instruments, forced
         config = file.config
         self.hardware, self.calibration = config.hardware, config.calibration
+        self._loaded: Programs | None = None
 
     def _play(self, role: str, kind: type[Role]) -> Role:
         name = self.file.config.roles.get(role)
@@ -243,45 +219,28 @@ class Lab:
         """
         programs = self.compile(sequence)
         self.check_interlocks()
+        self._loaded = None
         try:
-            self._load(programs)
+            load(self, programs)
         except BaseException:
             self.make_safe()
             raise
+        self._loaded = programs
         return programs
+
+    def what_stopped(self) -> list[str]:
+        """Ask lasers and generators of the loaded sequence whether they are on; tell who is not.
+
+        An instrument that was lost or switched off while nobody talked to it is found this way.
+        """
+        return [] if self._loaded is None else what_stopped(self, self._loaded)
 
     def drives_off(self) -> None:
         """Switch off the drives of both AOMs and of the EOM."""
+        self._loaded = None
         for laser in ("pump", "read"):
             self.pulse_generator.set_output(self.channel(f"{laser}_drive"), on=False)
         self.waveform_generator.set_output(self.channel("eom_drive"), on=False)
-
-    def _load(self, programs: Programs) -> None:
-        generator = self.pulse_generator
-        for laser in ("pump", "read"):
-            channel = self.channel(f"{laser}_drive")
-            drive = programs.drives.get(laser)
-            if drive is None:
-                generator.set_output(channel, on=False)
-                continue
-            if drive.samples is None:
-                pulse = drive.pulses[0]
-                shape = PulseShape(
-                    width=pulse.duration, delay=pulse.start, low=0.0, high=drive.high,
-                    edge=pulse.edge,
-                )  # fmt: skip
-                generator.program_pulse(channel, shape)
-            else:
-                generator.program_waveform(channel, drive.samples, drive.sample_rate)
-            generator.set_output(channel, on=True)
-        modulator, channel = self.waveform_generator, self.channel("eom_drive")
-        if programs.modulator is None:
-            modulator.set_output(channel, on=False)
-            return
-        program = programs.modulator
-        modulator.load_segments(channel, program.segments, program.sample_rate)
-        modulator.load_sequence(channel, program.steps)
-        modulator.set_output(channel, on=True)
 
     def record(
         self,
@@ -290,52 +249,8 @@ class Lab:
         period: float,
         progress: Callable[[float], object] | None = None,
     ) -> Recorded:
-        """Record tags of `trials` trials into a tag file, which is valid at every moment.
-
-        Interrupted, it stops the tagger, closes the file with what was measured and re-raises.
-
-        Parameters
-        ----------
-        path : Path
-        trials : int
-        period : float
-            Seconds per trial.
-        progress : callable, optional
-            Called with the seconds measured so far.
-        """
-        tagger, seconds = self.tagger, trials * period
-        form = tagger.record_format()
-        writer = PtuWriter(
-            path,
-            layout=find_layout(form.record_type),
-            resolution=form.resolution,
-            sync_period=period,
-            acquisition_time=seconds,
-            tags=dict(form.tags),
-        )
-        try:
-            tagger.start(writer, seconds)
-            while not tagger.wait(POLL):
-                if progress is not None:
-                    progress(tagger.elapsed())
-        except BaseException as error:
-            also(error, tagger.stop)
-            also(error, lambda: _close_early(writer, tagger))
-            raise
-        measured = tagger.elapsed()
-        whole = abs(measured - seconds) < 0.5 * period + 1e-3
-        reason = TIME_OVER if whole else STOPPED_BY_USER
-        writer.close(measured_time=seconds if whole else measured, stop_reason=reason)
-        faults = tuple(f"{event.kind}: {event.message}" for event in tagger.events())
-        return Recorded(seconds=measured, whole=whole, faults=faults)
-
-
-def _close_early(writer: PtuWriter, tagger: TimeTagger) -> None:
-    measured = 0.0
-    try:
-        measured = tagger.elapsed()
-    finally:
-        writer.close(measured_time=measured, stop_reason=STOPPED_BY_USER)
+        """Record tags of `trials` trials into a tag file; see `record_tags`."""
+        return record_tags(self.tagger, path, trials, period, progress)
 
 
 def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> None:

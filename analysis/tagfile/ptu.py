@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.tagfile.header import PtuHeader, read_header
 from analysis.tagfile.layouts import find_layout
+from analysis.tagfile.ptu_tags import STOPPED_TIME_OVER
 from analysis.tagfile.ptu_warnings import header_warnings
 from analysis.tagfile.source import (
     BLOCK_RECORDS,
@@ -22,8 +23,6 @@ from analysis.tagfile.source import (
 )
 
 RECORD_BYTES = 4
-TIME_OVER = 0
-"""``TTResult_StopReason``: the acquisition time had passed."""
 
 
 class PtuFile(TagSource):
@@ -250,7 +249,7 @@ def _require(header: PtuHeader, key: str) -> PtuHeader:
 def _measured_time(header: PtuHeader) -> float | None:
     """Return the measured time in s: the actual one, else the planned one if it had passed."""
     milliseconds = _finite(header, "TTResult_StopAfter")
-    if milliseconds <= 0 and header.get("TTResult_StopReason") == TIME_OVER:
+    if milliseconds <= 0 and header.get("TTResult_StopReason") == STOPPED_TIME_OVER:
         milliseconds = _finite(header, "MeasDesc_AcquisitionTime")
     return milliseconds * 1e-3 if milliseconds > 0 else None
 

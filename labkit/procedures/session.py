@@ -158,6 +158,7 @@ class Session:
                 if not found.whole:
                     problems.append(f"recording ended after {found.seconds:g} s")
                 self.lab.check_interlocks()
+                problems += self._stopped()
             except (KeyboardInterrupt, Terminated) as stop:
                 ended.append(stop)
                 notes.append("stopped by the user")  # a good block, only shorter
@@ -232,6 +233,13 @@ class Session:
         self.folder.journal.amend(bad)
         self.blocks[-1] = bad
         return bad
+
+    def _stopped(self) -> list[str]:
+        """Return which lasers and drives are no longer on; the next `arm` loads anew then."""
+        stopped = self.lab.what_stopped()
+        if stopped:
+            self._armed = None
+        return stopped
 
     def _phase_problems(self, monitors: Mapping[str, float]) -> list[str]:
         """Return why the interferometer cannot be said to be locked, if so."""

@@ -7,13 +7,11 @@ from pathlib import Path
 from analysis.counting import count
 from analysis.gates import GateSet
 from analysis.tagfile import PtuFile
+from analysis.tagfile.ptu_tags import STOPPED_TIME_OVER
 from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block
 from labkit.run.manifest import utc_now
-
-TIME_OVER = 0
-"""``TTResult_StopReason`` of a segment whose measuring time has passed: it is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +91,6 @@ def _is_complete(path: Path) -> bool:
     """Whether a segment ended by its time, with records in it: without trigger there are none."""
     try:
         file = PtuFile(path)
-        return file.header.get("TTResult_StopReason") == TIME_OVER and file.n_records > 0
+        return file.header.get("TTResult_StopReason") == STOPPED_TIME_OVER and file.n_records > 0
     except TagFileError:
         return False

@@ -73,7 +73,7 @@ def test_signal_ends_a_run_in_order(tmp_path, witness_file, name, code, status):
 def test_stop_within_a_block_keeps_what_was_measured(short_run, monkeypatch):
     from labkit.lab import Lab
 
-    monkeypatch.setattr("labkit.lab.POLL", 1e-3)
+    monkeypatch.setattr("labkit.recording.POLL", 1e-3)
     recorded = Lab.record
 
     def record(self, path, trials, period, progress):

@@ -240,6 +240,44 @@ def test_delay_sweep_tells_a_serrodyne_that_is_off_by_1_mhz(bench):
     assert pump in str(result)
 
 
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [
+        (lambda lab: lab.waveform_generator.set_output(1, on=False), "the EOM drive is off"),
+        (lambda lab: lab.pulse_generator.set_output(2, on=False), "the read drive is off"),
+    ],
+)
+def test_block_in_which_a_drive_stopped_is_left_out_and_the_next_is_loaded_anew(
+    bench, stop, reason
+):
+    _, session = bench
+    session.arm(SEQUENCE)
+    stop(session.lab)
+    block = session.measure(SEQUENCE, 20_000, {}, locked=False)
+    assert (block.good, block.reason) == (False, reason)
+    assert session.measure(SEQUENCE, 20_000, {}, locked=False).good
+
+
+def test_block_in_which_a_laser_went_out_is_left_out(bench):
+    _, session = bench
+    session.arm(SEQUENCE)
+    session.lab.lasers["read"].emission(False)
+    block = session.measure(SEQUENCE, 20_000, {}, locked=False)
+    assert (block.good, block.reason) == (False, "the read laser is off")
+
+
+def test_generator_lost_within_a_block_is_noticed_at_its_end(bench):
+    world, session = bench
+    session.arm(SEQUENCE)
+    session.lab.instruments["awg"].timeout(0.3)
+    world.inject({"instrument": "awg", "kind": "silence", "count": None})
+    block = session.measure(SEQUENCE, 20_000, {}, locked=False)
+    assert not block.good
+    assert block.reason.startswith("the EOM drive cannot be asked: awg")
+    with pytest.raises(OSError, match="awg"):
+        session.measure(SEQUENCE, 20_000, {}, locked=False)
+
+
 WITNESS = WitnessOptions(goal=Goal(trials=6_000_000), block=2_000_000)
 
 
