@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import constants
 
-from analysis.resonance import fit_resonance
+from analysis.resonance import ResonanceFit, fit_resonance
+from analysis.separable_fit import Estimate
 from instruments.roles import PulseShape
 from labkit.procedures.session import Session
 from labkit.procedures.setting_back import setting_back
 
+Array = NDArray[np.float64]
 LaserName = Literal["pump", "read"]
 
 FIRST_STEP_HZ = 12.5e6
@@ -26,6 +30,37 @@ SCAN_POINTS = 61
 def wavelength_at(home: float, detuning_hz: float) -> float:
     """Return the vacuum wavelength (m) whose frequency lies `detuning_hz` above that of `home`."""
     return constants.c / (constants.c / home + detuning_hz)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SweptLine:
+    """A line of one device over the frequency of a laser.
+
+    Attributes
+    ----------
+    frequency_hz : ndarray, shape (n,)
+        Of the laser, by its wavemeter.
+    origin_hz : float
+        From which the fit counts.
+    fit : ResonanceFit
+        Over detuning from `origin_hz`, Hz.
+    """
+
+    frequency_hz: Array
+    origin_hz: float
+    fit: ResonanceFit
+
+    @property
+    def centre_hz(self) -> Estimate:
+        """Laser frequency at the line's centre, Hz."""
+        centre = self.fit.centre
+        return Estimate(value=self.origin_hz + centre.value, sigma=centre.sigma)
+
+
+def distance_hz(first: SweptLine, second: SweptLine) -> Estimate:
+    """Return how far the second line lies above the first, Hz."""
+    a, b = first.centre_hz, second.centre_hz
+    return Estimate(value=b.value - a.value, sigma=float(np.hypot(a.sigma, b.sigma)))
 
 
 class FilterFollower:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.resonance import ResonanceFit, fit_resonance
+from analysis.resonance import fit_resonance
 from analysis.separable_fit import Estimate
 from labkit.procedures.arms import DEVICES, Device, only
 from labkit.procedures.laser_sweep import (
     FilterFollower,
     LaserName,
+    SweptLine,
+    distance_hz,
     following,
     meter_light,
 )
@@ -64,34 +66,19 @@ class MechanicalOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SidebandScan:
-    """One device's sideband over the frequency of one laser.
+class SidebandScan(SweptLine):
+    """One device's sideband over the frequency of one laser; as wide as pulse and filters are.
 
     Attributes
     ----------
-    frequency_hz : ndarray, shape (n,)
-        Of the laser, by its wavemeter.
     clicks : ndarray, shape (n,)
         Per trial.
     sigma : ndarray, shape (n,)
         Their standard deviations.
-    origin_hz : float
-        From which the fit counts.
-    fit : ResonanceFit
-        Over detuning from `origin_hz`, Hz; as wide as pulse and filters are together.
     """
 
-    frequency_hz: Array
     clicks: Array
     sigma: Array
-    origin_hz: float
-    fit: ResonanceFit
-
-    @property
-    def centre_hz(self) -> Estimate:
-        """Laser frequency of most clicks, Hz."""
-        centre = self.fit.centre
-        return Estimate(value=self.origin_hz + centre.value, sigma=centre.sigma)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,20 +99,13 @@ class MechanicalLines:
 
         Both lasers then scatter into the filters before the detectors, whose frequency drops out.
         """
-        found = {}
-        for device in DEVICES:
-            pump, read = (self.scans[laser][device].centre_hz for laser in SIDEBANDS)
-            found[device] = Estimate(
-                value=(pump.value - read.value) / 2,
-                sigma=float(np.hypot(pump.sigma, read.sigma)) / 2,
-            )
-        return found
+        read, pump = self.scans["read"], self.scans["pump"]
+        return {device: distance_hz(read[device], pump[device]).over(2) for device in DEVICES}
 
     @property
     def delta_omega_hz(self) -> Estimate:
         """(Ω_B − Ω_A)/2π by the Stokes lines, which are the sharper ones, Hz."""
-        a, b = (self.scans["pump"][device].centre_hz for device in DEVICES)
-        return Estimate(value=b.value - a.value, sigma=float(np.hypot(a.sigma, b.sigma)))
+        return distance_hz(self.scans["pump"]["A"], self.scans["pump"]["B"])
 
     @property
     def filter_hz(self) -> float:

@@ -12,6 +12,8 @@ from analysis.separable_fit import Estimate
 from labkit.procedures.arms import DEVICES, Device, only
 from labkit.procedures.laser_sweep import (
     FilterFollower,
+    SweptLine,
+    distance_hz,
     following,
     meter_light,
 )
@@ -66,31 +68,18 @@ class OpticalOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OpticalLine:
-    """One device's resonance.
+class OpticalLine(SweptLine):
+    """One device's resonance; the fit is of 1 − reflection.
+
+    That is 4η(1 − η)/[1 + (2Δ/κ)²] with η = κ_e/κ.
 
     Attributes
     ----------
-    frequency_hz : ndarray, shape (n,)
-        Of the laser, by the wavemeter.
     reflection : ndarray, shape (n,)
         Reflected power over power sent, relative to what it is far from the resonance.
-    origin_hz : float
-        From which the fit counts.
-    fit : ResonanceFit
-        Of 1 − reflection over detuning from `origin_hz`, Hz: 4η(1 − η)/[1 + (2Δ/κ)²], η = κ_e/κ.
     """
 
-    frequency_hz: Array
     reflection: Array
-    origin_hz: float
-    fit: ResonanceFit
-
-    @property
-    def centre_hz(self) -> Estimate:
-        """Resonance frequency, Hz."""
-        centre = self.fit.centre
-        return Estimate(value=self.origin_hz + centre.value, sigma=centre.sigma)
 
     @property
     def quality_factor(self) -> Estimate:
@@ -141,8 +130,7 @@ class OpticalLines:
     @property
     def mismatch_hz(self) -> Estimate:
         """Resonance of B minus that of A, Hz."""
-        a, b = (self.lines[device].centre_hz for device in DEVICES)
-        return Estimate(value=b.value - a.value, sigma=float(np.hypot(a.sigma, b.sigma)))
+        return distance_hz(self.lines["A"], self.lines["B"])
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
@@ -245,8 +233,9 @@ def _line(device: Device, origin_hz: float, points: Array) -> OpticalLine:
         message = f"device {device}: no optical resonance in the reflected light: {error}"
         raise ValueError(message) from None
     level = -dip.offset.value
-    height = Estimate(value=dip.height.value / level, sigma=dip.height.sigma / level)
-    none = Estimate(value=0.0, sigma=dip.offset.sigma / level)
+    depth, unsure = dip.height.value / level, dip.offset.sigma / level
+    height = Estimate(value=depth, sigma=float(np.hypot(dip.height.sigma / level, depth * unsure)))
+    none = Estimate(value=0.0, sigma=unsure)
     return OpticalLine(
         frequency_hz=frequency,
         reflection=ratio / level,
