@@ -20,7 +20,7 @@ RATE = 4.2e9
 
 def connect(address, **changes):
     return Keysight81180A(
-        "awg", address, visalib="@py", **{"peak_limit": 0.9, "timeout": 0.3} | changes
+        "awg", address, visalib="@py", **{"peak_limit": 0.9, "timeout": 2.0} | changes
     )
 
 

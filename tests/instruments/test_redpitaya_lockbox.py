@@ -13,7 +13,7 @@ OPTIONS = {
     "output_min": -0.5,
     "output_max": 0.5,
     "visalib": "@py",
-    "timeout": 0.3,
+    "timeout": 2.0,
 }
 OK = ("SYST:ERR?", '0,"No error"')
 

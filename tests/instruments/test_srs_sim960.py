@@ -50,10 +50,10 @@ def device(clock):
 def lock(request, device):
     if request.param == "serial":
         with SerialLine(device) as line:
-            yield SRSSIM960("lock", line.address, visalib="@py", timeout=0.5, **LIMITS)
+            yield SRSSIM960("lock", line.address, visalib="@py", timeout=2.0, **LIMITS)
     else:
         with SerialLine(SimulatedSIM900({3: device})) as line:
-            SRSSIM900("frame", line.address, visalib="@py", timeout=0.5)
+            SRSSIM900("frame", line.address, visalib="@py", timeout=2.0)
             yield SRSSIM960InFrame("lock", "frame", 3, **LIMITS)
 
 
@@ -70,7 +70,7 @@ CONNECT = [
 def play(steps, act):
     transcript = Transcript([*CONNECT, *steps], ends=("\r\n", "\r\n"))
     with TcpServer(transcript) as server:
-        lock = SRSSIM960("lock", server.address, visalib="@py", timeout=0.3, **LIMITS)
+        lock = SRSSIM960("lock", server.address, visalib="@py", timeout=2.0, **LIMITS)
         act(lock)
         transcript.check()
 
@@ -265,7 +265,7 @@ def test_snapshot_changes_nothing(lock, device):
 @pytest.mark.parametrize("kind", ["silence", "partial", "garbage"])
 def test_serial_line_fault_ends_in_time_and_the_next_command_works(device, kind):
     with SerialLine(device) as line:
-        lock = SRSSIM960("lock", line.address, visalib="@py", timeout=0.2, **LIMITS)
+        lock = SRSSIM960("lock", line.address, visalib="@py", timeout=1.0, **LIMITS)
         device.faults.inject(InstrumentFault(kind=kind))
         start = time.monotonic()
         with pytest.raises(OSError, match="lock at ASRL"):
@@ -277,7 +277,7 @@ def test_serial_line_fault_ends_in_time_and_the_next_command_works(device, kind)
 
 def test_module_that_is_not_there_is_named():
     with SerialLine(SimulatedSIM900({})) as line:
-        frame = SRSSIM900("frame", line.address, visalib="@py", timeout=0.1)
+        frame = SRSSIM900("frame", line.address, visalib="@py", timeout=1.0)
         with pytest.raises(TimeoutError, match="frame slot 5: no complete reply"):
             SRSSIM960InFrame("lock", frame, 5, **LIMITS)
 
@@ -285,7 +285,7 @@ def test_module_that_is_not_there_is_named():
 def test_late_reply_of_a_module_is_flushed_before_the_next_question(device):
     frame_device = SimulatedSIM900({3: device})
     with SerialLine(frame_device) as line:
-        frame = SRSSIM900("frame", line.address, visalib="@py", timeout=0.1)
+        frame = SRSSIM900("frame", line.address, visalib="@py", timeout=1.0)
         lock = SRSSIM960InFrame("lock", frame, 3, **LIMITS)
         frame.write('SNDT 3,"*IDN?"')
         lock.port._has_stale_bytes = True
@@ -297,9 +297,9 @@ def test_frame_left_in_transparent_mode_is_not_taken_for_another(device):
     frame.execute('CONN 3,"xyz"')
     with SerialLine(frame) as line:
         with pytest.raises(ValueError, match="must identify itself as 'SIM900'"):
-            SRSSIM900("frame", line.address, visalib="@py", timeout=0.2)
+            SRSSIM900("frame", line.address, visalib="@py", timeout=1.0)
         frame.execute("xyz")
-        SRSSIM900("frame2", line.address, visalib="@py", timeout=0.2)
+        SRSSIM900("frame2", line.address, visalib="@py", timeout=1.0)
 
 
 def test_blocks_of_the_frame_count_their_bytes(device):
@@ -325,7 +325,7 @@ def test_frame_on_the_wire():
         ends=("\r\n", "\r\n"),
     )
     with TcpServer(transcript) as server:
-        port = SRSSIM900("frame", server.address, visalib="@py", timeout=0.3).port(3)
+        port = SRSSIM900("frame", server.address, visalib="@py", timeout=2.0).port(3)
         assert port.ask("OMON?") == "+02.345678"
         port.write("AMAN 0")
         transcript.check()
@@ -381,5 +381,5 @@ def test_limits_that_are_too_wide_are_narrowed_on_the_wire():
     ]
     transcript = Transcript(steps, ends=("\r\n", "\r\n"))
     with TcpServer(transcript) as server:
-        SRSSIM960("lock", server.address, visalib="@py", timeout=0.3, **LIMITS)
+        SRSSIM960("lock", server.address, visalib="@py", timeout=2.0, **LIMITS)
         transcript.check()

@@ -22,7 +22,7 @@ PULSE = PulseShape(width=40e-9, delay=500e-9, low=0.0, high=0.8, edge=4e-9)
 
 
 def connect(address, **changes):
-    settings = {"channels": CHANNELS, "trigger_latency": 300e-9, "timeout": 0.3} | changes
+    settings = {"channels": CHANNELS, "trigger_latency": 300e-9, "timeout": 2.0} | changes
     return TektronixAFG3152C("afg", address, visalib="@py", **settings)
 
 

@@ -26,7 +26,7 @@ def port():
 @pytest.fixture
 def bridge(port):
     with TcpServer(SimulatedLakeshore372(port, names={8: "mixing"})) as server:
-        yield LakeshoreModel372Thermometer("bridge", server.address, visalib="@py", timeout=0.3)
+        yield LakeshoreModel372Thermometer("bridge", server.address, visalib="@py", timeout=2.0)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_yokogawa_level_beyond_its_range_is_refused():
 
 def test_bridge_answers_again_after_its_link_was_cut(port):
     with TcpServer(SimulatedLakeshore372(port)) as server:
-        bridge = LakeshoreModel372Thermometer("bridge", server.address, visalib="@py", timeout=0.3)
+        bridge = LakeshoreModel372Thermometer("bridge", server.address, visalib="@py", timeout=2.0)
         server.cut_links()
         time.sleep(0.02)
         assert bridge.temperature_of(8) == pytest.approx(0.0195)

@@ -14,7 +14,7 @@ OK = ("SYST:ERR?", '+0,"No error"')
 @pytest.fixture
 def meter():
     with TcpServer(SimulatedPM100(PowerPort(reader=lambda: 1.25e-6))) as server:
-        yield ThorlabsPM100("meter", server.address, visalib="@py", timeout=0.3)
+        yield ThorlabsPM100("meter", server.address, visalib="@py", timeout=2.0)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def meter():
 def test_meter_on_the_wire(steps, act):
     transcript = Transcript([IDN, *steps])
     with TcpServer(transcript) as server:
-        act(ThorlabsPM100("meter", server.address, visalib="@py", timeout=0.3))
+        act(ThorlabsPM100("meter", server.address, visalib="@py", timeout=2.0))
         transcript.check()
 
 
@@ -72,4 +72,4 @@ def test_other_thorlabs_device_is_refused():
     device = SimulatedPM100()
     device.idn = "Thorlabs,TSP01,M00000001,1.0"
     with TcpServer(device) as server, pytest.raises(ValueError, match="correct the address"):
-        ThorlabsPM100("meter", server.address, visalib="@py", timeout=0.3)
+        ThorlabsPM100("meter", server.address, visalib="@py", timeout=2.0)

@@ -10,7 +10,7 @@ from simulation.lab.servers.scpi_device import ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import Number
 from simulation.lab.servers.tcp import TcpServer
 
-TIMEOUT = 0.2
+TIMEOUT = 1.0
 
 
 class Source(ScpiDevice):
