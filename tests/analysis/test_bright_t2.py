@@ -114,3 +114,20 @@ def test_a_click_later_than_the_stride_of_syncs_after_it_is_out_of_order():
     late = [*regular(15), click(15 * PERIOD + 3), *regular(32)[15:]]
     state, *_ = counted(late)
     assert (state[S.TRIALS], state[S.BACKWARDS]) == (32, 1)
+
+
+@pytest.mark.parametrize("seam", [12, 16, 20])
+def test_stretches_join_with_late_clicks_and_doubled_syncs_at_and_behind_the_seam(seam):
+    late, doubled = click(PERIOD * (seam - 1) + 2), sync(PERIOD * 31 + 10)
+    records = [*regular(32)[: seam - 1], late, *regular(32)[seam - 1 :], doubled]
+    plan = make_plan(GATES, LAYOUTS[0x00010205], 1e-9)
+    first, second = (Tally.empty(plan) for _ in range(2))
+    for tally, part in ((first, records[:seam]), (second, records[seam:])):
+        counter = BrightCounter(plan, tally)
+        counter.count(np.array(part, np.uint32))
+        counter.finish()
+    first.append(second, plan)
+    state, *_ = counted(records)
+    assert first.state[COMPARED].tolist() == state[COMPARED].tolist()
+    assert state[S.BACKWARDS] == 1
+    assert state[S.FIRST_DOUBLED] == 33
