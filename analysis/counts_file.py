@@ -67,9 +67,12 @@ def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCo
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         message = f"`{path}` must be a JSON file, but is not: {error}"
+        raise ValueError(message) from None
+    except ValueError as error:
+        message = f"{path}: {error}"
         raise ValueError(message) from None
     if not isinstance(content, dict):
         message = f"`{path}` must hold a JSON object, but holds a {type(content).__name__}"
@@ -81,6 +84,17 @@ def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCo
         place = f"{path}, set {name!r}" if name else f"{path}"
         message = f"{place}: {error}"
         raise ValueError(message) from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object; JSON itself would let the last of equal names win."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        message = f"`{twice}` must be given once, but is given {names.count(twice)} times"
+        raise ValueError(message)
+    return made
 
 
 def _choose(

@@ -106,11 +106,14 @@ def simulate_ptu(
     ------
     FileExistsError
         If a file exists and `overwrite` is False.
+    FileNotFoundError
+        If there is no such folder.
     ValueError
-        If trials, timing and resolution do not go together, a parameter is out of range, or the
-        disk lacks the space; the message says how much is needed.
+        If the name does not end in ``.ptu``, trials, timing and resolution do not go together, a
+        parameter is out of range, or the disk lacks the space (the message says how much).
     """
     path, beside = Path(path), gates_path(path)
+    _check_target(path)
     if timing is None:
         timing = _default_timing(parameters, period, resolution)
     layout = _layout(mode)
@@ -152,8 +155,19 @@ def simulate_ptu(
 def _refuse_existing(paths: list[Path]) -> None:
     for path in paths:
         if path.exists():
-            message = f"{path} exists; choose another name, or pass overwrite=True to replace it"
+            message = (
+                f"{path} exists; choose another name, or replace it (--overwrite, `overwrite=True`)"
+            )
             raise FileExistsError(message)
+
+
+def _check_target(path: Path) -> None:
+    if path.suffix != ".ptu":
+        message = f"`path` must end in .ptu, but is {path.name!r}; `labkit convert` makes others"
+        raise ValueError(message)
+    if not path.parent.is_dir():
+        message = f"{path}: must lie in an existing folder, but there is no {path.parent}; make it"
+        raise FileNotFoundError(message)
 
 
 def _default_timing(parameters: DLCZParameters, period: float, resolution: float) -> Timing:

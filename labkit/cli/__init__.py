@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
         app(list(arguments), prog_name="labkit")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
+    except (ValueError, KeyError, OSError, MemoryError, RuntimeError) as error:
         for line in (f"labkit: error: {said(error)}", *getattr(error, "__notes__", ())):
             remarks.print(line, markup=False, highlight=False, soft_wrap=True)
         return 1

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli.output import print_json, progress_bar, remarks, results
+from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results
 from labkit.cli.simulate import Seed, Trials
 from labkit.cli.tags import Bound, Json
 
@@ -35,6 +35,7 @@ def demo(
     from simulation.recording import simulate_ptu
     from simulation.theory.dlcz import riedinger2018
 
+    check_folder("--out", out)
     out.mkdir(parents=True, exist_ok=True)
     with progress_bar("simulating", "trials") as progress:
         recording = simulate_ptu(

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -17,6 +18,20 @@ results = Console(width=None if sys.stdout.isatty() else 110)
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on stdout and nothing else; nan and infinity raise ValueError."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Refuse before any work a folder that cannot be made because a file has its place.
+
+    Raises
+    ------
+    NotADirectoryError
+        Naming the option and the file in the way.
+    """
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            message = f"{option} must be a folder, but {place} is a file; choose another name"
+            raise NotADirectoryError(message)
 
 
 @contextmanager

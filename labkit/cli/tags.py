@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import print_json, progress_bar, remarks, results
+from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results
 
 if TYPE_CHECKING:
     from analysis.counts import Counts
@@ -80,6 +80,8 @@ def analyse(
 
     if save is not None:
         _check_save(save)
+    if report is not None:
+        check_folder("--report", report)
     for file in _named_twice(files):
         remarks.print(f"caution: {file} is named more than once and counts as often", markup=False)
     gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labkit.cli.output import print_json, progress_bar, remarks, results
+from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results
 
 if TYPE_CHECKING:
     from simulation.theory.models import Model
@@ -105,6 +105,9 @@ def sweep(
     from simulation.theory.models import get
     from simulation.theory.models import sweep as evaluate
 
+    if output.suffix != ".nc":
+        message = f"--output must end in .nc (netCDF), but is {output.name!r}"
+        raise ValueError(message)
     if output.exists() and not overwrite:
         message = f"{output}: the file exists; use --overwrite to replace it"
         raise FileExistsError(message)
@@ -147,6 +150,10 @@ def figure(
         known = ", ".join(catalogue.FIGURES)
         message = f"name figures or give --all; there are {known}"
         raise ValueError(message)
+    check_folder("--output", output)
+    if page is not None and not page.parent.is_dir():
+        message = f"--page must lie in an existing folder, but there is no {page.parent}; make it"
+        raise FileNotFoundError(message)
     chosen = catalogue.everything() if everything else catalogue.choose(ids or [])
     changes = changes_of(settings)
     made = []
@@ -169,10 +176,14 @@ def changes_of(settings: list[str] | None) -> dict[str, Any]:
         if not (name.strip() and equals and text.strip()):
             message = f"--set must be NAME=VALUE, but is {setting!r}"
             raise ValueError(message)
+        name = name.strip()
+        if name in changes:
+            message = f"--set {name} must be given once, but is given twice"
+            raise ValueError(message)
         try:
-            changes[name.strip()] = float(text)
+            changes[name] = float(text)
         except ValueError:
-            changes[name.strip()] = text.strip()
+            changes[name] = text.strip()
     return changes
 
 

@@ -95,6 +95,7 @@ def test_bad_fields_are_named_with_file_and_set(
     [
         ("{", "must be a JSON file, but is not"),
         ("[1, 2]", "must hold a JSON object, but holds a list"),
+        ('{"trials": 5, "trials": 6}', "`trials` must be given once, but is given 2 times"),
         ('{"source": "x"}', r"must hold counts \(trials, pump, read, coincidences\)"),
         ('{"trials": 5}', "`coincidences` must be given, but is missing; given are: trials"),
     ],

@@ -41,6 +41,15 @@ def test_counts_that_cannot_be_saved_are_refused_before_counting(labkit, tags, n
     assert "--save must" in err
 
 
+@pytest.mark.parametrize("place", ["x.ptu", "x.ptu/deeper"])
+def test_report_in_place_of_a_file_is_refused_before_counting(labkit, tags, place, monkeypatch):
+    monkeypatch.setattr("analysis.counting.count", lambda *_, **__: pytest.fail("it counted"))
+    code, out, err = labkit("analyse", tags, "--report", tags.parent / place)
+    assert (code, out) == (1, "")
+    assert "x.ptu is a file; choose another name" in err
+    assert "--out must be a folder" in labkit("demo", "--out", tags)[2]
+
+
 @pytest.mark.parametrize("bound", ["nan", "inf", "one"])
 def test_bound_must_be_a_finite_number(labkit, tags, bound):
     code, out, err = labkit("analyse", tags, "--bound", bound, "--json")

@@ -137,6 +137,13 @@ def test_impossible_recordings_are_refused_before_a_file_exists(tmp_path, option
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_recording_is_a_ptu_file_in_an_existing_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"must end in \.ptu, but is 'x.csv'"):
+        simulate_ptu(tmp_path / "x.csv", riedinger2018(), 1000)
+    with pytest.raises(FileNotFoundError, match="gone; make it"):
+        simulate_ptu(tmp_path / "gone" / "x.ptu", riedinger2018(), 1000)
+
+
 @pytest.mark.parametrize(("mode", "trials"), [("T3", 40_000_000), ("T2", 1_000_000)])
 def test_expected_size_is_close_above_the_real_one(tmp_path, mode, trials):
     recording = simulate_ptu(tmp_path / "x.ptu", riedinger2018(), trials, mode=mode)
