@@ -37,15 +37,6 @@ def solve_dense(drift: ArrayLike, diffusion: ArrayLike) -> Real:
     return np.concatenate(solved or [a]).reshape(*shape, size, size)
 
 
-def residual(drift: ArrayLike, cov: ArrayLike, diffusion: ArrayLike) -> Real:
-    """Backward error max|A V + V Aᵀ + D| / (2 max_i Σ_j|A_ij| · max|V| + max|D|), shape (...)."""
-    a, v, d = (np.asarray(item, np.float64) for item in (drift, cov, diffusion))
-    av = a @ v
-    left = np.max(np.abs(av + np.swapaxes(av, -1, -2) + d), axis=(-2, -1))
-    scale = 2 * np.max(np.sum(np.abs(a), axis=-1), axis=-1) * np.max(np.abs(v), axis=(-2, -1))
-    return np.asarray(left / (scale + np.max(np.abs(d), axis=(-2, -1))))
-
-
 def growth_rate(drift: ArrayLike) -> Real:
     """Largest real part of the eigenvalues of A, shape (...); stable ⇔ negative."""
     return np.asarray(np.max(np.linalg.eigvals(np.asarray(drift, np.float64)).real, axis=-1))
