@@ -95,7 +95,12 @@ class Network:
 
     @property
     def all_ports(self) -> tuple[Port, ...]:
-        """Main ports of damped modes, then the further ports; Brownian damping is no port."""
+        """Main ports of damped modes, then the further ports; Brownian damping is no port.
+
+        An undamped mode has a port, of rate 0, if a link or drive names it.
+        """
+        named = {name for link in self.links for name in (link.source, link.target)}
+        named |= {drive.port for drive in self.drives}
         main = (
             Port(
                 mode.name,
@@ -105,7 +110,7 @@ class Network:
                 occupation=mode.quanta,
             )
             for mode in self.modes
-            if mode.convention != "brownian" and np.any(mode.damping)
+            if mode.convention != "brownian" and (np.any(mode.damping) or mode.name in named)
         )
         return (*main, *self.ports)
 

@@ -135,6 +135,13 @@ def test_no_coincidences_at_all_are_flagged_as_outside_the_witness() -> None:
     assert "fewer coincidences than accidentals" in str(result)
 
 
+def test_few_coincidences_are_cautioned_by_the_herald_that_has_fewer() -> None:
+    many, few = simple(2, 18, 18, 2), simple(2, 18, 17, 2)
+    assert many.cautions == {}
+    assert set(few.cautions) == {"2", "sym"}
+    assert few.cautions["sym"].startswith("only 19 coincidences")
+
+
 def test_a_very_clear_result_is_narrow_and_certain() -> None:
     result = simple(2_000, 14_000, 14_000, 2_000, singles=100_000, trials=10_000_000)
     assert result.sym.mode == pytest.approx(4 * 15 / 144, abs=2e-3)

@@ -87,6 +87,30 @@ def assert_patterns_exact(parameters, exact_pattern):
             assert abs(patterns[clicks] / exact - 1) < 1e-12
 
 
+def test_joint_clicks_are_those_of_the_covariance_matrix_step_by_step(noisy):
+    """Silent modes S of a Gaussian state without displacement: P = 1/√det(V_S + 1/2)."""
+    parameters = noisy(
+        **dict.fromkeys(("dark_1", "dark_2", "coherent_read_1", "coherent_read_2"), 0)
+    )
+    cov, patterns = step_by_step(parameters), click_probabilities(parameters).patterns
+    for silent in np.ndindex(2, 2, 2, 2):
+        modes = np.flatnonzero(silent).tolist()
+        block = gaussian.reduce(cov, modes) + 0.5 * np.eye(2 * len(modes))
+        free = tuple(0 if quiet else slice(None) for quiet in silent)
+        expected = 1 / np.sqrt(np.linalg.det(block)) if modes else 1.0
+        assert patterns[free].sum() == pytest.approx(expected, rel=1e-12)
+
+
+def test_passage_acts_by_gate_device_and_detector(noiseless):
+    only_b = noiseless(eta_A=0.0, eta_1=0.0)
+    passage = np.ones((2, 2, 2))
+    passage[0, 0, 1] = 0.0  # Stokes light of A on its way to detector 2
+    blocked = detected_state(noiseless(), passage)
+    assert blocked.pump[1, 1] == pytest.approx(detected_state(only_b).pump[1, 1], rel=1e-12)
+    assert blocked.pump[0, 0] == detected_state(noiseless()).pump[0, 0]
+    np.testing.assert_array_equal(blocked.read, detected_state(noiseless()).read)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(heat=st.floats(0, 1), eta=st.floats(0.01, 1), leak=st.floats(0, 0.1), dark=st.floats(0, 0.1))
 def test_marginals_are_sums_of_the_patterns(noisy, heat, eta, leak, dark):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.constants import c, h
 
 from simulation.theory.linear_model import noise_margin
 from simulation.theory.measures import log_negativity
@@ -113,3 +114,10 @@ def test_single_photon_coupling_of_the_text():
 def test_unknown_variants_are_refused():
     with pytest.raises(ValueError, match="`variant` must be one of printed, slh, but is 'both'"):
         point(get("liu2024"), variant="both")
+
+
+def test_a_legal_cavity_alone_holds_the_photons_of_its_one_driven_port():
+    p = Liu2024(variant="slh", eta=0.0, power=1e-3, delta=1.4)
+    kappa, omega = 2 * np.pi * p.kappa_hz, 2 * np.pi * p.omega_m_hz
+    photons = kappa * p.power * p.wavelength / (h * c) / ((1.4 * omega) ** 2 + kappa**2)
+    np.testing.assert_allclose(np.abs(mean_fields(p)) ** 2, photons, rtol=1e-12)

@@ -61,6 +61,7 @@ def test_unstable_points_of_a_batch_stay_nan_and_are_not_physical():
 def test_a_state_below_vacuum_noise_is_not_physical():
     assert measures.uncertainty_margin(0.9 * gaussian.vacuum(1)) == pytest.approx(-0.05)
     assert not measures.is_physical(0.9 * gaussian.vacuum(1))
+    assert not measures.is_physical((1 - 1e-9) * gaussian.vacuum(1))
     assert measures.is_physical(squeezed_vacuum([0.0, 2.0])).all()
 
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.constants import h, k
 
-from simulation.theory.models import get, point, tan2020
+from simulation.theory.models import get, point, tan2020, yu2020
 from simulation.theory.models.yu2020 import Yu2020, coupling_from_power, drive_power
 
 YU_POINTS = [
@@ -25,6 +26,13 @@ def test_reference_points_to_eight_digits(name, parameters, expected):
     results = point(get(name), **parameters)
     for result, value in expected.items():
         assert results[result] == pytest.approx(value, rel=1e-8), result
+
+
+def test_the_baths_of_seed_004_are_at_the_modes_own_frequencies():
+    a1, a2, m, b = yu2020.network(yu2020.Yu2020(temperature=1.0)).modes
+    at = {a1: 10.001e9, a2: 9.981e9, m: 10e9, b: 10e6}  # drive at ω_m − 0.9 ω_b
+    for mode, frequency_hz in at.items():
+        assert mode.quanta == pytest.approx(1 / np.expm1(h * frequency_hz / k), rel=1e-12)
 
 
 def test_drive_power_of_the_yig_sphere_is_two_percent_above_the_printed_approximation():

@@ -125,6 +125,21 @@ def test_the_noise_of_the_cascade_is_legal_for_any_efficiency():
     assert np.all(noise_margin(model.drift, model.diffusion) > -1e-14)
 
 
+def test_a_link_of_an_undamped_mode_carries_nothing():
+    modes = [Mode("a"), Mode("b", damping=2.0, occupation=1.0)]
+    linked = Network(modes=modes, links=[Link("a", "b", efficiency=0.5, occupation=1.0)]).build()
+    alone = Network(modes=modes).build()
+    np.testing.assert_allclose(linked.drift, alone.drift, atol=1e-15)
+    bath = Network(modes=modes, links=[Link("b", "a")]).build()
+    np.testing.assert_allclose(bath.diffusion, alone.diffusion, atol=1e-15)
+
+
+def test_an_undamped_port_cannot_be_driven():
+    driven = Network(modes=[Mode("a")], drives=[Drive("a", amplitude=1.0)])
+    with pytest.raises(ValueError, match="`damping` of the driven port a must be > 0, but is 0"):
+        _ = driven.inputs
+
+
 def test_gain_without_noise_is_refused():
     modes = [Mode("a", damping=1.0), Mode("b", damping=1.0)]
     network = Network(modes=modes, bare_drift=[BareDrift("a", "b", rate=0.9)])

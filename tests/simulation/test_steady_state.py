@@ -180,6 +180,19 @@ def test_temperatures_on_their_own_axis_use_one_solution_per_bath():
     np.testing.assert_array_equal(good, lyapunov.growth_rate(model.drift) < 0)
 
 
+def test_strong_coupling_at_resonance_is_stable_and_exact_beside_a_hot_mode():
+    coupling = np.array([0.5, 2.0, 5.0, 37.0])
+    model = tan2020.linear(tan2020.Tan2020(delta_1=0.0, g_ab=coupling, gamma_m_hz=16e6))
+    state = steady_state(model)
+    assert np.all(state.stable)
+    assert np.all(growth_rate(model) < 0)
+    left = model.drift @ state.cov
+    left = np.abs(left + np.swapaxes(left, -1, -2) + model.diffusion)
+    width = np.sqrt(np.diagonal(state.cov, axis1=-2, axis2=-1))
+    scale = np.abs(model.drift).sum(axis=-1).max(axis=-1)[:, None, None]
+    assert np.all(left < 1e-15 * scale * width[..., None] * width[:, None, :])
+
+
 def test_without_damping_there_is_no_steady_state():
     state = steady_state(Network(modes=[Mode("a", detuning=1.0), Mode("b", damping=1.0)]).build())
     assert not state.stable

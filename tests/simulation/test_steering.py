@@ -90,12 +90,20 @@ def test_a_narrow_valley_of_strong_local_squeezing_is_found():
     assert reid_product(cov) <= np.min(4 * left[0] * left[1])
 
 
-def test_the_epr_product_is_what_a_search_over_angles_and_gains_finds():
-    cov = random_states(8, n=12)
-    cov = cov[epr_product(cov) < 0.9][:4]
+def separable_states(n):
+    """Thermal modes mixed on beam splitters, where gains of opposite sign would do better."""
+    rng = np.random.default_rng(1)
+    cov = gaussian.thermal(rng.uniform(0, 3, (n, 2)))
+    return gaussian.apply(cov, gaussian.beam_splitter(rng.uniform(0, 1, n), rng.uniform(0, 6, n)))
+
+
+@pytest.mark.parametrize("entangled", [True, False])
+def test_the_epr_product_is_what_a_search_over_angles_and_gains_finds(entangled):
+    cov = random_states(8, n=12) if entangled else separable_states(3)
+    cov = cov[(epr_product(cov) < 0.9) == entangled][:4]
 
     def value(parameters, v):
-        first, second, f, g = np.clip(parameters, -9, 9)
+        first, second, f, g = np.clip(parameters, -20, 20)
         turn = gaussian.apply(v, gaussian.phase_rotation(first), [0])
         turn = gaussian.apply(turn, gaussian.phase_rotation(second), [1])
         f, g = np.exp([f, g])  # both signs are reached by turning the second mode
