@@ -125,6 +125,15 @@ def test_drives_of_the_powers_make_the_couplings():
     assert 100 * np.sqrt(photons) == pytest.approx(3e6)
 
 
+def test_the_second_drive_holds_the_mean_of_a2_against_decay_and_scattering():
+    p = Fan2026Cascade(**ODD)
+    unit, (_, second) = 2 * np.pi * p.omega_b_hz, drive_powers(p)
+    _, _, a1, a2, m = means(p)
+    rest = -p.kappa_a / 2 * a2 - 1j * p.g_hz / p.omega_b_hz * a1 * np.conj(m)
+    photon = 6.62607015e-34 * 299792458 / p.wavelength
+    assert second == pytest.approx(photon * unit * abs(rest) ** 2 / p.kappa_a, rel=1e-9)
+
+
 def test_without_a_link_nothing_remote_is_entangled():
     results = point(get("fan2026_cascade"), eta=0.0)
     assert results["E_a1b"] == results["E_mb"] == 0

@@ -75,3 +75,8 @@ def test_capture_needs_a_pulse():
         capture_rate(np.zeros(3), np.arange(3.0))
     with pytest.raises(ValueError, match="must be 1-D alike"):
         capture_rate(np.ones(3), np.arange(4.0))
+
+
+def test_the_energy_captured_so_far_follows_the_trapezoid_rule():
+    rate = capture_rate([0.0, 1.0, 2.0, 2.0], [0.0, 1.0, 3.0, 4.0])
+    np.testing.assert_allclose(rate, [0.0, 1 / 0.5, 4 / 5.5, 4 / 9.5], rtol=1e-15)
