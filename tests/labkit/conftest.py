@@ -1,4 +1,4 @@
-"""A run folder made by hand through labkit.run, for those who watch it."""
+"""The command line, and a run folder made by hand through labkit.run for those who watch it."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from analysis.counting import count
+from labkit.cli import run as run_command
 from labkit.procedures.witness import witness_setting
 from labkit.run import Block, RunFolder, create_run
 from labkit.run.manifest import ended
@@ -21,6 +22,18 @@ MONITORS = {
     "locked": 1.0, "lock_output": 0.2, "temperature": 0.06, "phase_noise": 0.05,
     "pump_laser_hz": 1.9e14,
 }  # fmt: skip
+
+
+@pytest.fixture
+def labkit(capsys):
+    """Run a command; returns exit code, stdout and stderr."""
+
+    def call(*arguments):
+        code = run_command([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 
 from analysis.published import RIEDINGER_2018
 from analysis.tagfile import PtuWriter
-from labkit.cli import run
 from simulation.recording import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
@@ -19,16 +18,6 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 def recording(tmp_path_factory):
     path = tmp_path_factory.mktemp("tags") / "short.ptu"
     return simulate_ptu(path, riedinger2018(), 100_000_000, seed=3)
-
-
-@pytest.fixture
-def labkit(capsys):
-    def call(*arguments):
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

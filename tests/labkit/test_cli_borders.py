@@ -7,19 +7,8 @@ import numpy as np
 import pytest
 
 from analysis.tagfile import LAYOUTS, PtuWriter, read_header
-from labkit.cli import run
 
 CLICKS = np.array([3, 1 << 25 | 5 << 10 | 3, 0xFE000001], np.uint32)
-
-
-@pytest.fixture
-def labkit(capsys):
-    def call(*arguments):
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import yaml
 from qcodes.instrument import Instrument
 from qcodes.station import Station
 
-from labkit.cli import run
 from labkit.station.config import read_station_file, station_path
 from labkit.station.references import resolve
 from simulation.lab.world import World
@@ -27,16 +26,6 @@ ADDRESSES = {"address", "library", "port"}
 def _close_instruments():
     yield
     Instrument.close_all()
-
-
-@pytest.fixture
-def labkit(capsys):
-    def call(*arguments):
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
