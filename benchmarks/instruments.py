@@ -34,11 +34,11 @@ def run(scale: float = 1.0) -> Iterator[Row]:
 def _connect(
     stack: contextlib.ExitStack,
 ) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    from instruments.keysight_81180a import Keysight81180A
+    from instruments.keysight_81180a.driver import Keysight81180A
     from instruments.redpitaya_lockbox import RedPitayaLockbox
-    from instruments.srs_sim900 import SRSSIM900
-    from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
-    from instruments.tektronix_afg3152c import TektronixAFG3152C
+    from instruments.srs.sim900 import SRSSIM900
+    from instruments.srs.sim960 import SRSSIM960, SRSSIM960InFrame
+    from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
     from simulation.lab.devices.keysight_81180a import Simulated81180A
     from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
     from simulation.lab.devices.srs_sim900 import SimulatedSIM900

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.tagfile import TIMEHARP_260N_T2, PtuWriter
 from benchmarks.timing import Row, seconds
-from instruments.recording import Fault, Recording
+from instruments.bases.recording import Fault, Recording
 
 RECORDS = 50_000_000
 BRIGHTEST = 40e6

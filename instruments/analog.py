@@ -13,8 +13,8 @@ from qcodes.instrument import Instrument
 from qcodes.parameters import Parameter
 from qcodes.validators import Numbers
 
-from instruments.calibration import TransmissionTable
-from instruments.ramped_voltage import RampedVoltage
+from instruments.bases.calibration import TransmissionTable
+from instruments.bases.ramped_voltage import RampedVoltage
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs

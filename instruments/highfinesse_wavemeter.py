@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from qcodes.instrument import Instrument
 
-from instruments.vendor_library import load_library
+from instruments.links.vendor_library import load_library
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs

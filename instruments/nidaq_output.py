@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from qcodes.instrument import Instrument, InstrumentChannel
 from qcodes.validators import Numbers
 
-from instruments.vendor_library import optional_package
+from instruments.links.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs

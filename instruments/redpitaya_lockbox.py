@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from qcodes.validators import Numbers
 
-from instruments.number_parameter import add_number
-from instruments.scpi import ScpiInstrument
-from instruments.servo import Servo, check_output_limits
+from instruments.bases.number_parameter import add_number
+from instruments.bases.scpi import ScpiInstrument
+from instruments.bases.servo import Servo, check_output_limits
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qcodes.instrument import Instrument
 
-from instruments.bias_ramp import RampedBias
-from instruments.srs_sim900 import SRSSIM900
-from instruments.vendor_library import optional_package
+from instruments.bases.bias_ramp import RampedBias
+from instruments.links.vendor_library import optional_package
+from instruments.srs.sim900 import SRSSIM900
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
@@ -39,7 +39,7 @@ class LinePort(Protocol):
 
 
 class Frame(Protocol):
-    """A mainframe with line ports by slot: `instruments.srs_sim900.SRSSIM900`, or one like it."""
+    """A mainframe with line ports by slot: `instruments.srs.sim900.SRSSIM900`, or one like it."""
 
     def port(self, slot: int) -> LinePort:
         """Return the way to the module in a slot."""

@@ -9,7 +9,7 @@ from typing import Any
 from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 from qcodes.instrument_drivers.oxford import OxfordTriton
 
-from instruments.visa_link import VisaLink
+from instruments.links.visa import VisaLink
 
 
 class LakeshoreModel372Thermometer(LakeshoreModel372, VisaLink):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from qcodes.validators import Ints, Numbers
 
-from instruments.scpi import ON_OFF, ScpiInstrument
+from instruments.bases.scpi import ON_OFF, ScpiInstrument
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from analysis.budget import heating_curve, thermal_occupation
 from analysis.correlation import GammaPosterior
 from analysis.published import RIEDINGER_2018
 from simulation.figures.data import Axis, Curves, FigureData, Line, Points
+from simulation.theory.budget import heating_curve, thermal_occupation
 from simulation.theory.dlcz import DLCZParameters, g2_clicks, riedinger2018, visibility
 from simulation.theory.dlcz.scans import (
     BATH_LIFETIME,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.clicks import split_by_mode
 from simulation.lab.optics import STEP
+from simulation.recordings.clicks import split_by_mode
 
 Real = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -9,7 +9,7 @@ from scipy.special import erf
 
 from simulation.lab.ports.drives import DrivePulse, DriveSamples, PulseDrive
 from simulation.lab.world_parameters import WorldParameters
-from simulation.pulses import RISE_PER_SIGMA
+from simulation.recordings.pulses import RISE_PER_SIGMA
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis import budget
+from simulation.theory import budget
 
 Real = NDArray[np.float64]
 

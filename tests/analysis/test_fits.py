@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.budget import heating_curve
 from analysis.fits import fit_decay, fit_fringe, fit_heating
 from analysis.separable_fit import Estimate
+from simulation.theory.budget import heating_curve
 
 SEED = 556
 

@@ -93,7 +93,7 @@ def test_stop_within_a_block_keeps_what_was_measured(short_run, monkeypatch):
 
 
 def test_failing_arming_step_leaves_the_lab_safe(short_run, monkeypatch):
-    from instruments.keysight_81180a import Keysight81180A
+    from instruments.keysight_81180a.driver import Keysight81180A
 
     def fail(*_):
         message = "the memory is full"

@@ -6,7 +6,7 @@ import pytest
 from qcodes.parameters import Parameter
 
 from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, VoltageActuator
-from instruments.calibration import TransmissionTable
+from instruments.bases.calibration import TransmissionTable
 from instruments.nidaq_output import NIDAQOutput
 from instruments.roles import Actuator, Attenuator, TunableFilter
 from simulation.lab.devices.nidaq import SimulatedNIDAQ
@@ -182,7 +182,7 @@ def test_actuator_safe_state_ramps_to_rest():
 
 
 def test_slow_safe_state_returns_early_and_goes_on(monkeypatch):
-    monkeypatch.setattr("instruments.ramped_voltage.SAFE_WAIT", 0.02)
+    monkeypatch.setattr("instruments.bases.ramped_voltage.SAFE_WAIT", 0.02)
     wire = Wire(2.0)
     device = stretcher(wire, slew_rate=4.0)
     device.safe_state()

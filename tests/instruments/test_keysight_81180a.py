@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from instruments.keysight_81180a import Keysight81180A
-from instruments.keysight_waveform import encode_words
+from instruments.keysight_81180a.driver import Keysight81180A
+from instruments.keysight_81180a.waveform import encode_words
 from instruments.serrodyne import serrodyne_clock, serrodyne_samples
 from simulation.lab.devices.keysight_81180a import Simulated81180A
 from simulation.lab.instrument_faults import InstrumentFault

@@ -2,9 +2,9 @@ import ctypes
 
 import pytest
 
-from instruments.newport_raw_usb import Endpoints, NewportRawUsb
-from instruments.newport_tlb6700 import NewportTLB6700
-from instruments.newport_usb import NewportDotNet, NewportUsbDll, open_port
+from instruments.newport_tlb6700.driver import NewportTLB6700
+from instruments.newport_tlb6700.raw_usb import Endpoints, NewportRawUsb
+from instruments.newport_tlb6700.usb import NewportDotNet, NewportUsbDll, open_port
 from simulation.lab.devices.tlb6700 import SimulatedTLB6700
 from simulation.lab.devices.tlb6700_head import TLBHead
 
@@ -19,7 +19,7 @@ LIMITS = {
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("instruments.newport_usb.SETTLE", 0.0)
+    monkeypatch.setattr("instruments.newport_tlb6700.usb.SETTLE", 0.0)
 
 
 class FakeDll:

@@ -12,15 +12,15 @@ from qcodes.instrument import Instrument
 from instruments import roles
 from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, VoltageActuator
 from instruments.highfinesse_wavemeter import HighFinesseWS7
-from instruments.keysight_81180a import Keysight81180A
-from instruments.newport_tlb6700 import NewportTLB6700
-from instruments.picoquant_snapi import PicoQuantSnapi
-from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
+from instruments.keysight_81180a.driver import Keysight81180A
+from instruments.newport_tlb6700.driver import NewportTLB6700
+from instruments.picoquant_timeharp260.driver import PicoQuantTimeHarp260
+from instruments.picoquant_timeharp260.snapi import PicoQuantSnapi
 from instruments.redpitaya_lockbox import RedPitayaLockbox
 from instruments.snspd_bias import PhotonSpotBias, QuantumOpusBias
-from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
-from instruments.swabian_timetagger import SwabianTimeTagger
-from instruments.tektronix_afg3152c import TektronixAFG3152C
+from instruments.srs.sim960 import SRSSIM960, SRSSIM960InFrame
+from instruments.swabian.timetagger import SwabianTimeTagger
+from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
 from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
 from instruments.thorlabs_pm100 import ThorlabsPM100
 

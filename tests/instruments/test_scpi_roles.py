@@ -3,11 +3,11 @@
 import pytest
 
 from instruments import roles
-from instruments.keysight_81180a import Keysight81180A
+from instruments.keysight_81180a.driver import Keysight81180A
 from instruments.redpitaya_lockbox import RedPitayaLockbox
-from instruments.srs_sim900 import SRSSIM900
-from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
-from instruments.tektronix_afg3152c import TektronixAFG3152C
+from instruments.srs.sim900 import SRSSIM900
+from instruments.srs.sim960 import SRSSIM960, SRSSIM960InFrame
+from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
 from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
 from instruments.thorlabs_pm100 import ThorlabsPM100
 from simulation.lab.devices.keysight_81180a import Simulated81180A

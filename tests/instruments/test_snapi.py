@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from instruments.picoquant_snapi import PicoQuantSnapi
+from instruments.picoquant_timeharp260.snapi import PicoQuantSnapi
 from instruments.roles import TimeTagger
 
 

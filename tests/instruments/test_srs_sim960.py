@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from instruments.srs_sim900 import SRSSIM900
-from instruments.srs_sim960 import SRSSIM960, SRSSIM960InFrame
+from instruments.srs.sim900 import SRSSIM900
+from instruments.srs.sim960 import SRSSIM960, SRSSIM960InFrame
 from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.srs_sim900 import SimulatedSIM900
 from simulation.lab.devices.srs_sim960 import SimulatedSIM960

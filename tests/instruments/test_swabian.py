@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from analysis.tagfile import GENERIC_T2, PtuWriter, find_layout
 from analysis.tagfile import SYNC as FILE_SYNC
 from analysis.tagfile.codec import Decoder
+from instruments.bases.t2_records import RECORD_TYPE, SYNC, T2Encoder
 from instruments.roles import TimeTagger
-from instruments.swabian_timetagger import SwabianTimeTagger
-from instruments.t2_records import RECORD_TYPE, SYNC, T2Encoder
+from instruments.swabian.timetagger import SwabianTimeTagger
 from simulation.lab.devices.swabian import SimulatedTimeTagger
 from simulation.lab.ports.tagger import TaggerFlags, TaggerPort, TaggerRates, TimeTags
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from instruments.roles import PulseShape
-from instruments.tektronix_afg3152c import TektronixAFG3152C
-from instruments.tektronix_limits import DriveLimits
+from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
+from instruments.tektronix_afg3152c.limits import DriveLimits
 from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.servers.tcp import TcpServer

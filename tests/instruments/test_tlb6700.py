@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from instruments.newport_tlb6700 import NewportTLB6700
+from instruments.newport_tlb6700.conversation import TLB6700Error, TLB6700Link
+from instruments.newport_tlb6700.driver import NewportTLB6700
 from instruments.roles import Laser
-from instruments.tlb6700_link import TLB6700Error, TLB6700Link
 from simulation.lab.devices.tlb6700 import SimulatedTLB6700
 from simulation.lab.devices.tlb6700_head import TLBHead
 from simulation.lab.instrument_faults import InstrumentFault

@@ -5,12 +5,12 @@ import sys
 import pytest
 
 from instruments.highfinesse_wavemeter import HighFinesseWS7
+from instruments.links.vendor_library import load_library
 from instruments.nidaq_output import NIDAQOutput
-from instruments.picoquant_snapi import PicoQuantSnapi
-from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
+from instruments.picoquant_timeharp260.driver import PicoQuantTimeHarp260
+from instruments.picoquant_timeharp260.snapi import PicoQuantSnapi
 from instruments.snspd_bias import PhotonSpotBias
-from instruments.swabian_timetagger import SwabianTimeTagger
-from instruments.vendor_library import load_library
+from instruments.swabian.timetagger import SwabianTimeTagger
 
 
 @pytest.mark.parametrize(

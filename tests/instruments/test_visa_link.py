@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from instruments.scpi import ScpiInstrument
+from instruments.bases.scpi import ScpiInstrument
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.servers.scpi_device import ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import Number

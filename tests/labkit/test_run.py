@@ -28,7 +28,7 @@ from labkit.run import (
 from labkit.run import folder as folder_module
 from labkit.run.manifest import drift_between, ended, read_manifest
 from labkit.sequence.pulses import riedinger2018_sequence
-from simulation.recording import simulate_ptu
+from simulation.recordings.recording import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
 TRIALS = 20_000
@@ -36,7 +36,7 @@ TRIALS = 20_000
 
 @pytest.fixture
 def gates():
-    from simulation.pulses import pulsed_timing
+    from simulation.recordings.pulses import pulsed_timing
 
     return pulsed_timing().gates
 

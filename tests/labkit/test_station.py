@@ -133,7 +133,7 @@ def test_silent_and_refusing_instruments_do_not_keep_the_others_from_safety(stat
 
 def test_missing_limit_is_named_with_its_instrument(station_file):
     path = station_file(
-        ONE + "  awg: {type: instruments.keysight_81180a.Keysight81180A, address: C}\n"
+        ONE + "  awg: {type: instruments.keysight_81180a.driver.Keysight81180A, address: C}\n"
     )
     with (
         pytest.raises(StationError, match=r"instrument 'awg' .* `init` must give peak_limit"),

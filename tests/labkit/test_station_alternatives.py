@@ -7,12 +7,12 @@ from labkit.lab import open_lab
 from labkit.station.config import station_path
 
 SERVO = {"output_min": -1.0, "output_max": 1.0}
-FRAME = {"type": "instruments.srs_sim900.SRSSIM900", "address": "world:sim900"}
+FRAME = {"type": "instruments.srs.sim900.SRSSIM900", "address": "world:sim900"}
 ALTERNATIVES = {
     "lock in a frame": {
         "frame": FRAME,
         "lock": {
-            "type": "instruments.srs_sim960.SRSSIM960InFrame",
+            "type": "instruments.srs.sim960.SRSSIM960InFrame",
             "init": {"mainframe": "frame", "slot": 1, **SERVO},
         },
     },
@@ -37,7 +37,7 @@ ALTERNATIVES = {
     },
     "time tagger": {
         "timeharp": {
-            "type": "instruments.swabian_timetagger.SwabianTimeTagger",
+            "type": "instruments.swabian.timetagger.SwabianTimeTagger",
             "init": {"library": "world:timetagger", "sync_channel": 1, "input_channels": [2, 3]},
         }
     },

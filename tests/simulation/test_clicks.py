@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from analysis.tagfile.layouts import SYNC
-from simulation.clicks import Clicks, sample_clicks, t2_events, t3_events
-from simulation.pulses import pulsed_timing
+from simulation.recordings.clicks import Clicks, sample_clicks, t2_events, t3_events
+from simulation.recordings.pulses import pulsed_timing
 from simulation.theory.dlcz import click_probabilities, riedinger2018
 
 TIMING = pulsed_timing()

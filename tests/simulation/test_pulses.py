@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis.gates import Gate, GateSet
-from simulation.pulses import Pulse, Timing, arrival_times, pulsed_timing
+from simulation.recordings.pulses import Pulse, Timing, arrival_times, pulsed_timing
 
 GATE = Gate(name="pump", start=0.0, stop=60e-9)
 

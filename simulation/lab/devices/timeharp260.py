@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from instruments.th260lib import ERRORS, MAX_DURATION_MS, MAX_READ, Flag
+from instruments.picoquant_timeharp260.library import ERRORS, MAX_DURATION_MS, MAX_READ, Flag
 from simulation.lab.devices.timeharp260_board import RULES, Rule, State, TimeHarpModel
 from simulation.lab.ports.tagger import TaggerPort, TaggerSettings, TriggerInput
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from instruments.th260lib import NANO, PICO, Feature
+from instruments.picoquant_timeharp260.library import NANO, PICO, Feature
 
 State = Literal["closed", "open", "ready"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis import budget
+from simulation.theory import budget
 from simulation.theory.dlcz.clicks import g2_clicks
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.witness import G2, g2_moments
@@ -95,7 +95,7 @@ def at_delay(
     """Return the parameters at other delays, the pump's absorption heating evolved.
 
     Of the given `n_heat_X` the share `n_pump_heat` comes from the pump: it rises and decays as
-    b (e^{−Γt} − e^{−γt}) (supplement, "Second Order Coherence"; `analysis.budget.heating_curve`)
+    b (e^{−Γt} − e^{−γt}) (supplement, "Second Order Coherence"; `budget.heating_curve`)
     and is what is given at the present delay. The rest is the read pulse's own and stays.
 
     Parameters

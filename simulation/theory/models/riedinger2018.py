@@ -2,7 +2,7 @@
 
 `simulation.theory.dlcz` under the common interface; the defaults reproduce the published counts
 (`dlcz.presets`). Beside the exact results: `dlcz.scans` (phase, delay, one device alone, Eq. (S2),
-visibility bound), `analysis.budget` (heating rate equation), `sideband.sideband_occupation`
+visibility bound), `budget` (heating rate equation), `sideband.sideband_occupation`
 (thermometry).
 
 Corrected from the print: the serrodyne signs follow the supplement (pump to A shifted by −ΔΩ_m,

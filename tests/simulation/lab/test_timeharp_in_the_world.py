@@ -5,8 +5,8 @@ import pytest
 from qcodes.instrument import Instrument
 
 from analysis.tagfile import PtuFile, PtuWriter, find_layout, summarise
-from instruments.newport_tlb6700 import NewportTLB6700
-from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
+from instruments.newport_tlb6700.driver import NewportTLB6700
+from instruments.picoquant_timeharp260.driver import PicoQuantTimeHarp260
 from instruments.snspd_bias import PhotonSpotBias
 from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot

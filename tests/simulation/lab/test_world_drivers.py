@@ -8,14 +8,14 @@ from qcodes.instrument import Instrument
 
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import TIMEHARP_260N_T3
-from instruments.keysight_81180a import Keysight81180A
-from instruments.newport_tlb6700 import NewportTLB6700
+from instruments.keysight_81180a.driver import Keysight81180A
+from instruments.newport_tlb6700.driver import NewportTLB6700
 from instruments.nidaq_output import NIDAQOutput
-from instruments.picoquant_timeharp260 import PicoQuantTimeHarp260
+from instruments.picoquant_timeharp260.driver import PicoQuantTimeHarp260
 from instruments.roles import PulseShape
 from instruments.snspd_bias import PhotonSpotBias
-from instruments.srs_sim960 import SRSSIM960
-from instruments.tektronix_afg3152c import TektronixAFG3152C
+from instruments.srs.sim960 import SRSSIM960
+from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
 from simulation.lab.bench import DAQ_LINES
 from simulation.lab.paper_settings import (
     PaperSettings,

@@ -1,0 +1,73 @@
+"""A SCPI instrument whose error queue is read after every command."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from instruments.links.visa import VisaLink
+
+ON_OFF = {True: "1", False: "0"}
+"""Replies to the query of a switch, as SCPI has them."""
+
+
+class ScpiInstrument(VisaLink):
+    """Base of the SCPI drivers: a command that the instrument refuses raises.
+
+    Thread-safe: a command and the reading of the error queue hold `lock` together.
+    """
+
+    error_query: ClassVar[str] = "SYST:ERR?"
+    queue_depth: ClassVar[int] = 64
+    """More entries than this are not drained: then the queue does not empty."""
+
+    def write_raw(self, cmd: str) -> None:
+        """Send a command and drain the error queue.
+
+        Raises
+        ------
+        RuntimeError
+            If the instrument reports errors.
+        """
+        with self.lock:
+            super().write_raw(cmd)
+            self.raise_errors(cmd)
+
+    def write_unchecked(self, cmd: str) -> None:
+        """Send a command without asking for errors: where speed is safety."""
+        VisaLink.write_raw(self, cmd)
+
+    def drain_errors(self) -> tuple[str, ...]:
+        """Empty the error queue and return its entries, oldest first."""
+        with self.lock:
+            found: list[str] = []
+            while len(found) < self.queue_depth:
+                entry = self.ask_raw(self.error_query)
+                if _code(entry) == 0:
+                    break
+                found.append(entry)
+            return tuple(found)
+
+    def raise_errors(self, what: str) -> None:
+        """Drain the error queue and raise if there was anything in it."""
+        if found := self.drain_errors():
+            message = f"{self.name} refused {what!r}: {_join(found)}"
+            raise RuntimeError(message)
+
+
+def definite_block(data: bytes) -> bytes:
+    """Return data as an argument: ``#``, digits of the length, length in bytes, data."""
+    length = str(len(data))
+    return f"#{len(length)}{length}".encode() + data
+
+
+def _code(entry: str) -> int:
+    """Return the number of an entry such as ``-222,"Data out of range"``."""
+    number = entry.partition(",")[0].strip().lstrip("+")
+    try:
+        return int(number)
+    except ValueError:
+        message = f"an error queue entry must begin with a number, but is {entry!r}"
+        raise ConnectionError(message) from None
+
+
+def _join(entries: Iterable[str]) -> str:
+    return "; ".join(entries)

@@ -1,0 +1,1 @@
+"""Agilent/Keysight 81180A arbitrary waveform generator."""

@@ -1,0 +1,1 @@
+"""New Focus (Newport) TLB-6700 tunable laser."""

@@ -1,0 +1,1 @@
+"""PicoQuant TimeHarp 260 time tagger."""

@@ -1,0 +1,227 @@
+"""PicoQuant TimeHarp 260 time tagger, NANO and PICO, through TH260Lib. Not verified on hardware."""
+
+import time
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from qcodes.validators import Numbers
+
+from instruments.bases.whole_steps import whole_steps
+from instruments.picoquant_timeharp260.board import TimeHarpBoard
+from instruments.picoquant_timeharp260.inputs import RECORD_TYPES, TimeHarpTagger
+from instruments.picoquant_timeharp260.library import (
+    MODES,
+    WARNINGS,
+    TH260Error,
+    TH260Lib,
+)
+from instruments.roles import RecordSink, TaggerFormat
+
+if TYPE_CHECKING:
+    from qcodes.instrument import InstrumentBaseKWArgs
+    from qcodes.parameters import Parameter
+    from typing_extensions import Unpack
+
+RATE_GATE = 0.15
+"""Seconds after initialising or changing the divider until count rates are valid."""
+
+
+class PicoQuantTimeHarp260(TimeHarpTagger):
+    """A TimeHarp 260 board in time-tagging mode.
+
+    Before the first recording the sync input and every input need a trigger level and edge (PICO:
+    a zero-crossing level). Nothing but the mode is sent when connecting; markers are switched off.
+
+    Thread-safe: settings, rates and `stop` may be used from any thread while a recording runs;
+    settings are refused meanwhile.
+
+    Parameters
+    ----------
+    name : str
+    library : str or object
+        File name of the vendor's library to load (``th260lib64.dll``, ``libth260lib.so``), or an
+        object with its functions.
+    mode : {"T2", "T3"}
+    serial : str, optional
+        Which board, if there are several; by default the first that can be opened.
+
+    Raises
+    ------
+    ConnectionError
+        If there is no such board.
+    RuntimeError
+        If the board is no TimeHarp 260, or has no time-tagging option.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        library: str | Any,
+        mode: Literal["T2", "T3"],
+        serial: str | None = None,
+        **kwargs: "Unpack[InstrumentBaseKWArgs]",
+    ) -> None:
+        if mode not in MODES:
+            message = f"{name}: `mode` must be T2 or T3, but is {mode!r}"
+            raise ValueError(message)
+        super().__init__(name, **kwargs)
+        self.mode = mode
+        self._library = TH260Lib.load(library) if isinstance(library, str) else TH260Lib(library)
+        self._board = TimeHarpBoard(self._library, mode, serial, self.name)
+        self._rates_valid_at = time.monotonic() + RATE_GATE
+        self.model = self._board.model
+        self._add_inputs(self._board.n_inputs)
+        self._binning = 0
+        self.resolution: Parameter[float, Self] = self.add_parameter(
+            "resolution",
+            unit="s",
+            label="T3 bin, T2 tick",
+            get_cmd=self._get_resolution,
+            set_cmd=self._set_resolution,
+            docstring="T3: base resolution times a power of two. T2: base resolution, fixed.",
+        )
+        self.window_start: Parameter[float, Self] = self.add_parameter(
+            "window_start",
+            unit="s",
+            label="start of the T3 window",
+            initial_cache_value=0.0,
+            vals=Numbers(0.0, 0.1),
+            set_cmd=self._set_window_start,
+            docstring="Time after the sync at which T3 bin 0 begins, a multiple of 1 ns.",
+        )
+        self.connect_message()
+
+    def get_idn(self) -> dict[str, str | None]:
+        """Return vendor, model, serial number and hardware version."""
+        board = self._board
+        return {
+            "vendor": "PicoQuant",
+            "model": board.model,
+            "serial": board.serial,
+            "firmware": board.version,
+        }
+
+    def send(self, function: str, *values: int) -> None:
+        """Call a setting function of the board.
+
+        Raises
+        ------
+        RuntimeError
+            If a recording is running.
+        TH260Error
+            If the library refuses.
+        """
+        self.require_idle(function)
+        self._board.call(function, *values)
+        if function == "SetSyncDiv":
+            self._rates_valid_at = time.monotonic() + RATE_GATE
+
+    def count_rate(self, channel: int) -> float:
+        """Return the clicks per second on input `channel`, from 0 as in the tag file."""
+        self._require_input(channel, len(self.inputs))
+        self._wait_for_rates()
+        return float(self._board.integer("GetCountRate", channel))
+
+    def sync_rate(self) -> float:
+        """Return the triggers per second."""
+        self._wait_for_rates()
+        return float(self._board.integer("GetSyncRate"))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the library finds wrong with the settings at the present rates."""
+        self.sync_rate()
+        for channel in range(len(self.inputs)):
+            self.count_rate(channel)
+        bits = self._board.integer("GetWarnings")
+        return tuple(text for bit, text in WARNINGS.items() if bits & bit)
+
+    def record_format(self) -> TaggerFormat:
+        """Describe the records that `start` will deliver."""
+        board = self._board
+        tags: list[tuple[str, object]] = [
+            ("HW_Type", board.model),
+            ("HW_SerialNo", board.serial),
+            ("HW_PartNo", board.part),
+            ("HW_Version", board.version),
+            ("HW_LibraryVersion", board.library_version),
+            ("HW_BaseResolution", board.base_resolution),
+            ("MeasDesc_BinningFactor", 1 << self._binning),
+            ("MeasDesc_Offset", round(self.window_start.cache.get() * 1e9)),
+            *((f"HWMarkers_Enabled[{index}]", False) for index in range(4)),
+        ]
+        tags += self._input_tags()
+        for index in range(len(self.inputs)):
+            tags.append((f"TTResult_InputRate[{index}]", round(self.count_rate(index))))
+        return TaggerFormat(
+            record_type=RECORD_TYPES[board.model, self.mode],
+            resolution=self.resolution(),
+            sync_rate=self.sync_rate(),
+            tags=tuple(tags),
+        )
+
+    def start(self, sink: RecordSink, duration: float) -> None:
+        """Begin to record for `duration` seconds (a multiple of 1 ms) into `sink`.
+
+        Raises
+        ------
+        ValueError
+            If `duration` is not 1 ms to 100 h in whole ms.
+        RuntimeError
+            If a recording is running, or trigger settings are missing.
+        """
+        milliseconds = self._prepare(duration)
+        self._board.call("StartMeas", milliseconds)
+        self._record(self._board, sink)
+
+    def elapsed(self) -> float:
+        """Return the seconds that the present or last recording measured."""
+        return self._board.number("GetElapsedMeasTime") * 1e-3
+
+    def safe_state(self) -> None:
+        """Stop measuring at once; the threads finish writing by themselves."""
+        self._let_end()
+        self._board.stop()
+
+    def reconnect(self) -> None:
+        """Open the board again, for instance after a fault, and restore all settings."""
+        self._close_board()
+        self._board = TimeHarpBoard(self._library, self.mode, self._board.serial, self.name)
+        self._rates_valid_at = time.monotonic() + RATE_GATE
+        self.send("SetBinning", self._binning)
+        self._set_window_start(self.window_start.cache.get())
+        self._apply_inputs()
+
+    def close(self) -> None:
+        """Stop a recording, and give the board free."""
+        if hasattr(self, "_board"):
+            self._close_board()
+        super().close()
+
+    def _get_resolution(self) -> float:
+        return self._board.number("GetResolution") * 1e-12
+
+    def _set_resolution(self, resolution: float) -> None:
+        base = self._board.base_resolution
+        steps = 1 if self.mode == "T2" else self._board.n_binnings
+        match = [n for n in range(steps) if abs(resolution / (base * 2**n) - 1) < 1e-9]
+        if not match:
+            rule = "" if self.mode == "T2" else f" times 2**n, n = 0 to {steps - 1},"
+            message = (
+                f"`{self.resolution.full_name}` must be {base:g} s{rule} in {self.mode}, "
+                f"but is {resolution:g} s"
+            )
+            raise ValueError(message)
+        self.send("SetBinning", match[0])
+        self._binning = match[0]
+
+    def _set_window_start(self, start: float) -> None:
+        self.send("SetOffset", whole_steps(start, 1e-9, self.window_start.full_name, "s"))
+
+    def _wait_for_rates(self) -> None:
+        time.sleep(max(0.0, self._rates_valid_at - time.monotonic()))
+
+    def _close_board(self) -> None:
+        self._end_recording()
+        try:
+            self._board.call("CloseDevice")
+        except TH260Error as error:
+            self.log.warning("closing: %s", error)

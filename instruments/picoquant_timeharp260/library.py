@@ -1,0 +1,214 @@
+"""Calls of TH260Lib, PicoQuant's programming library of the TimeHarp 260, with named errors.
+
+Source: vendor headers ``th260lib.h``, ``th260defin.h``, ``errorcodes.h``. The library itself comes
+with the vendor's DLL option and is loaded only when its file name is given.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import POINTER, c_char_p, c_double, c_int, c_uint
+from enum import IntFlag
+from threading import RLock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from instruments.links.vendor_library import load_library
+
+MODES = {"T2": 2, "T3": 3}
+EDGES = {"falling": 0, "rising": 1}
+MAX_DEVICES = 4
+MAX_READ = 131_072
+"""Most records `ReadFiFo` hands over at once."""
+MAX_DURATION_MS = 360_000_000
+NANO, PICO = "TimeHarp 260 N", "TimeHarp 260 P"
+
+_ONE, _TWO, _THREE = (c_int,), (c_int,) * 2, (c_int,) * 3
+_INT_OUT, _DOUBLE_OUT = POINTER(c_int), POINTER(c_double)
+
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "GetLibraryVersion": (c_char_p,),
+    "GetErrorString": (c_char_p, c_int),
+    "OpenDevice": (c_int, c_char_p),
+    "CloseDevice": _ONE,
+    "Initialize": _TWO,
+    "GetHardwareInfo": (c_int, c_char_p, c_char_p, c_char_p),
+    "GetSerialNumber": (c_int, c_char_p),
+    "GetFeatures": (c_int, _INT_OUT),
+    "GetBaseResolution": (c_int, _DOUBLE_OUT, _INT_OUT),
+    "GetNumOfInputChannels": (c_int, _INT_OUT),
+    "SetSyncDiv": _TWO,
+    "SetSyncCFD": _THREE,
+    "SetSyncEdgeTrg": _THREE,
+    "SetSyncChannelOffset": _TWO,
+    "SetInputCFD": (c_int,) * 4,
+    "SetInputEdgeTrg": (c_int,) * 4,
+    "SetInputChannelOffset": _THREE,
+    "SetInputChannelEnable": _THREE,
+    "SetBinning": _TWO,
+    "SetOffset": _TWO,
+    "SetMarkerEnable": (c_int,) * 5,
+    "StartMeas": _TWO,
+    "StopMeas": _ONE,
+    "CTCStatus": (c_int, _INT_OUT),
+    "GetResolution": (c_int, _DOUBLE_OUT),
+    "GetSyncRate": (c_int, _INT_OUT),
+    "GetCountRate": (c_int, c_int, _INT_OUT),
+    "GetFlags": (c_int, _INT_OUT),
+    "GetElapsedMeasTime": (c_int, _DOUBLE_OUT),
+    "GetWarnings": (c_int, _INT_OUT),
+    "ReadFiFo": (c_int, POINTER(c_uint), c_int, _INT_OUT),
+}
+"""Argument types of the functions used, by name without ``TH260_``; all return an error code."""
+
+
+class Feature(IntFlag):
+    """Options of a board (`GetFeatures`)."""
+
+    DLL = 0x01
+    TTTR = 0x02
+    MARKERS = 0x04
+    LOWRES = 0x08
+    TRIGOUT = 0x10
+    PROG_TD = 0x20
+
+
+class Flag(IntFlag):
+    """State of a measurement (`GetFlags`)."""
+
+    OVERFLOW = 0x01
+    FIFO_FULL = 0x02
+    SYNC_LOST = 0x04
+    EVENTS_DROPPED = 0x08
+    SYSTEM_ERROR = 0x10
+    SOFT_ERROR = 0x20
+
+
+WARNINGS = {
+    0x0001: "no triggers at the sync input",
+    0x0002: "the sync rate is very low",
+    0x0004: "the sync rate is too high",
+    0x0010: "no clicks at an input",
+    0x0040: "the rate of an input is too high",
+    0x0100: "the rate of an input is too high compared with the sync rate",
+    0x0200: "the sync divider is greater than 1",
+    0x0400: "the time span is shorter than the sync period",
+    0x0800: "the offset is not needed",
+    0x1000: "the sync divider is too small",
+    0x2000: "counts were dropped",
+}
+"""Meaning of the bits of `GetWarnings`."""
+
+_ERROR_RUNS = {
+    -1: "DEVICE_OPEN_FAIL DEVICE_BUSY DEVICE_HEVENT_FAIL DEVICE_CALLBSET_FAIL DEVICE_BARMAP_FAIL "
+    "DEVICE_CLOSE_FAIL DEVICE_RESET_FAIL DEVICE_GETVERSION_FAIL DEVICE_VERSION_MISMATCH "
+    "DEVICE_NOT_OPEN DEVICE_LOCKED DEVICE_DRIVERVER_MISMATCH",
+    -16: "INSTANCE_RUNNING INVALID_ARGUMENT INVALID_MODE INVALID_OPTION INVALID_MEMORY "
+    "INVALID_RDATA NOT_INITIALIZED NOT_CALIBRATED DMA_FAIL XTDEVICE_FAIL FPGACONF_FAIL "
+    "IFCONF_FAIL FIFORESET_FAIL THREADSTATE_FAIL THREADLOCK_FAIL",
+    -32: "USB_GETDRIVERVER_FAIL USB_DRIVERVER_MISMATCH USB_GETIFINFO_FAIL USB_HISPEED_FAIL "
+    "USB_VCMD_FAIL USB_BULKRD_FAIL",
+    -40: "LANEUP_TIMEOUT DONEALL_TIMEOUT MB_ACK_TIMEOUT MACTIVE_TIMEOUT MEMCLEAR_FAIL "
+    "MEMTEST_FAIL CALIB_FAIL REFSEL_FAIL STATUS_FAIL MODNUM_FAIL DIGMUX_FAIL MODMUX_FAIL "
+    "MODFWPCB_MISMATCH MODFWVER_MISMATCH MODPROPERTY_MISMATCH INVALID_MAGIC INVALID_LENGTH",
+    -64: " ".join(f"EEPROM_F{number:02d}" for number in range(1, 12)),
+    -80: "UNSUPPORTED_FUNCTION",
+}
+ERRORS = {
+    first - index: f"TH260_ERROR_{name}"
+    for first, names in _ERROR_RUNS.items()
+    for index, name in enumerate(names.split())
+}
+"""Names of the library's error codes."""
+
+_LOCK = RLock()
+"""The library is not thread safe, whichever of its boards is meant."""
+
+
+class TH260Error(RuntimeError):
+    """A TH260Lib function refused.
+
+    Attributes
+    ----------
+    function : str
+    code : int
+        The library's (negative) error code.
+    """
+
+    def __init__(self, function: str, code: int, arguments: Sequence[object] = ()) -> None:
+        self.function = function
+        self.code = code
+        name = ERRORS.get(code, "an error the vendor's header does not list")
+        given = ", ".join(str(value) for value in arguments if isinstance(value, int))
+        super().__init__(f"TH260_{function}({given}) must return 0, but returns {code} ({name})")
+
+
+class TH260Lib:
+    """The library's functions; out parameters become return values, error codes exceptions.
+
+    Thread-safe: one lock for all boards of the process is held during each call.
+
+    Parameters
+    ----------
+    functions : object
+        Has the functions of `SIGNATURES` as attributes ``TH260_…``: the loaded library, or an
+        object with the same functions, which get integers, ctypes pointers and character arrays.
+    """
+
+    def __init__(self, functions: Any) -> None:
+        self._functions = functions
+
+    @classmethod
+    def load(cls, file_name: str) -> "TH260Lib":
+        """Load the vendor's 64-bit library, for instance ``th260lib64.dll`` or ``libth260lib.so``.
+
+        Raises
+        ------
+        OSError
+            If it cannot be loaded.
+        """
+        signatures = {f"TH260_{name}": (c_int, types) for name, types in SIGNATURES.items()}
+        return cls(load_library(file_name, "PicoQuant", signatures))
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """Call ``TH260_<function>``.
+
+        Raises
+        ------
+        TH260Error
+            If it returns an error code.
+        """
+        with _LOCK:
+            code = getattr(self._functions, f"TH260_{function}")(*arguments)
+        if code < 0:
+            raise TH260Error(function, code, arguments)
+
+    def integer(self, function: str, *arguments: int) -> int:
+        """Return what the function puts into its last argument, an int pointer."""
+        value = c_int()
+        self.call(function, *arguments, ctypes.pointer(value))
+        return value.value
+
+    def number(self, function: str, *arguments: int) -> float:
+        """Return what the function puts into its last argument, a double pointer."""
+        value = c_double()
+        self.call(function, *arguments, ctypes.pointer(value))
+        return value.value
+
+    def texts(self, function: str, *arguments: int, sizes: Sequence[int]) -> tuple[str, ...]:
+        """Return what the function puts into its last arguments, character arrays."""
+        buffers = [ctypes.create_string_buffer(size) for size in sizes]
+        self.call(function, *arguments, *buffers)
+        return tuple(buffer.value.decode("latin-1").strip() for buffer in buffers)
+
+    def base_resolution(self, device: int) -> tuple[float, int]:
+        """Return the base resolution in s and the number of binnings."""
+        picoseconds, steps = c_double(), c_int()
+        self.call("GetBaseResolution", device, ctypes.pointer(picoseconds), ctypes.pointer(steps))
+        return picoseconds.value * 1e-12, steps.value
+
+    def read_fifo(self, device: int, buffer: NDArray[np.uint32]) -> int:
+        """Read waiting records into `buffer` and return their number."""
+        target = buffer.ctypes.data_as(POINTER(c_uint))
+        return self.integer("ReadFiFo", device, target, min(len(buffer), MAX_READ))  # type: ignore[arg-type]

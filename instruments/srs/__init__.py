@@ -1,0 +1,1 @@
+"""Stanford Research Systems: SIM900 mainframe, SIM960 PID controller."""

@@ -1,0 +1,1 @@
+"""Tektronix AFG3152C function generator."""

@@ -1,0 +1,1 @@
+"""Modelled experiments as tag files: clicks, arrival times, recordings."""

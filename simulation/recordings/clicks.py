@@ -1,0 +1,281 @@
+"""Exact sparse sampling of tag events: the cost follows the clicks, not the trials."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.gates import Gate, GateSet
+from analysis.tagfile.events import Events
+from analysis.tagfile.layouts import SYNC
+from simulation.recordings.pulses import Pulse, Timing, arrival_times
+from simulation.theory.dlcz import DLCZParameters, click_probabilities
+
+Integers = NDArray[np.int64]
+Real = NDArray[np.float64]
+
+_CLICKED_TRIALS: Final = 1 << 16
+"""Expected trials with clicks that are drawn together; part of what a seed means."""
+
+_SYNC_BLOCK: Final = 1 << 18
+"""Trials per block of T2 events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clicks:
+    """Clicks of a run of consecutive trials, in time order.
+
+    Attributes
+    ----------
+    first_trial, trials : int
+        The run: trials ``first_trial`` to ``first_trial + trials - 1``.
+    trial : ndarray of int64, shape (n,)
+        Trial of each click, counted from 0 since the start of the measurement.
+    time : ndarray, shape (n,)
+        Seconds after the trial's start.
+    detector : ndarray of uint8, shape (n,)
+        1 or 2.
+    """
+
+    first_trial: int
+    trials: int
+    trial: Integers
+    time: Real
+    detector: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.trial)
+
+
+def sample_clicks(
+    parameters: DLCZParameters, timing: Timing, trials: int, rng: np.random.Generator
+) -> Iterator[Clicks]:
+    """Draw the clicks of a measurement from the exact model.
+
+    Per run of trials: the numbers of the 16 photon click patterns are one multinomial draw, their
+    trials a uniform choice without replacement, and dark clicks independent binomials, uniform in
+    the gate. A detector clicks once per gate, at the earliest of its events, as in
+    `simulation.theory.dlcz.click_probabilities`; then the dead time applies.
+
+    Parameters
+    ----------
+    parameters : DLCZParameters
+        Numbers only, no arrays.
+    timing : Timing
+    trials : int
+    rng : numpy.random.Generator
+        Same generator state, same clicks: a run's length depends on the parameters only.
+
+    Yields
+    ------
+    Clicks
+        One run after the other; runs without clicks are yielded too.
+
+    Raises
+    ------
+    ValueError
+        If `trials` is not positive or a parameter is an array.
+    """
+    if trials < 1:
+        message = f"`trials` must be at least 1, but is {trials}"
+        raise ValueError(message)
+    if parameters.shape:
+        message = f"parameters must be numbers to sample from, but are arrays {parameters.shape}"
+        raise ValueError(message)
+    return _runs(_Sampler(parameters, timing, rng), trials)
+
+
+def t3_events(clicks: Clicks, gates: GateSet, resolution: float) -> Events:
+    """Clicks as T3 events: trial as sync number, bin after the sync.
+
+    Parameters
+    ----------
+    clicks : Clicks
+    gates : GateSet
+    resolution : float
+        Seconds per dtime bin.
+
+    Raises
+    ------
+    ValueError
+        If a gate's edge is not a whole number of bins: counts at the edge would be lost.
+    """
+    check_grid(gates, resolution)
+    return Events(
+        time=clicks.trial,
+        dtime=_bins(clicks, resolution).astype(np.int32),
+        channel=_channels(clicks, gates),
+    )
+
+
+def t2_events(
+    clicks: Clicks, gates: GateSet, resolution: float, *, block: int = _SYNC_BLOCK
+) -> Iterator[Events]:
+    """Clicks as T2 events with one sync record per trial, in blocks of `block` trials.
+
+    Parameters
+    ----------
+    clicks : Clicks
+    gates : GateSet
+    resolution : float
+        Seconds per tick.
+    block : int
+        Trials per block; memory follows it, the stream of events does not depend on it.
+
+    Raises
+    ------
+    ValueError
+        If a gate's edge or the period is not a whole number of ticks.
+    """
+    check_grid(gates, resolution)
+    ticks = whole_ticks("the period", gates.period, resolution)
+    bins, channel = _bins(clicks, resolution), _channels(clicks, gates)
+    last = clicks.first_trial + clicks.trials
+    for start in range(clicks.first_trial, last, block):
+        stop = min(start + block, last)
+        part = slice(*np.searchsorted(clicks.trial, (start, stop)))
+        yield _with_syncs(start, stop, clicks.trial[part], bins[part], channel[part], ticks)
+
+
+def split_by_mode(trials: Integers, pattern: Integers) -> list[Integers]:
+    """Return the trials in which each of the modes p1, p2, r1, r2 clicked.
+
+    Parameters
+    ----------
+    trials : ndarray of int64, shape (n,)
+    pattern : ndarray of int64, shape (n,)
+        Which of the 15 patterns with clicks: its number + 1 has the bits p1 (8), p2, r1, r2 (1).
+    """
+    return [trials[(pattern + 1) & bit > 0] for bit in (8, 4, 2, 1)]
+
+
+def check_grid(gates: GateSet, resolution: float) -> None:
+    """Raise ValueError unless all edges of the gates are whole numbers of bins."""
+    for gate in gates.gates:
+        whole_ticks(f"start of gate {gate.name!r}", gate.start, resolution)
+        whole_ticks(f"stop of gate {gate.name!r}", gate.stop, resolution)
+
+
+def whole_ticks(what: str, seconds: float, resolution: float) -> int:
+    """Return `seconds` in units of `resolution`, or raise ValueError if that is no integer."""
+    ticks = round(seconds / resolution)
+    if abs(seconds / resolution - ticks) > 1e-6:
+        message = (
+            f"{what} must be a multiple of the resolution of {resolution:g} s, but is {seconds:g} s"
+        )
+        raise ValueError(message)
+    return ticks
+
+
+class _Sampler:
+    """What every run needs, computed once."""
+
+    def __init__(
+        self, parameters: DLCZParameters, timing: Timing, rng: np.random.Generator
+    ) -> None:
+        self.timing = timing
+        self.rng = rng
+        light = click_probabilities(_without_darks(parameters)).patterns.reshape(16)
+        # the silent pattern comes last: its probability is what the others leave
+        self.patterns = np.append(light[1:], 1 - light[1:].sum())
+        self.dark = parameters.per_detector("dark")
+        busy = light[1:].sum() + 2 * self.dark.sum()
+        self.run_length = int(min(_CLICKED_TRIALS / busy, 2.0**62)) if busy > 0 else 2**62
+
+    def run(self, first_trial: int, trials: int) -> Clicks:
+        """Draw the clicks of one run."""
+        counts = self.rng.multinomial(trials, self.patterns)[:15]
+        chosen = self.rng.choice(trials, counts.sum(), replace=False)
+        pattern = np.repeat(np.arange(15), counts)
+        cells = [
+            self._cell(trials, lit, gate, pulse, detector)
+            for lit, (gate, pulse, detector) in zip(
+                split_by_mode(chosen, pattern), self._modes(), strict=True
+            )
+        ]
+        trial, time, detector = (np.concatenate(column) for column in zip(*cells, strict=True))
+        order = np.lexsort((time, trial))
+        clicks = Clicks(
+            first_trial=first_trial,
+            trials=trials,
+            trial=trial[order] + first_trial,
+            time=time[order],
+            detector=detector[order],
+        )
+        return _with_dead_time(clicks, self.timing.dead_time) if self.timing.dead_time else clicks
+
+    def _modes(self) -> list[tuple[Gate, Pulse, int]]:
+        pump, read = self.timing.gates.gates
+        return [
+            (gate, pulse, detector)
+            for gate, pulse in ((pump, self.timing.pump), (read, self.timing.read))
+            for detector in (1, 2)
+        ]
+
+    def _cell(
+        self, trials: int, lit: Integers, gate: Gate, pulse: Pulse, detector: int
+    ) -> tuple[Integers, Real, NDArray[np.uint8]]:
+        """Clicks of one detector in one gate: from light, and dark ones."""
+        time = arrival_times(self.rng, pulse, gate, self.timing.jitter, len(lit))
+        darks = self.rng.binomial(trials, self.dark[detector - 1])
+        dark_trial = self.rng.choice(trials, darks, replace=False)
+        dark_time = self.rng.uniform(gate.start, gate.stop, darks)
+        trial, time = np.append(lit, dark_trial), np.append(time, dark_time)
+        if darks:
+            order = np.lexsort((time, trial))
+            trial, time = trial[order], time[order]
+            is_first = np.diff(trial, prepend=-1) > 0
+            trial, time = trial[is_first], time[is_first]
+        return trial, time, np.full(len(trial), detector, np.uint8)
+
+
+def _runs(sampler: _Sampler, trials: int) -> Iterator[Clicks]:
+    for first in range(0, trials, sampler.run_length):
+        yield sampler.run(first, min(sampler.run_length, trials - first))
+
+
+def _without_darks(parameters: DLCZParameters) -> DLCZParameters:
+    return replace(parameters, dark_1=0.0, dark_2=0.0)
+
+
+def _with_dead_time(clicks: Clicks, dead_time: float) -> Clicks:
+    """Drop clicks that follow one of the same detector and trial within the dead time."""
+    alive = np.ones(len(clicks), dtype=np.bool_)
+    for detector in (1, 2):
+        mine = np.flatnonzero(clicks.detector == detector)
+        same_trial = np.diff(clicks.trial[mine]) == 0
+        too_soon = same_trial & (np.diff(clicks.time[mine]) < dead_time)
+        alive[mine[1:][too_soon]] = False
+    return Clicks(
+        first_trial=clicks.first_trial,
+        trials=clicks.trials,
+        trial=clicks.trial[alive],
+        time=clicks.time[alive],
+        detector=clicks.detector[alive],
+    )
+
+
+def _bins(clicks: Clicks, resolution: float) -> Integers:
+    return np.floor(clicks.time / resolution).astype(np.int64)
+
+
+def _channels(clicks: Clicks, gates: GateSet) -> NDArray[np.uint8]:
+    table = np.array([0, gates.detectors[1], gates.detectors[2]], np.uint8)
+    return np.asarray(table[clicks.detector])
+
+
+def _with_syncs(
+    start: int, stop: int, trial: Integers, bins: Integers, channel: NDArray[np.uint8], ticks: int
+) -> Events:
+    """Events of trials `start` to `stop`: each trial's sync, then its clicks."""
+    place = trial - start + np.arange(1, len(trial) + 1)
+    is_sync = np.ones(stop - start + len(trial), np.bool_)
+    is_sync[place] = False
+    time = np.empty(len(is_sync), np.int64)
+    time[is_sync] = np.arange(start, stop, dtype=np.int64) * ticks
+    time[place] = trial * ticks + bins
+    channels = np.full(len(is_sync), SYNC, np.uint8)
+    channels[place] = channel
+    return Events(time=time, dtime=None, channel=channels)
