@@ -79,7 +79,7 @@ def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) ->
         try:
             best, cov = curve_fit(
                 _line, across, up, start, sigma=weights, absolute_sigma=sigma is not None,
-                bounds=(low, high),
+                bounds=(low, high), jac=_slopes,
             )  # fmt: skip
         except (RuntimeError, OptimizeWarning) as error:
             message = f"the points show no line that can be fitted: {error}"
@@ -118,3 +118,12 @@ def _refuse_noise(y: Array, fitted: Array, sigma: Array | None) -> None:
 
 def _line(x: Array, centre: float, width: float, height: float, offset: float) -> Array:
     return np.asarray(offset + height / (1 + (2 * (x - centre) / width) ** 2))
+
+
+def _slopes(x: Array, centre: float, width: float, height: float, _offset: float) -> Array:
+    """Return the derivatives of `_line` by centre, width, height and offset, shape (n, 4)."""
+    detuning = 2 * (x - centre) / width
+    shape = 1 / (1 + detuning**2)
+    by_width = 2 * height * detuning**2 * shape**2 / width
+    by_centre = 4 * height * detuning * shape**2 / width
+    return np.stack([by_centre, by_width, shape, np.ones_like(x)], axis=1)
