@@ -7,10 +7,10 @@ from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
 from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
-from simulation.lab.devices.oxford_triton import SimulatedTriton
-from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.instruments.lakeshore_372 import SimulatedLakeshore372
+from simulation.lab.instruments.oxford_triton import SimulatedTriton
+from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.ports.meters import ThermometerPort
 from simulation.lab.ports.sources import ActuatorPort
 from simulation.lab.servers.tcp import TcpServer

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.keysight_memory import Memory
+from simulation.lab.instruments.keysight_memory import Memory
 from simulation.lab.ports.drives import PhaseDrive, PhaseDrivePort, Trigger, Volts
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_grammar import read_block

@@ -5,8 +5,8 @@ from functools import partial
 from math import inf, pi
 from typing import ClassVar
 
-from simulation.lab.devices.tektronix_afg3152c_output import ChannelState, drive_of
-from simulation.lab.devices.tektronix_memory import MAX_POINTS, USER, WaveformMemory
+from simulation.lab.instruments.tektronix_afg3152c_output import ChannelState, drive_of
+from simulation.lab.instruments.tektronix_memory import MAX_POINTS, USER, WaveformMemory
 from simulation.lab.ports.drives import PulseDrivePort, Trigger
 from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_grammar import make_block, read_block

@@ -7,8 +7,8 @@ from dataclasses import replace
 from instruments.newport_tlb6700.conversation import ERRORS
 from instruments.newport_tlb6700.port import PACKET
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.tlb6700_head import Motor, TLBHead
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
+from simulation.lab.instruments.tlb6700_head import Motor, TLBHead
 from simulation.lab.ports.sources import LaserPort
 from simulation.lab.servers.scpi_grammar import spellings
 
