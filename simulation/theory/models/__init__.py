@@ -5,8 +5,8 @@ from importlib import import_module
 from typing import Final
 
 from simulation.theory.models.model import Model, Result, point
-from simulation.theory.models.parameters import Choice, Parameters, Quantity
 from simulation.theory.models.sweep import sweep
+from simulation.theory.quantities import Choice, Parameters, Quantity
 
 MODELS: Final = (
     "fan2026_cascade",

@@ -20,9 +20,15 @@ from numpy.typing import ArrayLike, NDArray
 from simulation.theory import sideband
 from simulation.theory.measures import log_negativity
 from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
 from simulation.theory.pulsed_link import FIBRE_DB_PER_KM, fibre_reflectivity, link_covariance
-from simulation.theory.quantities import FRACTION, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import (
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Parameters,
+    Quantity,
+    Value,
+)
 
 Real = NDArray[np.float64]
 

@@ -30,9 +30,17 @@ from simulation.theory.couplings import dispersive
 from simulation.theory.linear_model import NOISE_TOLERANCE, LinearModel, noise_margin
 from simulation.theory.measures import log_negativity, log_nu
 from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Choice, Parameters, Quantity
 from simulation.theory.network import BareDrift, Link, Mode, Network, Port, bidirectional
-from simulation.theory.quantities import FINITE, FRACTION, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import (
+    FINITE,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Choice,
+    Parameters,
+    Quantity,
+    Value,
+)
 from simulation.theory.steady_state import growth_rate, steady_state
 
 Real = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.linear_model import LinearModel
-from simulation.theory.models.parameters import Parameters
+from simulation.theory.quantities import Parameters
 from simulation.theory.steady_state import describe_growth
 
 Array = NDArray[Any]
@@ -61,7 +61,7 @@ class Model:
         wanted : sequence of str, optional
             Which results; all if None. ``stable`` comes along where the model has it.
         **parameters : array_like
-            By name; the others keep the paper's values. dask arrays in, dask arrays out.
+            By name; the others keep the paper's values.
 
         Returns
         -------
@@ -79,10 +79,6 @@ class Model:
         names = self.chosen(wanted)
         for name in parameters:
             self.parameters.known(name)
-        if any(_is_dask(value) for value in parameters.values()):
-            from simulation.theory.models.lazy import evaluate_lazily
-
-            return evaluate_lazily(self, names, parameters)
         checked = self.parameters(**parameters)
         solved = self.solve(checked, names)
         return {name: self._shaped(name, solved[name], checked.shape) for name in names}
@@ -132,7 +128,3 @@ def point(model: Model, **parameters: Any) -> dict[str, Any]:
         )
         raise ValueError(message)
     return results
-
-
-def _is_dask(value: object) -> bool:
-    return hasattr(value, "__dask_graph__")

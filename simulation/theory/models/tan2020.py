@@ -25,9 +25,16 @@ from simulation.theory.linear_model import LinearModel
 from simulation.theory.mean_field import drive_power as power_of_drive
 from simulation.theory.measures import log_negativity
 from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
 from simulation.theory.network import Drive, Link, Mode, Network
-from simulation.theory.quantities import FINITE, FRACTION, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import (
+    FINITE,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Parameters,
+    Quantity,
+    Value,
+)
 from simulation.theory.steady_state import steady_state
 from simulation.theory.steering import epr_product, reid_product
 

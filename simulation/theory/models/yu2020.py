@@ -26,9 +26,8 @@ from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.measures import log_negativity
 from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
 from simulation.theory.network import Mode, Network
-from simulation.theory.quantities import FINITE, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import FINITE, NON_NEGATIVE, POSITIVE, Parameters, Quantity, Value
 from simulation.theory.steady_state import growth_rate, steady_state
 from simulation.theory.steering import duan_sum
 
