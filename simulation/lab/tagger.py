@@ -18,8 +18,6 @@ Real = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Records = NDArray[np.uint32]
 
-_FWHM_PER_SIGMA = 2 * sqrt(2 * log(2))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discrimination:
@@ -172,7 +170,7 @@ class Registrar:
         mine = clicks.detector == number
         kept = self._rng.random(int(mine.sum())) < seen.registered * keep
         trial, time = clicks.trial[mine][kept], clicks.time[mine][kept]
-        jitter = self._world.jitter / _FWHM_PER_SIGMA * self._rng.standard_normal(len(time))
+        jitter = self._world.jitter * self._rng.standard_normal(len(time))
         time += jitter + seen.delay + trigger.offset
         ticks = (trial + first_trial) * self._period
         ticks += np.floor(time / self._tick).astype(np.int64)

@@ -9,7 +9,6 @@ from simulation.lab.clock import VirtualClock
 from simulation.lab.device import heating, resting_phonons
 from simulation.lab.emission import FringePatterns
 from simulation.lab.light_budget import uncorrelated_pulse, unpulsed_rate
-from simulation.lab.paper_settings import PaperSettings
 from simulation.lab.plant import Plant
 from simulation.lab.ports.drives import DrivePulse, PulseDrive
 from simulation.lab.ports.lock import LockSettings
@@ -18,6 +17,7 @@ from simulation.lab.scattering import through_filters
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import click_probabilities, riedinger2018
+from tests.simulation.lab.paper_settings import PaperSettings
 
 QUIET = WorldParameters(laser_drift_hz=0.0, filter_drift_hz=0.0, phase_drift=0.0)
 BRIGHT = PaperSettings(pump_volts=0.8, read_volts=0.95)

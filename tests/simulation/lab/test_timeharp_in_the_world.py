@@ -12,9 +12,9 @@ from simulation.lab.clock import VirtualClock
 from simulation.lab.instruments.snspd_bias import SimulatedPhotonSpot
 from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib
 from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
-from simulation.lab.paper_settings import apply_paper_settings
 from simulation.lab.plant import Plant
 from simulation.lab.wiring import Wiring
+from tests.simulation.lab.paper_settings import apply_paper_settings
 
 
 @pytest.fixture
