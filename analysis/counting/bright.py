@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from analysis.counting.bright_t2 import hydra_t2, pico_t2
 from analysis.counting.bright_t3 import hydra_t3, pico_t3
 from analysis.counting.finished_trial import close_trial
-from analysis.counting.tally import Plan, S, Tally
+from analysis.counting.tally import CountingPlan, S, Tally
 from analysis.tagfile.limits import MAX_TIME
 from analysis.tagfile.source import Records
 
@@ -23,7 +23,7 @@ _KERNELS: dict[tuple[str, str], Callable[..., None]] = {
 class BrightCounter:
     """Counts blocks of raw records with compiled loops, made for bright or long files."""
 
-    def __init__(self, plan: Plan, tally: Tally) -> None:
+    def __init__(self, plan: CountingPlan, tally: Tally) -> None:
         self.tally = tally
         layout, line = plan.layout, plan.timeline
         head = (layout.counted_overflows, layout.wrap)
@@ -67,7 +67,7 @@ class BrightCounter:
         tally.state[S.CLICKED] = 0
 
 
-def _places(plan: Plan) -> NDArray[np.uint16]:
+def _places(plan: CountingPlan) -> NDArray[np.uint16]:
     """Return the place in the flat histogram by a T3 record's bits above the sync number.
 
     These are special bit, channel and dtime; special records have the row after the last.

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from analysis.counting.report import report_counts
 from analysis.counting.stretches import Stretch, cut
-from analysis.counting.tally import Plan, Tally, make_plan
+from analysis.counting.tally import CountingPlan, Tally, make_plan
 from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.tagfile import open_tags
@@ -118,7 +118,7 @@ def follow(
     yield report_counts(source.reopened(), plan, tally, final=True)
 
 
-def _plan(source: TagSource, gates: GateSet) -> Plan:
+def _plan(source: TagSource, gates: GateSet) -> CountingPlan:
     try:
         _check_channels(source, gates)
         _check_period(source, gates)
@@ -153,7 +153,7 @@ def _check_period(source: TagSource, gates: GateSet) -> None:
 
 
 def _count_source(
-    source: TagSource, plan: Plan, threads: int, kernel: Kernel, progress: Progress | None
+    source: TagSource, plan: CountingPlan, threads: int, kernel: Kernel, progress: Progress | None
 ) -> Counts:
     total = source.n_records
     if total == 0:
@@ -185,7 +185,7 @@ class _Progress:
 
 
 def _count_stretch(
-    source: TagSource, plan: Plan, stretch: Stretch, kernel: Kernel, done: _Progress
+    source: TagSource, plan: CountingPlan, stretch: Stretch, kernel: Kernel, done: _Progress
 ) -> Tally:
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, kernel)
@@ -204,7 +204,7 @@ def _count_block(source: TagSource, counter: _Counter, block: Records) -> None:
         raise TagFileError(message) from None
 
 
-def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
+def _make_counter(plan: CountingPlan, tally: Tally, kernel: Kernel) -> _Counter:
     if kernel == "bright":
         from analysis.counting.bright import BrightCounter
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.counting.tally import Plan, S, Tally
+from analysis.counting.tally import CountingPlan, S, Tally
 from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.quality import Quality, doubled_syncs_warning
@@ -11,13 +11,13 @@ from analysis.tagfile.source import TagSource
 from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
 
 
-def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
+def report_counts(source: TagSource, plan: CountingPlan, tally: Tally, *, final: bool) -> Counts:
     """Turn the sums of a pass into counts.
 
     Parameters
     ----------
     source : TagSource
-    plan : Plan
+    plan : CountingPlan
     tally : Tally
         Of all records of `source` so far.
     final : bool
@@ -71,7 +71,7 @@ def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -
 
 
 def _trials(
-    source: TagSource, plan: Plan, tally: Tally, *, final: bool
+    source: TagSource, plan: CountingPlan, tally: Tally, *, final: bool
 ) -> tuple[Trials, str | None]:
     state = tally.state
     if plan.layout.mode == "T3":

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.tally import Plan
+from analysis.counting.tally import CountingPlan
 from analysis.tagfile.layouts import SYNC
 from analysis.tagfile.source import Records, TagSource
 
 Stretch = tuple[int, int]
 
 
-def cut(source: TagSource, plan: Plan, parts: int) -> list[Stretch]:
+def cut(source: TagSource, plan: CountingPlan, parts: int) -> list[Stretch]:
     """Return up to `parts` record ranges that begin where no trial can be open.
 
     In T3 that is an overflow record: sync numbers before it are smaller than all after it. In T2
@@ -31,7 +31,7 @@ def cut(source: TagSource, plan: Plan, parts: int) -> list[Stretch]:
     return list(zip(edges, [*edges[1:], total], strict=True))
 
 
-def _boundary_test(plan: Plan) -> Callable[[Records], NDArray[np.bool_]] | None:
+def _boundary_test(plan: CountingPlan) -> Callable[[Records], NDArray[np.bool_]] | None:
     layout = plan.layout
     if layout.family == "pico":
         if layout.mode == "T2":

@@ -41,7 +41,7 @@ class S(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class CountingPlan:
     """All that a counting pass must know: layout, gates on the file's grid, channel map.
 
     Attributes
@@ -110,7 +110,7 @@ class Tally:
     pairs: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, plan: Plan) -> "Tally":
+    def empty(cls, plan: CountingPlan) -> "Tally":
         """Return the tally before the first record."""
         state = np.zeros(len(S), np.int64)
         state[[S.LAST, S.TRIAL, S.FIRST, S.HIGHEST, S.FIRST_DOUBLED]] = NONE
@@ -122,7 +122,7 @@ class Tally:
             pairs=np.zeros((cells, cells), np.int64),
         )
 
-    def append(self, later: "Tally", plan: Plan) -> None:
+    def append(self, later: "Tally", plan: CountingPlan) -> None:
         """Join the tally of the stretch that follows; both began at a trial boundary.
 
         The later stretch counted its times from 0; the seam is checked for missing trial starts
@@ -159,7 +159,7 @@ class Tally:
             np.add(mine, more, out=mine)
 
 
-def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> Plan:
+def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> CountingPlan:
     """Lay gates and channels on a file's grid of `resolution` seconds per tick or dtime bin.
 
     Raises
@@ -185,7 +185,7 @@ def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> Plan:
         gated = timeline.gate_of_bin >= 0
         cells = timeline.gate_of_bin[gated].astype(np.int64) * n_detectors + row
         bit_of[row, gated] = 1 << cells
-    return Plan(
+    return CountingPlan(
         layout=layout,
         gates=gates,
         timeline=timeline,

@@ -29,12 +29,12 @@ DAQ_LINES: Final = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUA
 """What each output of the ``daq`` drives."""
 
 
-class BenchDevice(Protocol):
+class BenchInstrument(Protocol):
     """A simulated instrument into which faults can be injected."""
 
     @property
     def faults(self) -> InstrumentFaults:
-        """Faults of this device."""
+        """Faults of this instrument."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Place:
     Attributes
     ----------
     build : callable
-        Makes the device from the wiring and the clock.
+        Makes the instrument from the wiring and the clock.
     link : {"tcp", "serial", "object"}
         A server on loopback, a serial line, or a vendor-library object handed to the driver.
     standard : bool

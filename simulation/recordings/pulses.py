@@ -15,7 +15,7 @@ RISE_PER_SIGMA = 2.5631031310892007
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class PhotonPulse:
     """A rectangular pulse with smooth (Gaussian-integral) edges.
 
     Attributes
@@ -50,7 +50,7 @@ class Timing:
     ----------
     gates : GateSet
         Gates ``pump`` and ``read``, detectors 1 and 2.
-    pump, read : Pulse
+    pump, read : PhotonPulse
     jitter : float
         Standard deviation of a click's time by detector and electronics, s.
     dead_time : float
@@ -59,8 +59,8 @@ class Timing:
     """
 
     gates: GateSet
-    pump: Pulse
-    read: Pulse
+    pump: PhotonPulse
+    read: PhotonPulse
     jitter: float = 0.0
     dead_time: float = 0.0
 
@@ -118,15 +118,15 @@ def pulsed_timing(
                 Gate(name="read", start=_exact(opening), stop=_exact(opening + width)),
             ),
         ),
-        pump=Pulse(start=10e-9, duration=40e-9, edge=8e-9),
-        read=Pulse(start=delay + 10e-9, duration=40e-9, edge=8e-9),
+        pump=PhotonPulse(start=10e-9, duration=40e-9, edge=8e-9),
+        read=PhotonPulse(start=delay + 10e-9, duration=40e-9, edge=8e-9),
         jitter=127.4e-12,
         dead_time=dead_time,
     )
 
 
 def arrival_times(
-    rng: np.random.Generator, pulse: Pulse, gate: Gate, jitter: float, number: int
+    rng: np.random.Generator, pulse: PhotonPulse, gate: Gate, jitter: float, number: int
 ) -> Real:
     """Sample click times of pulse photons, jitter included, given that they fall in the gate.
 
@@ -135,7 +135,7 @@ def arrival_times(
     Parameters
     ----------
     rng : numpy.random.Generator
-    pulse, gate : Pulse, Gate
+    pulse, gate : PhotonPulse, Gate
     jitter : float
         Standard deviation, s.
     number : int

@@ -8,7 +8,7 @@ from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
 from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
-from simulation.lab.ports.lock import LockPort, LockReading
+from simulation.lab.ports.phase_lock import LockPort, LockReading
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript

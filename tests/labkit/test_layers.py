@@ -45,6 +45,8 @@ def test_tree_keeps_its_layers(copy):
         ("analysis/gates.py", "import qcodes"),
         ("analysis/gates.py", "import instruments"),
         ("simulation/theory/planted.py", "import h5py"),
+        ("simulation/theory/planted.py", "import simulation.recordings.ptu"),
+        ("simulation/theory/planted.py", "from pathlib import Path"),
     ],
 )
 def test_planted_violation_is_caught(copy, file, line):

@@ -9,7 +9,7 @@ from instruments.newport_tlb6700.port import PACKET
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
 from simulation.lab.instruments.tlb6700_head import Motor, TLBHead
-from simulation.lab.ports.sources import LaserPort
+from simulation.lab.ports.steady import LaserPort
 from simulation.lab.servers.scpi_grammar import spellings
 
 INVALID, SYNTAX, COUNT, RANGE, KEY_OFF = -2, 116, 126, 201, 902

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import constants
 
 from simulation.lab.ports.drives import DrivePulse, DriveSamples, PhaseDrive, PulseDrive
-from simulation.lab.ports.lock import LockSettings
-from simulation.lab.ports.sources import LaserState
+from simulation.lab.ports.phase_lock import LockSettings
+from simulation.lab.ports.steady import LaserState
 from simulation.lab.wiring import LASERS, Wiring
 from simulation.lab.world_parameters import FILTERS, WorldParameters
 

@@ -10,7 +10,7 @@ import pytest
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from simulation.lab.ports.drives import DrivePulse, PulseDrive
-from simulation.lab.ports.lock import LockSettings
+from simulation.lab.ports.phase_lock import LockSettings
 from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
 from tests.simulation.lab.paper_settings import PaperSettings, serrodyne_drive
 
