@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
-from simulation.theory.models.model import Model, Result, point
+from simulation.theory.models.model import Model, Outcome, point
 from simulation.theory.models.sweep import sweep
 from simulation.theory.quantities import Choice, Parameters, Quantity
 
@@ -22,9 +22,9 @@ __all__ = [
     "MODELS",
     "Choice",
     "Model",
+    "Outcome",
     "Parameters",
     "Quantity",
-    "Result",
     "get",
     "point",
     "sweep",

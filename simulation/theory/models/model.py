@@ -16,7 +16,7 @@ Array = NDArray[Any]
 Solve = Callable[[Any, Collection[str]], Mapping[str, ArrayLike]]
 
 
-class Result(NamedTuple):
+class Outcome(NamedTuple):
     """What a result means; one with `components` has them on its last axis."""
 
     unit: str
@@ -33,7 +33,7 @@ class Model:
     name, paper : str
     parameters : type of Parameters
         Its fields are the parameters, its defaults the paper's values.
-    results : mapping of str to Result
+    results : mapping of str to Outcome
     solve : callable
         ``solve(parameters, wanted)`` returns the wanted results (more are ignored).
     linear : callable, optional
@@ -46,7 +46,7 @@ class Model:
     name: str
     paper: str
     parameters: type[Parameters]
-    results: Mapping[str, Result]
+    results: Mapping[str, Outcome]
     solve: Solve
     linear: Callable[[Any], LinearModel] | None = None
     rate_unit: str = ""

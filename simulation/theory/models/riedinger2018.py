@@ -26,7 +26,7 @@ from simulation.theory.dlcz import (
     true_witness,
     visibility,
 )
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 
 Real = NDArray[np.float64]
 
@@ -35,13 +35,13 @@ PAIRS: Final = ("r1p1", "r2p1", "r1p2", "r2p2")
 HERALDS: Final = ("1", "2")
 
 RESULTS: Final = {
-    "p_click": Result("", "click probabilities per trial, threshold detectors", CLICKS),
-    "g2": Result("", "g² of threshold clicks", PAIRS),
-    "g2_moments": Result("", "g² of the detected fields (Wick moments)", PAIRS),
-    "R_m": Result("", "measurable witness of clicks, entangled below 1", (*HERALDS, "sym")),
-    "R_m_moments": Result("", "measurable witness of the fields", (*HERALDS, "sym")),
-    "R": Result("", "true witness (S1) of the heralded mechanics", HERALDS),
-    "visibility": Result("", "visibility of the click g² between different detectors"),
+    "p_click": Outcome("", "click probabilities per trial, threshold detectors", CLICKS),
+    "g2": Outcome("", "g² of threshold clicks", PAIRS),
+    "g2_moments": Outcome("", "g² of the detected fields (Wick moments)", PAIRS),
+    "R_m": Outcome("", "measurable witness of clicks, entangled below 1", (*HERALDS, "sym")),
+    "R_m_moments": Outcome("", "measurable witness of the fields", (*HERALDS, "sym")),
+    "R": Outcome("", "true witness (S1) of the heralded mechanics", HERALDS),
+    "visibility": Outcome("", "visibility of the click g² between different detectors"),
 }
 
 

@@ -19,7 +19,7 @@ def test_actions_happen_at_their_time_between_intervals():
     clock.at(2.0, lambda: log.append("second"))
     clock.at(1.0, lambda: log.append("first"))
     clock.at(9.0, lambda: log.append("later"))
-    clock.advance(2.0)
+    clock.advance(3.0)
     assert log == [(0.0, 1.0), "first", (1.0, 2.0), "second", (2.0, 3.0)]
 
 
