@@ -175,7 +175,7 @@ def test_library_error_while_reading_is_raised_by_wait(sink, scripted_tagger):
 def test_stuck_sink_makes_stop_time_out(sink, monkeypatch, scripted_tagger):
     gate = threading.Event()
     sink.write = lambda records: gate.wait()
-    monkeypatch.setattr("instruments.bases.recording_tagger.STOP_TIMEOUT", 0.05)
+    monkeypatch.setattr("instruments.bases.recording.STOP_TIMEOUT", 0.05)
     device, _ = tagger(scripted_tagger(blocks=[[1]]))
     device.start(sink, 1.0)
     with pytest.raises(TimeoutError, match=r"must end within 0\.05 s"):

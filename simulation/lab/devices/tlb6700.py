@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from instruments.newport_tlb6700.conversation import ERRORS
-from instruments.newport_tlb6700.port import PACKET
+from instruments.newport_tlb6700.conversation import ERRORS, PACKET
 from simulation.lab.clock import VirtualClock
 from simulation.lab.devices.tlb6700_head import Motor, TLBHead
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
