@@ -1,0 +1,33 @@
+"""Short names of drivers, the table behind them, and what importing costs."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import instruments
+
+
+@pytest.mark.parametrize("name", instruments.DRIVERS)
+def test_short_name_is_the_class_of_its_module(name):
+    driver = getattr(instruments, name)
+    assert driver.__name__ == name
+    assert driver is getattr(import_module(instruments.DRIVERS[name]), name)
+    assert name in dir(instruments)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Teapot'"):
+        _ = instruments.Teapot
+
+
+def test_names_roles_and_limits_need_no_qcodes():
+    code = """
+import sys
+import instruments, instruments.roles
+import instruments.keysight_81180a.waveform, instruments.tektronix_afg3152c.limits
+import labkit.compiler
+assert not {"qcodes", "pyvisa"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
