@@ -4,6 +4,7 @@ Every driver goes by its short name, ``instruments.TektronixAFG3152C``, also in 
 module is imported when the name is first asked for.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -34,11 +35,27 @@ DRIVERS: dict[str, str] = {
 __all__ = ["DRIVERS", *DRIVERS]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in DRIVERS:
-        message = f"module 'instruments' has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(DRIVERS[name]), name)
+def drivers_in(package: str, folder: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package that gives the drivers whose modules are in a folder.
+
+    Parameters
+    ----------
+    package : str
+        For the message if there is no such driver.
+    folder : str
+        Beginning of the modules' names.
+    """
+
+    def driver(name: str) -> Any:
+        if name not in DRIVERS or not DRIVERS[name].startswith(folder):
+            message = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        return getattr(import_module(DRIVERS[name]), name)
+
+    return driver
+
+
+__getattr__ = drivers_in(__name__, "")
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ from importlib import import_module
 import pytest
 
 import instruments
+from instruments import tektronix_afg3152c
 
 
 @pytest.mark.parametrize("name", instruments.DRIVERS)
@@ -15,6 +16,13 @@ def test_short_name_is_the_class_of_its_module(name):
     assert driver.__name__ == name
     assert driver is getattr(import_module(instruments.DRIVERS[name]), name)
     assert name in dir(instruments)
+
+
+@pytest.mark.parametrize("name", ["Teapot", "ThorlabsPM100"])
+def test_the_room_of_a_device_gives_its_own_driver_only(name):
+    assert tektronix_afg3152c.TektronixAFG3152C is instruments.TektronixAFG3152C
+    with pytest.raises(AttributeError, match=f"'instruments.tektronix_afg3152c' .* {name!r}"):
+        getattr(tektronix_afg3152c, name)
 
 
 def test_unknown_name_is_an_attribute_error():

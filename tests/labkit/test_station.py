@@ -145,8 +145,8 @@ def test_missing_limit_is_named_with_its_instrument(station_file):
     ("path", "short"),
     [
         ("instruments.srs_sim960.SRSSIM960", "SRSSIM960"),
-        ("instruments.picoquant_timeharp260.PicoQuantTimeHarp260", "PicoQuantTimeHarp260"),
-        ("instruments.tektronix_afg3152c.TektronixAFG3152C", "TektronixAFG3152C"),
+        ("instruments.picoquant_snapi.PicoQuantSnapi", "PicoQuantSnapi"),
+        ("instruments.tektronix_limits.TektronixAFG3152C", "TektronixAFG3152C"),
         ("instruments.Keysight81180B", "Keysight81180A"),
     ],
 )
