@@ -11,16 +11,6 @@ from simulation.lab.ports.tagger import TaggerPort, TaggerSettings, TriggerInput
 
 OPEN_FAIL, NOT_OPEN, LOCKED, RUNNING = -1, -10, -11, -16
 INVALID_ARGUMENT, INVALID_MODE, NOT_INITIALIZED, UNSUPPORTED = -17, -18, -22, -80
-ERROR_NAMES = {
-    OPEN_FAIL: "DEVICE_OPEN_FAIL",
-    NOT_OPEN: "DEVICE_NOT_OPEN",
-    LOCKED: "DEVICE_LOCKED",
-    RUNNING: "INSTANCE_RUNNING",
-    INVALID_ARGUMENT: "INVALID_ARGUMENT",
-    INVALID_MODE: "INVALID_MODE",
-    NOT_INITIALIZED: "NOT_INITIALIZED",
-    UNSUPPORTED: "UNSUPPORTED_FUNCTION",
-}
 MIN_READ, MAX_READ = 128, 131_072
 LONGEST_MS = 100 * 3600 * 1000
 FIFO_FULL, SYNC_LOST, EVENTS_DROPPED = 2, 4, 8
@@ -71,11 +61,6 @@ class SimulatedTH260Lib:
         version.value = b"3.2"
         return 0
 
-    def TH260_GetErrorString(self, text: Any, code: int) -> int:
-        """Tell the name of an error code."""
-        text.value = f"TH260_ERROR_{ERROR_NAMES.get(code, 'UNKNOWN')}".encode()
-        return 0
-
     def _answer(self, function: str, device: int, *arguments: Any) -> int:
         """Let the method ``_<function>`` answer; return 0, or the error code of a refusal."""
         try:
@@ -123,9 +108,6 @@ class SimulatedTH260Lib:
         model.value = self.board.model.encode()
         part.value = self.board.part.encode()
         version.value = self.board.version.encode()
-
-    def _GetSerialNumber(self, serial: Any) -> None:
-        serial.value = self.board.serial.encode()
 
     def _GetFeatures(self, features: Any) -> None:
         features[0] = int(self.board.features)

@@ -32,7 +32,6 @@ RULES = {
     "CloseDevice": Rule(needs="open"),
     "Initialize": Rule(needs="open"),
     "GetHardwareInfo": Rule(),
-    "GetSerialNumber": Rule(),
     "GetFeatures": Rule(),
     "GetBaseResolution": Rule(),
     "GetNumOfInputChannels": Rule(),
