@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
 from instruments import DRIVERS
 
 WORLD, PARAMETER = "world:", "parameter:"
 
+_IMPORTING = RLock()
+"""QCoDeS's modules import each other: two threads that load them at once break them."""
+
 
 def import_object(path: str) -> Any:
-    """Import ``package.module.Name``.
+    """Import ``package.module.Name``; one thread at a time.
 
     Raises
     ------
@@ -20,7 +24,8 @@ def import_object(path: str) -> Any:
     """
     module, _, name = path.rpartition(".")
     try:
-        return getattr(import_module(module), name)
+        with _IMPORTING:
+            return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         message = f"{path!r} must be an importable name, but: {error}{_meant(path)}"
         raise ValueError(message) from error
