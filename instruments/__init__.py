@@ -1,1 +1,62 @@
-"""QCoDeS drivers of the instruments in a pulsed DLCZ experiment."""
+"""QCoDeS drivers of the instruments in a pulsed DLCZ experiment.
+
+Every driver goes by its short name, ``instruments.TektronixAFG3152C``, also in station files; its
+module is imported when the name is first asked for.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+DRIVERS: dict[str, str] = {
+    "HighFinesseWS7": "instruments.highfinesse_wavemeter",
+    "Keysight81180A": "instruments.keysight_81180a.driver",
+    "LakeshoreModel372Thermometer": "instruments.thermometers",
+    "MicronOpticsFFPTF2": "instruments.analog",
+    "NIDAQOutput": "instruments.nidaq_output",
+    "NewportTLB6700": "instruments.newport_tlb6700.driver",
+    "OxfordTritonThermometer": "instruments.thermometers",
+    "PhotonSpotBias": "instruments.snspd_bias",
+    "PicoQuantSnapi": "instruments.picoquant_timeharp260.snapi",
+    "PicoQuantTimeHarp260": "instruments.picoquant_timeharp260.driver",
+    "QuantumOpusBias": "instruments.snspd_bias",
+    "RedPitayaLockbox": "instruments.redpitaya_lockbox",
+    "SRSSIM900": "instruments.srs.sim900",
+    "SRSSIM960": "instruments.srs.sim960",
+    "SRSSIM960InFrame": "instruments.srs.sim960",
+    "SercaloVP1": "instruments.analog",
+    "SwabianTimeTagger": "instruments.swabian.timetagger",
+    "TektronixAFG3152C": "instruments.tektronix_afg3152c.driver",
+    "ThorlabsPM100": "instruments.thorlabs_pm100",
+    "VoltageActuator": "instruments.analog",
+}
+"""Modules of the drivers by short name."""
+
+__all__ = ["DRIVERS", *DRIVERS]
+
+
+def drivers_in(package: str, folder: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package that gives the drivers whose modules are in a folder.
+
+    Parameters
+    ----------
+    package : str
+        For the message if there is no such driver.
+    folder : str
+        Beginning of the modules' names.
+    """
+
+    def driver(name: str) -> Any:
+        if name not in DRIVERS or not DRIVERS[name].startswith(folder):
+            message = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        return getattr(import_module(DRIVERS[name]), name)
+
+    return driver
+
+
+__getattr__ = drivers_in(__name__, "")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *DRIVERS})

@@ -7,23 +7,59 @@ hardware.
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qcodes.instrument import Instrument
-from qcodes.parameters import Parameter
 from qcodes.validators import Numbers
 
 from instruments.bases.calibration import TransmissionTable
+from instruments.bases.parameters import Declared, add_parameters
 from instruments.bases.ramped_voltage import RampedVoltage
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
+    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
-Source = str | Parameter[float, Any]
+
+class OnAVoltage(Instrument):
+    """Base of what hangs on a voltage that moves within limits only, and not too fast.
+
+    Parameters
+    ----------
+    name : str
+    source : str or Parameter
+        Voltage source, as a parameter or as ``instrument.parameter``.
+    minimum, maximum : float
+        V.
+    slew_rate : float
+        V/s.
+    **kwargs
+        Of `qcodes.instrument.Instrument`.
+    """
+
+    made_by: ClassVar[str | None] = None
+    model: ClassVar[str]
+
+    def __init__(
+        self,
+        name: str,
+        source: "str | Parameter[float, Any]",
+        minimum: float,
+        maximum: float,
+        slew_rate: float,
+        **kwargs: "Unpack[InstrumentBaseKWArgs]",
+    ) -> None:
+        super().__init__(name, **kwargs)
+        self._output = RampedVoltage(source, minimum, maximum, slew_rate, self.name)
+        add_parameters(self)
+
+    def get_idn(self) -> dict[str, str | None]:
+        """Return what is known without asking: such a device has no identification."""
+        return {"vendor": self.made_by, "model": self.model, "serial": None, "firmware": None}
 
 
-class SercaloVP1(Instrument):
+class SercaloVP1(OnAVoltage):
     """A variable optical attenuator (Sercalo VP1, or any other) on a voltage.
 
     Safe state: the voltage of the smallest transmission in the table, set in one step.
@@ -45,10 +81,27 @@ class SercaloVP1(Instrument):
         After a change, s.
     """
 
+    made_by, model = "Sercalo", "VP1"
+
+    transmission = Declared[float](
+        "power transmission",
+        get=lambda self: self.calibration.transmission_at(self._output.read()),
+        vals=lambda self: Numbers(
+            min(self.calibration.transmissions), max(self.calibration.transmissions)
+        ),
+        doc="Power transmission by the calibration table.",
+    )
+    voltage = Declared[float](
+        "drive voltage",
+        "V",
+        get=lambda self: self._output.read(),
+        doc="What the source is set to.",
+    )
+
     def __init__(
         self,
         name: str,
-        source: Source,
+        source: "str | Parameter[float, Any]",
         minimum: float,
         maximum: float,
         slew_rate: float,
@@ -70,40 +123,21 @@ class SercaloVP1(Instrument):
         if not settling_time >= 0:
             message = f"{name}: `settling_time` must be 0 or more, but is {settling_time}"
             raise ValueError(message)
-        super().__init__(name, **kwargs)
         self.calibration = table
         self._settling_time = settling_time
-        self._output = RampedVoltage(source, minimum, maximum, slew_rate, self.name)
-        self.transmission: Parameter[float, Self] = self.add_parameter(
-            "transmission",
-            label="power transmission",
-            vals=Numbers(min(table.transmissions), max(table.transmissions)),
-            get_cmd=lambda: table.transmission_at(self._output.read()),
-            set_cmd=self._set_transmission,
-            docstring="Power transmission by the calibration table.",
-        )
-        self.voltage: Parameter[float, Self] = self.add_parameter(
-            "voltage",
-            unit="V",
-            label="drive voltage",
-            get_cmd=self._output.read,
-            docstring="What the source is set to.",
-        )
-
-    def get_idn(self) -> dict[str, str | None]:
-        """Return what is known without asking: the device has no identification."""
-        return {"vendor": "Sercalo", "model": "VP1", "serial": None, "firmware": None}
+        super().__init__(name, source, minimum, maximum, slew_rate, **kwargs)
 
     def safe_state(self) -> None:
         """Set the largest attenuation at once."""
         self._output.put_at_once(self.calibration.darkest)
 
+    @transmission.setter
     def _set_transmission(self, transmission: float) -> None:
         self._output.ramp_to(self.calibration.voltage_at(transmission))
         time.sleep(self._settling_time)
 
 
-class MicronOpticsFFPTF2(Instrument):
+class MicronOpticsFFPTF2(OnAVoltage):
     """A fibre Fabry–Perot filter (Micron Optics FFP-TF2) with a piezo on a voltage.
 
     The piezo is hysteretic: a lower voltage is approached from `overshoot` below it, so that the
@@ -124,10 +158,20 @@ class MicronOpticsFFPTF2(Instrument):
         V, larger than the hysteresis.
     """
 
+    made_by, model = "Micron Optics", "FFP-TF2"
+
+    voltage = Declared[float](
+        "tuning voltage",
+        "V",
+        get=lambda self: self._output.read(),
+        vals=lambda self: Numbers(self._output.minimum + self._overshoot, self._output.maximum),
+        doc="Tuning voltage; always approached from below.",
+    )
+
     def __init__(
         self,
         name: str,
-        source: Source,
+        source: "str | Parameter[float, Any]",
         minimum: float,
         maximum: float,
         slew_rate: float,
@@ -140,26 +184,13 @@ class MicronOpticsFFPTF2(Instrument):
                 f"{maximum - minimum:g} V, but is {overshoot:g} V"
             )
             raise ValueError(message)
-        super().__init__(name, **kwargs)
-        self._output = RampedVoltage(source, minimum, maximum, slew_rate, self.name)
         self._overshoot = overshoot
-        self.voltage: Parameter[float, Self] = self.add_parameter(
-            "voltage",
-            unit="V",
-            label="tuning voltage",
-            vals=Numbers(minimum + overshoot, maximum),
-            get_cmd=self._output.read,
-            set_cmd=self._approach,
-            docstring="Tuning voltage; always approached from below.",
-        )
-
-    def get_idn(self) -> dict[str, str | None]:
-        """Return what is known without asking: the device has no identification."""
-        return {"vendor": "Micron Optics", "model": "FFP-TF2", "serial": None, "firmware": None}
+        super().__init__(name, source, minimum, maximum, slew_rate, **kwargs)
 
     def safe_state(self) -> None:
         """Leave the voltage where it is."""
 
+    @voltage.setter
     def _approach(self, voltage: float) -> None:
         self._output.check(voltage, lowest=self._output.minimum + self._overshoot)
         if voltage < self._output.read():
@@ -167,7 +198,7 @@ class MicronOpticsFFPTF2(Instrument):
         self._output.ramp_to(voltage)
 
 
-class VoltageActuator(Instrument):
+class VoltageActuator(OnAVoltage):
     """A fibre stretcher, an EOM's bias electrode, or another actuator on a voltage.
 
     Safe state: `rest`, approached at the slew rate.
@@ -187,10 +218,21 @@ class VoltageActuator(Instrument):
         Voltage in the safe state, V: mid-range of a stretcher, 0 of an EOM.
     """
 
+    model = "voltage actuator"
+
+    voltage = Declared[float](
+        "drive voltage",
+        "V",
+        get=lambda self: self._output.read(),
+        set=lambda self, volts: self._output.ramp_to(volts),
+        vals=lambda self: Numbers(self._output.minimum, self._output.maximum),
+        doc="Drive voltage, ramped.",
+    )
+
     def __init__(
         self,
         name: str,
-        source: Source,
+        source: "str | Parameter[float, Any]",
         minimum: float,
         maximum: float,
         slew_rate: float,
@@ -200,22 +242,8 @@ class VoltageActuator(Instrument):
         if not minimum <= rest <= maximum:
             message = f"{name}: `rest` must be {minimum:g} to {maximum:g} V, but is {rest:g} V"
             raise ValueError(message)
-        super().__init__(name, **kwargs)
-        self._output = RampedVoltage(source, minimum, maximum, slew_rate, self.name)
         self._rest = rest
-        self.voltage: Parameter[float, Self] = self.add_parameter(
-            "voltage",
-            unit="V",
-            label="drive voltage",
-            vals=Numbers(minimum, maximum),
-            get_cmd=self._output.read,
-            set_cmd=self._output.ramp_to,
-            docstring="Drive voltage, ramped.",
-        )
-
-    def get_idn(self) -> dict[str, str | None]:
-        """Return what is known without asking: the device has no identification."""
-        return {"vendor": None, "model": "voltage actuator", "serial": None, "firmware": None}
+        super().__init__(name, source, minimum, maximum, slew_rate, **kwargs)
 
     def safe_state(self) -> None:
         """Go to the rest voltage at the slew rate; returns after 1 s at the latest."""

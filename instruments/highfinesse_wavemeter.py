@@ -6,15 +6,15 @@ pylablib's and public drivers.
 
 from ctypes import c_double, c_long
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import Instrument
 
+from instruments.bases.parameters import Declared, add_parameters
 from instruments.links.vendor_library import load_library
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
-    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
 ERRORS = {
@@ -82,6 +82,19 @@ class HighFinesseWS7(Instrument):
         If the maker's program is not running.
     """
 
+    wavelength = Declared[float](
+        "vacuum wavelength",
+        "m",
+        get=lambda self: self._value("GetWavelengthNum") * 1e-9,
+        doc="Vacuum wavelength of the light on this channel.",
+    )
+    frequency = Declared[float](
+        "optical frequency",
+        "Hz",
+        get=lambda self: self._value("GetFrequencyNum") * 1e12,
+        doc="Optical frequency of the light on this channel.",
+    )
+
     def __init__(
         self,
         name: str,
@@ -101,20 +114,7 @@ class HighFinesseWS7(Instrument):
         self._channel = channel
         self._lock = RLock()
         self._version = self._read_version()
-        self.wavelength: Parameter[float, Self] = self.add_parameter(
-            "wavelength",
-            unit="m",
-            label="vacuum wavelength",
-            get_cmd=lambda: self._value("GetWavelengthNum") * 1e-9,
-            docstring="Vacuum wavelength of the light on this channel.",
-        )
-        self.frequency: Parameter[float, Self] = self.add_parameter(
-            "frequency",
-            unit="Hz",
-            label="optical frequency",
-            get_cmd=lambda: self._value("GetFrequencyNum") * 1e12,
-            docstring="Optical frequency of the light on this channel.",
-        )
+        add_parameters(self)
         self.connect_message()
 
     def get_idn(self) -> dict[str, str | None]:

@@ -7,16 +7,16 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import Instrument, InstrumentChannel
 from qcodes.validators import Numbers
 
+from instruments.bases.parameters import Declared, add_parameters
 from instruments.links.vendor_library import optional_package
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
-    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
 
@@ -50,19 +50,19 @@ class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
     output : OutputLine
     """
 
+    voltage = Declared[float](
+        "{line} voltage",
+        "V",
+        vals=lambda self: Numbers(self.output.minimum, self.output.maximum),
+        doc="Voltage last written; before that, the configured initial one.",
+    )
+
     def __init__(self, parent: "NIDAQOutput", name: str, output: OutputLine) -> None:
         super().__init__(parent, name)
-        self._output = output
+        self.output, self.line = output, output.line
         self._task: Any = None
-        self.voltage: Parameter[float, Self] = self.add_parameter(
-            "voltage",
-            unit="V",
-            label=f"{output.line} voltage",
-            vals=Numbers(output.minimum, output.maximum),
-            initial_cache_value=output.initial,
-            set_cmd=self._write,
-            docstring="Voltage last written; before that, the configured initial one.",
-        )
+        add_parameters(self)
+        self.voltage.cache.set(output.initial)
 
     def stop(self) -> None:
         """Give the output free; the card holds its voltage."""
@@ -71,13 +71,14 @@ class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
                 self._task.close()
             self._task = None
 
+    @voltage.setter
     def _write(self, voltage: float) -> None:
         with self.parent.lock:
             try:
                 self._opened().write(voltage, auto_start=True)
             except Exception as error:
                 self.stop()
-                message = f"{self.full_name}: {self._output.line} could not be set: {error}"
+                message = f"{self.full_name}: {self.line} could not be set: {error}"
                 raise ConnectionError(message) from error
 
     def _opened(self) -> Any:
@@ -85,7 +86,7 @@ class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
         if self._task is None:
             self._task = self.parent.library.Task()
             self._task.ao_channels.add_ao_voltage_chan(
-                self._output.line, min_val=self._output.minimum, max_val=self._output.maximum
+                self.line, min_val=self.output.minimum, max_val=self.output.maximum
             )
         return self._task
 

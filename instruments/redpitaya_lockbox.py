@@ -5,13 +5,10 @@ verified on hardware. Forks give ``KD`` different units, so the derivative is no
 of the lockbox service reloads the gateware: a running lock is lost.
 """
 
-from functools import partial
 from math import isclose
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from qcodes.validators import Numbers
-
-from instruments.bases.number_parameter import add_number
+from instruments.bases.parameters import Declared, add_parameters, number, reading, switch
 from instruments.bases.scpi import ScpiInstrument
 from instruments.bases.servo import Servo, check_output_limits
 
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from qcodes.instrument import VisaInstrumentKWArgs
-    from qcodes.parameters import Parameter
 
     from instruments.roles import LockState
 
@@ -55,6 +51,37 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
     identity = "^REDPITAYA,"
     default_terminator = "\r\n"
 
+    setpoint = number("{_pid}:SETP", "V", "Error-signal voltage to hold", -1, 1)
+    proportional_gain = number("{_pid}:KP", "V/V", "Proportional gain", 0, 4096)
+    integral_rate = number("{_pid}:KI", "1/s", "Integral rate", 0, 7_812_499)
+    inverted = switch(
+        "{_pid}:INV",
+        "Output sign inverted",
+        words=ON_OFF,
+        doc="Off: the output rises while the measured voltage is above the set-point.",
+    )
+    held = Declared[bool](
+        "State held",
+        get="{_pid}:HOLD?",
+        val_mapping=ON_OFF,
+        doc="Whether P and I are frozen; changed by `engage` and `release` only.",
+    )
+    measured = reading("{_input}:VOLT?", "V", "Error signal", doc="Voltage at the fast input.")
+    error = Declared[float](
+        "Measured error signal minus set-point",
+        "V",
+        get=lambda self: self.measured() - self.setpoint(),
+        doc="Difference of input voltage and set-point.",
+    )
+    output = reading(
+        "{_output}:VOLT?",
+        "V",
+        "Actuator voltage",
+        set=Servo.drive,
+        vals=Servo.bounds,
+        doc="Voltage at the fast output; setting parks it there, while released only.",
+    )
+
     def __init__(
         self,
         name: str,
@@ -71,58 +98,10 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
         self.output_min, self.output_max = output_min, output_max
         self._pid = f"PID:IN{input_channel}:OUT{output_channel}"
         self._limit = f"OUT{output_channel}:LIM"
-        self._input_query = f"ANALOG:IN{input_channel}:VOLT?"
-        self._output_query = f"ANALOG:OUT{output_channel}:VOLT?"
-        self._add_parameters()
+        self._input = f"ANALOG:IN{input_channel}"
+        self._output = f"ANALOG:OUT{output_channel}"
+        add_parameters(self)
         self._narrow_limits()
-
-    def _add_parameters(self) -> None:
-        number = partial(add_number, self, prefix=f"{self._pid}:")
-        self.setpoint = number("setpoint", "SETP", "V", "Error-signal voltage to hold", -1, 1)
-        self.proportional_gain = number(
-            "proportional_gain", "KP", "V/V", "Proportional gain", 0, 4096
-        )
-        self.integral_rate = number("integral_rate", "KI", "1/s", "Integral rate", 0, 7_812_499)
-        self.inverted: Parameter[bool, Self] = self.add_parameter(
-            "inverted",
-            label="Output sign inverted",
-            get_cmd=f"{self._pid}:INV?",
-            set_cmd=f"{self._pid}:INV {{}}",
-            val_mapping=ON_OFF,
-            docstring="Off: the output rises while the measured voltage is above the set-point.",
-        )
-        self.held: Parameter[bool, Self] = self.add_parameter(
-            "held",
-            label="State held",
-            get_cmd=f"{self._pid}:HOLD?",
-            val_mapping=ON_OFF,
-            docstring="Whether P and I are frozen; changed by `engage` and `release` only.",
-        )
-        self.measured: Parameter[float, Self] = self.add_parameter(
-            "measured",
-            label="Error signal",
-            unit="V",
-            get_cmd=self._input_query,
-            get_parser=float,
-            docstring="Voltage at the fast input.",
-        )
-        self.error: Parameter[float, Self] = self.add_parameter(
-            "error",
-            label="Measured error signal minus set-point",
-            unit="V",
-            get_cmd=lambda: self.measured() - self.setpoint(),
-            docstring="Difference of input voltage and set-point.",
-        )
-        self.output: Parameter[float, Self] = self.add_parameter(
-            "output",
-            label="Actuator voltage",
-            unit="V",
-            get_cmd=self._output_query,
-            get_parser=float,
-            set_cmd=self._drive,
-            vals=Numbers(self.output_min, self.output_max),
-            docstring="Voltage at the fast output; setting parks it there, while released only.",
-        )
 
     def engage(self) -> None:
         """Close the loop without a step of the output.
@@ -164,7 +143,7 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
             at_limit = any(abs(now - limit) < RESOLUTION for limit in self._limits())
             return "saturated" if at_limit else "locked"
 
-    def _go_to_the_middle(self) -> None:
+    def _make_safe(self) -> None:
         middle = self.middle
         for command in (
             f"{self._limit}:MAX {middle:.6g}",

@@ -6,14 +6,16 @@ reached from any state, without reading anything first.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from qcodes.parameters import Parameter
 
-AnyFloat = Parameter[float, Any]
-AnyBool = Parameter[bool, Any]
+if TYPE_CHECKING:
+    from qcodes.parameters import Parameter
+
+    AnyFloat = Parameter[float, Any]
+    AnyBool = Parameter[bool, Any]
 
 
 @runtime_checkable
@@ -39,11 +41,11 @@ class Laser(Device, Protocol):
     """A tunable continuous-wave laser. Safe state: emission off."""
 
     @property
-    def wavelength(self) -> AnyFloat:
+    def wavelength(self) -> "AnyFloat":
         """Vacuum wavelength in m; setting it waits for arrival and checks by reading back."""
 
     @property
-    def emission(self) -> AnyBool:
+    def emission(self) -> "AnyBool":
         """Whether the laser emits."""
 
 
@@ -123,15 +125,15 @@ class PhaseLock(Device, Protocol):
     """A servo that holds a phase with an actuator. Safe state: released, output at mid-range."""
 
     @property
-    def setpoint(self) -> AnyFloat:
+    def setpoint(self) -> "AnyFloat":
         """Error-signal voltage to hold, in V."""
 
     @property
-    def error(self) -> AnyFloat:
+    def error(self) -> "AnyFloat":
         """Measured error signal minus set-point, in V."""
 
     @property
-    def output(self) -> AnyFloat:
+    def output(self) -> "AnyFloat":
         """Actuator voltage in V; settable only while released."""
 
     def engage(self) -> None:
@@ -232,7 +234,7 @@ class Attenuator(Device, Protocol):
     """A variable optical attenuator. Safe state: largest attenuation."""
 
     @property
-    def transmission(self) -> AnyFloat:
+    def transmission(self) -> "AnyFloat":
         """Power transmission between 0 and 1."""
 
 
@@ -241,7 +243,7 @@ class TunableFilter(Device, Protocol):
     """A voltage-tuned optical filter. Safe state: the voltage rests where it is."""
 
     @property
-    def voltage(self) -> AnyFloat:
+    def voltage(self) -> "AnyFloat":
         """Tuning voltage in V, always approached from the same side."""
 
 
@@ -250,7 +252,7 @@ class Actuator(Device, Protocol):
     """A voltage-driven actuator: fibre stretcher, EOM bias. Safe state: mid-range or 0 V."""
 
     @property
-    def voltage(self) -> AnyFloat:
+    def voltage(self) -> "AnyFloat":
         """Drive voltage in V, ramped and limited."""
 
 
@@ -291,7 +293,7 @@ class PowerMeter(Device, Protocol):
     """An optical power meter. Safe state: unchanged."""
 
     @property
-    def power(self) -> AnyFloat:
+    def power(self) -> "AnyFloat":
         """Optical power in W."""
 
 
@@ -300,5 +302,5 @@ class Wavemeter(Device, Protocol):
     """A wavelength meter. Safe state: unchanged."""
 
     @property
-    def wavelength(self) -> AnyFloat:
+    def wavelength(self) -> "AnyFloat":
         """Vacuum wavelength in m."""

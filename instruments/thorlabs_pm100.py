@@ -4,17 +4,18 @@ On Windows the meter is seen by VISA only with the USBTMC driver ("Driver Switch
 devices answer the same queries with temperatures, hence the identity check.
 """
 
-from typing import TYPE_CHECKING, Self
+from math import inf
+from typing import TYPE_CHECKING
 
-from qcodes.validators import Ints, Numbers
+from qcodes.validators import Ints
 
-from instruments.bases.scpi import ON_OFF, ScpiInstrument
+from instruments.bases.parameters import Declared, add_parameters, number, reading, switch
+from instruments.bases.scpi import ScpiInstrument
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from qcodes.instrument import VisaInstrumentKWArgs
-    from qcodes.parameters import Parameter
 
 OVERFLOW = 9e37
 """SCPI writes readings beyond the range as 9.9E+37, and what is no number as 9.91E+37."""
@@ -37,54 +38,37 @@ class ThorlabsPM100(ScpiInstrument):
 
     identity = "^Thorlabs,PM"
 
+    power = reading(
+        "MEAS:POW?",
+        "W",
+        "Optical power",
+        doc="A fresh reading at the set wavelength; averaged as set.",
+    )
+    wavelength = number(
+        "SENS:CORR:WAV", "m", "Wavelength of the calibration", 100e-9, 20e-6,
+        get_parser=lambda reply: float(reply) * 1e-9,
+        doc="Vacuum wavelength; read back, because the meter silently keeps the old one "
+        "if its sensor has no calibration there.",
+    )  # fmt: skip
+    auto_range = switch(
+        "SENS:POW:RANG:AUTO", "Automatic range", doc="Whether the meter chooses its range."
+    )
+    power_range = number(
+        "SENS:POW:RANG", "W", "Range", 0, inf, form=".6g",
+        doc="Largest power of the range; the meter takes the next one above.",
+    )  # fmt: skip
+    averages = Declared[int](
+        "Readings averaged",
+        get="SENS:AVER?",
+        get_parser=lambda reply: int(float(reply)),
+        set="SENS:AVER {:d}",
+        vals=Ints(min_value=1),
+        doc="Readings that make one result.",
+    )
+
     def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
         super().__init__(name, address, **kwargs)
-        self.power: Parameter[float, Self] = self.add_parameter(
-            "power",
-            label="Optical power",
-            unit="W",
-            get_cmd="MEAS:POW?",
-            get_parser=self._read_power,
-            docstring="A fresh reading at the set wavelength; averaged as set.",
-        )
-        self.wavelength: Parameter[float, Self] = self.add_parameter(
-            "wavelength",
-            label="Wavelength of the calibration",
-            unit="m",
-            get_cmd="SENS:CORR:WAV?",
-            get_parser=lambda reply: float(reply) * 1e-9,
-            set_cmd=self._set_wavelength,
-            vals=Numbers(100e-9, 20e-6),
-            docstring="Vacuum wavelength; read back, because the meter silently keeps the old one "
-            "if its sensor has no calibration there.",
-        )
-        self.auto_range: Parameter[bool, Self] = self.add_parameter(
-            "auto_range",
-            label="Automatic range",
-            get_cmd="SENS:POW:RANG:AUTO?",
-            set_cmd="SENS:POW:RANG:AUTO {}",
-            val_mapping=ON_OFF,
-            docstring="Whether the meter chooses its range.",
-        )
-        self.power_range: Parameter[float, Self] = self.add_parameter(
-            "power_range",
-            label="Range",
-            unit="W",
-            get_cmd="SENS:POW:RANG?",
-            get_parser=float,
-            set_cmd="SENS:POW:RANG {:.6g}",
-            vals=Numbers(min_value=0),
-            docstring="Largest power of the range; the meter takes the next one above.",
-        )
-        self.averages: Parameter[int, Self] = self.add_parameter(
-            "averages",
-            label="Readings averaged",
-            get_cmd="SENS:AVER?",
-            get_parser=lambda reply: int(float(reply)),
-            set_cmd="SENS:AVER {:d}",
-            vals=Ints(min_value=1),
-            docstring="Readings that make one result.",
-        )
+        add_parameters(self)
 
     def sensor(self) -> tuple[str, ...]:
         """Return name, serial number, calibration and type of the sensor head."""
@@ -93,13 +77,15 @@ class ThorlabsPM100(ScpiInstrument):
     def safe_state(self) -> None:
         """Do nothing: the meter has no effect on anything."""
 
-    def _read_power(self, reply: str) -> float:
-        power = float(reply)
+    @power.getter
+    def _get_power(self) -> float:
+        power = float(self.ask("MEAS:POW?"))
         if not abs(power) < OVERFLOW:
             message = f"{self.name}: the power is beyond the range; set `auto_range` or attenuate"
             raise RuntimeError(message)
         return power
 
+    @wavelength.setter
     def _set_wavelength(self, wavelength: float) -> None:
         with self.lock:
             self.write(f"SENS:CORR:WAV {wavelength * 1e9:.6g}")

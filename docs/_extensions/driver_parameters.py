@@ -1,50 +1,24 @@
-"""Tables of the QCoDeS parameters of drivers, as the instruments of the virtual lab have them."""
+"""Tables of the QCoDeS parameters of drivers, as their classes declare them."""
 
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
-from qcodes.instrument import InstrumentBase
-from qcodes.parameters import ParameterBase
 from sphinx.application import Sphinx
 
-from labkit.lab import open_lab
+from instruments.bases.parameters import Declared, declared
 
-Rows = list[tuple[str, str, str]]
 EMPTY = "\\ "
 
 
-def _with_parts(instrument: InstrumentBase) -> Iterator[InstrumentBase]:
-    yield instrument
-    for part in instrument.submodules.values():
-        if isinstance(part, InstrumentBase):
-            yield from _with_parts(part)
-
-
-def _row(parameter: ParameterBase) -> tuple[str, str, str]:
-    said = (parameter.__doc__ or "").partition("\n\n")[0]
-    if not said or said.startswith("Parameter class"):
-        said = str(getattr(parameter, "label", ""))
-    return parameter.name, str(getattr(parameter, "unit", "")), " ".join(said.split())
-
-
-@cache
-def tables() -> dict[type, Rows]:
-    """Return (name, unit, meaning) of every parameter, by class of instrument or channel."""
-    found: dict[type, Rows] = {}
-    with open_lab("virtual") as lab:
-        for instrument in lab.instruments.values():
-            for part in _with_parts(instrument):
-                rows = [_row(p) for p in part.parameters.values() if p.name != "IDN"]
-                found.setdefault(type(part), rows)
-    return found
+def _row(parameter: Declared[Any]) -> tuple[str, str, str]:
+    said = parameter.doc or parameter.label
+    return parameter.name, parameter.unit, " ".join(said.split())
 
 
 def append_table(
     _app: Sphinx, what: str, _name: str, documented: Any, _options: Any, lines: list[str]
 ) -> None:
     """Append the table to the docstring of a class of instruments or channels."""
-    rows = tables().get(documented) if what == "class" else None
+    rows = [_row(row) for row in declared(documented).values()] if what == "class" else []
     if not rows:
         return
     lines += ["", ".. list-table:: QCoDeS parameters", "   :header-rows: 1", ""]
@@ -53,7 +27,15 @@ def append_table(
     lines.append("")
 
 
+def _leave_out(
+    _app: Sphinx, _what: str, _name: str, documented: Any, _skip: bool, _options: Any
+) -> bool | None:
+    """Leave the rows themselves out of the members: they stand in the table."""
+    return True if isinstance(documented, Declared) else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("autodoc-process-docstring", append_table)
+    app.connect("autodoc-skip-member", _leave_out)
     return {"parallel_read_safe": True}

@@ -4,14 +4,15 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from threading import Event, Lock, RLock
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from qcodes.instrument import Instrument, InstrumentChannel
 from qcodes.validators import Numbers
 
+from instruments.bases.parameters import Declared, add_parameters
+
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
-    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
 FAST_STEPS = 10
@@ -31,18 +32,19 @@ class BiasChannel(InstrumentChannel["RampedBias"]):
         A.
     """
 
+    current = Declared[float | None](
+        "bias current {number}",
+        "A",
+        get=lambda self: self.parent.known_current(self.number),
+        set=lambda self, current: self.parent.ramp_to(self.number, current),
+        vals=lambda self: Numbers(0.0, self.max_current),
+        doc="Set current; setting ramps. None: not known, as nothing was set yet.",
+    )
+
     def __init__(self, parent: "RampedBias", name: str, number: int, max_current: float) -> None:
         super().__init__(parent, name)
-        self.max_current = max_current
-        self.current: Parameter[float | None, Self] = self.add_parameter(
-            "current",
-            unit="A",
-            label=f"bias current {number}",
-            vals=Numbers(0.0, max_current),
-            get_cmd=lambda: parent.known_current(number),
-            set_cmd=lambda current: parent.ramp_to(number, current),
-            docstring="Set current; setting ramps. None: not known, as nothing was set yet.",
-        )
+        self.number, self.max_current = number, max_current
+        add_parameters(self)
 
 
 class RampedBias(Instrument):

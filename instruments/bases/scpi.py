@@ -5,9 +5,6 @@ from typing import ClassVar
 
 from instruments.links.visa import VisaLink
 
-ON_OFF = {True: "1", False: "0"}
-"""Replies to the query of a switch, as SCPI has them."""
-
 
 class ScpiInstrument(VisaLink):
     """Base of the SCPI drivers: a command that the instrument refuses raises.

@@ -1,36 +1,27 @@
 """What every phase lock's driver does: a bounded output, and a safe state that is checked."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
 
-from qcodes.instrument import Instrument
+from qcodes.validators import Numbers
 
-if TYPE_CHECKING:
-    from threading import RLock
+from instruments.bases.safe_state import SafeAtOnce
 
 
-class Servo(Instrument):
+class Servo(SafeAtOnce):
     """Base of the phase locks. Safe state: released, output at the middle of its limits.
 
     Attributes
     ----------
     output_min, output_max : float
         Voltages that the actuator bears, V.
-    lock : RLock
-        Held around exchanges that belong together.
     """
 
-    lock: "RLock"
     output_min: float
     output_max: float
 
     @abstractmethod
     def _is_engaged(self) -> bool:
         """Ask whether the loop is closed."""
-
-    @abstractmethod
-    def _go_to_the_middle(self) -> None:
-        """Release with the output at `middle`, and check; the commands first."""
 
     @abstractmethod
     def _put_released(self, volts: float) -> None:
@@ -41,21 +32,12 @@ class Servo(Instrument):
         """Output in the safe state, V."""
         return (self.output_min + self.output_max) / 2
 
-    def safe_state(self) -> None:
-        """Release with the output at the middle of its limits, at once, and check.
+    def bounds(self) -> Numbers:
+        """Return the validator of voltages that the actuator bears."""
+        return Numbers(self.output_min, self.output_max)
 
-        Raises
-        ------
-        OSError, RuntimeError
-            If the output may be elsewhere.
-        """
-        with self.lock:
-            try:
-                self._go_to_the_middle()
-            except OSError:
-                self._go_to_the_middle()  # on a fresh link
-
-    def _drive(self, volts: float) -> None:
+    def drive(self, volts: float) -> None:
+        """Set the output of a loop that must be released."""
         with self.lock:
             if self._is_engaged():
                 message = f"{self.name}: `output` can be set while released only; call release()"

@@ -1,14 +1,13 @@
 """A generator with two outputs: each off until programmed, both off in the safe state."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from qcodes.instrument import InstrumentChannel
 
-from instruments.bases.scpi import ON_OFF, ScpiInstrument
-
-if TYPE_CHECKING:
-    from qcodes.parameters import Parameter
+from instruments.bases.parameters import ON_OFF, switch
+from instruments.bases.safe_state import SafeAtOnce
+from instruments.bases.scpi import ScpiInstrument
 
 GeneratorT = TypeVar("GeneratorT", bound="TwoChannelGenerator[Any]")
 ChannelT = TypeVar("ChannelT", bound="GeneratorChannel[Any]")
@@ -28,6 +27,13 @@ class GeneratorChannel(InstrumentChannel[GeneratorT]):
         By which that command means off and on.
     """
 
+    output = switch(
+        "{_output_header}",
+        "Output",
+        set=lambda self, code: self.switch(on=code == ON_OFF[True]),
+        doc="Whether the output is on; only what was programmed is let out.",
+    )
+
     def __init__(
         self, parent: GeneratorT, number: int, *, header: str, words: tuple[str, str]
     ) -> None:
@@ -35,14 +41,6 @@ class GeneratorChannel(InstrumentChannel[GeneratorT]):
         self.number = number
         self._output_header = header
         self._output_words = words
-        self.output: Parameter[bool, Self] = self.add_parameter(
-            "output",
-            label="Output",
-            get_cmd=f"{header}?",
-            set_cmd=lambda code: self.switch(on=code == ON_OFF[True]),
-            val_mapping=ON_OFF,
-            docstring="Whether the output is on; only what was programmed is let out.",
-        )
 
     @abstractmethod
     def forget_programming(self) -> None:
@@ -79,7 +77,7 @@ class GeneratorChannel(InstrumentChannel[GeneratorT]):
         return is_off
 
 
-class TwoChannelGenerator(ScpiInstrument, Generic[ChannelT]):
+class TwoChannelGenerator(SafeAtOnce, ScpiInstrument, Generic[ChannelT]):
     """Base of the generators; connecting changes nothing.
 
     Attributes
@@ -110,23 +108,11 @@ class TwoChannelGenerator(ScpiInstrument, Generic[ChannelT]):
         """Ask the instrument whether an output is on."""
         return bool(self.channel(channel).output())
 
-    def safe_state(self) -> None:
-        """Switch both outputs off at once, and check.
+    def _send_ahead(self) -> None:
+        for number in (1, 2):
+            self.send_blindly(*self._off_commands(number))
 
-        Raises
-        ------
-        OSError, RuntimeError
-            If an output may still be on.
-        """
-        with self.lock:
-            for number in (1, 2):
-                self.send_blindly(*self._off_commands(number))
-            try:
-                self._switch_off()
-            except OSError:
-                self._switch_off()  # on a fresh link
-
-    def _switch_off(self) -> None:
+    def _make_safe(self) -> None:
         for number in (1, 2):
             for command in self._off_commands(number):
                 self.write_unchecked(command)

@@ -1,13 +1,10 @@
-"""Waveform words, markers and memory rules of the Agilent/Keysight 81180A and 81180B."""
+"""Waveform words, markers and limits of the Agilent/Keysight 81180A and 81180B, without QCoDeS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from instruments.bases.scpi import definite_block
-from instruments.serrodyne import SegmentRules
 
 MIDDLE_CODE, TOP_CODE = 2048, 4095
 MARKER_BITS = (12, 13)
@@ -19,29 +16,43 @@ MARKER_OFFSET = 24
 Step = tuple[int, int]
 
 
+AMPLITUDES, DAC_AMPLITUDES = (0.05, 2.0), (0.05, 0.5)
+"""Least and most, peak to peak into 50 Ω, V: of the DC path, and of the DAC path."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryRules:
-    """What a model's memory takes.
+class WaveformMemory:
+    """Which segments, sequences and clocks a model takes.
 
     Attributes
     ----------
-    segments : SegmentRules
-        Lengths and clock.
-    memory_points : int
-        Points of all segments of a channel together (64 M with the memory option).
-    max_loops, max_steps : int
+    min_points, granularity : int
+        Segment lengths are multiples of `granularity`, at least `min_points`.
+    points : int
+        Of all segments of a channel together (64 M with the memory option).
+    max_segments : int
+    min_steps, max_steps, max_loops : int
         Of a sequence.
+    min_rate, max_rate : float
+        Samples per second.
+    rate_digits : int
+        Significant digits of the sample clock.
     """
 
-    segments: SegmentRules
-    memory_points: int = 16_000_000
-    max_loops: int
+    min_points: int
+    granularity: int = 32
+    points: int = 16_000_000
+    max_segments: int = 16_000
+    min_steps: int = 3
     max_steps: int
+    max_loops: int
+    min_rate: float = 10e6
+    max_rate: float = 4.2e9
+    rate_digits: int = 8
 
 
-MODEL_A = MemoryRules(segments=SegmentRules(), max_loops=1_048_575, max_steps=32_768)
-MODEL_B = MemoryRules(segments=SegmentRules(min_points=384), max_loops=16_777_216, max_steps=49_152)
-MIN_STEPS = 3
+MODEL_A = WaveformMemory(min_points=320, max_loops=1_048_575, max_steps=32_768)
+MODEL_B = WaveformMemory(min_points=384, max_loops=16_777_216, max_steps=49_152)
 
 
 def encode_words(
@@ -78,13 +89,8 @@ def encode_words(
     return words
 
 
-def data_block(words: NDArray[np.uint16]) -> bytes:
-    """Return ``:TRAC:DATA`` with the words as a definite block, terminator included."""
-    return b":TRAC:DATA " + definite_block(words.astype("<u2").tobytes()) + b"\n"
-
-
 def check_segments(
-    where: str, segments: Sequence[NDArray[np.float64]], peak: float, rules: MemoryRules
+    where: str, segments: Sequence[NDArray[np.float64]], peak: float, memory: WaveformMemory
 ) -> None:
     """Raise ValueError, naming the channel `where`, unless all segments fit the memory and `peak`.
 
@@ -95,17 +101,20 @@ def check_segments(
         V into 50 Ω.
     peak : float
         Largest magnitude allowed, V.
-    rules : MemoryRules
+    memory : WaveformMemory
     """
-    if not 1 <= len(segments) <= 16_000:
-        message = f"{where}: `segments` must be 1 to 16 000, but are {len(segments)}"
+    if not 1 <= len(segments) <= memory.max_segments:
+        message = f"{where}: `segments` must be 1 to {memory.max_segments}, but are {len(segments)}"
         raise ValueError(message)
-    shape = rules.segments
     for number, samples in enumerate(segments, 1):
-        if samples.ndim != 1 or len(samples) < shape.min_points or len(samples) % shape.granularity:
+        if (
+            samples.ndim != 1
+            or len(samples) < memory.min_points
+            or len(samples) % memory.granularity
+        ):
             message = (
-                f"{where}: segment {number} must be one row of at least {shape.min_points} points, "
-                f"a multiple of {shape.granularity}, but has shape {samples.shape}"
+                f"{where}: segment {number} must be one row of at least {memory.min_points} "
+                f"points, a multiple of {memory.granularity}, but has shape {samples.shape}"
             )
             raise ValueError(message)
         highest = float(np.max(np.abs(samples)))
@@ -115,13 +124,13 @@ def check_segments(
             )
             raise ValueError(message)
     total = sum(map(len, segments))
-    if total > rules.memory_points:
-        message = f"{where}: {total} points must fit a memory of {rules.memory_points} points"
+    if total > memory.points:
+        message = f"{where}: {total} points must fit a memory of {memory.points} points"
         raise ValueError(message)
 
 
 def check_steps(
-    where: str, steps: Sequence[Step], n_segments: int, rules: MemoryRules
+    where: str, steps: Sequence[Step], n_segments: int, memory: WaveformMemory
 ) -> tuple[Step, ...]:
     """Return legal sequence steps that play the same; raise ValueError if there are none.
 
@@ -135,25 +144,25 @@ def check_steps(
                 f"but asks for segment {segment}"
             )
             raise ValueError(message)
-        if not 1 <= loops <= rules.max_loops:
+        if not 1 <= loops <= memory.max_loops:
             message = (
-                f"{where}: step {number} must loop 1 to {rules.max_loops} times, but is to {loops}"
+                f"{where}: step {number} must loop 1 to {memory.max_loops} times, but is to {loops}"
             )
             raise ValueError(message)
         legal.append((segment, loops))
-    while len(legal) < MIN_STEPS:
+    while len(legal) < memory.min_steps:
         at = next((at for at, (_, loops) in enumerate(legal) if loops > 1), None)
         if at is None:
             message = (
-                f"{where}: a sequence must play at least {MIN_STEPS} segments per trigger, but "
-                f"{list(steps)} plays {len(legal)}; cut the segments into shorter ones"
+                f"{where}: a sequence must play at least {memory.min_steps} segments per trigger, "
+                f"but {list(steps)} plays {len(legal)}; cut the segments into shorter ones"
             )
             raise ValueError(message)
         segment, loops = legal[at]
         legal[at : at + 1] = [(segment, 1), (segment, loops - 1)]
-    if len(legal) > rules.max_steps:
+    if len(legal) > memory.max_steps:
         message = (
-            f"{where}: a sequence must have up to {rules.max_steps} steps, but has {len(legal)}"
+            f"{where}: a sequence must have up to {memory.max_steps} steps, but has {len(legal)}"
         )
         raise ValueError(message)
     return tuple(legal)

@@ -7,30 +7,48 @@ hardware.
 import re
 import time
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from qcodes.instrument import Instrument
 from qcodes.validators import Bool, Numbers
 
-from instruments.newport_tlb6700.conversation import TLB6700Error, TLB6700Link
-from instruments.newport_tlb6700.port import NewportPort
+from instruments.bases.parameters import Declared, add_parameters
+from instruments.newport_tlb6700.conversation import NewportPort, TLB6700Error, TLB6700Link
 from instruments.newport_tlb6700.usb import open_port
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
-    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
 _IDENTITY = re.compile(r"(?P<vendor>\S+)[ _](?P<model>6700) (?P<firmware>v\S+) .*(?P<serial>SN\d+)")
-_SENSED = (
-    ("diode_current", "SENSe:CURRent:DIODe", 1e-3, "A"),
-    ("diode_power", "SENSe:POWer:DIODe", 1e-3, "W"),
-    ("diode_temperature_celsius", "SENSe:TEMPerature:DIODe", 1.0, "°C"),
-    ("cavity_temperature_celsius", "SENSe:TEMPerature:CAVity", 1.0, "°C"),
-    ("auxiliary_voltage", "SENSe:VOLTage:AUXiliary", 1.0, "V"),
-    ("piezo_voltage", "SENSe:VOLTage:PIEZo", 1.0, "V"),
-    ("fine_tuning_voltage", "SENSe:VOLTage:WAVEIN", 1.0, "V"),
-)
+
+
+def _switch(header: str, meaning: str) -> Declared[bool]:
+    return Declared[bool](
+        get=lambda self: self._get_switch(f"{header}?"),
+        set=lambda self, on: self._link.tell(f"{header} {int(on)}"),
+        vals=Bool(),
+        doc=f"Whether {meaning} (``{header}``).",
+    )
+
+
+def _source(header: str, unit: str, highest: str, *, scale: float = 1.0) -> Declared[float]:
+    """Declare a set value of at most the attribute `highest`."""
+    return Declared[float](
+        unit=unit,
+        get=lambda self: self._link.number(f"{header}?") * scale,
+        set=lambda self, value: self._link.tell(f"{header} {value / scale:.6g}"),
+        vals=lambda self: Numbers(0.0, getattr(self, highest)),
+        doc=f"Set value, at most {{{highest}}} {unit} (``{header}``).",
+    )
+
+
+def _sensed(header: str, unit: str, *, scale: float = 1.0) -> Declared[float]:
+    return Declared[float](
+        unit=unit,
+        get=lambda self: self._sense(header) * scale,
+        doc=f"Measured by the controller (``{header}``).",
+    )
 
 
 class NewportTLB6700(Instrument):
@@ -70,6 +88,43 @@ class NewportTLB6700(Instrument):
         If another device answers.
     """
 
+    max_piezo_percent = 100.0
+
+    wavelength = Declared[float](
+        "vacuum wavelength",
+        "m",
+        vals=lambda self: Numbers(*self.wavelength_limits),
+        doc="Measured by the head; setting moves, waits, and checks by reading back.",
+    )
+    emission = Declared[bool](
+        "emission",
+        get=lambda self: self._get_switch("OUTPut:STATe?"),
+        vals=Bool(),
+        doc="Light comes after the controller's switch-on delay.",
+    )
+    tracking = _switch("OUTPut:TRACk", "the set wavelength is followed")
+    constant_power = _switch("SOURce:CPOWer", "power is held instead of diode current")
+    fine_tuning_input = _switch("SYSTem:WINPut", "the analog input tunes the wavelength")
+    current = _source("SOURce:CURRent:DIODe", "A", "max_current", scale=1e-3)
+    power = _source("SOURce:POWer:DIODe", "W", "max_power", scale=1e-3)
+    piezo_percent = _source("SOURce:VOLTage:PIEZo", "%", "max_piezo_percent")
+    diode_current = _sensed("SENSe:CURRent:DIODe", "A", scale=1e-3)
+    diode_power = _sensed("SENSe:POWer:DIODe", "W", scale=1e-3)
+    diode_temperature_celsius = _sensed("SENSe:TEMPerature:DIODe", "°C")
+    cavity_temperature_celsius = _sensed("SENSe:TEMPerature:CAVity", "°C")
+    auxiliary_voltage = _sensed("SENSe:VOLTage:AUXiliary", "V")
+    piezo_voltage = _sensed("SENSe:VOLTage:PIEZo", "V")
+    fine_tuning_voltage = _sensed("SENSe:VOLTage:WAVEIN", "V")
+    on_time = Declared[float](
+        unit="s",
+        get=lambda self: self._link.number("SYSTem:ENTIME?") * 60,
+        doc="How long the laser has been on, in all.",
+    )
+    head = Declared[str](
+        get=lambda self: self._link.ask("SYSTem:LASer:MODEL?"),
+        doc="Model of the laser head.",
+    )
+
     def __init__(
         self,
         name: str,
@@ -82,9 +137,10 @@ class NewportTLB6700(Instrument):
         poll: float = 0.05,
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
-        lowest, highest = wavelength_limits
-        _check_limits(name, lowest, highest, max_current, max_power, wavelength_tolerance)
+        _check_limits(name, *wavelength_limits, max_current, max_power, wavelength_tolerance)
         super().__init__(name, **kwargs)
+        self.wavelength_limits = wavelength_limits
+        self.max_current, self.max_power = max_current, max_power
         self.wavelength_tolerance = wavelength_tolerance
         self.move_timeout = move_timeout
         self._poll = poll
@@ -95,57 +151,7 @@ class NewportTLB6700(Instrument):
         self._idn = self._identify()
         self._sense_mark = self._find_sense_form()
         self._link.tell("SYSTem:MCONtrol REM")
-        self.wavelength: Parameter[float, Self] = self.add_parameter(
-            "wavelength",
-            unit="m",
-            label="vacuum wavelength",
-            vals=Numbers(lowest, highest),
-            get_cmd=self._get_wavelength,
-            set_cmd=self._move_to,
-            docstring="Measured by the head; setting moves, waits, and checks by reading back.",
-        )
-        self.emission: Parameter[bool, Self] = self.add_parameter(
-            "emission",
-            label="emission",
-            vals=Bool(),
-            get_cmd=lambda: self._get_switch("OUTPut:STATe?"),
-            set_cmd=self._set_emission,
-            docstring="Light comes after the controller's switch-on delay.",
-        )
-        self.tracking = self._switch("tracking", "OUTPut:TRACk", "the set wavelength is followed")
-        self.constant_power = self._switch(
-            "constant_power", "SOURce:CPOWer", "power is held instead of diode current"
-        )
-        self.fine_tuning_input = self._switch(
-            "fine_tuning_input", "SYSTem:WINPut", "the analog input tunes the wavelength"
-        )
-        self.current = self._source(
-            "current", "SOURce:CURRent:DIODe", scale=1e-3, highest=max_current, unit="A"
-        )
-        self.power = self._source(
-            "power", "SOURce:POWer:DIODe", scale=1e-3, highest=max_power, unit="W"
-        )
-        self.piezo_percent = self._source(
-            "piezo_percent", "SOURce:VOLTage:PIEZo", scale=1.0, highest=100.0, unit="%"
-        )
-        for sensed, command, scale, unit in _SENSED:
-            self.add_parameter(
-                sensed,
-                unit=unit,
-                get_cmd=lambda command=command, scale=scale: self._sense(command) * scale,
-                docstring=f"Measured by the controller (``{command}``).",
-            )
-        self.on_time: Parameter[float, Self] = self.add_parameter(
-            "on_time",
-            unit="s",
-            get_cmd=lambda: self._link.number("SYSTem:ENTIME?") * 60,
-            docstring="How long the laser has been on, in all.",
-        )
-        self.head: Parameter[str, Self] = self.add_parameter(
-            "head",
-            get_cmd=lambda: self._link.ask("SYSTem:LASer:MODEL?"),
-            docstring="Model of the laser head.",
-        )
+        add_parameters(self)
         self.connect_message()
 
     def get_idn(self) -> dict[str, str | None]:
@@ -199,9 +205,11 @@ class NewportTLB6700(Instrument):
     def _sense(self, command: str) -> float:
         return self._link.number(command + self._sense_mark)
 
+    @wavelength.getter
     def _get_wavelength(self) -> float:
         return self._sense("SENSe:WAVElength") * 1e-9
 
+    @wavelength.setter
     def _move_to(self, wavelength: float) -> None:
         with self._moving:
             self._abort.clear()
@@ -242,6 +250,7 @@ class NewportTLB6700(Instrument):
             )
             raise RuntimeError(message)
 
+    @emission.setter
     def _set_emission(self, on: bool) -> None:
         self._link.tell(f"OUTPut:STATe {int(on)}")
         if self._get_switch("OUTPut:STATe?") != on:
@@ -261,27 +270,6 @@ class NewportTLB6700(Instrument):
 
     def _get_switch(self, query: str) -> bool:
         return self._link.number(query) != 0
-
-    def _switch(self, name: str, header: str, meaning: str) -> "Parameter[bool, Self]":
-        return self.add_parameter(
-            name,
-            vals=Bool(),
-            get_cmd=lambda: self._get_switch(f"{header}?"),
-            set_cmd=lambda on: self._link.tell(f"{header} {int(on)}"),
-            docstring=f"Whether {meaning} (``{header}``).",
-        )
-
-    def _source(
-        self, name: str, header: str, *, scale: float, highest: float, unit: str
-    ) -> "Parameter[float, Self]":
-        return self.add_parameter(
-            name,
-            unit=unit,
-            vals=Numbers(0.0, highest),
-            get_cmd=lambda: self._link.number(f"{header}?") * scale,
-            set_cmd=lambda value: self._link.tell(f"{header} {value / scale:.6g}"),
-            docstring=f"Set value, at most {highest:g} {unit} (``{header}``).",
-        )
 
 
 def _check_limits(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from instruments.links.vendor_library import optional_package
-from instruments.newport_tlb6700.port import PACKET, PRODUCT_ID, SETTLE, VENDOR_ID, absent
+from instruments.newport_tlb6700.conversation import PACKET, PRODUCT_ID, SETTLE, VENDOR_ID, absent
 
 MAX_STALE = 16
 """Packets of earlier replies that are dropped at most."""

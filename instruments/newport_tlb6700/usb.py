@@ -11,7 +11,7 @@ from ctypes import POINTER, c_char_p, c_int, c_long, c_ulong
 from typing import Any
 
 from instruments.links.vendor_library import load_library, optional_package
-from instruments.newport_tlb6700.port import PACKET, PRODUCT_ID, SETTLE, NewportPort, absent
+from instruments.newport_tlb6700.conversation import PACKET, PRODUCT_ID, SETTLE, NewportPort, absent
 from instruments.newport_tlb6700.raw_usb import NewportRawUsb, find_endpoints
 
 

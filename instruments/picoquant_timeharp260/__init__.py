@@ -1,1 +1,5 @@
 """PicoQuant TimeHarp 260 time tagger."""
+
+from instruments import drivers_in
+
+__getattr__ = drivers_in(__name__, f"{__name__}.")

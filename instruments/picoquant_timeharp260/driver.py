@@ -1,11 +1,11 @@
 """PicoQuant TimeHarp 260 time tagger, NANO and PICO, through TH260Lib. Not verified on hardware."""
 
 import time
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from qcodes.validators import Numbers
 
-from instruments.bases.whole_steps import whole_steps
+from instruments.bases.parameters import Declared, add_parameters, whole_steps
 from instruments.picoquant_timeharp260.board import TimeHarpBoard
 from instruments.picoquant_timeharp260.inputs import RECORD_TYPES, TimeHarpTagger
 from instruments.picoquant_timeharp260.library import (
@@ -18,7 +18,6 @@ from instruments.roles import RecordSink, TaggerFormat
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
-    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
 RATE_GATE = 0.15
@@ -52,6 +51,19 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         If the board is no TimeHarp 260, or has no time-tagging option.
     """
 
+    resolution = Declared[float](
+        "T3 bin, T2 tick",
+        "s",
+        doc="T3: base resolution times a power of two. T2: base resolution, fixed.",
+    )
+    window_start = Declared[float](
+        "start of the T3 window",
+        "s",
+        initial_cache_value=0.0,
+        vals=Numbers(0.0, 0.1),
+        doc="Time after the sync at which T3 bin 0 begins, a multiple of 1 ns.",
+    )
+
     def __init__(
         self,
         name: str,
@@ -71,23 +83,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         self.model = self._board.model
         self._add_inputs(self._board.n_inputs)
         self._binning = 0
-        self.resolution: Parameter[float, Self] = self.add_parameter(
-            "resolution",
-            unit="s",
-            label="T3 bin, T2 tick",
-            get_cmd=self._get_resolution,
-            set_cmd=self._set_resolution,
-            docstring="T3: base resolution times a power of two. T2: base resolution, fixed.",
-        )
-        self.window_start: Parameter[float, Self] = self.add_parameter(
-            "window_start",
-            unit="s",
-            label="start of the T3 window",
-            initial_cache_value=0.0,
-            vals=Numbers(0.0, 0.1),
-            set_cmd=self._set_window_start,
-            docstring="Time after the sync at which T3 bin 0 begins, a multiple of 1 ns.",
-        )
+        add_parameters(self)
         self.connect_message()
 
     def get_idn(self) -> dict[str, str | None]:
@@ -196,9 +192,11 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
             self._close_board()
         super().close()
 
+    @resolution.getter
     def _get_resolution(self) -> float:
         return self._board.number("GetResolution") * 1e-12
 
+    @resolution.setter
     def _set_resolution(self, resolution: float) -> None:
         base = self._board.base_resolution
         steps = 1 if self.mode == "T2" else self._board.n_binnings
@@ -213,6 +211,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         self.send("SetBinning", match[0])
         self._binning = match[0]
 
+    @window_start.setter
     def _set_window_start(self, start: float) -> None:
         self.send("SetOffset", whole_steps(start, 1e-9, self.window_start.full_name, "s"))
 

@@ -1,17 +1,13 @@
 """Sync and detector inputs of the TimeHarp 260, with the triggers of its NANO and PICO models."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Self
 
 from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Bool, Enum, Ints, Numbers
 
-from instruments.bases.recording_tagger import RecordingTagger
-from instruments.bases.whole_steps import whole_steps
+from instruments.bases.parameters import Declared, add_parameters, whole_steps
+from instruments.bases.recording import RecordingTagger
 from instruments.picoquant_timeharp260.library import EDGES, MAX_DURATION_MS, NANO, PICO
-
-if TYPE_CHECKING:
-    from qcodes.parameters import Parameter
 
 MAX_OFFSET = 99_999e-12
 """Largest time offset of an input, s."""
@@ -90,75 +86,60 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
         Input as in the tag file, from 0; None for the sync input.
     """
 
+    trigger_level = Declared[float](
+        "trigger level",
+        "V",
+        vals=lambda self: Numbers(-1.2, 0.0 if self.is_pico else 1.2),
+        doc="Discriminator level, a multiple of 1 mV; the device has no default.",
+    )
+    zero_crossing = Declared[float](
+        "CFD zero-crossing level",
+        "V",
+        only=lambda self: self.is_pico,
+        vals=Numbers(-40e-3, 0.0),
+        doc="Zero-crossing level of the constant-fraction discriminator (PICO).",
+    )
+    trigger_edge = Declared[str](
+        "trigger edge",
+        only=lambda self: not self.is_pico,
+        vals=Enum(*EDGES),
+        doc="Edge that counts (NANO). Library version 3.2 reversed its meaning against earlier "
+        "ones: check with a known pulse after an update.",
+    )
+    offset = Declared[float](
+        "time offset",
+        "s",
+        initial_cache_value=0.0,
+        vals=Numbers(-MAX_OFFSET, MAX_OFFSET),
+        doc="Time added to what the input records, a multiple of 1 ps.",
+    )
+    enabled = Declared[bool](
+        "enabled",
+        only=lambda self: self.channel is not None,
+        initial_cache_value=True,
+        vals=Bool(),
+        doc="Whether the input's clicks are recorded.",
+    )
+    divider = Declared[int](
+        "sync divider",
+        only=lambda self: self.channel is None,
+        initial_cache_value=1,
+        vals=Ints(1, 8),
+        doc="Only every n-th trigger is processed; 1 below 40 MHz, and always where each trigger "
+        "is a trial.",
+    )
+
     def __init__(self, parent: TimeHarpTagger, name: str, channel: int | None) -> None:
         super().__init__(parent, name)
         self.channel = channel
-        self._is_pico = parent.model == PICO
-        lowest, highest = (-1.2, 0.0) if self._is_pico else (-1.2, 1.2)
-        self.trigger_level: Parameter[float, Self] = self.add_parameter(
-            "trigger_level",
-            unit="V",
-            label="trigger level",
-            vals=Numbers(lowest, highest),
-            set_cmd=self._set_level,
-            docstring="Discriminator level, a multiple of 1 mV; the device has no default.",
-        )
+        self.is_pico = parent.model == PICO
         self._level: int | None = None
         self._second: int | None = None
-        if self._is_pico:
-            self.zero_crossing: Parameter[float, Self] = self.add_parameter(
-                "zero_crossing",
-                unit="V",
-                label="CFD zero-crossing level",
-                vals=Numbers(-40e-3, 0.0),
-                set_cmd=self._set_zero_crossing,
-                docstring="Zero-crossing level of the constant-fraction discriminator (PICO).",
-            )
-        else:
-            self.trigger_edge: Parameter[str, Self] = self.add_parameter(
-                "trigger_edge",
-                label="trigger edge",
-                vals=Enum(*EDGES),
-                set_cmd=self._set_edge,
-                docstring=(
-                    "Edge that counts (NANO). Library version 3.2 reversed its meaning against "
-                    "earlier ones: check with a known pulse after an update."
-                ),
-            )
-        self.offset: Parameter[float, Self] = self.add_parameter(
-            "offset",
-            unit="s",
-            label="time offset",
-            initial_cache_value=0.0,
-            vals=Numbers(-MAX_OFFSET, MAX_OFFSET),
-            set_cmd=self._set_offset,
-            docstring="Time added to what the input records, a multiple of 1 ps.",
-        )
-        if channel is not None:
-            self.enabled: Parameter[bool, Self] = self.add_parameter(
-                "enabled",
-                label="enabled",
-                initial_cache_value=True,
-                vals=Bool(),
-                set_cmd=self._set_enabled,
-                docstring="Whether the input's clicks are recorded.",
-            )
-        else:
-            self.divider: Parameter[int, Self] = self.add_parameter(
-                "divider",
-                label="sync divider",
-                initial_cache_value=1,
-                vals=Ints(1, 8),
-                set_cmd=self._set_divider,
-                docstring=(
-                    "Only every n-th trigger is processed; 1 below 40 MHz, and always where "
-                    "each trigger is a trial."
-                ),
-            )
+        add_parameters(self)
 
     def missing(self) -> list[str]:
         """Return the full names of the settings that must be made before recording."""
-        second = "zero_crossing" if self._is_pico else "trigger_edge"
+        second = "zero_crossing" if self.is_pico else "trigger_edge"
         values = {"trigger_level": self._level, second: self._second}
         return [f"{self.full_name}.{name}" for name, value in values.items() if value is None]
 
@@ -176,7 +157,7 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
         prefix, index = (
             ("HWSync", "") if self.channel is None else ("HWInpChan", f"[{self.channel}]")
         )
-        level, second = ("CFDLevel", "CFDZeroCross") if self._is_pico else ("TrgLevel", "TrgEdge")
+        level, second = ("CFDLevel", "CFDZeroCross") if self.is_pico else ("TrgLevel", "TrgEdge")
         offset = whole_steps(self.offset.cache.get(), 1e-12, self.offset.full_name, "s")
         tags: list[tuple[str, object]] = [(f"{prefix}_Offset{index}", offset)]
         if self._level is not None and self._second is not None:
@@ -190,30 +171,36 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
             tags.append((f"HWInpChan_Enabled{index}", self.enabled.cache.get()))
         return tags
 
+    @trigger_level.setter
     def _set_level(self, level: float) -> None:
         self._level = whole_steps(level, 1e-3, self.trigger_level.full_name, "V")
         self._send_trigger()
 
+    @zero_crossing.setter
     def _set_zero_crossing(self, level: float) -> None:
         self._second = whole_steps(level, 1e-3, self.zero_crossing.full_name, "V")
         self._send_trigger()
 
+    @trigger_edge.setter
     def _set_edge(self, edge: str) -> None:
         self._second = EDGES[edge]
         self._send_trigger()
 
     def _send_trigger(self) -> None:
         if self._level is not None and self._second is not None:
-            kind = "CFD" if self._is_pico else "EdgeTrg"
+            kind = "CFD" if self.is_pico else "EdgeTrg"
             self._send(f"Set{{}}{kind}", self._level, self._second)
 
+    @offset.setter
     def _set_offset(self, offset: float) -> None:
         steps = whole_steps(offset, 1e-12, self.offset.full_name, "s")
         self._send("Set{}ChannelOffset", steps)
 
+    @enabled.setter
     def _set_enabled(self, enabled: bool) -> None:
         self._send("Set{}ChannelEnable", int(enabled))
 
+    @divider.setter
     def _set_divider(self, divider: int) -> None:
         self._send("Set{}Div", divider)
 

@@ -29,12 +29,10 @@ _INT_OUT, _DOUBLE_OUT = POINTER(c_int), POINTER(c_double)
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "GetLibraryVersion": (c_char_p,),
-    "GetErrorString": (c_char_p, c_int),
     "OpenDevice": (c_int, c_char_p),
     "CloseDevice": _ONE,
     "Initialize": _TWO,
     "GetHardwareInfo": (c_int, c_char_p, c_char_p, c_char_p),
-    "GetSerialNumber": (c_int, c_char_p),
     "GetFeatures": (c_int, _INT_OUT),
     "GetBaseResolution": (c_int, _DOUBLE_OUT, _INT_OUT),
     "GetNumOfInputChannels": (c_int, _INT_OUT),

@@ -5,19 +5,261 @@ against wrong supply voltages: power it from a mainframe, also when the line is 
 """
 
 import re
+from abc import abstractmethod
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from qcodes.instrument import Instrument
+from qcodes.validators import Bool, MultiTypeOr, Numbers
 
+from instruments.bases.parameters import Declared, add_parameters, number, reading
+from instruments.bases.servo import Servo, check_output_limits
 from instruments.links.visa import VisaLink
-from instruments.srs.sim900 import SRSSIM900
-from instruments.srs.sim960_servo import SIM960Servo
+from instruments.srs.sim900 import SRSSIM900, check_line
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from qcodes.instrument import InstrumentBaseKWArgs, VisaInstrumentKWArgs
+
+    from instruments.roles import LockState
+
+EXECUTION_ERRORS = {
+    1: "illegal value",
+    2: "wrong token",
+    3: "invalid bit",
+    16: "invalid parameter",
+    17: "missing parameter",
+    20: "ramp in progress",
+    21: "upper limit below lower limit",
+}
+"""``LEXE?``; 18 (no change) is no error: the value is what was asked for."""
+NO_CHANGE = 18
+COMMAND_ERRORS = {2: "undefined command", 4: "illegal set"}
+"""``LCME?``; other numbers are reported as they are."""
+AT_A_LIMIT = 2 | 4 | 8
+"""``INCR?``: upper limit, lower limit, anti-windup."""
+RAMP_STATES = {"IDLE": 0, "PENDING": 1, "RAMPING": 2, "PAUSED": 3}
+TOKENS = {"OFF": 0, "ON": 1, "MAN": 0, "PID": 1, "INT": 0, "EXT": 1} | RAMP_STATES
+"""Words for the integers of replies: the instrument's ``TOKN`` setting is left as it is."""
+OUTPUT_STEP, LIMIT_STEP = 1e-3, 10e-3
+"""Steps in which the output and its limits are set, V."""
+
+
+def _token(reply: str) -> int:
+    word = reply.strip().upper()
+    return TOKENS[word] if word in TOKENS else int(word)
+
+
+def _switch(header: str, label: str) -> Declared[bool]:
+    return Declared[bool](
+        label,
+        get=f"{header}?",
+        get_parser=lambda reply: bool(_token(reply)),
+        set=f"{header} {{:d}}",
+        vals=Bool(),
+        doc=f"{label} (``{header}``).",
+    )
+
+
+def _bounded(header: str, label: str, form: str) -> Declared[float]:
+    """Declare a voltage within what the actuator bears."""
+    return number(header, "V", label, -10, 10, form=form, vals=Servo.bounds)
+
+
+def _monitor(header: str, label: str) -> Declared[float]:
+    doc = f"{label}, measured within 0.5 s (``{header}``)."
+    return reading(f"{header}?", "V", label, doc=doc)
+
+
+class SIM960Servo(Servo):
+    """Base of the SIM960 drivers; fulfils `instruments.roles.PhaseLock`.
+
+    Output = P (ε + I ∫ε dt + D dε/dt) + offset with ε = set-point − measured, within the limits:
+    the integral and derivative gains are multiplied by P. All settings outlast a power cycle.
+
+    Connecting narrows the output limits to the given ones and changes nothing else. ``*RST`` is
+    never sent, because it leaves the output live within ±10 V. Safe state: released, output at the
+    middle of the limits. Thread-safe: a command and the check for its errors hold `lock` together.
+    """
+
+    gain = reading(
+        "GAIN?",
+        "V/V",
+        "Proportional gain, with sign",
+        set="GAIN {:.2g}",
+        vals=MultiTypeOr(Numbers(-1000, -0.1), Numbers(0.1, 1000)),
+        doc="±0.1 to ±1000, two digits (``GAIN``).",
+    )
+    integral_rate = number("INTG", "1/s", "Integral gain over P", 1e-2, 5e5, form=".2g")
+    derivative_time = number("DERV", "s", "Derivative gain over P", 1e-6, 10, form=".2g")
+    proportional_on = _switch("PCTL", "Proportional term on")
+    integral_on = _switch("ICTL", "Integral term on")
+    derivative_on = _switch("DCTL", "Derivative term on")
+    offset_on = _switch("OCTL", "Output offset on")
+    external_setpoint = _switch("INPT", "Set-point from the external input")
+    ramp_on = _switch("RAMP", "Set-point changes at the ramp rate")
+    ramp_rate = number("RATE", "V/s", "Slew rate of the set-point", 1e-3, 1e4, form=".3g")
+    offset = number("OFST", "V", "Output offset", -10, 10, form=".3f")
+    setpoint = number("SETP", "V", "Error-signal voltage to hold", -10, 10, form=".3f")
+    upper_limit = _bounded("ULIM", "Upper output limit", ".2f")
+    lower_limit = _bounded("LLIM", "Lower output limit", ".2f")
+    manual_output = _bounded("MOUT", "Released output", ".3f")
+    measured = _monitor("MMON", "Error signal")
+    amplified_error = _monitor("EMON", "P times (set-point − measured)")
+    error = Declared[float](
+        "Measured error signal minus set-point",
+        "V",
+        get=lambda self: float(self.ask("MMON?")) - float(self.ask("SMON?")),
+        doc="Difference of the monitors ``MMON?`` and ``SMON?``.",
+    )
+    output = reading(
+        "OMON?",
+        "V",
+        "Actuator voltage",
+        set=Servo.drive,
+        vals=Servo.bounds,
+        doc="``OMON?``; set while released only (``MOUT``).",
+    )
+    engaged = Declared[bool](
+        "Loop closed",
+        get="AMAN?",
+        get_parser=lambda reply: bool(_token(reply)),
+        doc="Changed by `engage` and `release` only.",
+    )
+
+    @abstractmethod
+    def _send(self, line: str) -> None:
+        """Send a line."""
+
+    @abstractmethod
+    def _query(self, line: str) -> str:
+        """Send a line and return its reply."""
+
+    def write_raw(self, cmd: str) -> None:
+        """Send a command and ask whether it was executed.
+
+        Raises
+        ------
+        RuntimeError
+            If it was not.
+        """
+        check_line(self.name, cmd)
+        with self.lock:
+            self._send(cmd)
+            execution, command = int(self._query("LEXE?")), int(self._query("LCME?"))
+        if execution not in (0, NO_CHANGE):
+            reason = EXECUTION_ERRORS.get(execution, f"execution error {execution}")
+        elif command:
+            reason = COMMAND_ERRORS.get(command, f"command error {command}")
+        else:
+            return
+        message = f"{self.name} refused {cmd!r}: {reason}"
+        raise RuntimeError(message)
+
+    def ask_raw(self, cmd: str) -> str:
+        """Send a query and return its reply."""
+        check_line(self.name, cmd)
+        with self.lock:
+            return self._query(cmd)
+
+    def prepare(self, output_min: float, output_max: float) -> None:
+        """Add the parameters and narrow the output limits; called once, by the constructor."""
+        check_output_limits(self.name, output_min, output_max, reach=10)
+        self.output_min, self.output_max = output_min, output_max
+        add_parameters(self)
+        self._query("LEXE?")
+        self._query("LCME?")
+        self._narrow_limits()
+
+    def engage(self) -> None:
+        """Close the loop; bumpless, because the integrator starts from the present output.
+
+        Raises
+        ------
+        RuntimeError
+            If the integrator is off: then the output would step.
+        """
+        with self.lock:
+            if not self.integral_on():
+                message = f"{self.name}: set `integral_on` before engaging, else the output steps"
+                raise RuntimeError(message)
+            self.write("AMAN 1")
+            self._check_engaged(True)
+
+    def release(self) -> None:
+        """Open the loop and hold the output where it is, to 1 mV."""
+        with self.lock:
+            if self.engaged():
+                held = min(max(self.output(), self.output_min), self.output_max)
+                self.manual_output(held)
+                self.write("AMAN 0")
+            self._check_engaged(False)
+
+    def lock_state(self) -> "LockState":
+        """Tell whether the loop is open, holding, or at an output limit."""
+        with self.lock:
+            if not self.engaged():
+                return "off"
+            return "saturated" if int(self.ask("INCR?")) & AT_A_LIMIT else "locked"
+
+    def ramp_setpoint(self, target: float, rate: float) -> None:
+        """Let the set-point run to `target` (V) at `rate` (V/s); returns at once."""
+        with self.lock:
+            self.ramp_rate(rate)
+            self.ramp_on(True)
+            self.setpoint(target)
+            if self.ramp_state() in ("pending", "paused"):
+                self.write("STRT 1")
+
+    def ramp_state(self) -> str:
+        """Return ``idle``, ``pending``, ``ramping`` or ``paused``."""
+        state = _token(self.ask("RMPS?"))
+        return next(name.lower() for name, number in RAMP_STATES.items() if number == state)
+
+    def _resting_lines(self) -> tuple[str, str]:
+        """Return what releases the loop with the output at the middle of its limits."""
+        return f"MOUT {self.middle:.3f}", "AMAN 0"
+
+    def _make_safe(self) -> None:
+        for line in self._resting_lines():
+            self._send(line)
+        self._query("LEXE?")
+        self._check_engaged(False)
+        now = self.manual_output()
+        if not abs(now - self.middle) <= OUTPUT_STEP:
+            message = (
+                f"{self.name}: the released output must be {self.middle:g} V, but reads {now:g} V; "
+                "set it at the front panel"
+            )
+            raise RuntimeError(message)
+
+    def _is_engaged(self) -> bool:
+        return self.engaged()
+
+    def _put_released(self, volts: float) -> None:
+        self.manual_output(volts)
+
+    def _narrow_limits(self) -> None:
+        upper, lower = float(self.ask("ULIM?")), float(self.ask("LLIM?"))
+        wanted = {
+            "ULIM": min(max(upper, self.output_min), self.output_max),
+            "LLIM": max(min(lower, self.output_max), self.output_min),
+        }
+        if wanted["ULIM"] == wanted["LLIM"]:
+            wanted = {"ULIM": self.output_max, "LLIM": self.output_min}
+        order = ["LLIM", "ULIM"] if self.output_max < lower else ["ULIM", "LLIM"]
+        present = {"ULIM": upper, "LLIM": lower}
+        for limit in order:
+            if present[limit] != wanted[limit]:
+                self.write(f"{limit} {wanted[limit]:.2f}")
+                now = float(self.ask(f"{limit}?"))
+                if not abs(now - wanted[limit]) <= LIMIT_STEP / 2:
+                    message = (
+                        f"{self.name}: {limit} must be {wanted[limit]:g} V, but reads {now:g} V; "
+                        "set the output limits at the front panel, then connect again"
+                    )
+                    raise RuntimeError(message)
 
 
 class SRSSIM960(SIM960Servo, VisaLink):
@@ -55,16 +297,8 @@ class SRSSIM960(SIM960Servo, VisaLink):
             self.close()
             raise
 
-    def safe_state(self) -> None:
-        """Release with the output at the middle of its limits, at once, and check.
-
-        Raises
-        ------
-        OSError, RuntimeError
-            If the output may be elsewhere.
-        """
-        self.send_blindly(*self.resting_lines())
-        super().safe_state()
+    def _send_ahead(self) -> None:
+        self.send_blindly(*self._resting_lines())
 
     def _send(self, line: str) -> None:
         VisaLink.write_raw(self, line)

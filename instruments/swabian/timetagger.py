@@ -4,21 +4,20 @@ Needs the vendor's ``Swabian.TimeTagger`` (optional dependency). Not verified on
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Numbers
 
-from instruments.bases.recording_tagger import RecordingTagger
+from instruments.bases.parameters import Declared, add_parameters, whole_steps
+from instruments.bases.recording import RecordingTagger
 from instruments.bases.t2_records import RECORD_TYPE
-from instruments.bases.whole_steps import whole_steps
 from instruments.links.vendor_library import optional_package
 from instruments.roles import RecordSink, TaggerFormat
 from instruments.swabian.stream import SwabianStream
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
-    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
 RATE_GATE_PS = 100_000_000_000
@@ -38,27 +37,25 @@ class SwabianInput(InstrumentChannel["SwabianTimeTagger"]):
         The vendor's channel number.
     """
 
+    trigger_level = Declared[float](
+        "trigger level",
+        "V",
+        get=lambda self: float(self.parent.device.getTriggerLevel(self.hardware)),
+        vals=lambda self: Numbers(*self.parent.level_range(self.hardware)),
+        doc="Discriminator level; reads back as rounded to the converter.",
+    )
+    offset = Declared[float](
+        "time offset",
+        "s",
+        initial_cache_value=0.0,
+        doc="Time added to what the input records, a multiple of 1 ps.",
+    )
+
     def __init__(self, parent: "SwabianTimeTagger", name: str, hardware: int) -> None:
         super().__init__(parent, name)
         self.hardware = hardware
         self.is_set = False
-        self.trigger_level: Parameter[float, Self] = self.add_parameter(
-            "trigger_level",
-            unit="V",
-            label="trigger level",
-            vals=Numbers(*parent.level_range(hardware)),
-            get_cmd=lambda: float(parent.device.getTriggerLevel(hardware)),
-            set_cmd=self._set_level,
-            docstring="Discriminator level; reads back as rounded to the converter.",
-        )
-        self.offset: Parameter[float, Self] = self.add_parameter(
-            "offset",
-            unit="s",
-            label="time offset",
-            initial_cache_value=0.0,
-            set_cmd=self._set_offset,
-            docstring="Time added to what the input records, a multiple of 1 ps.",
-        )
+        add_parameters(self)
 
     def apply(self) -> None:
         """Send all settings again, to a tagger that was opened anew."""
@@ -66,11 +63,13 @@ class SwabianInput(InstrumentChannel["SwabianTimeTagger"]):
             self._set_level(self.trigger_level.cache.get())
         self._set_offset(self.offset.cache.get())
 
+    @trigger_level.setter
     def _set_level(self, level: float) -> None:
         self.parent.require_idle(self.trigger_level.full_name)
         self.parent.device.setTriggerLevel(self.hardware, level)
         self.is_set = True
 
+    @offset.setter
     def _set_offset(self, offset: float) -> None:
         self.parent.require_idle(self.offset.full_name)
         picoseconds = whole_steps(offset, 1e-12, self.offset.full_name, "s")

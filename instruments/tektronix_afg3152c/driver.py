@@ -6,22 +6,306 @@ value here), nor is where an arbitrary waveform rests between bursts.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from math import inf, isclose, pi
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qcodes.validators import Numbers
+from qcodes.validators import Enum, Numbers
 
-from instruments.bases.two_channel_generator import TwoChannelGenerator
+from instruments.bases.parameters import (
+    Declared,
+    add_parameters,
+    choice,
+    number,
+    reading,
+    switch,
+)
+from instruments.bases.scpi import definite_block
+from instruments.bases.two_channel_generator import GeneratorChannel, TwoChannelGenerator
 from instruments.roles import PulseShape
-from instruments.tektronix_afg3152c.channel import TektronixAFG3152CChannel
-from instruments.tektronix_afg3152c.limits import DriveLimits
+from instruments.tektronix_afg3152c.limits import (
+    MAX_DELAY,
+    MAX_EDGE,
+    WIDTHS,
+    DriveLimits,
+    burst_delay,
+    check_waveform,
+    encode_samples,
+)
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from qcodes.instrument import VisaInstrumentKWArgs
-    from qcodes.parameters import Parameter
+
+SHAPES = ("SIN", "SQU", "PULS", "RAMP", "DC", "USER1", "USER2", "USER3", "USER4", "EMEM")
+
+
+def _number_or_inf(reply: str) -> float:
+    """Read a number; instruments write infinity as 9.9E+37."""
+    value = float(reply)
+    return inf if value > 9e37 else value
+
+
+def _within_limits(channel: "TektronixAFG3152CChannel") -> Numbers:
+    return Numbers(channel.limits.low, channel.limits.high)
+
+
+_number = partial(number, form=".12g")
+_level = partial(
+    reading,
+    unit="V",
+    vals=_within_limits,
+    doc="Level at the declared load, within the limits of what is connected.",
+)
+
+
+class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
+    """One output of the generator.
+
+    Parameters
+    ----------
+    parent : TektronixAFG3152C
+    number : int
+        1 or 2.
+    limits : DriveLimits
+    """
+
+    load = reading(
+        "OUTP{number}:IMP?",
+        "Ω",
+        "Declared load",
+        get_parser=_number_or_inf,
+        doc="Load by which the generator scales its numbers.",
+    )
+    polarity = choice(
+        "OUTP{number}:POL",
+        "Polarity",
+        {"normal": "NORM", "inverted": "INV"},
+        doc="Inverted: mirrored about the middle of the levels.",
+    )
+    function = Declared[str](
+        "Waveform",
+        get="SOUR{number}:FUNC?",
+        set="SOUR{number}:FUNC {}",
+        vals=Enum(*SHAPES),
+        doc="Waveform, in the instrument's short words.",
+    )
+    burst = switch(
+        "SOUR{number}:BURS:STAT",
+        "Burst",
+        doc="Whether a trigger starts a burst; off: the waveform repeats for ever.",
+    )
+    frequency = _number("SOUR{number}:FREQ", "Hz", "Waveform repetitions", 1e-6, 150e6)
+    phase = _number("SOUR{number}:PHAS", "rad", "Phase", -pi, pi)
+    pulse_width = _number("SOUR{number}:PULS:WIDT", "s", "Full width at half maximum", *WIDTHS)
+    pulse_period = _number("SOUR{number}:PULS:PER", "s", "Pulse period", 1 / 75e6, 1e6)
+    leading_edge = _number("SOUR{number}:PULS:TRAN:LEAD", "s", "Rise time", 0, MAX_EDGE)
+    trailing_edge = _number("SOUR{number}:PULS:TRAN:TRA", "s", "Fall time", 0, MAX_EDGE)
+    trigger_delay = _number(
+        "SOUR{number}:BURS:TDEL", "s", "Trigger to burst, without the latency", 0, MAX_DELAY
+    )
+    burst_cycles = reading(
+        "SOUR{number}:BURS:NCYC?",
+        "",
+        "Cycles per burst",
+        get_parser=_number_or_inf,
+        set="SOUR{number}:BURS:NCYC {}",
+        set_parser=lambda count: "INF" if count == inf else f"{count:.0f}",
+        vals=Numbers(1, inf),
+        doc="1 to 1 000 000, or inf.",
+    )
+    high = _level("SOUR{number}:VOLT:HIGH?", label="High level")
+    low = _level("SOUR{number}:VOLT:LOW?", label="Low level")
+    amplitude = Declared[float](
+        "Amplitude, peak to peak",
+        "V",
+        doc="High minus low, whatever amplitude unit the front panel shows.",
+    )
+    offset = Declared[float]("Offset", "V", doc="Middle of the levels.")
+
+    def __init__(self, parent: "TektronixAFG3152C", number: int, limits: DriveLimits) -> None:
+        super().__init__(parent, number, header=f"OUTP{number}:STAT", words=("OFF", "ON"))
+        self.limits = limits
+        self.programmed = False
+        add_parameters(self)
+
+    def declare_load(self) -> None:
+        """Tell the generator the load of the limits, and check by reading back."""
+        with self.parent.lock:
+            wanted = self.limits.load
+            if not isclose(self.load(), wanted, rel_tol=5e-3):
+                word = "INF" if wanted == inf else f"{wanted:g}"
+                self.write(f"OUTP{self.number}:IMP {word}")
+            if not isclose(now := self.load(), wanted, rel_tol=5e-3):
+                message = (
+                    f"{self.full_name}: the declared load must be {wanted:g} Ω, but reads {now:g} Ω"
+                )
+                raise RuntimeError(message)
+
+    def set_levels(self, low: float, high: float) -> None:
+        """Set both levels (V at the load), load first, and check by reading back.
+
+        Raises
+        ------
+        ValueError
+            If a level lies outside the limits of the channel or of the instrument.
+        """
+        self.limits.check_levels(self.full_name, low, high)
+        with self.parent.lock:
+            self.declare_load()
+            volt = f"SOUR{self.number}:VOLT"
+            old_low, old_high = self._ask_number(f"{volt}:LOW?"), self._ask_number(f"{volt}:HIGH?")
+            self._clamp(old_low, old_high)
+            order = [("HIGH", high), ("LOW", low)]
+            if low < old_low:
+                order.reverse()
+            for level, volts in order:
+                self.write(f"{volt}:{level} {volts:.6g}")
+            for level, volts in order:
+                self._check_arrived(f"{volt}:{level}", volts, 1e-3)
+            self._clamp(low, high)
+            self.high.cache.set(high)
+            self.low.cache.set(low)
+            self.amplitude.cache.set(high - low)
+            self.offset.cache.set((high + low) / 2)
+
+    def program_pulse(self, pulse: PulseShape) -> None:
+        """Set one pulse per external trigger; the output stays as it was.
+
+        The burst begins half an edge before the middle of the leading edge, and the trigger
+        latency earlier.
+
+        Raises
+        ------
+        ValueError
+            If the pulse cannot be made or exceeds the limits.
+        """
+        start = burst_delay(self.full_name, pulse, self.parent.trigger_latency)
+        self.limits.check_levels(self.full_name, pulse.low, pulse.high)
+        edges = 2 * pulse.edge
+        period = max(2 * (pulse.width + edges), 100e-9)
+        with self.parent.lock:
+            self.programmed = False
+            # Widest first: so no state on the way breaks the bounds between width and period.
+            room = max(self.pulse_period(), period)
+            room += 2 * (edges + self.leading_edge() + self.trailing_edge())
+            self.function("PULS")
+            self.polarity("normal")
+            self.write(f"SOUR{self.number}:PULS:HOLD WIDT")
+            self.pulse_period(room)
+            self.pulse_width(max(self.pulse_width(), pulse.width))
+            self.leading_edge(pulse.edge)
+            self.trailing_edge(pulse.edge)
+            self.pulse_width(pulse.width)
+            self.pulse_period(period)
+            self.write(f"SOUR{self.number}:PULS:DEL 0")
+            self._burst_per_trigger(start)
+            self.set_levels(pulse.low, pulse.high)
+            for header, value in (
+                ("PULS:WIDT", pulse.width),
+                ("PULS:TRAN:LEAD", pulse.edge),
+                ("PULS:TRAN:TRA", pulse.edge),
+            ):
+                self._check_arrived(f"SOUR{self.number}:{header}", value, 0.11e-9)
+            self.programmed = True
+
+    def program_waveform(self, samples: NDArray[np.float64], sample_rate: float) -> None:
+        """Set an arbitrary waveform (V) per external trigger; the output stays as it was.
+
+        Raises
+        ------
+        ValueError
+            If the waveform has a wrong length or rate or exceeds the limits.
+        """
+        samples = np.asarray(samples, dtype=np.float64)
+        check_waveform(self.full_name, samples, sample_rate)
+        low, high = self.limits.code_range(samples)
+        self.limits.check_levels(self.full_name, low, high)
+        data = encode_samples(samples, low, high)
+        with self.parent.lock:
+            self.programmed = False
+            self.write(f"DATA:DEF EMEM,{len(samples)}")
+            block = b"DATA:DATA EMEM," + definite_block(data) + b"\n"
+            self.parent.write_bytes(block, "DATA:DATA EMEM")
+            self.parent.raise_errors("DATA:DATA EMEM")
+            self.write(f"DATA:COPY USER{self.number},EMEM")
+            self.function(f"USER{self.number}")
+            self.polarity("normal")
+            self.frequency(sample_rate / len(samples))
+            self._burst_per_trigger(0.0)
+            self.set_levels(low, high)
+            self.programmed = True
+
+    def _burst_per_trigger(self, delay: float) -> None:
+        self.write(f"SOUR{self.number}:BURS:MODE TRIG")
+        self.burst_cycles(1)
+        self.trigger_delay(round(delay, 10))
+        self.burst(True)
+        self.parent.trigger_source("external")
+
+    def _clamp(self, lowest: float, highest: float) -> None:
+        """Set the generator's own level limits, no tighter than two levels."""
+        limits, volt = self.limits, f"SOUR{self.number}:VOLT"
+        self.write(f"{volt}:LIM:HIGH {max(limits.high, highest):.6g}")
+        self.write(f"{volt}:LIM:LOW {min(limits.low, lowest):.6g}")
+
+    def forget_programming(self) -> None:
+        """Take pulse or waveform for lost, as behind a link that was opened anew."""
+        self.programmed = False
+
+    def _require_programmed(self) -> None:
+        # Asked first: a link that is opened anew forgets what was programmed.
+        low, high, load = self.low.get(), self.high.get(), self.load.get()
+        limits = self.limits
+        if not self.programmed:
+            message = f"{self.full_name}: program a pulse or waveform before switching it on"
+            raise RuntimeError(message)
+        inside = limits.low - 1e-3 <= low and high <= limits.high + 1e-3
+        if not (inside and isclose(load, limits.load, rel_tol=5e-3)):
+            message = (
+                f"{self.full_name}: levels {low:g} to {high:g} V into {load:g} Ω must lie within "
+                f"{limits}; program it again before switching it on"
+            )
+            raise RuntimeError(message)
+
+    @high.setter
+    def _set_high(self, volts: float) -> None:
+        self.set_levels(self.low(), volts)
+
+    @low.setter
+    def _set_low(self, volts: float) -> None:
+        self.set_levels(volts, self.high())
+
+    @amplitude.getter
+    def _get_amplitude(self) -> float:
+        return self.high() - self.low()
+
+    @amplitude.setter
+    def _set_amplitude(self, span: float) -> None:
+        self._set_span(span, self.offset())
+
+    @offset.getter
+    def _get_offset(self) -> float:
+        return (self.high() + self.low()) / 2
+
+    @offset.setter
+    def _set_offset(self, middle: float) -> None:
+        self._set_span(self.amplitude(), middle)
+
+    def _set_span(self, span: float, middle: float) -> None:
+        self.set_levels(middle - span / 2, middle + span / 2)
+
+    def _check_arrived(self, header: str, wanted: float, tolerance: float) -> None:
+        now = self._ask_number(f"{header}?")
+        if not isclose(now, wanted, rel_tol=1e-4, abs_tol=tolerance):
+            message = f"{self.full_name}: {header} must be {wanted:g}, but reads {now:g}"
+            raise RuntimeError(message)
+
+    def _ask_number(self, query: str) -> float:
+        return float(self.ask(query))
 
 
 class TektronixAFG3152C(TwoChannelGenerator[TektronixAFG3152CChannel]):
@@ -47,6 +331,23 @@ class TektronixAFG3152C(TwoChannelGenerator[TektronixAFG3152CChannel]):
 
     identity = "^TEKTRONIX,AFG3152C,"
 
+    trigger_source = choice(
+        "TRIG:SOUR",
+        "Trigger source",
+        {"external": "EXT", "timer": "TIM"},
+        doc="What starts a burst, on both channels.",
+    )
+    trigger_slope = choice(
+        "TRIG:SLOP",
+        "Trigger slope",
+        {"rising": "POS", "falling": "NEG"},
+        doc="Edge of the trigger input that counts.",
+    )
+    trigger_period = number(
+        "TRIG:TIM", "s", "Timer period", 1e-6, 500, form=".12g",
+        doc="Period of the internal trigger timer.",
+    )  # fmt: skip
+
     def __init__(
         self,
         name: str,
@@ -57,39 +358,16 @@ class TektronixAFG3152C(TwoChannelGenerator[TektronixAFG3152CChannel]):
         **kwargs: "Unpack[VisaInstrumentKWArgs]",
     ) -> None:
         limits = _read_limits(name, channels)
-        if not 0 <= trigger_latency < 85:
-            message = f"{name}: `trigger_latency` must be 0 to 85 s, but is {trigger_latency}"
+        if not 0 <= trigger_latency < MAX_DELAY:
+            message = (
+                f"{name}: `trigger_latency` must be 0 to {MAX_DELAY:g} s, but is {trigger_latency}"
+            )
             raise ValueError(message)
         super().__init__(name, address, **kwargs)
         self.trigger_latency = trigger_latency
         self.ch1 = self.add_submodule("ch1", TektronixAFG3152CChannel(self, 1, limits[1]))
         self.ch2 = self.add_submodule("ch2", TektronixAFG3152CChannel(self, 2, limits[2]))
-        self.trigger_source: Parameter[str, Self] = self.add_parameter(
-            "trigger_source",
-            label="Trigger source",
-            get_cmd="TRIG:SOUR?",
-            set_cmd="TRIG:SOUR {}",
-            val_mapping={"external": "EXT", "timer": "TIM"},
-            docstring="What starts a burst, on both channels.",
-        )
-        self.trigger_slope: Parameter[str, Self] = self.add_parameter(
-            "trigger_slope",
-            label="Trigger slope",
-            get_cmd="TRIG:SLOP?",
-            set_cmd="TRIG:SLOP {}",
-            val_mapping={"rising": "POS", "falling": "NEG"},
-            docstring="Edge of the trigger input that counts.",
-        )
-        self.trigger_period: Parameter[float, Self] = self.add_parameter(
-            "trigger_period",
-            label="Timer period",
-            unit="s",
-            get_cmd="TRIG:TIM?",
-            get_parser=float,
-            set_cmd="TRIG:TIM {:.12g}",
-            vals=Numbers(1e-6, 500),
-            docstring="Period of the internal trigger timer.",
-        )
+        add_parameters(self)
 
     def program_pulse(self, channel: int, pulse: PulseShape) -> None:
         """Set one pulse per external trigger; the output stays as it was."""

@@ -14,7 +14,13 @@ SOURCE_OHMS = 50.0
 FULL_CODE = 16382
 MAX_POINTS = 131_072
 FAST_POINTS = 16_384
-"""Up to this many points play at up to 1 GS/s, more at up to 250 MS/s."""
+FAST_RATE, SLOW_RATE = 1e9, 250e6
+"""Up to so many points play at the fast rate (samples per second), more at the slow one."""
+WIDTHS = (5e-9, 999.99)
+MAX_EDGE, MAX_DELAY = 625.0, 85.0
+"""Of pulses, s."""
+MIN_SPAN, MAX_SPAN, MAX_MIDDLE = 0.02, 10.0, 5.0
+"""High minus low, and the middle of the levels, V into 50 Ω."""
 HALF_EDGE = 0.625
 """Start of an edge to its middle, over its 10 % to 90 % time: 0.5 / 0.8."""
 
@@ -70,15 +76,15 @@ class DriveLimits:
             )
             raise ValueError(message)
         span, middle = high - low, (high + low) / 2
-        if not 0.02 * self.scale - 1e-9 <= span <= 10 * self.scale + 1e-9:
+        if not MIN_SPAN * self.scale - 1e-9 <= span <= MAX_SPAN * self.scale + 1e-9:
             message = (
-                f"{where}: high − low must be {0.02 * self.scale:g} to {10 * self.scale:g} V into "
-                f"{self.load:g} Ω, but is {span:g} V"
+                f"{where}: high − low must be {MIN_SPAN * self.scale:g} to "
+                f"{MAX_SPAN * self.scale:g} V into {self.load:g} Ω, but is {span:g} V"
             )
             raise ValueError(message)
-        if abs(middle) > 5 * self.scale:
+        if abs(middle) > MAX_MIDDLE * self.scale:
             message = (
-                f"{where}: the middle of the levels must be within ±{5 * self.scale:g} V, "
+                f"{where}: the middle of the levels must be within ±{MAX_MIDDLE * self.scale:g} V, "
                 f"but is {middle:g} V"
             )
             raise ValueError(message)
@@ -86,7 +92,7 @@ class DriveLimits:
     def code_range(self, samples: NDArray[np.float64]) -> tuple[float, float]:
         """Return levels of the lowest and highest code: at least 20 mV into 50 Ω apart."""
         low, high = float(samples.min()), float(samples.max())
-        span = max(high - low, 0.02 * self.scale)
+        span = max(high - low, MIN_SPAN * self.scale)
         if low + span <= self.high:
             return low, low + span
         return high - span, high
@@ -106,7 +112,7 @@ def check_waveform(where: str, samples: NDArray[np.float64], sample_rate: float)
             f"but has shape {samples.shape}"
         )
         raise ValueError(message)
-    fastest = 1e9 if samples.size <= FAST_POINTS else 250e6
+    fastest = FAST_RATE if samples.size <= FAST_POINTS else SLOW_RATE
     if not 0 < sample_rate <= fastest * (1 + 1e-9):
         message = (
             f"{where}: `sample_rate` must be up to {fastest:g} per s for {samples.size} points, "
@@ -126,18 +132,18 @@ def burst_delay(where: str, pulse: PulseShape, latency: float) -> float:
     ValueError
         If the pulse is too narrow for its edges, or begins before the generator can react.
     """
-    shortest = max(5e-9, 2 * HALF_EDGE * pulse.edge)
-    if not shortest <= pulse.width <= 999.99:
+    shortest = max(WIDTHS[0], 2 * HALF_EDGE * pulse.edge)
+    if not shortest <= pulse.width <= WIDTHS[1]:
         message = (
-            f"{where}: `width` must be {shortest:g} to 999.99 s with edges of {pulse.edge:g} s, "
-            f"but is {pulse.width:g} s"
+            f"{where}: `width` must be {shortest:g} to {WIDTHS[1]:g} s with edges of "
+            f"{pulse.edge:g} s, but is {pulse.width:g} s"
         )
         raise ValueError(message)
     earliest = HALF_EDGE * pulse.edge + latency
-    if not -0.5e-10 <= pulse.delay - earliest <= 85:
+    if not -0.5e-10 <= pulse.delay - earliest <= MAX_DELAY:
         message = (
             f"{where}: `delay` must be at least {earliest:g} s (trigger latency and half an edge) "
-            f"and at most 85 s, but is {pulse.delay:g} s"
+            f"and at most {MAX_DELAY:g} s, but is {pulse.delay:g} s"
         )
         raise ValueError(message)
     return max(pulse.delay - earliest, 0.0)

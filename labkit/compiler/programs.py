@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.gates import GateSet
+from instruments.keysight_81180a.waveform import MODEL_A
+from instruments.tektronix_afg3152c.limits import FAST_POINTS, FAST_RATE
 from labkit.compiler.calibration import Calibration
 from labkit.sequence.pulses import Pulse, PulseSequence
 from labkit.sequence.timing import Hardware, TimingError, check_timing
 
 Volts = NDArray[np.float64]
 
-DRIVE_SAMPLE_RATE = 1e9
-"""Sample rate of an AOM drive with several pulses, 1/s (up to 16 384 samples)."""
-
-DRIVE_SAMPLES = 16_384
+DRIVE_SAMPLE_RATE, DRIVE_SAMPLES = FAST_RATE, FAST_POINTS
+"""Of an AOM drive with several pulses: samples per second, and how many there may be."""
 
 GUARD = 10e-9
 """The EOM waveform begins and ends this long before and after the light, s."""
@@ -188,7 +188,7 @@ def _modulator(
         segments.append(_sawtooth(pulse, calibration, rate, start, length, first, stop))
         steps.append((len(segments), 1))
         at = start + length
-    while len(steps) < 3:  # the generator's sequences need three steps
+    while len(steps) < MODEL_A.min_steps:
         steps.append((1, 1))
     return ModulatorProgram(segments=tuple(segments), steps=tuple(steps), sample_rate=rate)
 

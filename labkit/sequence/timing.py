@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
+from analysis.tagfile.layouts import TIMEHARP_260N_T3
+from analysis.tagfile.ptu_tags import NANO_BASE_RESOLUTION
+from instruments.keysight_81180a.waveform import MODEL_A
 from labkit.sequence.pulses import Pulse, PulseSequence
 
 
@@ -14,7 +17,7 @@ class TimingError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """What the set-up can do, and what the devices need.
+    """What the set-up can do, and what the devices need; defaults of an 81180A and a TimeHarp 260.
 
     Attributes
     ----------
@@ -46,12 +49,12 @@ class Hardware:
 
     aom_rise: float = 6e-9
     awg_sample_rate: float = 3.6e9
-    awg_granularity: int = 32
-    awg_shortest: int = 320
-    awg_samples: int = 16_000_000
+    awg_granularity: int = MODEL_A.granularity
+    awg_shortest: int = MODEL_A.min_points
+    awg_samples: int = MODEL_A.points
     eom_band_hz: tuple[float, float] = (0.5e6, 1e9)
-    tagger_resolution: float = 250e-12
-    tagger_bins: int = 32768
+    tagger_resolution: float = NANO_BASE_RESOLUTION
+    tagger_bins: int = TIMEHARP_260N_T3.dtime_bins
     dead_time: float = 20e-9
     lifetime: float = 5.8e-6
     lifetimes_to_thermalise: float = 7.0

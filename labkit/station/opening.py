@@ -162,8 +162,10 @@ def sole_control(file: StationFile) -> Iterator[None]:
     if file.config.world is not None:
         yield
         return
-    places = sorted(f"{entry['type']} {entry.get('address', '')}" for entry in
-                    file.instruments.values())  # fmt: skip
+    places = sorted(
+        f"{str(entry['type']).rpartition('.')[2]} {entry.get('address', '')}"
+        for entry in file.instruments.values()
+    )
     folder = Path(gettempdir()) / f"labkit-{getuser()}"
     folder.mkdir(exist_ok=True)
     refusal = (

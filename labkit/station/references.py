@@ -1,26 +1,44 @@
 """Names in a station file that stand for things: ``world:afg``, ``parameter:dac.ao0.voltage``."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
+from threading import RLock
 from typing import Any
+
+from instruments import DRIVERS
 
 WORLD, PARAMETER = "world:", "parameter:"
 
+_IMPORTING = RLock()
+"""QCoDeS's modules import each other: two threads that load them at once break them."""
+
 
 def import_object(path: str) -> Any:
-    """Import ``package.module.Name``.
+    """Import ``package.module.Name``; one thread at a time.
 
     Raises
     ------
     ValueError
-        If there is no such module or name.
+        If there is no such module or name; gives the short name of a driver that has moved.
     """
     module, _, name = path.rpartition(".")
     try:
-        return getattr(import_module(module), name)
+        with _IMPORTING:
+            return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        message = f"{path!r} must be an importable name, but: {error}"
+        message = f"{path!r} must be an importable name, but: {error}{_meant(path)}"
         raise ValueError(message) from error
+
+
+def _meant(path: str) -> str:
+    """Return what to write instead of a path that does not lead to a driver."""
+    module, _, name = path.rpartition(".")
+    near = get_close_matches(name, DRIVERS, n=1)
+    is_right = module in {"instruments", DRIVERS.get(name)} and name in DRIVERS
+    if is_right or not near or not path.startswith("instruments."):
+        return ""
+    return f"; write instruments.{near[0]}"
 
 
 def find(root: Mapping[str, Any], path: str) -> Any:

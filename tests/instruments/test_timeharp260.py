@@ -10,7 +10,7 @@ import pytest
 from analysis.tagfile import Events, PtuFile, PtuWriter, find_layout
 from analysis.tagfile.codec import Decoder, Encoder
 from instruments.picoquant_timeharp260.driver import PicoQuantTimeHarp260
-from instruments.picoquant_timeharp260.library import ERRORS, Feature, TH260Error, TH260Lib
+from instruments.picoquant_timeharp260.library import ERRORS, TH260Error, TH260Lib
 from instruments.roles import TimeTagger
 from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib
 from simulation.lab.instruments.timeharp260_board import PICO_BOARD, TimeHarpModel
@@ -175,7 +175,7 @@ def test_library_error_while_reading_is_raised_by_wait(sink, scripted_tagger):
 def test_stuck_sink_makes_stop_time_out(sink, monkeypatch, scripted_tagger):
     gate = threading.Event()
     sink.write = lambda records: gate.wait()
-    monkeypatch.setattr("instruments.bases.recording_tagger.STOP_TIMEOUT", 0.05)
+    monkeypatch.setattr("instruments.bases.recording.STOP_TIMEOUT", 0.05)
     device, _ = tagger(scripted_tagger(blocks=[[1]]))
     device.start(sink, 1.0)
     with pytest.raises(TimeoutError, match=r"must end within 0\.05 s"):
@@ -299,7 +299,7 @@ def test_absent_board_and_wrong_serial_are_connection_errors():
 @pytest.mark.parametrize(
     ("board", "rule"),
     [
-        (TimeHarpModel(features=Feature.DLL), "must have the time-tagging"),
+        (TimeHarpModel(features=1), "must have the time-tagging"),
         (TimeHarpModel(model="MultiHarp 150"), "must be a TimeHarp 260 N"),
     ],
 )

@@ -47,6 +47,7 @@ def test_tree_keeps_its_layers(copy):
         ("simulation/theory/planted.py", "import h5py"),
         ("simulation/theory/planted.py", "import simulation.recordings.ptu"),
         ("simulation/theory/planted.py", "from pathlib import Path"),
+        ("simulation/lab/instruments/tlb6700.py", "import instruments.roles"),
     ],
 )
 def test_planted_violation_is_caught(copy, file, line):

@@ -132,12 +132,29 @@ def test_silent_and_refusing_instruments_do_not_keep_the_others_from_safety(stat
 
 
 def test_missing_limit_is_named_with_its_instrument(station_file):
-    path = station_file(
-        ONE + "  awg: {type: instruments.keysight_81180a.driver.Keysight81180A, address: C}\n"
-    )
+    path = station_file(ONE + "  awg: {type: instruments.Keysight81180A, address: C}\n")
     with (
         pytest.raises(StationError, match=r"instrument 'awg' .* `init` must give peak_limit"),
         open_station(read_station_file(path)),
+    ):
+        pass
+    assert Lamp.made_safe == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("path", "short"),
+    [
+        ("instruments.srs_sim960.SRSSIM960", "SRSSIM960"),
+        ("instruments.picoquant_snapi.PicoQuantSnapi", "PicoQuantSnapi"),
+        ("instruments.tektronix_limits.TektronixAFG3152C", "TektronixAFG3152C"),
+        ("instruments.Keysight81180B", "Keysight81180A"),
+    ],
+)
+def test_path_of_a_driver_that_moved_gives_the_short_name(station_file, path, short):
+    file = read_station_file(station_file(ONE + f"  old: {{type: {path}, address: B}}\n"))
+    with (
+        pytest.raises(StationError, match=rf"instrument 'old' .*; write instruments\.{short}$"),
+        open_station(file),
     ):
         pass
     assert Lamp.made_safe == ["one"]

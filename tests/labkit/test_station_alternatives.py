@@ -7,19 +7,19 @@ from labkit.lab import open_lab
 from labkit.station.config import station_path
 
 SERVO = {"output_min": -1.0, "output_max": 1.0}
-FRAME = {"type": "instruments.srs.sim900.SRSSIM900", "address": "world:sim900"}
+FRAME = {"type": "instruments.SRSSIM900", "address": "world:sim900"}
 ALTERNATIVES = {
     "lock in a frame": {
         "frame": FRAME,
         "lock": {
-            "type": "instruments.srs.sim960.SRSSIM960InFrame",
+            "type": "instruments.SRSSIM960InFrame",
             "init": {"mainframe": "frame", "slot": 1, **SERVO},
         },
     },
     "bias in a frame": {
         "frame": FRAME,
         "snspd": {
-            "type": "instruments.snspd_bias.QuantumOpusBias",
+            "type": "instruments.QuantumOpusBias",
             "init": {
                 "mainframe": "frame",
                 "slots": [3, 4],
@@ -30,14 +30,14 @@ ALTERNATIVES = {
     },
     "lockbox": {
         "lock": {
-            "type": "instruments.redpitaya_lockbox.RedPitayaLockbox",
+            "type": "instruments.RedPitayaLockbox",
             "address": "world:lockbox",
             "init": {"input_channel": 1, "output_channel": 1, **SERVO},
         }
     },
     "time tagger": {
         "timeharp": {
-            "type": "instruments.swabian.timetagger.SwabianTimeTagger",
+            "type": "instruments.SwabianTimeTagger",
             "init": {"library": "world:timetagger", "sync_channel": 1, "input_channels": [2, 3]},
         }
     },
@@ -48,7 +48,7 @@ ALTERNATIVES = {
             "init": {"device_clear": False},
         },
         "eom_bias": {
-            "type": "instruments.analog.VoltageActuator",
+            "type": "instruments.VoltageActuator",
             "init": {
                 "source": "gs200.voltage",
                 "minimum": -1.0,

@@ -6,13 +6,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from instruments.picoquant_timeharp260.library import ERRORS, MAX_DURATION_MS, MAX_READ, Flag
 from simulation.lab.instruments.timeharp260_board import RULES, Rule, State, TimeHarpModel
 from simulation.lab.ports.tagger import TaggerPort, TaggerSettings, TriggerInput
 
 OPEN_FAIL, NOT_OPEN, LOCKED, RUNNING = -1, -10, -11, -16
 INVALID_ARGUMENT, INVALID_MODE, NOT_INITIALIZED, UNSUPPORTED = -17, -18, -22, -80
-MIN_READ = 128
+MIN_READ, MAX_READ = 128, 131_072
+LONGEST_MS = 100 * 3600 * 1000
+FIFO_FULL, SYNC_LOST, EVENTS_DROPPED = 2, 4, 8
+"""Bits of ``GetFlags``."""
 
 
 class _RefusedError(Exception):
@@ -57,11 +59,6 @@ class SimulatedTH260Lib:
     def TH260_GetLibraryVersion(self, version: Any) -> int:
         """Tell the version whose behaviour is simulated."""
         version.value = b"3.2"
-        return 0
-
-    def TH260_GetErrorString(self, text: Any, code: int) -> int:
-        """Tell the name of an error code."""
-        text.value = ERRORS.get(code, "TH260_ERROR_UNKNOWN").encode()
         return 0
 
     def _answer(self, function: str, device: int, *arguments: Any) -> int:
@@ -112,9 +109,6 @@ class SimulatedTH260Lib:
         part.value = self.board.part.encode()
         version.value = self.board.version.encode()
 
-    def _GetSerialNumber(self, serial: Any) -> None:
-        serial.value = self.board.serial.encode()
-
     def _GetFeatures(self, features: Any) -> None:
         features[0] = int(self.board.features)
 
@@ -164,7 +158,7 @@ class SimulatedTH260Lib:
             _within(value, 0, 1)
 
     def _StartMeas(self, milliseconds: int) -> None:
-        self.port.start(self._effective(), _within(milliseconds, 1, MAX_DURATION_MS) * 1e-3)
+        self.port.start(self._effective(), _within(milliseconds, 1, LONGEST_MS) * 1e-3)
 
     def _StopMeas(self) -> None:
         self.port.stop()
@@ -185,11 +179,11 @@ class SimulatedTH260Lib:
     def _GetFlags(self, flags: Any) -> None:
         now = self.port.flags()
         raised = {
-            Flag.FIFO_FULL: now.fifo_full,
-            Flag.EVENTS_DROPPED: now.dropped_events,
-            Flag.SYNC_LOST: now.sync_lost and self._mode == 3,
+            FIFO_FULL: now.fifo_full,
+            EVENTS_DROPPED: now.dropped_events,
+            SYNC_LOST: now.sync_lost and self._mode == 3,
         }
-        flags[0] = sum(int(flag) for flag, is_up in raised.items() if is_up)
+        flags[0] = sum(flag for flag, is_up in raised.items() if is_up)
 
     def _GetElapsedMeasTime(self, milliseconds: Any) -> None:
         milliseconds[0] = self.port.elapsed() * 1e3

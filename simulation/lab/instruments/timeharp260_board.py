@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from instruments.picoquant_timeharp260.library import NANO, PICO, Feature
+NANO, PICO = "TimeHarp 260 N", "TimeHarp 260 P"
+DLL, TTTR, MARKERS = 1, 2, 4
+"""Bits of ``GetFeatures``."""
 
 State = Literal["closed", "open", "ready"]
 
@@ -30,7 +32,6 @@ RULES = {
     "CloseDevice": Rule(needs="open"),
     "Initialize": Rule(needs="open"),
     "GetHardwareInfo": Rule(),
-    "GetSerialNumber": Rule(),
     "GetFeatures": Rule(),
     "GetBaseResolution": Rule(),
     "GetNumOfInputChannels": Rule(),
@@ -68,7 +69,7 @@ class TimeHarpModel:
     model, part, version, serial : str
     base_resolution : float
         s.
-    features : Feature
+    features : int
     """
 
     model: str = NANO
@@ -76,7 +77,7 @@ class TimeHarpModel:
     version: str = "sim 1"
     serial: str = "SIM0001"
     base_resolution: float = 250e-12
-    features: Feature = Feature.DLL | Feature.TTTR | Feature.MARKERS
+    features: int = DLL | TTTR | MARKERS
 
 
 PICO_BOARD = TimeHarpModel(model=PICO, base_resolution=25e-12)

@@ -4,15 +4,29 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from instruments.newport_tlb6700.conversation import ERRORS
-from instruments.newport_tlb6700.port import PACKET
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
 from simulation.lab.instruments.tlb6700_head import Motor, TLBHead
 from simulation.lab.ports.steady import LaserPort
 from simulation.lab.servers.scpi_grammar import spellings
 
+PACKET = 64
+"""Bytes of a USB packet."""
+
 INVALID, SYNTAX, COUNT, RANGE, KEY_OFF = -2, 116, 126, 201, 902
+NOT_FOLLOWING, PIEZO_HOT = 802, 804
+WORDS = {
+    0: "NO ERROR",
+    INVALID: "COMMAND NOT VALID",
+    SYNTAX: "SYNTAX ERROR",
+    COUNT: "WRONG NUMBER OF PARAMETERS",
+    RANGE: "VALUE OUT OF RANGE",
+    KEY_OFF: "KEY SWITCH OFF",
+    NOT_FOLLOWING: "WAVELENGTH FOLLOWING ERROR",
+    PIEZO_HOT: "PIEZO OVER TEMPERATURE",
+}
+"""In the error queue; the controller's own words are not public."""
+
 POLL = 0.5
 """Virtual seconds that pass when someone asks whether a move is over."""
 
@@ -117,9 +131,9 @@ class SimulatedTLB6700:
     def fail(self, code: int) -> None:
         """Put an error into the queue, with what the controller does by itself then."""
         self._errors.append(code)
-        if code == 802:
+        if code == NOT_FOLLOWING:
             self._set_switch("OUTPut:TRACk", 0)
-        elif code == 804:
+        elif code == PIEZO_HOT:
             self._values["SOURce:VOLTage:PIEZo"] = 0.0
         self._publish()
 
@@ -260,7 +274,7 @@ class SimulatedTLB6700:
 
     def _next_error(self) -> str:
         code = self._errors.popleft() if self._errors else 0
-        return f"{code},{ERRORS.get(code, 'NO ERROR').upper()}"
+        return f"{code},{WORDS.get(code, 'ERROR')}"
 
     def _publish(self) -> None:
         self.port.state = replace(
