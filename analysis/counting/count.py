@@ -5,15 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.counting.report import report_counts
-from analysis.counting.stretches import Stretch, cut
 from analysis.counting.tally import Plan, Tally, make_plan
 from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.tagfile import open_tags
+from analysis.tagfile.layouts import SYNC
 from analysis.tagfile.source import Records, TagFileError, TagSource
 
 Kernel = Literal["auto", "sparse", "bright"]
+Stretch = tuple[int, int]
 Progress = Callable[[int, int], object]
 """Called with (records done, records in all)."""
 
@@ -212,3 +216,46 @@ def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
     from analysis.counting.sparse import SparseCounter
 
     return SparseCounter(plan, tally)
+
+
+def cut(source: TagSource, plan: Plan, parts: int) -> list[Stretch]:
+    """Return up to `parts` record ranges that begin where no trial can be open.
+
+    In T3 that is an overflow record: sync numbers before it are smaller than all after it. In T2
+    with trials begun by sync records it is such a record. Other T2 files are not cut.
+    """
+    begins = _boundary_test(plan)
+    total = source.n_records
+    if begins is None or parts < 2:
+        return [(0, total)]
+    edges = [0]
+    for part in range(1, parts):
+        edge = _next_boundary(source, max(edges[-1] + 1, total * part // parts), begins)
+        if edge is None:
+            break
+        edges.append(edge)
+    return list(zip(edges, [*edges[1:], total], strict=True))
+
+
+def _boundary_test(plan: Plan) -> Callable[[Records], NDArray[np.bool_]] | None:
+    layout = plan.layout
+    if layout.family == "pico":
+        if layout.mode == "T2":
+            return None
+        return lambda records: (records & np.uint32(0xFFFF0000)) == np.uint32(0xF0000000)
+    if layout.mode == "T3":
+        return lambda records: records >= np.uint32(0xFE000000)
+    if plan.start_code != SYNC:
+        return None
+    return lambda records: (records & np.uint32(0xFE000000)) == np.uint32(0x80000000)
+
+
+def _next_boundary(
+    source: TagSource, start: int, begins: Callable[[Records], NDArray[np.bool_]]
+) -> int | None:
+    for block in source.blocks(start):
+        hits = np.flatnonzero(begins(block))
+        if len(hits):
+            return start + int(hits[0])
+        start += len(block)
+    return None

@@ -6,11 +6,10 @@ from math import isfinite
 from types import MappingProxyType
 
 from analysis.correlation import G2, LEVEL, g2
-from analysis.count_checks import count_of, field_of, two_counts
-from analysis.counts_file import PAIRS
+from analysis.counts_file import PAIRS, count_of, field_of, two_counts
 from analysis.witness.distribution import RatioDistribution
 from analysis.witness.posterior import WitnessPosterior, product_posterior, ratio_posterior
-from analysis.witness.ratio import witness_ratio
+from analysis.witness.systematics import witness_ratio
 
 FEW_COINCIDENCES = 20
 """Coincidences per heralding detector below which the prior matters; see `Witness.cautions`."""
