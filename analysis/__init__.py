@@ -1,1 +1,11 @@
-"""Time tags to counts, g², the entanglement witness and fits; knows nothing of instruments."""
+"""Time tags to counts, g², the entanglement witness and fits; knows nothing of instruments.
+
+>>> import analysis
+>>> analysis.count("run7.ptu", "run.gates.yaml")        # doctest: +SKIP
+
+The witness of counts is `analysis.witness.witness`.
+"""
+
+from analysis.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

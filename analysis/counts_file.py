@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import SupportsInt, cast
 
+from analysis.counts import Counts
+
 LARGEST = (1 << 63) - 1
 """Largest count: what 64 bits hold, and far more than any experiment reaches."""
 
@@ -129,6 +131,31 @@ class WitnessCounts:
             f"read          {self.read[0]}  {self.read[1]}\n"
             f"coincidences  {pairs}"
         )
+
+
+def witness_counts(counts: Counts) -> WitnessCounts:
+    """Return the nine counts that the witness needs.
+
+    Raises
+    ------
+    ValueError
+        If there are no gates pump and read, or no detectors 1 and 2.
+    """
+    gates = counts.gates
+    if not ({"pump", "read"} <= set(gates.names) and {1, 2} <= set(gates.detectors)):
+        message = (
+            "the witness needs gates named pump and read, and detectors 1 and 2; "
+            f"there are gates {', '.join(gates.names)} and detectors "
+            f"{', '.join(map(str, gates.detectors))}"
+        )
+        raise ValueError(message)
+    pairs = {p: counts.coincidence(("read", int(p[1])), ("pump", int(p[3]))) for p in PAIRS}
+    return WitnessCounts(
+        trials=counts.trials.number,
+        pump=(counts.single("pump", 1), counts.single("pump", 2)),
+        read=(counts.single("read", 1), counts.single("read", 2)),
+        coincidences=MappingProxyType(pairs),
+    )
 
 
 def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCounts:

@@ -237,6 +237,17 @@ class GateSet:
         return "\n".join(lines)
 
 
+def as_gates(gates: GateSet | str | Path) -> GateSet:
+    """Return gates, read from their file if it is named instead.
+
+    Raises
+    ------
+    ValueError
+        As for `GateSet.from_yaml`.
+    """
+    return gates if isinstance(gates, GateSet) else GateSet.from_yaml(gates)
+
+
 def gates_path(tags: str | Path) -> Path:
     """Return the name of the gates file beside a tag file: ``x.ptu`` has ``x.gates.yaml``."""
     return Path(tags).with_suffix(".gates.yaml")

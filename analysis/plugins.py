@@ -85,7 +85,6 @@ def find_plugins(group: str) -> tuple[EntryPoint, ...]:
     return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
 
 
-@cache
 def load_plugin(point: EntryPoint, kind: type = object) -> tuple[object, str]:
     """Return what an entry point names and "", or None and why it cannot be used."""
     try:

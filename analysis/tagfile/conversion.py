@@ -75,11 +75,13 @@ def convert(
         )
         raise ValueError(message)
     acquisition = Acquisition.of(source, end_time=summary.end_time)
-    with _partial(dst) as path:
-        with target.sink(
+    with (
+        _partial(dst) as path,
+        target.sink(
             path, acquisition, counts=summary.counts, origin=source, round_times=round_times
-        ) as sink:
-            _copy(source, sink, summary.records, progress)
+        ) as sink,
+    ):
+        _copy(source, sink, summary.records, progress)
     return summary
 
 
