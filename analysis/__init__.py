@@ -5,6 +5,7 @@
 
 The witness of counts is `analysis.witness.witness`.
 """
+# One of labkit's own packages. labkit/_guard.py looks for this line.
 
 from analysis.lazy_names import lazy_names
 
