@@ -9,6 +9,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from instruments.plugins import plugin_driver
+
 DRIVERS: dict[str, str] = {
     "HighFinesseWS7": "instruments.highfinesse_wavemeter",
     "Keysight81180A": "instruments.keysight_81180a.driver",
@@ -48,6 +50,8 @@ def drivers_in(package: str, folder: str) -> Callable[[str], Any]:
     """
 
     def driver(name: str) -> Any:
+        if name not in DRIVERS and not folder:
+            return plugin_driver(name)
         if name not in DRIVERS or not DRIVERS[name].startswith(folder):
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+import instruments
 from analysis import plugins
 from analysis.plugins import PluginWarning, Table
 from analysis.tagfile import open_tags
 from analysis.tagfile.conversion import convert
 from analysis.tagfile.formats import FORMATS
+from labkit.cli import doctor
 from labkit.procedures import PROCEDURES
 from simulation.theory.models import MODELS, get, point
 
@@ -35,7 +37,8 @@ def plugin(tmp_path, monkeypatch):
     plugins.find_plugins.cache_clear()
     yield tmp_path
     plugins.find_plugins.cache_clear()
-    sys.modules.pop("labkit_example_plugin", None)
+    for module in ("labkit_example_plugin", "labkit_example_driver"):
+        sys.modules.pop(module, None)
 
 
 def test_format_of_a_plugin_is_read_like_ours(plugin):
@@ -77,6 +80,22 @@ def test_procedure_of_a_plugin_is_loaded_like_ours(plugin):
     function, options = PROCEDURES["wait"].load()
     assert function.__name__ == "wait"
     assert options().seconds == 1.0
+
+
+def test_driver_of_a_plugin_has_a_short_name_like_ours(plugin):
+    assert instruments.EchoMeter.__module__ == "labkit_example_driver"
+    with pytest.raises(AttributeError, match=r"'BrokenMeter' of plug-in labkit-example-plugin .*"):
+        _ = instruments.BrokenMeter
+    with pytest.raises(AttributeError, match="module 'instruments' has no attribute 'NoMeter'"):
+        _ = instruments.NoMeter
+
+
+def test_doctor_says_which_plugins_work(plugin):
+    listed = doctor.plugins()
+    assert len(listed) == 8
+    trouble = {plugin.split("'")[1]: text for plugin, text in listed.items() if text}
+    assert trouble.keys() == {"broken", "BrokenMeter"}
+    assert trouble["broken"].startswith("AttributeError: ")
 
 
 def test_our_own_entries_need_no_plugin_to_be_loaded(plugin):
