@@ -254,19 +254,16 @@ def test_run_is_a_qcodes_dataset_too(run, gates):
 
 
 def test_registering_a_run_leaves_no_database_open(run, gates, monkeypatch):
-    from qcodes.dataset.sqlite import database
-
     from labkit.run.dataset import register_dataset
 
     opened = []
-    connect = database.connect
+    connect = sqlite3.connect
 
     def noting(*arguments, **options):
         opened.append(connect(*arguments, **options))
         return opened[-1]
 
-    monkeypatch.setattr("qcodes.dataset.connect", noting)
-    monkeypatch.setattr(database, "connect", noting)
+    monkeypatch.setattr(sqlite3, "connect", noting)
     take(run, gates, 1)
     register_dataset(run, run.journal.read())
     assert opened
