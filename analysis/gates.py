@@ -1,7 +1,8 @@
-"""Gates: which clicks of a trial count, at which detectors, and how a trial begins."""
+"""Gates: which clicks of a trial count, at which detectors, and how a trial begins; as YAML."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import Literal
@@ -197,8 +198,6 @@ class GateSet:
         ValueError
             If a key is missing, unknown or of the wrong type, or a gate is not allowed.
         """
-        from analysis.gates_file import detectors_of, gates_of, keys_of, seconds_of
-
         try:
             keys = keys_of(plain, required=("period", "detectors", "gates"), optional=("trial",))
             return cls(
@@ -220,8 +219,6 @@ class GateSet:
         ValueError
             If the file cannot be read, is not YAML, or describes gates that are not allowed.
         """
-        from analysis.gates_file import read_yaml
-
         return cls.from_dict(read_yaml(path), where=str(path))
 
     def to_yaml(self) -> str:
@@ -240,6 +237,123 @@ class GateSet:
         return "\n".join(lines)
 
 
+def as_gates(gates: GateSet | str | Path) -> GateSet:
+    """Return gates, read from their file if it is named instead.
+
+    Raises
+    ------
+    ValueError
+        As for `GateSet.from_yaml`.
+    """
+    return gates if isinstance(gates, GateSet) else GateSet.from_yaml(gates)
+
+
 def gates_path(tags: str | Path) -> Path:
     """Return the name of the gates file beside a tag file: ``x.ptu`` has ``x.gates.yaml``."""
     return Path(tags).with_suffix(".gates.yaml")
+
+
+def read_yaml(path: str | Path) -> object:
+    """Return what a YAML file holds.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, is not YAML, or gives a key twice (YAML itself would let the
+        last one win).
+    """
+    import yaml
+
+    class UniqueKeys(yaml.SafeLoader):
+        def construct_mapping(
+            self, node: yaml.MappingNode, deep: bool = False
+        ) -> dict[object, object]:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            for key, (place, _) in zip(keys, node.value, strict=True):
+                if keys.count(key) > 1:
+                    problem = f"key {key!r} is given twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, place.start_mark)
+            return super().construct_mapping(node, deep=deep)
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return yaml.load(text, Loader=UniqueKeys)  # a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: gates file cannot be read: {error}"
+        raise ValueError(message) from error
+    except yaml.YAMLError as error:
+        message = f"{path}: gates file must be YAML, but: {error}"
+        raise ValueError(message) from error
+
+
+def keys_of(
+    plain: object, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, object]:
+    """Return a mapping that has the required keys and no unknown ones."""
+    if not isinstance(plain, Mapping):
+        message = f"must be a mapping with keys {', '.join(required)}, but is {plain!r}"
+        raise ValueError(message)  # one error type for one kind of bad file
+    known = required + optional
+    for key in plain:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+            message = f"key {key!r} is not known{hint}"
+            raise ValueError(message)
+    for key in required:
+        if key not in plain:
+            message = f"key {key!r} is missing"
+            raise ValueError(message)
+    return dict(plain)
+
+
+def seconds_of(value: object, name: str) -> float:
+    """Return a time in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        message = f"`{name}` must be a number of seconds, but is {value!r}"
+        raise ValueError(message)
+    try:
+        return float(value)  # YAML 1.1 reads 50e-6 (no dot) as text
+    except ValueError:
+        message = f"`{name}` must be a number of seconds, but is {value!r}"
+        raise ValueError(message) from None
+
+
+def detectors_of(value: object) -> dict[int, int]:
+    """Return channels by detector number."""
+    if not isinstance(value, Mapping):
+        message = f"`detectors` must map detector number to channel, but is {value!r}"
+        raise ValueError(message)
+    detectors = {}
+    for number, channel in value.items():
+        if isinstance(number, str) and number.isdecimal():  # JSON keys are text
+            number = int(number)
+        if type(number) is not int or type(channel) is not int:
+            message = f"`detectors` must map integers to integers, but has {number!r}: {channel!r}"
+            raise ValueError(message)
+        if number in detectors:
+            message = f"detector {number} must have one channel, but `detectors` names it twice"
+            raise ValueError(message)
+        detectors[number] = channel
+    return detectors
+
+
+def gates_of(value: object) -> Iterator[Gate]:
+    """Yield the gates of a mapping from name to start and stop."""
+    if not isinstance(value, Mapping):
+        message = f"`gates` must map gate names to start and stop, but is {value!r}"
+        raise ValueError(message)
+    for name, window in value.items():
+        if not isinstance(name, str):  # YAML reads on, yes, 1 as other types
+            message = f"gate name must be text (put it in quotes), but is {name!r}"
+            raise ValueError(message)
+        try:
+            keys = keys_of(window, required=("start", "stop"))
+        except ValueError as error:
+            message = f"gate {name!r}: {error}"
+            raise ValueError(message) from None
+        yield Gate(
+            name=name,
+            start=seconds_of(keys["start"], f"gates.{name}.start"),
+            stop=seconds_of(keys["stop"], f"gates.{name}.stop"),
+        )

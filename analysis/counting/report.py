@@ -3,12 +3,17 @@
 import numpy as np
 
 from analysis.counting.tally import Plan, S, Tally
-from analysis.counts import Counts
+from analysis.counts import (
+    Counts,
+    Quality,
+    Trials,
+    doubled_syncs_warning,
+    exact_trials,
+    trials_from_sync_numbers,
+)
 from analysis.gates import GateSet
-from analysis.quality import Quality, doubled_syncs_warning
 from analysis.tagfile.acquisition import SIZE_WARNINGS
 from analysis.tagfile.source import TagSource
-from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
 
 
 def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
