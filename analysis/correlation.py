@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from analysis.count_checks import count_of, must_not_exceed, trials_of
+from analysis.counts_file import count_of, must_not_exceed, trials_of
 
 LEVEL = 0.68
 """Probability inside an interval: from the 16 % to the 84 % quantile."""

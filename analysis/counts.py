@@ -1,18 +1,171 @@
 """Counts: what an experiment measured, as numbers that add up over blocks, files and machines."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.gates import GateSet
-from analysis.quality import Quality
-from analysis.trials import Trials
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """Number of trials measured, empty ones included.
+
+    Attributes
+    ----------
+    number : int
+        Best value.
+    low, high : int
+        Bounds within which the true number lies.
+    source : str
+        Where the number comes from.
+    """
+
+    number: int
+    low: int
+    high: int
+    source: str
+
+    def __add__(self, other: Self) -> "Trials":
+        sources = dict.fromkeys((*self.source.split("; "), *other.source.split("; ")))
+        return Trials(
+            number=self.number + other.number,
+            low=self.low + other.low,
+            high=self.high + other.high,
+            source="; ".join(sources),
+        )
+
+    def __str__(self) -> str:
+        exact = self.low == self.high
+        bounds = "exact" if exact else f"between {self.low:,} and {self.high:,}"
+        return f"{self.number:,} ({bounds}; {self.source})"
+
+
+def exact_trials(number: int, source: str) -> Trials:
+    """Return a number of trials that is known exactly."""
+    return Trials(number=number, low=number, high=number, source=source)
+
+
+def trials_from_sync_numbers(
+    seen: int, *, wrap: int, measured_time: float | None, sync_rate: float | None
+) -> tuple[Trials, str | None]:
+    """Infer the trials of a T3 file, which holds no record for an empty trial.
+
+    The records prove that at least `seen` syncs came (largest sync number + 1, or the wraps of a
+    trailing overflow record); after the last record up to ``wrap`` - 1 more can have come
+    unrecorded. The header's measured time × sync rate is taken where it lies in that range (its
+    sync rate is an integer measured once, at the start); otherwise the records decide.
+
+    Parameters
+    ----------
+    seen : int
+        Syncs proven by the records.
+    wrap : int
+        Sync numbers per overflow record.
+    measured_time : float or None
+        Seconds, from the header.
+    sync_rate : float or None
+        1/s, from the header.
+
+    Returns
+    -------
+    trials : Trials
+    warning : str or None
+        What disagrees, if header and records differ by more than 1 % and one wrap.
+    """
+    low, high = seen, seen + wrap - 1
+    if not measured_time or not sync_rate:
+        return Trials(number=low, low=low, high=high, source="sync numbers in the records"), None
+    expected = round(measured_time * sync_rate)
+    if low <= expected <= high:
+        source = "header's measured time × sync rate, confirmed by the overflow records"
+        return Trials(number=expected, low=low, high=high, source=source), None
+    trials = Trials(number=low, low=low, high=high, source="sync numbers in the records")
+    if abs(expected - low) <= wrap + 0.01 * expected:
+        return trials, None
+    warning = (
+        f"the records prove {low:,} trials, but the header's {measured_time:g} s × "
+        f"{sync_rate:g} syncs/s make {expected:,}: overflow records are lost, the file is "
+        "truncated, or the sync failed; the records' number is used"
+    )
+    return trials, warning
+
+
+DOUBLED_GAP = 0.5
+"""A trial start less than this many periods after the one before is one too many."""
+
+_MEANING = {
+    "records": "records read",
+    "missing_syncs": "trial starts missing (gap of more than 1.5 periods)",
+    "doubled_syncs": "trial starts less than half a period after the one before",
+    "out_of_order": "tags whose time runs backwards (lost overflow or disorder)",
+    "unknown_records": "records with a reserved special code, skipped",
+    "early_clicks": "clicks before the first trial, not counted",
+    "foreign_clicks": "clicks on channels that are no detector, not counted",
+    "ungated_clicks": "clicks outside all gates, not counted",
+    "markers": "marker records that start no trial",
+    "repeated_clicks": "further clicks of one detector in one gate of one trial, counted once",
+    "crowded_trials": "trials with such repeated clicks",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Data-quality record of a count: integers that add, and the files' own warnings.
+
+    ``missing_syncs`` counts trial starts that a regular period calls for but the file lacks;
+    ``doubled_syncs`` counts those that follow the one before much too early, which the number of
+    trials includes; ``out_of_order`` counts tags earlier than their predecessor. The other fields
+    say what was read and not counted. `warnings` holds sentences about whole files (truncation,
+    FIFO overrun, dropped events, sync divider, doubtful trial number).
+    """
+
+    records: int = 0
+    missing_syncs: int = 0
+    doubled_syncs: int = 0
+    out_of_order: int = 0
+    unknown_records: int = 0
+    early_clicks: int = 0
+    foreign_clicks: int = 0
+    ungated_clicks: int = 0
+    markers: int = 0
+    repeated_clicks: int = 0
+    crowded_trials: int = 0
+    warnings: tuple[str, ...] = field(default=())
+
+    def __add__(self, other: Self) -> "Quality":
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _MEANING}
+        return Quality(**sums, warnings=self.warnings + other.warnings)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return all fields as plain types."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {
+            "warnings": list(self.warnings)
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            f"{getattr(self, name):>13,}  {meaning}"
+            for name, meaning in _MEANING.items()
+            if getattr(self, name) or name == "records"
+        ]
+        return "\n".join([*rows, *(f"{'warning':>13}  {text}" for text in self.warnings)])
+
+
+def doubled_syncs_warning(number: int, first_record: int) -> str:
+    """Say how many trial starts came too early, and where to look for the first."""
+    return (
+        f"{number:,} trial starts (syncs) follow the one before within half a period (the first is "
+        f"record {first_record:,}, counted from 0): noise or reflections at the sync input; each "
+        "of them counts as a trial and ends the one before"
+    )
+
 
 IntArray = NDArray[np.int64]
 

@@ -1,12 +1,102 @@
-"""Counts of a witness measurement as a small JSON file."""
+"""The nine counts of a witness measurement: what must hold of them, and their JSON file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
+from typing import SupportsInt, cast
 
-from analysis.count_checks import count_of, field_of, trials_of, two_counts
+from analysis.counts import Counts
+
+LARGEST = (1 << 63) - 1
+"""Largest count: what 64 bits hold, and far more than any experiment reaches."""
+
+
+def count_of(name: str, value: object) -> int:
+    """Return a count as an int, or say what is wrong with it.
+
+    Whole floats (``1.949e9`` as JSON writers like it) are accepted.
+
+    Raises
+    ------
+    ValueError
+        If the value is not a whole number from 0 to `LARGEST`; the message names the field.
+    """
+    whole = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole:
+        message = f"`{name}` must be a whole number, but is {value!r}"
+        raise ValueError(message)
+    count = int(cast("SupportsInt", value))
+    if count < 0:
+        message = f"`{name}` must not be negative, but is {count}"
+        raise ValueError(message)
+    if count > LARGEST:
+        message = f"`{name}` must be at most 2**63 - 1, but has {count.bit_length()} bits"
+        raise ValueError(message)
+    return count
+
+
+def trials_of(value: object) -> int:
+    """Return the number of trials as a positive int.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number above zero.
+    """
+    trials = count_of("trials", value)
+    if trials == 0:
+        message = "`trials` must be at least 1, but is 0; nothing was measured"
+        raise ValueError(message)
+    return trials
+
+
+def two_counts(gate: str, counts: object) -> tuple[int, int]:
+    """Return the counts of detectors 1 and 2 in a gate.
+
+    Raises
+    ------
+    ValueError
+        If it is not a pair of whole, non-negative numbers.
+    """
+    both: tuple[object, ...] = ()
+    if isinstance(counts, Iterable) and not isinstance(counts, Mapping):
+        both = tuple(counts)
+    if len(both) != 2:
+        message = f"`{gate}` must hold two counts (detector 1, detector 2), but is {counts!r}"
+        raise ValueError(message)
+    return count_of(f"{gate} 1", both[0]), count_of(f"{gate} 2", both[1])
+
+
+def field_of(mapping: Mapping[str, object], name: str) -> object:
+    """Return a required field of a mapping.
+
+    Raises
+    ------
+    ValueError
+        If the field is missing; the message lists what is there.
+    """
+    if name not in mapping:
+        present = ", ".join(sorted(map(str, mapping))) or "nothing"
+        message = f"`{name}` must be given, but is missing; given are: {present}"
+        raise ValueError(message)
+    return mapping[name]
+
+
+def must_not_exceed(name: str, value: int, limit_name: str, limit: int) -> None:
+    """Check ``value <= limit`` for two counts.
+
+    Raises
+    ------
+    ValueError
+        Naming both fields, if not.
+    """
+    if value > limit:
+        message = f"`{name}` must not exceed `{limit_name}` = {limit}, but is {value}"
+        raise ValueError(message)
+
 
 PAIRS = ("r1p1", "r2p1", "r1p2", "r2p2")
 """Pairs of read pulse at detector i and herald (pump pulse) at detector j: r{i}p{j}."""
@@ -41,6 +131,31 @@ class WitnessCounts:
             f"read          {self.read[0]}  {self.read[1]}\n"
             f"coincidences  {pairs}"
         )
+
+
+def witness_counts(counts: Counts) -> WitnessCounts:
+    """Return the nine counts that the witness needs.
+
+    Raises
+    ------
+    ValueError
+        If there are no gates pump and read, or no detectors 1 and 2.
+    """
+    gates = counts.gates
+    if not ({"pump", "read"} <= set(gates.names) and {1, 2} <= set(gates.detectors)):
+        message = (
+            "the witness needs gates named pump and read, and detectors 1 and 2; "
+            f"there are gates {', '.join(gates.names)} and detectors "
+            f"{', '.join(map(str, gates.detectors))}"
+        )
+        raise ValueError(message)
+    pairs = {p: counts.coincidence(("read", int(p[1])), ("pump", int(p[3]))) for p in PAIRS}
+    return WitnessCounts(
+        trials=counts.trials.number,
+        pump=(counts.single("pump", 1), counts.single("pump", 2)),
+        read=(counts.single("read", 1), counts.single("read", 2)),
+        coincidences=MappingProxyType(pairs),
+    )
 
 
 def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCounts:

@@ -1,13 +1,14 @@
 """From counts to results: every g², the autocorrelations and, where defined, the witness."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from types import MappingProxyType
 
 from analysis.correlation import G2, autocorrelation, g2
+from analysis.counting.count import count
 from analysis.counts import Counts
-from analysis.counts_file import PAIRS, WitnessCounts
 from analysis.gates import GateSet
 from analysis.witness import Witness, witness
 
@@ -100,6 +101,25 @@ def evaluate(counts: Counts) -> Evaluation:
     )
 
 
+def analyse(
+    paths: str | Path | Iterable[str | Path], gates: GateSet | str | Path | None = None
+) -> Evaluation:
+    """Count tag files and compute every g² and the witness: `evaluate` of `count`.
+
+    Parameters
+    ----------
+    paths : path or several
+    gates : GateSet or path of a gates file, optional
+        By default the gates file beside the first tag file.
+
+    Raises
+    ------
+    ValueError
+        As for `analysis.counting.count`.
+    """
+    return evaluate(count(paths, gates))
+
+
 def cross_pairs(gates: GateSet) -> dict[str, tuple[tuple[str, int], tuple[str, int]]]:
     """Return the pairs of cells in different gates: name to (later cell, earlier cell).
 
@@ -159,35 +179,9 @@ def _autocorrelations(counts: Counts, undefined: dict[str, str]) -> dict[str, G2
     return found
 
 
-def witness_counts(counts: Counts) -> WitnessCounts:
-    """Return the nine counts that the witness needs.
-
-    Raises
-    ------
-    ValueError
-        If there are no gates pump and read, or no detectors 1 and 2.
-    """
-    gates = counts.gates
-    if not ({"pump", "read"} <= set(gates.names) and {1, 2} <= set(gates.detectors)):
-        message = (
-            "the witness needs gates named pump and read, and detectors 1 and 2; "
-            f"there are gates {', '.join(gates.names)} and detectors "
-            f"{', '.join(map(str, gates.detectors))}"
-        )
-        raise ValueError(message)
-    pairs = {p: counts.coincidence(("read", int(p[1])), ("pump", int(p[3]))) for p in PAIRS}
-    return WitnessCounts(
-        trials=counts.trials.number,
-        pump=(counts.single("pump", 1), counts.single("pump", 2)),
-        read=(counts.single("read", 1), counts.single("read", 2)),
-        coincidences=MappingProxyType(pairs),
-    )
-
-
 def _witness(counts: Counts, undefined: dict[str, str]) -> Witness | None:
     try:
-        nine = witness_counts(counts)
-        return witness(nine.coincidences, nine.pump, nine.read, nine.trials)
+        return witness(counts)
     except ValueError as error:
         undefined["witness"] = str(error)
         return None

@@ -1,4 +1,4 @@
-"""Gates: which clicks of a trial count, at which detectors, and how a trial begins."""
+"""Gates: which clicks of a trial count, at which detectors, and how a trial begins; as YAML."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -199,12 +199,12 @@ class GateSet:
             If a key is missing, unknown or of the wrong type, or a gate is not allowed.
         """
         try:
-            keys = _keys_of(plain, required=("period", "detectors", "gates"), optional=("trial",))
+            keys = keys_of(plain, required=("period", "detectors", "gates"), optional=("trial",))
             return cls(
-                period=_seconds_of(keys["period"], "period"),
+                period=seconds_of(keys["period"], "period"),
                 trial=TrialStart.parse(keys.get("trial", "sync")),
-                detectors=_detectors_of(keys["detectors"]),
-                gates=tuple(_gates_of(keys["gates"])),
+                detectors=detectors_of(keys["detectors"]),
+                gates=tuple(gates_of(keys["gates"])),
             )
         except ValueError as error:
             message = f"{where}: {error}"
@@ -219,7 +219,7 @@ class GateSet:
         ValueError
             If the file cannot be read, is not YAML, or describes gates that are not allowed.
         """
-        return cls.from_dict(_read_yaml(path), where=str(path))
+        return cls.from_dict(read_yaml(path), where=str(path))
 
     def to_yaml(self) -> str:
         """Return the gates file's text."""
@@ -237,12 +237,23 @@ class GateSet:
         return "\n".join(lines)
 
 
+def as_gates(gates: GateSet | str | Path) -> GateSet:
+    """Return gates, read from their file if it is named instead.
+
+    Raises
+    ------
+    ValueError
+        As for `GateSet.from_yaml`.
+    """
+    return gates if isinstance(gates, GateSet) else GateSet.from_yaml(gates)
+
+
 def gates_path(tags: str | Path) -> Path:
     """Return the name of the gates file beside a tag file: ``x.ptu`` has ``x.gates.yaml``."""
     return Path(tags).with_suffix(".gates.yaml")
 
 
-def _read_yaml(path: str | Path) -> object:
+def read_yaml(path: str | Path) -> object:
     """Return what a YAML file holds.
 
     Raises
@@ -275,7 +286,7 @@ def _read_yaml(path: str | Path) -> object:
         raise ValueError(message) from error
 
 
-def _keys_of(
+def keys_of(
     plain: object, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, object]:
     """Return a mapping that has the required keys and no unknown ones."""
@@ -296,7 +307,7 @@ def _keys_of(
     return dict(plain)
 
 
-def _seconds_of(value: object, name: str) -> float:
+def seconds_of(value: object, name: str) -> float:
     """Return a time in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         message = f"`{name}` must be a number of seconds, but is {value!r}"
@@ -308,7 +319,7 @@ def _seconds_of(value: object, name: str) -> float:
         raise ValueError(message) from None
 
 
-def _detectors_of(value: object) -> dict[int, int]:
+def detectors_of(value: object) -> dict[int, int]:
     """Return channels by detector number."""
     if not isinstance(value, Mapping):
         message = f"`detectors` must map detector number to channel, but is {value!r}"
@@ -327,7 +338,7 @@ def _detectors_of(value: object) -> dict[int, int]:
     return detectors
 
 
-def _gates_of(value: object) -> Iterator[Gate]:
+def gates_of(value: object) -> Iterator[Gate]:
     """Yield the gates of a mapping from name to start and stop."""
     if not isinstance(value, Mapping):
         message = f"`gates` must map gate names to start and stop, but is {value!r}"
@@ -337,12 +348,12 @@ def _gates_of(value: object) -> Iterator[Gate]:
             message = f"gate name must be text (put it in quotes), but is {name!r}"
             raise ValueError(message)
         try:
-            keys = _keys_of(window, required=("start", "stop"))
+            keys = keys_of(window, required=("start", "stop"))
         except ValueError as error:
             message = f"gate {name!r}: {error}"
             raise ValueError(message) from None
         yield Gate(
             name=name,
-            start=_seconds_of(keys["start"], f"gates.{name}.start"),
-            stop=_seconds_of(keys["stop"], f"gates.{name}.stop"),
+            start=seconds_of(keys["start"], f"gates.{name}.start"),
+            stop=seconds_of(keys["stop"], f"gates.{name}.stop"),
         )

@@ -118,7 +118,7 @@ class NIDAQOutput(Instrument):
         lines = {channel: OutputLine(**fields) for channel, fields in outputs.items()}
         _check_lines(name, lines)
         if library is None:
-            library = optional_package("nidaqmx", "pip install 'labkit[nidaq]'")
+            library = optional_package("nidaqmx", "pip install -e '.[nidaq]'")
         super().__init__(name, **kwargs)
         self.library = library
         self.lock = RLock()

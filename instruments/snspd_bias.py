@@ -128,7 +128,7 @@ class PhotonSpotBias(RampedBias):
     def _connect(self) -> SpiPort:
         """Return the port, opened again if the link was lost."""
         if self._port is None:
-            spi = optional_package("pyftdi.spi", "pip install 'labkit[ftdi]'")
+            spi = optional_package("pyftdi.spi", "pip install -e '.[ftdi]'")
             if self._controller is not None:
                 with contextlib.suppress(OSError):
                     self._controller.terminate()

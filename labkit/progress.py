@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from analysis.counts import Counts
-from analysis.evaluation import Evaluation, witness_counts
+from analysis.counts_file import witness_counts
+from analysis.evaluation import Evaluation
 from labkit.planner import ClickRates, plan_witness
 from labkit.run.goal import Goal
 

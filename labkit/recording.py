@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.tagfile import PtuWriter, find_layout
-from analysis.tagfile.ptu_tags import STOPPED_MANUALLY, STOPPED_TIME_OVER
+from analysis.tagfile.ptu_writer import STOPPED_MANUALLY, STOPPED_TIME_OVER
 from instruments.roles import TimeTagger
 from labkit.cleanup import also
 

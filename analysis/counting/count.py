@@ -5,15 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.counting.report import report_counts
-from analysis.counting.stretches import Stretch, cut
-from analysis.counting.tally import CountingPlan, Tally, make_plan
+from analysis.counting.tally import Plan, Tally, make_plan
 from analysis.counts import Counts
-from analysis.gates import GateSet
+from analysis.gates import GateSet, as_gates, gates_path
 from analysis.tagfile import open_tags
+from analysis.tagfile.layouts import SYNC
 from analysis.tagfile.source import Records, TagFileError, TagSource
 
 Kernel = Literal["auto", "sparse", "bright"]
+Stretch = tuple[int, int]
 Progress = Callable[[int, int], object]
 """Called with (records done, records in all)."""
 
@@ -30,7 +34,7 @@ class _Counter(Protocol):
 
 def count(
     paths: str | Path | TagSource | Iterable[str | Path | TagSource],
-    gates: GateSet,
+    gates: GateSet | str | Path | None = None,
     *,
     threads: int = 1,
     kernel: Kernel = "auto",
@@ -43,8 +47,9 @@ def count(
     Parameters
     ----------
     paths : path, open source, or several of them
-    gates : GateSet
-        Must fit every file (T3 range, channels, trial start).
+    gates : GateSet or path of a gates file, optional
+        Must fit every file (T3 range, channels, trial start). By default the gates file beside
+        the first tag file: ``x.ptu`` has ``x.gates.yaml``.
     threads : int
         Number of stretches of one long file counted at the same time.
     kernel : {"auto", "sparse", "bright"}
@@ -62,7 +67,12 @@ def count(
     TagFileError
         If a file cannot be read or holds no records.
     ValueError
-        If the gates do not fit a file.
+        If the gates do not fit a file, or their file cannot be read.
+
+    Examples
+    --------
+    >>> count("run7.ptu", "run.gates.yaml")        # doctest: +SKIP
+    >>> count(["run7.ptu", "run8.ptu"], GateSet.from_yaml("run.gates.yaml"))  # doctest: +SKIP
     """
     if isinstance(paths, str | Path | TagSource):
         paths = [paths]
@@ -70,7 +80,8 @@ def count(
     if not sources:
         message = "`paths` must name at least one tag file, but is empty"
         raise ValueError(message)
-    plans = [_plan(source, gates) for source in sources]
+    gate_set = as_gates(gates_path(sources[0].path) if gates is None else gates)
+    plans = [_plan(source, gate_set) for source in sources]
     total: Counts | None = None
     for source, plan in zip(sources, plans, strict=True):
         counts = _count_source(source, plan, threads, kernel, progress)
@@ -81,7 +92,11 @@ def count(
 
 
 def follow(
-    blocks: Iterable[Records], source: TagSource, gates: GateSet, *, kernel: Kernel = "auto"
+    blocks: Iterable[Records],
+    source: TagSource,
+    gates: GateSet | str | Path,
+    *,
+    kernel: Kernel = "auto",
 ) -> Iterator[Counts]:
     """Count a file while it grows: yield the counts so far after every block.
 
@@ -91,7 +106,7 @@ def follow(
         For a PTU file ``PtuFile.follow(...)``, which ends when the file stops growing.
     source : TagSource
         The same file, for its layout and header.
-    gates : GateSet
+    gates : GateSet or path of a gates file
     kernel : {"auto", "sparse", "bright"}
         ``auto`` is ``sparse``.
 
@@ -108,7 +123,7 @@ def follow(
     ValueError
         If the gates do not fit the file, or all of it holds no trial start.
     """
-    plan = _plan(source, gates)
+    plan = _plan(source, as_gates(gates))
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
@@ -118,7 +133,7 @@ def follow(
     yield report_counts(source.reopened(), plan, tally, final=True)
 
 
-def _plan(source: TagSource, gates: GateSet) -> CountingPlan:
+def _plan(source: TagSource, gates: GateSet) -> Plan:
     try:
         _check_channels(source, gates)
         _check_period(source, gates)
@@ -153,7 +168,7 @@ def _check_period(source: TagSource, gates: GateSet) -> None:
 
 
 def _count_source(
-    source: TagSource, plan: CountingPlan, threads: int, kernel: Kernel, progress: Progress | None
+    source: TagSource, plan: Plan, threads: int, kernel: Kernel, progress: Progress | None
 ) -> Counts:
     total = source.n_records
     if total == 0:
@@ -185,7 +200,7 @@ class _Progress:
 
 
 def _count_stretch(
-    source: TagSource, plan: CountingPlan, stretch: Stretch, kernel: Kernel, done: _Progress
+    source: TagSource, plan: Plan, stretch: Stretch, kernel: Kernel, done: _Progress
 ) -> Tally:
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, kernel)
@@ -204,7 +219,7 @@ def _count_block(source: TagSource, counter: _Counter, block: Records) -> None:
         raise TagFileError(message) from None
 
 
-def _make_counter(plan: CountingPlan, tally: Tally, kernel: Kernel) -> _Counter:
+def _make_counter(plan: Plan, tally: Tally, kernel: Kernel) -> _Counter:
     if kernel == "bright":
         from analysis.counting.bright import BrightCounter
 
@@ -212,3 +227,46 @@ def _make_counter(plan: CountingPlan, tally: Tally, kernel: Kernel) -> _Counter:
     from analysis.counting.sparse import SparseCounter
 
     return SparseCounter(plan, tally)
+
+
+def cut(source: TagSource, plan: Plan, parts: int) -> list[Stretch]:
+    """Return up to `parts` record ranges that begin where no trial can be open.
+
+    In T3 that is an overflow record: sync numbers before it are smaller than all after it. In T2
+    with trials begun by sync records it is such a record. Other T2 files are not cut.
+    """
+    begins = _boundary_test(plan)
+    total = source.n_records
+    if begins is None or parts < 2:
+        return [(0, total)]
+    edges = [0]
+    for part in range(1, parts):
+        edge = _next_boundary(source, max(edges[-1] + 1, total * part // parts), begins)
+        if edge is None:
+            break
+        edges.append(edge)
+    return list(zip(edges, [*edges[1:], total], strict=True))
+
+
+def _boundary_test(plan: Plan) -> Callable[[Records], NDArray[np.bool_]] | None:
+    layout = plan.layout
+    if layout.family == "pico":
+        if layout.mode == "T2":
+            return None
+        return lambda records: (records & np.uint32(0xFFFF0000)) == np.uint32(0xF0000000)
+    if layout.mode == "T3":
+        return lambda records: records >= np.uint32(0xFE000000)
+    if plan.start_code != SYNC:
+        return None
+    return lambda records: (records & np.uint32(0xFE000000)) == np.uint32(0x80000000)
+
+
+def _next_boundary(
+    source: TagSource, start: int, begins: Callable[[Records], NDArray[np.bool_]]
+) -> int | None:
+    for block in source.blocks(start):
+        hits = np.flatnonzero(begins(block))
+        if len(hits):
+            return start + int(hits[0])
+        start += len(block)
+    return None

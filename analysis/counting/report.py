@@ -2,22 +2,27 @@
 
 import numpy as np
 
-from analysis.counting.tally import CountingPlan, S, Tally
-from analysis.counts import Counts
+from analysis.counting.tally import Plan, S, Tally
+from analysis.counts import (
+    Counts,
+    Quality,
+    Trials,
+    doubled_syncs_warning,
+    exact_trials,
+    trials_from_sync_numbers,
+)
 from analysis.gates import GateSet
-from analysis.quality import Quality, doubled_syncs_warning
 from analysis.tagfile.acquisition import SIZE_WARNINGS
 from analysis.tagfile.source import TagSource
-from analysis.trials import Trials, exact_trials, trials_from_sync_numbers
 
 
-def report_counts(source: TagSource, plan: CountingPlan, tally: Tally, *, final: bool) -> Counts:
+def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
     """Turn the sums of a pass into counts.
 
     Parameters
     ----------
     source : TagSource
-    plan : CountingPlan
+    plan : Plan
     tally : Tally
         Of all records of `source` so far.
     final : bool
@@ -71,7 +76,7 @@ def report_counts(source: TagSource, plan: CountingPlan, tally: Tally, *, final:
 
 
 def _trials(
-    source: TagSource, plan: CountingPlan, tally: Tally, *, final: bool
+    source: TagSource, plan: Plan, tally: Tally, *, final: bool
 ) -> tuple[Trials, str | None]:
     state = tally.state
     if plan.layout.mode == "T3":

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.tally import NONE, CountingPlan, S, Tally
+from analysis.counting.tally import NONE, Plan, S, Tally
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import MARKER, SYNC
 from analysis.tagfile.source import Records
@@ -19,7 +19,7 @@ class SparseCounter:
     of them may follow; `finish` counts them.
     """
 
-    def __init__(self, plan: CountingPlan, tally: Tally) -> None:
+    def __init__(self, plan: Plan, tally: Tally) -> None:
         self.plan = plan
         self.tally = tally
         self._decoder = Decoder(plan.layout)

@@ -1,16 +1,139 @@
-"""What one pass accumulates, and how the passes over two stretches of one file join."""
+"""What a pass goes by and what it accumulates: gates on the file's grid, sums, their joining."""
 
 from dataclasses import dataclass
 from enum import IntEnum
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.counting.timeline import Timeline, make_timeline
+from analysis.counts import DOUBLED_GAP
 from analysis.gates import GateSet
-from analysis.quality import DOUBLED_GAP
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
+
+GATE_BINS = 128
+GAP_BINS = 64
+NO_GATE = -1
+
+
+def first_tick(time: float, resolution: float) -> int:
+    """Return the smallest tick k with k · resolution >= time.
+
+    A time within 1e-6 tick of a tick is that tick: 123e-9 / 250e-12 is 492.00000000000006 in
+    floating point, but means tick 492.
+    """
+    ticks = time / resolution
+    nearest = round(ticks)
+    return nearest if abs(ticks - nearest) < 1e-6 else ceil(ticks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """A trial cut into segments (gates and the gaps around them), each cut into bins.
+
+    Bin edges coincide with gate edges, so that a click's bin alone says whether it is in a gate,
+    and the clicks in a gate are a slice of the histogram.
+
+    Attributes
+    ----------
+    starts : ndarray of int64, shape (segments + 1,)
+        First tick of each segment, then the first tick that is in none.
+    widths : ndarray of int64, shape (segments,)
+        Ticks per bin; a segment's last bin may be narrower.
+    first_bins : ndarray of int64, shape (segments + 1,)
+        Number of the first bin of each segment, then the number of bins.
+    gate_of_bin : ndarray of int8, shape (bins + 1,)
+        Gate index or ``NO_GATE``; the last entry is for clicks beyond all segments.
+    """
+
+    starts: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    first_bins: NDArray[np.int64]
+    gate_of_bin: NDArray[np.int8]
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins (the one beyond all segments not counted)."""
+        return int(self.first_bins[-1])
+
+    def bin_of(self, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the bin of each tick after the trial's start; ``n_bins`` beyond all segments."""
+        segment = np.searchsorted(self.starts, ticks, side="right") - 1
+        inside = (segment >= 0) & (segment < len(self.widths))
+        segment = np.where(inside, segment, 0)
+        bins = self.first_bins[segment] + (ticks - self.starts[segment]) // self.widths[segment]
+        return np.where(inside, bins, self.n_bins)
+
+    def edges(self, resolution: float) -> NDArray[np.float64]:
+        """Return bin edges in seconds, shape (bins + 1,)."""
+        pieces = [
+            np.arange(start, stop, width)
+            for start, stop, width in zip(
+                self.starts[:-1], self.starts[1:], self.widths, strict=True
+            )
+        ]
+        return np.concatenate([*pieces, self.starts[-1:]]) * resolution
+
+
+def make_timeline(gates: GateSet, resolution: float, *, end: int | None = None) -> Timeline:
+    """Lay `gates` on ticks of `resolution` seconds.
+
+    Parameters
+    ----------
+    gates : GateSet
+    resolution : float
+        Seconds per tick (T2) or per dtime bin (T3).
+    end : int, optional
+        First tick that the file cannot hold (T3: number of dtime bins).
+
+    Raises
+    ------
+    ValueError
+        If a gate lies beyond `end`, or is narrower than one tick.
+    """
+    starts, widths, bins, gate_of_bin = [0], [], [], []
+
+    def add(stop: int, gate: int) -> None:
+        length = stop - starts[-1]
+        if length == 0:
+            return
+        width = ceil(length / (GAP_BINS if gate == NO_GATE else GATE_BINS))
+        widths.append(width)
+        bins.append(ceil(length / width))
+        gate_of_bin.extend([gate] * bins[-1])
+        starts.append(stop)
+
+    for index, gate in enumerate(gates.gates):
+        first = first_tick(gate.start, resolution)
+        stop = first_tick(gate.stop, resolution)
+        _check_range(gate.name, first, stop, end, resolution)
+        add(first, NO_GATE)
+        add(stop, index)
+    span = max(gate.stop - gate.start for gate in gates.gates)
+    tail = starts[-1] + ceil(span / resolution)
+    add(min(tail, end or tail, first_tick(gates.period, resolution)), NO_GATE)
+    return Timeline(
+        starts=np.array(starts, np.int64),
+        widths=np.array(widths, np.int64),
+        first_bins=np.cumsum([0, *bins]),
+        gate_of_bin=np.array([*gate_of_bin, NO_GATE], np.int8),
+    )
+
+
+def _check_range(name: str, first: int, stop: int, end: int | None, resolution: float) -> None:
+    if stop <= first:
+        message = (
+            f"gate {name!r} must be at least one tick of {resolution:g} s wide, but covers none"
+        )
+        raise ValueError(message)
+    if end is not None and stop > end:
+        message = (
+            f"gate {name!r} must stop within the file's T3 range of {end} bins × {resolution:g} s "
+            f"= {end * resolution:g} s, but stops at {stop * resolution:g} s; later clicks are not "
+            "in the file: record with a coarser binning, or in T2"
+        )
+        raise ValueError(message)
+
 
 NONE = -1
 """Time of something that has not happened yet."""
@@ -41,7 +164,7 @@ class S(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountingPlan:
+class Plan:
     """All that a counting pass must know: layout, gates on the file's grid, channel map.
 
     Attributes
@@ -110,7 +233,7 @@ class Tally:
     pairs: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, plan: CountingPlan) -> "Tally":
+    def empty(cls, plan: Plan) -> "Tally":
         """Return the tally before the first record."""
         state = np.zeros(len(S), np.int64)
         state[[S.LAST, S.TRIAL, S.FIRST, S.HIGHEST, S.FIRST_DOUBLED]] = NONE
@@ -122,7 +245,7 @@ class Tally:
             pairs=np.zeros((cells, cells), np.int64),
         )
 
-    def append(self, later: "Tally", plan: CountingPlan) -> None:
+    def append(self, later: "Tally", plan: Plan) -> None:
         """Join the tally of the stretch that follows; both began at a trial boundary.
 
         The later stretch counted its times from 0; the seam is checked for missing trial starts
@@ -159,7 +282,7 @@ class Tally:
             np.add(mine, more, out=mine)
 
 
-def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> CountingPlan:
+def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> Plan:
     """Lay gates and channels on a file's grid of `resolution` seconds per tick or dtime bin.
 
     Raises
@@ -185,7 +308,7 @@ def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> Counti
         gated = timeline.gate_of_bin >= 0
         cells = timeline.gate_of_bin[gated].astype(np.int64) * n_detectors + row
         bit_of[row, gated] = 1 << cells
-    return CountingPlan(
+    return Plan(
         layout=layout,
         gates=gates,
         timeline=timeline,

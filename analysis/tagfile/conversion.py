@@ -6,22 +6,12 @@ from pathlib import Path
 
 from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.codec import Decoder
+from analysis.tagfile.encoded import TagSink
+from analysis.tagfile.events import EventError
 from analysis.tagfile.formats import format_of_suffix, open_tags
-from analysis.tagfile.layouts import MARKER, SYNC
-from analysis.tagfile.limits import EventError
 from analysis.tagfile.picoseconds import InexactTimeError
-from analysis.tagfile.sink import TagSink
 from analysis.tagfile.source import TagSource
 from analysis.tagfile.summary import TagSummary, summarise
-
-KEPT_TAGS = (
-    "File_Comment",
-    "HWSync_Divider",
-    "HWSync_Offset",
-    "TTResult_MDescWarningFlags",
-    "TTResult_StopReason",
-)
-"""Header tags that one PTU file hands on to the next."""
 
 Progress = Callable[[int, int], None]
 """Told how many records are done, of how many; every record is done twice."""
@@ -74,19 +64,22 @@ def convert(
         If the target's format cannot hold a tag or its time; the message names the event.
     """
     src, dst = Path(src), Path(dst)
-    target = format_of_suffix(dst).name
+    target = format_of_suffix(dst)
     source = open_tags(src)
     _check_target(src, dst, overwrite=overwrite)
     summary = _summarise(source, progress)
     if summary.unknown_records and not drop_unknown:
         message = (
-            f"{src}: {summary.unknown_records} records have a reserved code, which {target} does "
-            "not hold; pass drop_unknown=True (--drop-unknown) to leave them out"
+            f"{src}: {summary.unknown_records} records have a reserved code, which {target.name} "
+            "does not hold; pass drop_unknown=True (--drop-unknown) to leave them out"
         )
         raise ValueError(message)
+    acquisition = Acquisition.of(source, end_time=summary.end_time)
     with (
         _partial(dst) as path,
-        _open_sink(target, path, source, summary, round_times=round_times) as sink,
+        target.sink(
+            path, acquisition, counts=summary.counts, origin=source, round_times=round_times
+        ) as sink,
     ):
         _copy(source, sink, summary.records, progress)
     return summary
@@ -143,55 +136,3 @@ def _partial(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _open_sink(
-    target: str, path: Path, source: TagSource, summary: TagSummary, *, round_times: bool
-) -> TagSink:
-    acquisition = Acquisition.of(source, end_time=summary.end_time)
-    if target == "ptu":
-        return _open_ptu(path, source, summary, acquisition, round_times=round_times)
-    if target == "photon-hdf5":
-        from analysis.tagfile.photon_hdf5 import PhotonHdf5Sink
-
-        return PhotonHdf5Sink(
-            path, acquisition, counts=_counts(summary), description=f"Tags of {source.path.name}"
-        )
-    if target == "csv":
-        from analysis.tagfile.csv_table import CsvSink as TableSink
-    elif target == "npz":
-        from analysis.tagfile.npz_table import NpzSink as TableSink  # type: ignore[assignment]
-    else:
-        from analysis.tagfile.parquet_table import ParquetSink as TableSink  # type: ignore[assignment]
-    return TableSink(path, acquisition, n_events=summary.events, round_times=round_times)
-
-
-def _open_ptu(
-    path: Path,
-    source: TagSource,
-    summary: TagSummary,
-    acquisition: Acquisition,
-    *,
-    round_times: bool,
-) -> TagSink:
-    from analysis.tagfile.ptu_sink import PtuSink
-
-    is_ptu = source.format == "ptu"
-    tags = {key: source.header[key] for key in KEPT_TAGS if is_ptu and key in source.header}
-    doubts = " ".join(str(warning) for warning in acquisition.warnings)
-    return PtuSink(
-        path,
-        acquisition,
-        inputs=max(2, *(channel + 1 for channel in summary.photons), 0),
-        comment=f"Converted from {source.path.name}. {doubts}".strip(),
-        tags=tags,
-        round_times=round_times,
-    )
-
-
-def _counts(summary: TagSummary) -> dict[int, int]:
-    """Return tags by channel number, syncs and markers included."""
-    counts = dict(summary.photons)
-    if summary.syncs:
-        counts[SYNC] = summary.syncs
-    return counts | {MARKER + bits: count for bits, count in summary.markers.items()}

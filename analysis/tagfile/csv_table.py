@@ -10,11 +10,17 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.tagfile.acquisition import Acquisition
-from analysis.tagfile.encoded import BLOCK_EVENTS
+from analysis.tagfile.encoded import (
+    BLOCK_EVENTS,
+    CHANNEL,
+    TIME,
+    Column,
+    TableSink,
+    TableSource,
+    missing_columns,
+)
 from analysis.tagfile.picoseconds import Times
 from analysis.tagfile.source import TagFileError, file_size
-from analysis.tagfile.tables import CHANNEL, TIME, Column, TableSink, TableSource, missing_columns
 
 _METADATA = re.compile(r"#\s*(?P<key>\w+)\s*:\s*(?P<value>.*?)\s*")
 
@@ -98,12 +104,10 @@ class CsvFile(TableSource):
 class CsvSink(TableSink):
     """A CSV file being written."""
 
-    def __init__(
-        self, path: Path, acquisition: Acquisition, *, n_events: int, round_times: bool = False
-    ) -> None:
-        super().__init__(path, acquisition, n_events=n_events, round_times=round_times)
-        self._stream = path.open("w", encoding="utf-8", newline="\n")
-        for key, value in acquisition.to_text().items():
+    def begin(self) -> None:
+        """Write metadata and head."""
+        self._stream = self.path.open("w", encoding="utf-8", newline="\n")
+        for key, value in self.acquisition.to_text().items():
             self._stream.write(f"# {key}: {value}\n")
         self._stream.write(f"{TIME},{CHANNEL}\n")
 

@@ -1,16 +1,25 @@
-"""Sources that hold tags in another form and encode them into generic records on the way in."""
+"""Sources that hold tags in another form and encode them into generic records on the way in.
 
-from abc import abstractmethod
-from collections.abc import Iterator
+A table has the columns ``time_ps`` and ``channel``; this is what CSV, NPZ and Parquet share.
+``time_ps`` is the time since the start of the measurement in whole picoseconds; ``channel`` is an
+input (0-62), 64 for a sync record, or 64 plus the marker bits. Metadata (`Acquisition`) is kept
+beside the columns; without it the tags are T2 with ticks of 1 ps.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.codec import Encoder
-from analysis.tagfile.events import Events
-from analysis.tagfile.limits import EventError
+from analysis.tagfile.events import EventError, Events
+from analysis.tagfile.picoseconds import Times, from_picoseconds, to_picoseconds
 from analysis.tagfile.source import BLOCK_RECORDS, Records, TagFileError, TagSource
 
 BLOCK_EVENTS = 1 << 16
@@ -127,3 +136,131 @@ def as_channel(
         index = int(np.argmax(wrong))
         raise EventError(index, f"channel must be 0 to 62, 64 or 65 to 79, but is {values[index]}")
     return values.astype(np.uint8)
+
+
+TIME = "time_ps"
+CHANNEL = "channel"
+
+Column = NDArray[Any]
+
+
+class TableSource(EncodedSource):
+    """A table of tags, read some rows at a time."""
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        try:
+            acquisition = Acquisition.from_text(self.read_metadata(path))
+        except TagFileError:
+            raise
+        except ValueError as error:
+            message = f"{path}: {error}"
+            raise TagFileError(message) from error
+        super().__init__(path, acquisition)
+
+    @abstractmethod
+    def read_metadata(self, path: Path) -> Mapping[str, str]:
+        """Return the metadata beside the columns, having checked that both are there."""
+
+    @abstractmethod
+    def read_rows(self) -> Iterator[tuple[Column, Column]]:
+        """Yield ``time_ps`` and ``channel`` in order, some rows at a time."""
+
+    def read_events(self) -> Iterator[Events]:
+        """Yield the rows as events in the units of the metadata."""
+        for times, channel in self.read_rows():
+            for name, column in ((TIME, times), (CHANNEL, channel)):
+                if not np.issubdtype(column.dtype, np.integer):
+                    message = (
+                        f"{self.path}: column {name!r} must hold integers, but holds {column.dtype}"
+                    )
+                    raise TagFileError(message)
+            yield from_picoseconds(as_times(times), as_channel(channel), self.acquisition)
+
+
+class TagSink(ABC):
+    """A tag file that takes events in the units of its acquisition; use it in ``with``.
+
+    Parameters
+    ----------
+    path : Path
+    acquisition : Acquisition
+    counts : mapping of int to int
+        Tags by channel number (syncs and markers included), as they will be written.
+    origin : TagSource, optional
+        The file they come from.
+    round_times : bool, optional
+        Accept that events may not follow back exactly from their times in the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        acquisition: Acquisition,
+        *,
+        counts: Mapping[int, int],
+        origin: TagSource | None = None,
+        round_times: bool = False,
+    ) -> None:
+        self.path = path
+        self.acquisition = acquisition
+        self.counts = counts
+        self.origin = origin
+        self.round_times = round_times
+        self.begin()
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Make the file and write what stands before the events."""
+
+    @abstractmethod
+    def write(self, events: Events) -> None:
+        """Append events.
+
+        Raises
+        ------
+        EventError
+            If the format cannot hold one of them.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Complete the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class TableSink(TagSink):
+    """A table of tags being written."""
+
+    def write(self, events: Events) -> None:
+        """Append events given in the units of the acquisition."""
+        times = to_picoseconds(events, self.acquisition, round_times=self.round_times)
+        self.write_rows(times, events.channel)
+
+    @abstractmethod
+    def write_rows(self, times_ps: Times, channel: NDArray[np.uint8]) -> None:
+        """Append rows."""
+
+
+def as_times(column: Column) -> Times:
+    """Return integers of any width as int64; what does not fit becomes negative."""
+    return column.astype(np.int64)
+
+
+def missing_columns(path: Path, found: list[str]) -> TagFileError:
+    """Return the error for a table that lacks a column."""
+    message = (
+        f"{path}: a table of tags must have the columns {TIME!r} and {CHANNEL!r}, "
+        f"but has {', '.join(map(repr, found)) or 'none'}"
+    )
+    return TagFileError(message)

@@ -1,11 +1,14 @@
-"""Which file formats there are, how to tell them apart, and what opens them."""
+"""Which file formats there are, how to tell them apart, and what reads and writes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import cast
 
+from analysis.plugins import Table
+from analysis.tagfile.acquisition import Acquisition
+from analysis.tagfile.encoded import TagSink
 from analysis.tagfile.source import TagFileError, TagSource, open_file
 
 
@@ -18,61 +21,88 @@ class Format:
     name : str
         As in `TagSource.format`.
     suffixes : tuple of str
+        In lower case, with the dot.
     magic : bytes
         First bytes of every such file; empty for text.
-    module, reader : str
-        Where the `TagSource` of the format is; loaded when needed.
+    reader : str
+        Where its `TagSource` is, as ``"package.module:name"``; loaded when needed.
+    writer : str
+        Where its `TagSink` is; empty for a format that is only read.
     """
 
     name: str
     suffixes: tuple[str, ...]
     magic: bytes
-    module: str
     reader: str
+    writer: str = ""
 
     def open(self, path: Path) -> TagSource:
         """Open a file of this format."""
-        reader = getattr(import_module(self.module), self.reader)
-        return cast("Callable[[Path], TagSource]", reader)(path)
+        return cast("Callable[[Path], TagSource]", resolve_name(self.reader))(path)
+
+    def sink(
+        self,
+        path: Path,
+        acquisition: Acquisition,
+        *,
+        counts: Mapping[int, int],
+        origin: TagSource | None = None,
+        round_times: bool = False,
+    ) -> TagSink:
+        """Begin a file of this format; see `TagSink`.
+
+        Raises
+        ------
+        TagFileError
+            If labkit does not write this format.
+        """
+        if not self.writer:
+            message = f"{path}: files of format {self.name} can be read, but not written"
+            raise TagFileError(message)
+        writer = cast("type[TagSink]", resolve_name(self.writer))
+        return writer(path, acquisition, counts=counts, origin=origin, round_times=round_times)
 
 
-FORMATS = (
+_OWN = (
     Format(
         name="ptu",
         suffixes=(".ptu",),
         magic=b"PQTTTR\0\0",
-        module="analysis.tagfile.ptu",
-        reader="PtuFile",
+        reader="analysis.tagfile.ptu:PtuFile",
+        writer="analysis.tagfile.ptu_sink:PtuSink",
     ),
     Format(
         name="photon-hdf5",
         suffixes=(".h5", ".hdf5"),
         magic=b"\x89HDF\r\n\x1a\n",
-        module="analysis.tagfile.photon_hdf5",
-        reader="PhotonHdf5File",
+        reader="analysis.tagfile.photon_hdf5:PhotonHdf5File",
+        writer="analysis.tagfile.photon_hdf5:PhotonHdf5Sink",
     ),
     Format(
         name="csv",
         suffixes=(".csv",),
         magic=b"",
-        module="analysis.tagfile.csv_table",
-        reader="CsvFile",
+        reader="analysis.tagfile.csv_table:CsvFile",
+        writer="analysis.tagfile.csv_table:CsvSink",
     ),
     Format(
         name="npz",
         suffixes=(".npz",),
         magic=b"PK\x03\x04",
-        module="analysis.tagfile.npz_table",
-        reader="NpzFile",
+        reader="analysis.tagfile.npz_table:NpzFile",
+        writer="analysis.tagfile.npz_table:NpzSink",
     ),
     Format(
         name="parquet",
         suffixes=(".parquet",),
         magic=b"PAR1",
-        module="analysis.tagfile.parquet_table",
-        reader="ParquetFile",
+        reader="analysis.tagfile.parquet_table:ParquetFile",
+        writer="analysis.tagfile.parquet_table:ParquetSink",
     ),
 )
+
+FORMATS = Table("labkit.formats", Format, {entry.name: entry for entry in _OWN})
+"""All formats by name: our own, then those of plug-ins."""
 
 
 def open_tags(path: str | Path) -> TagSource:
@@ -89,7 +119,7 @@ def open_tags(path: str | Path) -> TagSource:
     if not head:
         message = f"{path}: the file is empty; nothing was recorded, or the copy failed"
         raise TagFileError(message)
-    for candidate in FORMATS:
+    for candidate in FORMATS.values():
         if candidate.magic and head.startswith(candidate.magic):
             return candidate.open(path)
     return format_of_suffix(path).open(path)
@@ -103,9 +133,9 @@ def format_of_suffix(path: Path) -> Format:
     TagFileError
         If there is none; the message lists the formats that exist.
     """
-    for candidate in FORMATS:
+    for candidate in FORMATS.values():
         if path.suffix.lower() in candidate.suffixes:
             return candidate
-    known = ", ".join(f"{known.name} ({'/'.join(known.suffixes)})" for known in FORMATS)
+    known = ", ".join(f"{known.name} ({'/'.join(known.suffixes)})" for known in FORMATS.values())
     message = f"{path}: the format must be one of {known}, but this file is of none of them"
     raise TagFileError(message)

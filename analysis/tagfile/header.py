@@ -1,12 +1,226 @@
-"""The header of a PTU file: read into a typed mapping, and written from one."""
+"""The header of a PTU file: tags to and from bytes, as a typed mapping.
 
-from collections.abc import Iterable, Iterator, Mapping
+Source: PicoQuant, "Tag Types" and "Tag Dictionary" (unified tag file format documentation).
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+import numpy as np
 
 from analysis.tagfile.source import TagFileError, file_size, open_file
-from analysis.tagfile.tags import PAYLOAD_TYPES, TAG, Tag, TagType, decode_value
+
+TAG = struct.Struct("<32siI8s")
+"""Fixed part of a tag: name, index (-1 for none), type, value or payload length."""
+
+MAX_NAME = 31
+_EPOCH = datetime(1899, 12, 30)
+_KEY = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<index>\d+)\])?")
+
+
+class TagType(IntEnum):
+    """Tag type codes as they stand in the file."""
+
+    EMPTY = 0xFFFF0008
+    BOOL = 0x00000008
+    INT = 0x10000008
+    BITSET = 0x11000008
+    COLOR = 0x12000008
+    FLOAT = 0x20000008
+    DATETIME = 0x21000008
+    FLOAT_ARRAY = 0x2001FFFF
+    ANSI_STRING = 0x4001FFFF
+    WIDE_STRING = 0x4002FFFF
+    BLOB = 0xFFFFFFFF
+
+
+PAYLOAD_TYPES = frozenset(
+    {TagType.FLOAT_ARRAY, TagType.ANSI_STRING, TagType.WIDE_STRING, TagType.BLOB}
+)
+"""Types whose value field is the length in bytes of a payload that follows the tag."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tag:
+    """One header tag.
+
+    Attributes
+    ----------
+    name : str
+    value : object
+        None, bool, int, float, datetime, str, bytes, or ndarray of float64, by `type`.
+    type : TagType
+    index : int or None
+        Position in an indexed tag such as ``HWInpChan_Offset``.
+    offset : int or None
+        Byte at which the tag starts in the file it was read from.
+    """
+
+    name: str
+    value: object
+    type: TagType
+    index: int | None = None
+    offset: int | None = None
+
+    @property
+    def key(self) -> str:
+        """``"Name"``, or ``"Name[0]"`` for an indexed tag."""
+        return self.name if self.index is None else f"{self.name}[{self.index}]"
+
+    @classmethod
+    def of(cls, key: str, value: object) -> "Tag":
+        """Make a tag from its key and a plain Python value, whose type gives the tag's type.
+
+        Raises
+        ------
+        ValueError
+            If the key is not a name of at most 31 ASCII characters with an optional ``[index]``.
+        TypeError
+            If no tag type holds such a value.
+        """
+        match = _KEY.fullmatch(key)
+        if match is None or not key.isascii() or len(match["name"]) > MAX_NAME:
+            message = (
+                f"a tag's key must be 'Name' or 'Name[index]' with at most {MAX_NAME} ASCII "
+                f"characters, but is {key!r}"
+            )
+            raise ValueError(message)
+        index = None if match["index"] is None else int(match["index"])
+        return cls(name=match["name"], value=value, type=_type_of(key, value), index=index)
+
+    def to_bytes(self) -> bytes:
+        """Return the tag as it stands in a file, payload included."""
+        field, payload = _encode_value(self)
+        index = -1 if self.index is None else self.index
+        return TAG.pack(self.name.encode("ascii"), index, self.type, field) + payload
+
+
+def _type_of(key: str, value: object) -> TagType:
+    simple: list[tuple[type, TagType]] = [
+        (bool, TagType.BOOL),
+        (int, TagType.INT),
+        (float, TagType.FLOAT),
+        (datetime, TagType.DATETIME),
+        (bytes, TagType.BLOB),
+        (np.ndarray, TagType.FLOAT_ARRAY),
+    ]
+    if value is None:
+        return TagType.EMPTY
+    if isinstance(value, str):
+        return TagType.ANSI_STRING if _is_ansi(value) else TagType.WIDE_STRING
+    for python_type, tag_type in simple:
+        if isinstance(value, python_type):
+            return tag_type
+    message = (
+        f"tag {key!r} must be None, bool, int, float, datetime, str, bytes or an array of float, "
+        f"but is {type(value).__name__}"
+    )
+    raise TypeError(message)
+
+
+def _is_ansi(text: str) -> bool:
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encode_value(tag: Tag) -> tuple[bytes, bytes]:
+    """Return the eight value bytes and the payload."""
+    try:
+        if tag.type in PAYLOAD_TYPES:
+            payload = _PAYLOAD_ENCODERS[tag.type](tag.value)
+            return struct.pack("<q", len(payload)), payload
+        return _FIELD_ENCODERS[tag.type](tag.value), b""
+    except (struct.error, TypeError, UnicodeEncodeError) as error:
+        message = f"tag {tag.key!r} of type {tag.type.name} cannot hold {tag.value!r}: {error}"
+        raise ValueError(message) from error
+
+
+def _pack_days(value: object) -> bytes:
+    days = (cast("datetime", value) - _EPOCH) / timedelta(days=1)
+    return struct.pack("<d", days)
+
+
+def _pad(text: bytes) -> bytes:
+    """End a string with at least one zero and fill up to a multiple of eight, as the vendor."""
+    return text.ljust((len(text) // 8 + 1) * 8, b"\0")
+
+
+_FIELD_ENCODERS: dict[TagType, Callable[[object], bytes]] = {
+    TagType.EMPTY: lambda _: bytes(8),
+    TagType.BOOL: lambda value: struct.pack("<q", -1 if value else 0),
+    TagType.INT: lambda value: struct.pack("<q", value),
+    TagType.BITSET: lambda value: struct.pack("<Q", value),
+    TagType.COLOR: lambda value: struct.pack("<Q", value),
+    TagType.FLOAT: lambda value: struct.pack("<d", value),
+    TagType.DATETIME: _pack_days,
+}
+
+_PAYLOAD_ENCODERS: dict[TagType, Callable[[object], bytes]] = {
+    TagType.FLOAT_ARRAY: lambda value: np.asarray(value, dtype="<f8").tobytes(),
+    TagType.ANSI_STRING: lambda value: _pad(cast("str", value).encode("cp1252")),
+    TagType.WIDE_STRING: lambda value: _pad(cast("str", value).encode("utf-16-le") + b"\0\0"),
+    TagType.BLOB: lambda value: bytes(cast("bytes", value)),
+}
+
+
+def _unpack_days(field: bytes) -> datetime:
+    (days,) = struct.unpack("<d", field)
+    return _EPOCH + timedelta(days=days)
+
+
+def _unpack_ansi(payload: bytes) -> str:
+    text = payload.partition(b"\0")[0]
+    try:
+        return text.decode("cp1252")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def _unpack_wide(payload: bytes) -> str:
+    return payload.decode("utf-16-le", errors="replace").partition("\0")[0]
+
+
+_FIELD_DECODERS: dict[TagType, Callable[[bytes], object]] = {
+    TagType.EMPTY: lambda _: None,
+    TagType.BOOL: lambda field: any(field),
+    TagType.INT: lambda field: int.from_bytes(field, "little", signed=True),
+    TagType.BITSET: lambda field: int.from_bytes(field, "little"),
+    TagType.COLOR: lambda field: int.from_bytes(field, "little"),
+    TagType.FLOAT: lambda field: struct.unpack("<d", field)[0],
+    TagType.DATETIME: _unpack_days,
+}
+
+_PAYLOAD_DECODERS: dict[TagType, Callable[[bytes], object]] = {
+    TagType.FLOAT_ARRAY: lambda payload: np.frombuffer(payload, dtype="<f8"),
+    TagType.ANSI_STRING: _unpack_ansi,
+    TagType.WIDE_STRING: _unpack_wide,
+    TagType.BLOB: lambda payload: payload,
+}
+
+
+def decode_value(tag_type: TagType, field: bytes, payload: bytes) -> object:
+    """Return the value of a tag from its eight value bytes and its payload.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        If the bytes are not a value of that type (an array of a broken number of floats, a date
+        outside the calendar).
+    """
+    if tag_type in PAYLOAD_TYPES:
+        return _PAYLOAD_DECODERS[tag_type](payload)
+    return _FIELD_DECODERS[tag_type](field)
+
 
 MAGIC = b"PQTTTR\0\0"
 VERSION = "1.0.00"

@@ -9,11 +9,18 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from analysis.tagfile.acquisition import METADATA, Acquisition
-from analysis.tagfile.encoded import BLOCK_EVENTS
+from analysis.tagfile.acquisition import METADATA
+from analysis.tagfile.encoded import (
+    BLOCK_EVENTS,
+    CHANNEL,
+    TIME,
+    Column,
+    TableSink,
+    TableSource,
+    missing_columns,
+)
 from analysis.tagfile.picoseconds import Times
 from analysis.tagfile.source import TagFileError, file_size
-from analysis.tagfile.tables import CHANNEL, TIME, Column, TableSink, TableSource, missing_columns
 
 
 class NpzFile(TableSource):
@@ -50,12 +57,10 @@ class NpzFile(TableSource):
 class NpzSink(TableSink):
     """An NPZ file being written: times go to the archive at once, channels when it is closed."""
 
-    def __init__(
-        self, path: Path, acquisition: Acquisition, *, n_events: int, round_times: bool = False
-    ) -> None:
-        super().__init__(path, acquisition, n_events=n_events, round_times=round_times)
-        self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
-        for key, value in acquisition.to_text().items():
+    def begin(self) -> None:
+        """Write metadata and head."""
+        self._archive = zipfile.ZipFile(self.path, "w", zipfile.ZIP_STORED)
+        for key, value in self.acquisition.to_text().items():
             with self._archive.open(f"{key}.npy", "w") as stream:
                 npy.write_array(stream, np.array(value))
         self._times = self._begin(TIME, np.dtype("<i8"))
@@ -77,7 +82,7 @@ class NpzSink(TableSink):
     def _begin(self, name: str, dtype: np.dtype[np.integer]) -> IO[bytes]:
         stream = self._archive.open(f"{name}.npy", "w", force_zip64=True)
         head = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False}
-        npy.write_array_header_1_0(stream, {**head, "shape": (self.n_events,)})
+        npy.write_array_header_1_0(stream, {**head, "shape": (sum(self.counts.values()),)})
         return stream
 
 

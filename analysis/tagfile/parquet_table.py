@@ -8,11 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analysis.tagfile.acquisition import METADATA, Acquisition
-from analysis.tagfile.encoded import BLOCK_EVENTS
+from analysis.tagfile.acquisition import METADATA
+from analysis.tagfile.encoded import (
+    BLOCK_EVENTS,
+    CHANNEL,
+    TIME,
+    Column,
+    TableSink,
+    TableSource,
+    missing_columns,
+)
 from analysis.tagfile.picoseconds import Times
 from analysis.tagfile.source import TagFileError, file_size
-from analysis.tagfile.tables import CHANNEL, TIME, Column, TableSink, TableSource, missing_columns
 
 
 class ParquetFile(TableSource):
@@ -59,13 +66,11 @@ class ParquetFile(TableSource):
 class ParquetSink(TableSink):
     """A Parquet file being written."""
 
-    def __init__(
-        self, path: Path, acquisition: Acquisition, *, n_events: int, round_times: bool = False
-    ) -> None:
-        super().__init__(path, acquisition, n_events=n_events, round_times=round_times)
+    def begin(self) -> None:
+        """Write metadata and head."""
         fields = [pa.field(TIME, pa.int64()), pa.field(CHANNEL, pa.uint8())]
-        self._schema = pa.schema(fields, metadata=acquisition.to_text())
-        self._writer = pq.ParquetWriter(path, self._schema)
+        self._schema = pa.schema(fields, metadata=self.acquisition.to_text())
+        self._writer = pq.ParquetWriter(self.path, self._schema)
 
     def write_rows(self, times_ps: Times, channel: NDArray[np.uint8]) -> None:
         """Append rows."""

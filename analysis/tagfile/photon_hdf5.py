@@ -6,7 +6,7 @@ numbers above 63 are a sync record (64) or 64 plus marker bits, as elsewhere in 
 the format has no field for is kept in ``/user/labkit``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,9 @@ import h5py
 import numpy as np
 
 from analysis.tagfile.acquisition import METADATA, Acquisition
-from analysis.tagfile.encoded import BLOCK_EVENTS, EncodedSource, as_channel
+from analysis.tagfile.encoded import BLOCK_EVENTS, EncodedSource, TagSink, as_channel
 from analysis.tagfile.events import Events
-from analysis.tagfile.ptu_tags import software_version
-from analysis.tagfile.sink import TagSink
+from analysis.tagfile.ptu_writer import software_version
 from analysis.tagfile.source import TagFileError, file_size
 
 FORMAT_URL = "http://photon-hdf5.org/"
@@ -113,28 +112,14 @@ class PhotonHdf5File(EncodedSource):
 
 
 class PhotonHdf5Sink(TagSink):
-    """A Photon-HDF5 file being written.
+    """A Photon-HDF5 file being written."""
 
-    Parameters
-    ----------
-    path : Path
-    acquisition : Acquisition
-    counts : dict
-        Tags by channel number, as they will be written.
-    description : str
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        acquisition: Acquisition,
-        *,
-        counts: dict[int, int],
-        description: str = "Time tags",
-    ) -> None:
-        self.acquisition = acquisition
-        self._file: Any = h5py.File(path, "w")
-        self._write_head(counts, description)
+    def begin(self) -> None:
+        """Write all fields but the tags themselves."""
+        self._file: Any = h5py.File(self.path, "w")
+        origin = self.origin
+        description = "Time tags" if origin is None else f"Tags of {origin.path.name}"
+        self._write_head(self.counts, description)
 
     def write(self, events: Events) -> None:
         """Append events given in the units of the acquisition."""
@@ -156,7 +141,7 @@ class PhotonHdf5Sink(TagSink):
                 self._file[name].attrs["TITLE"] = np.bytes_(title.encode())
         self._file.close()
 
-    def _write_head(self, counts: dict[int, int], description: str) -> None:
+    def _write_head(self, counts: Mapping[int, int], description: str) -> None:
         acquisition, file = self.acquisition, self._file
         is_t3 = acquisition.mode == "T3"
         unit = (acquisition.sync_period if is_t3 else None) or acquisition.resolution
@@ -187,7 +172,7 @@ class PhotonHdf5Sink(TagSink):
             file["photon_data"].create_dataset(name, shape=(0,), dtype=dtype, **options)
 
 
-def _setup_fields(counts: dict[int, int], *, is_t3: bool) -> dict[str, object]:
+def _setup_fields(counts: Mapping[int, int], *, is_t3: bool) -> dict[str, object]:
     numbers = np.array(sorted(counts), dtype=np.uint8)
     return {
         "setup/num_pixels": len(counts),

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.tagfile.acquisition import Acquisition
-from analysis.tagfile.events import Events
-from analysis.tagfile.limits import MAX_TIME, EventError
+from analysis.tagfile.events import MAX_TIME, EventError, Events
 
 MAX_DTIME = np.iinfo(np.int32).max
 Times = NDArray[np.int64]

@@ -1,41 +1,35 @@
 """Write events of any source to a TimeHarp 260 N PTU file, changing units where need be."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.codec import Encoder
+from analysis.tagfile.encoded import TagSink
 from analysis.tagfile.events import Events
-from analysis.tagfile.layouts import TIMEHARP_260N_T2, TIMEHARP_260N_T3
+from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from analysis.tagfile.picoseconds import from_picoseconds, to_picoseconds
-from analysis.tagfile.ptu_tags import (
+from analysis.tagfile.ptu_writer import (
     NANO_BASE_RESOLUTION,
     STOPPED_MANUALLY,
     STOPPED_TIME_OVER,
+    PtuWriter,
 )
-from analysis.tagfile.ptu_writer import PtuWriter
-from analysis.tagfile.sink import TagSink
+
+KEPT_TAGS = (
+    "File_Comment",
+    "HWSync_Divider",
+    "HWSync_Offset",
+    "TTResult_MDescWarningFlags",
+    "TTResult_StopReason",
+)
+"""Header tags that one PTU file hands on to the next."""
 
 
 class PtuSink(TagSink):
     """A TimeHarp 260 N file being written from events in other units.
-
-    Parameters
-    ----------
-    path : Path
-    acquisition : Acquisition
-        Units in which the events will be given.
-    inputs : int
-        Number of detector inputs.
-    comment : str
-    tags : mapping
-        Header tags to take over from the source.
-    round_times : bool
-        Round times to the device's ticks or bins where they lie between.
 
     Raises
     ------
@@ -43,33 +37,28 @@ class PtuSink(TagSink):
         If the device has no such dtime bin, unless `round_times`.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        acquisition: Acquisition,
-        *,
-        inputs: int,
-        comment: str,
-        tags: Mapping[str, object],
-        round_times: bool = False,
-    ) -> None:
-        self.acquisition = acquisition
-        self.round_times = round_times
-        self._device = device_units(acquisition, round_times=round_times)
+    def begin(self) -> None:
+        """Write the header."""
+        acquisition, origin = self.acquisition, self.origin
+        self._device = device_units(acquisition, round_times=self.round_times)
         layout = TIMEHARP_260N_T2 if acquisition.mode == "T2" else TIMEHARP_260N_T3
         self._encoder = Encoder(layout)
+        header = origin.header if origin is not None and origin.format == "ptu" else {}
+        tags = {key: header[key] for key in KEPT_TAGS if key in header}
         over = STOPPED_MANUALLY if acquisition.measured_time is None else STOPPED_TIME_OVER
         reason = tags.get("TTResult_StopReason", over)
         self._stop_reason = reason if isinstance(reason, int) else over
+        doubts = " ".join(str(warning) for warning in acquisition.warnings)
+        source = "" if origin is None else f"Converted from {origin.path.name}. "
         self._writer = PtuWriter(
-            path,
+            self.path,
             layout=layout,
             resolution=self._device.resolution,
             sync_period=acquisition.sync_period,
             sync_rate=acquisition.sync_rate,
             acquisition_time=acquisition.measured_time or 0.0,
-            inputs=inputs,
-            comment=comment,
+            inputs=max(2, *(channel + 1 for channel in self.counts if channel < SYNC), 0),
+            comment=f"{source}{doubts}".strip(),
             tags=tags,
         )
 

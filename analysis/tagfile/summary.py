@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.quality import DOUBLED_GAP, doubled_syncs_warning
+from analysis.counts import DOUBLED_GAP, doubled_syncs_warning
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
@@ -74,9 +74,11 @@ class TagSummary:
     warnings: tuple[FileWarning, ...]
 
     @property
-    def events(self) -> int:
-        """Number of photons, syncs and markers together."""
-        return sum(self.photons.values()) + self.syncs + sum(self.markers.values())
+    def counts(self) -> dict[int, int]:
+        """Tags by channel number: photons, syncs and markers."""
+        syncs = {SYNC: self.syncs} if self.syncs else {}
+        markers = {MARKER + bits: count for bits, count in self.markers.items()}
+        return self.photons | syncs | markers
 
     @property
     def rates(self) -> dict[int, float]:

@@ -2,8 +2,7 @@
 
 from analysis.witness.estimate import Witness, witness
 from analysis.witness.posterior import WitnessPosterior
-from analysis.witness.ratio import witness_ratio
-from analysis.witness.systematics import imbalance_correction, systematic_bound
+from analysis.witness.systematics import imbalance_correction, systematic_bound, witness_ratio
 
 __all__ = [
     "Witness",

@@ -6,11 +6,18 @@ from math import isfinite
 from types import MappingProxyType
 
 from analysis.correlation import G2, LEVEL, g2
-from analysis.count_checks import count_of, field_of, two_counts
-from analysis.counts_file import PAIRS
+from analysis.counts import Counts
+from analysis.counts_file import (
+    PAIRS,
+    WitnessCounts,
+    count_of,
+    field_of,
+    two_counts,
+    witness_counts,
+)
 from analysis.witness.distribution import RatioDistribution
 from analysis.witness.posterior import WitnessPosterior, product_posterior, ratio_posterior
-from analysis.witness.ratio import witness_ratio
+from analysis.witness.systematics import witness_ratio
 
 FEW_COINCIDENCES = 20
 """Coincidences per heralding detector below which the prior matters; see `Witness.cautions`."""
@@ -84,10 +91,10 @@ class Witness:
 
 
 def witness(
-    coincidences: Mapping[str, int],
-    pump: Iterable[int],
-    read: Iterable[int],
-    trials: int,
+    counts: Counts | WitnessCounts | Mapping[str, int],
+    pump: Iterable[int] = (),
+    read: Iterable[int] = (),
+    trials: int = 0,
     level: float = LEVEL,
 ) -> Witness:
     """Estimate the entanglement witness from counts.
@@ -99,21 +106,22 @@ def witness(
 
     Parameters
     ----------
-    coincidences : mapping of str to int
-        Trials with a click of read pulse at detector i and pump pulse at j: "r1p1", "r2p1",
-        "r1p2", "r2p2".
-    pump, read : iterable of two int
-        Trials with a click of detector 1, of detector 2, in the gate.
-    trials : int
-        Measured trials, empty ones included.
+    counts : Counts, WitnessCounts, or mapping of str to int
+        Counts with gates pump and read and detectors 1 and 2, from which all follows. Or the
+        coincidences alone, trials with a click of read pulse at detector i and pump pulse at j:
+        "r1p1", "r2p1", "r1p2", "r2p2".
+    pump, read : iterable of two int, optional
+        With coincidences: trials with a click of detector 1, of detector 2, in the gate.
+    trials : int, optional
+        With coincidences: measured trials, empty ones included.
     level : float
         Probability inside the intervals.
 
     Raises
     ------
     ValueError
-        If a count is missing or impossible, a gate has no singles (g² undefined), or both
-        detectors exclude each other.
+        If a count, gate or detector is missing, a count is impossible, a gate has no singles (g²
+        undefined), or both detectors exclude each other.
 
     Notes
     -----
@@ -121,12 +129,17 @@ def witness(
     Analysis". Equal g² and zero coincidences are no error: the posterior is then wide, with
     heavy tails ∝ |R_m|^(-3/2), and the plug-in may be None.
     """
+    if isinstance(counts, Counts):
+        counts = witness_counts(counts)
+    if isinstance(counts, WitnessCounts):
+        pump, read, trials = counts.pump, counts.read, counts.trials
+        counts = counts.coincidences
     pump_1, pump_2 = two_counts("pump", pump)
     read_1, read_2 = two_counts("read", read)
     singles = {"pump 1": pump_1, "pump 2": pump_2, "read 1": read_1, "read 2": read_2}
     pairs = {
         pair: g2(
-            count_of(pair, field_of(coincidences, pair)),
+            count_of(pair, field_of(counts, pair)),
             singles[f"read {pair[1]}"],
             singles[f"pump {pair[3]}"],
             trials,

@@ -117,8 +117,8 @@ class NewportRawUsb:
 
 def find_endpoints() -> Iterator[Endpoints]:
     """Yield the endpoints of all controllers present."""
-    core = optional_package("usb.core", "pip install 'labkit[usb]'")
-    util = optional_package("usb.util", "pip install 'labkit[usb]'")
+    core = optional_package("usb.core", "pip install -e '.[usb]'")
+    util = optional_package("usb.util", "pip install -e '.[usb]'")
     for device in core.find(find_all=True, idVendor=VENDOR_ID, idProduct=PRODUCT_ID):
         device.set_configuration()
         out, back = (

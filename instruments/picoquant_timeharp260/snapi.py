@@ -74,7 +74,7 @@ class PicoQuantSnapi(TimeHarpTagger):
             message = f"{name}: `mode` must be T2 or T3, but is {mode!r}"
             raise ValueError(message)
         if library is None:
-            library = optional_package("snAPI.Main", "pip install snAPI (mind its licence)")
+            library = optional_package("snAPI.Main", "pip install -e '.[snapi]' (mind its licence)")
         super().__init__(name, **kwargs)
         self.mode = mode
         self._library = library

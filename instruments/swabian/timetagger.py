@@ -121,7 +121,7 @@ class SwabianTimeTagger(RecordingTagger):
             message = f"{name}: channels must be different and not 0, but are {hardware}"
             raise ValueError(message)
         if library is None:
-            library = optional_package("Swabian.TimeTagger", "pip install 'labkit[swabian]'")
+            library = optional_package("Swabian.TimeTagger", "pip install -e '.[swabian]'")
         super().__init__(name, **kwargs)
         self._library = library
         self._serial = serial

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
+from analysis.plugins import GROUPS, describe, find_plugins, load_plugin
 from labkit import __version__
 from labkit._guard import PACKAGES, find_package
 from labkit.cli.output import print_json, results
 
-REQUIRED = ("numpy", "scipy", "numba", "h5py", "pandas", "pyarrow", "xarray", "matplotlib", "typer")
+REQUIRED = ("numpy", "scipy", "numba", "h5py", "qcodes", "pyarrow", "xarray", "matplotlib", "typer")
 OPTIONAL = {
     "snAPI": "PicoQuant snAPI, replay of tag files through the vendor's own reader",
     "Swabian.TimeTagger": "Swabian Time Tagger",
@@ -40,6 +41,7 @@ def doctor(
         "packages": {name: _version(name) for name in REQUIRED},
         "own_packages": {name: str(find_package(name)) for name in PACKAGES},
         "optional": {name: _present(name) for name in OPTIONAL},
+        "plugins": plugins(),
         "numba_cache": {"folder": str(cache), "writable": writable},
     }
     if json:
@@ -53,8 +55,16 @@ def doctor(
     for name, what in OPTIONAL.items():
         state = "present" if _present(name) else "not installed"
         results.print(f"  {name:<18} {state} (optional: {what})", soft_wrap=True)
+    for plugin, trouble in plugins().items():
+        results.print(f"  {plugin}: {trouble or 'ok'}", soft_wrap=True, markup=False)
     state = "writable" if writable else "NOT writable: kernels compile anew in every process"
     results.print(f"  numba cache  {cache}: {state}", soft_wrap=True)
+
+
+def plugins() -> dict[str, str]:
+    """Return the installed plug-ins, each with what is wrong with it or ""."""
+    found = [point for group in GROUPS for point in find_plugins(group)]
+    return {describe(point): load_plugin(point)[1] for point in found}
 
 
 def numba_cache() -> tuple[Path, bool]:

@@ -104,7 +104,7 @@ def _counts(path: Path, set_name: str | None) -> "WitnessCounts":
         from analysis.counts_file import load_counts_file
 
         return load_counts_file(path, set_name)
-    from analysis.evaluation import witness_counts
+    from analysis.counts_file import witness_counts
     from labkit.cli.tags import analysed_blocks
     from labkit.run import open_run, total_counts
 

@@ -227,7 +227,7 @@ def witness(
 
     loaded = load_counts_file(counts, set_name)
     try:
-        found = estimate(loaded.coincidences, loaded.pump, loaded.read, loaded.trials)
+        found = estimate(loaded)
     except ValueError as error:
         message = f"{counts}: {error}"
         raise ValueError(message) from None

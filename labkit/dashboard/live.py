@@ -36,7 +36,7 @@ def serve(watch: Watch, *, address: str, port: int, browser: bool, every: float)
         import panel
     except ImportError:
         message = (
-            "the live page needs Panel: pip install 'labkit[dashboard]'; "
+            "the live page needs Panel: pip install -e '.[dashboard]'; "
             "--html FILE writes a page without it"
         )
         raise RuntimeError(message) from None

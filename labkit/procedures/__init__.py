@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from analysis.plugins import Table
+
 if TYPE_CHECKING:
     from labkit.procedures.session import Session
     from labkit.sequence import PulseSequence
@@ -35,17 +37,18 @@ class Procedure:
 
     def load(self) -> "tuple[Callable[[Session, PulseSequence, Any], Result], type[Any]]":
         """Import and return (function, options class)."""
-        module = import_module(f"labkit.procedures.{self.module}")
+        module = import_module(self.module)
         return getattr(module, self.function), getattr(module, self.options)
 
 
 def _named(
     module: str, function: str, options: str, needs: Literal["nothing", "light", "lock"] = "light"
 ) -> Procedure:
-    return Procedure(module=module, function=function, options=options, needs=needs)
+    home = f"{__name__}.{module}"
+    return Procedure(module=home, function=function, options=options, needs=needs)
 
 
-PROCEDURES: dict[str, Procedure] = {
+_OWN = {
     "switch_on": _named("switch_on", "switch_on", "SwitchOnOptions", "nothing"),
     "identify": _named("identify", "identify", "IdentifyOptions"),
     "filters": _named("filters", "filters", "FilterOptions"),
@@ -59,4 +62,6 @@ PROCEDURES: dict[str, Procedure] = {
     "witness": _named("witness", "witness", "WitnessOptions", "lock"),
     "autopilot": _named("autopilot", "autopilot", "AutopilotOptions", "nothing"),
 }
-"""By the name used in experiment files."""
+
+PROCEDURES = Table("labkit.procedures", Procedure, _OWN)
+"""By the name used in experiment files; those of plug-ins come last."""

@@ -1,6 +1,6 @@
 """A QCoDeS dataset per run, so that QCoDeS's own tools find and plot it."""
 
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from labkit.run.journal import Block
 
 if TYPE_CHECKING:
     from qcodes.dataset import Measurement
+    from qcodes.dataset.measurements import DataSaver
 
 DATABASE = "runs.db"
 EXPERIMENT = "labkit"
@@ -56,25 +57,34 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     """
     from qcodes.dataset import (
         Measurement,
+        connect,
         initialise_or_create_database_at,
         load_or_create_experiment,
     )
 
-    database = folder.path.parent / DATABASE
-    initialise_or_create_database_at(str(database), journal_mode="WAL")
-    experiment = load_or_create_experiment(EXPERIMENT, sample_name=folder.path.name)
-    measurement = Measurement(exp=experiment, name=folder.manifest().kind)
-    _declare(measurement)
+    database = str(folder.path.parent / DATABASE)
+    initialise_or_create_database_at(database, journal_mode="WAL")
+    with closing(connect(database)) as connection, redirect_stdout(StringIO()):
+        experiment = load_or_create_experiment(
+            EXPERIMENT, sample_name=folder.path.name, conn=connection
+        )
+        measurement = Measurement(exp=experiment, name=folder.manifest().kind)
+        _declare(measurement)
+        with measurement.run(write_in_background=False) as saver:
+            return _fill(saver, folder, blocks)
+
+
+def _fill(saver: "DataSaver", folder: RunFolder, blocks: list[Block]) -> int:
+    """Add a row per block; return the dataset's run id."""
     totals: dict[str, Counts] = {}
-    with redirect_stdout(StringIO()), measurement.run(write_in_background=False) as saver:
-        for block in blocks:
-            key = str(block.setting)
-            if block.good:
-                totals[key] = totals[key] + block.counts if key in totals else block.counts
-            row = _row(block, totals.get(key))
-            saver.add_result(("block", block.number), *row.items())
-        saver.dataset.add_metadata("run_folder", str(Path(folder.path).resolve()))
-        return int(saver.run_id)
+    for block in blocks:
+        key = str(block.setting)
+        if block.good:
+            totals[key] = totals[key] + block.counts if key in totals else block.counts
+        row = _row(block, totals.get(key))
+        saver.add_result(("block", block.number), *row.items())
+    saver.dataset.add_metadata("run_folder", str(Path(folder.path).resolve()))
+    return int(saver.run_id)
 
 
 def _declare(measurement: "Measurement") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from analysis.counting import count
 from analysis.gates import GateSet
 from analysis.tagfile import PtuFile
-from analysis.tagfile.ptu_tags import STOPPED_TIME_OVER
+from analysis.tagfile.ptu_writer import STOPPED_TIME_OVER
 from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block

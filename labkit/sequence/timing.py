@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from analysis.tagfile.layouts import TIMEHARP_260N_T3
-from analysis.tagfile.ptu_tags import NANO_BASE_RESOLUTION
+from analysis.tagfile.ptu_writer import NANO_BASE_RESOLUTION
 from instruments.keysight_81180a.waveform import MODEL_A
 from labkit.sequence.pulses import Pulse, PulseSequence
 

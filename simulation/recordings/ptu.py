@@ -14,8 +14,7 @@ from analysis.gates import GateSet, gates_path
 from analysis.tagfile.codec import Encoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import TIMEHARP_260N_T2, TIMEHARP_260N_T3, RecordLayout
-from analysis.tagfile.ptu_tags import NANO_BASE_RESOLUTION
-from analysis.tagfile.ptu_writer import PtuWriter
+from analysis.tagfile.ptu_writer import NANO_BASE_RESOLUTION, PtuWriter
 from simulation.recordings.clicks import (
     Clicks,
     check_grid,

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.counting import count, follow
-from analysis.counting.count import _plan
+from analysis.counting.count import _plan, cut
 from analysis.counting.report import report_counts
-from analysis.counting.stretches import cut
 from analysis.counting.tally import Tally
 from analysis.counts import Counts
 from analysis.gates import Gate, GateSet, TrialStart

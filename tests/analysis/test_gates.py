@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.counting.timeline import first_tick, make_timeline
+from analysis.counting.tally import first_tick, make_timeline
 from analysis.gates import Gate, GateSet, TrialStart
 
 PAPER = """

@@ -163,7 +163,7 @@ def test_ratio_is_undefined_for_equal_g2() -> None:
     ("change", "message"),
     [
         (
-            {"coincidences": {"r1p1": 1, "r1p2": 1, "r2p2": 1}},
+            {"counts": {"r1p1": 1, "r1p2": 1, "r2p2": 1}},
             "`r2p1` must be given, but is missing",
         ),
         ({"pump": (10,)}, r"`pump` must hold two counts .*, but is \(10,\)"),
@@ -176,13 +176,13 @@ def test_ratio_is_undefined_for_equal_g2() -> None:
 )
 def test_impossible_counts_are_refused_by_name(change: dict[str, object], message: str) -> None:
     arguments: dict[str, object] = {
-        "coincidences": {"r1p1": 0, "r2p1": 2, "r1p2": 3, "r2p2": 1},
+        "counts": {"r1p1": 0, "r2p1": 2, "r1p2": 3, "r2p2": 1},
         "pump": (100, 100),
         "read": (100, 100),
         "trials": 1000,
     }
     if change.get("pump") == (0, 100):
-        arguments["coincidences"] = dict.fromkeys(PAIRS, 0)
+        arguments["counts"] = dict.fromkeys(PAIRS, 0)
     with pytest.raises(ValueError, match=message):
         witness(**(arguments | change))  # type: ignore[arg-type]
 

@@ -16,10 +16,10 @@ from instruments.swabian.timetagger import SwabianTimeTagger
 @pytest.mark.parametrize(
     ("package", "make", "remedy"),
     [
-        ("pyftdi", lambda: PhotonSpotBias("d", "ftdi://x/1", [1e-6], 1.0), r"labkit\[ftdi\]"),
-        ("nidaqmx", lambda: NIDAQOutput("d", {}), r"labkit\[nidaq\]"),
-        ("Swabian", lambda: SwabianTimeTagger("d", 1, [2]), r"labkit\[swabian\]"),
-        ("snAPI", lambda: PicoQuantSnapi("d", "T2"), "pip install snAPI"),
+        ("pyftdi", lambda: PhotonSpotBias("d", "ftdi://x/1", [1e-6], 1.0), r"-e \'\.\[ftdi\]\'"),
+        ("nidaqmx", lambda: NIDAQOutput("d", {}), r"-e \'\.\[nidaq\]\'"),
+        ("Swabian", lambda: SwabianTimeTagger("d", 1, [2]), r"-e \'\.\[swabian\]\'"),
+        ("snAPI", lambda: PicoQuantSnapi("d", "T2"), r"-e '\.\[snapi\]'"),
     ],
 )
 def test_missing_optional_package_names_the_remedy(monkeypatch, package, make, remedy):

@@ -137,7 +137,7 @@ def test_command_says_what_is_no_run(tmp_path, capsys, folder, said):
 
 def test_without_panel_the_command_says_what_to_install(watched, monkeypatch):
     monkeypatch.setitem(sys.modules, "panel", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'labkit\[dashboard\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install -e '\.\[dashboard\]'"):
         serve(Watch(watched.folder.path), address="localhost", port=1, browser=False, every=1.0)
 
 

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis.counts import Counts
+from analysis.counts import Counts, Quality, exact_trials
 from analysis.evaluation import evaluate
 from analysis.gates import Gate, GateSet
 from analysis.published import RIEDINGER_2018
-from analysis.quality import Quality
-from analysis.trials import exact_trials
 from labkit.diagnostics import diagnose, diagnose_blocks
 from labkit.run import Block
 from simulation.theory.dlcz import click_probabilities, riedinger2018

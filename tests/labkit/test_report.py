@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.counts import Counts
+from analysis.counts import Counts, Quality, exact_trials
 from analysis.evaluation import evaluate
 from analysis.gates import Gate, GateSet
-from analysis.quality import Quality
-from analysis.trials import exact_trials
 from labkit.report import headline, write_report
 
 GATES = GateSet(

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -250,6 +251,25 @@ def test_run_is_a_qcodes_dataset_too(run, gates):
     assert found.get_parameter_data("g2_defined")["g2_defined"]["g2_defined"].tolist() == [0, 0, 0]
     assert found.metadata["run_folder"] == str(run.path.resolve())
     found.conn.close()
+
+
+def test_registering_a_run_leaves_no_database_open(run, gates, monkeypatch):
+    from labkit.run.dataset import register_dataset
+
+    opened = []
+    connect = sqlite3.connect
+
+    def noting(*arguments, **options):
+        opened.append(connect(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", noting)
+    take(run, gates, 1)
+    register_dataset(run, run.journal.read())
+    assert opened
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_resumption_sets_aside_a_complete_segment_without_records(run, gates):

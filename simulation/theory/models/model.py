@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.quantities import Parameters
-from simulation.theory.steady_state import describe_growth
 
 Array = NDArray[Any]
 Solve = Callable[[Any, Collection[str]], Mapping[str, ArrayLike]]
@@ -100,31 +99,3 @@ class Model:
         full = (*shape, len(components)) if components else shape
         array = np.asarray(value)
         return array if array.shape == full else np.broadcast_to(array, full).copy()
-
-
-def point(model: Model, **parameters: Any) -> dict[str, Any]:
-    """Results of a single point as plain numbers (lists for results with components).
-
-    Raises
-    ------
-    ValueError
-        If the model has no steady state there, naming the supermode that grows; if a parameter
-        is outside its range or an array.
-    KeyError
-        If a parameter is unknown.
-    """
-    for name, value in parameters.items():
-        if np.ndim(value):
-            message = (
-                f"`{name}` must be a number for a single point, but has shape {np.shape(value)}"
-            )
-            raise ValueError(message)
-    results = {name: value.tolist() for name, value in model.evaluate(**parameters).items()}
-    if model.linear is not None and not results.get("stable", True):
-        growth = describe_growth(model.linear(model.parameters(**parameters)))
-        message = (
-            f"{model.name} must be stable to have a steady state, but {growth} "
-            f"(in {model.rate_unit}); sweep to see where it is stable"
-        )
-        raise ValueError(message)
-    return results

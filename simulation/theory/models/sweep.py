@@ -1,4 +1,4 @@
-"""Sweeps of a model over one or two parameters, as labelled data sets."""
+"""A model at a point, or over one or two parameters as a labelled data set."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simulation.theory.models.model import Array, Model
+from simulation.theory.models.table import get
 from simulation.theory.quantities import Choice
+from simulation.theory.steady_state import describe_growth
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,8 +21,44 @@ CHUNK: Final = 65_536
 """Points evaluated at a time: 100 MB at most for five modes."""
 
 
+def point(model: Model | str, /, **parameters: Any) -> dict[str, Any]:
+    """Results of a single point as plain numbers (lists for results with components).
+
+    Parameters
+    ----------
+    model : Model or str
+        Or its name: ``point("yu2020", kappa_2_hz=0.5e6)``.
+    **parameters : float or str
+        By name; the others keep the paper's values.
+
+    Raises
+    ------
+    ValueError
+        If the model has no steady state there, naming the supermode that grows; if a parameter
+        is outside its range or an array.
+    KeyError
+        If a parameter is unknown.
+    """
+    model = get(model)
+    for name, value in parameters.items():
+        if np.ndim(value):
+            message = (
+                f"`{name}` must be a number for a single point, but has shape {np.shape(value)}"
+            )
+            raise ValueError(message)
+    results = {name: value.tolist() for name, value in model.evaluate(**parameters).items()}
+    if model.linear is not None and not results.get("stable", True):
+        growth = describe_growth(model.linear(model.parameters(**parameters)))
+        message = (
+            f"{model.name} must be stable to have a steady state, but {growth} "
+            f"(in {model.rate_unit}); sweep to see where it is stable"
+        )
+        raise ValueError(message)
+    return results
+
+
 def sweep(
-    model: Model,
+    model: Model | str,
     /,
     *,
     x: Axis,
@@ -34,7 +72,8 @@ def sweep(
 
     Parameters
     ----------
-    model : Model
+    model : Model or str
+        Or its name: ``sweep("yu2020", x=("kappa_2_hz", values))``.
     x, y : (name, values)
         Swept parameters, values of shape (n,); the grid has dimensions (x, y).
     wanted : sequence of str, optional
@@ -61,6 +100,7 @@ def sweep(
         If a value is outside its range, a swept parameter is a word or also fixed, or values are
         not 1-D.
     """
+    model = get(model)
     axes = [axis for axis in (x, y) if axis is not None]
     _check_axes(model, axes, parameters)
     names = [name for name, _ in axes]

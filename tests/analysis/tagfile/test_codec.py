@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.tagfile.codec import Decoder, Encoder, encode
+from analysis.tagfile.codec import Decoder, Encoder, encode, max_overflow_count
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import (
     GENERIC_T2,
@@ -15,7 +15,6 @@ from analysis.tagfile.layouts import (
     TIMEHARP_260N_T3,
     RecordLayout,
 )
-from analysis.tagfile.overflow import max_overflow_count
 from analysis.tagfile.ptu_writer import PtuWriter
 
 ALL = sorted(LAYOUTS.values(), key=lambda layout: layout.record_type)

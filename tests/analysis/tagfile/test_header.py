@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.tagfile.header import read_header, write_header
+from analysis.tagfile.header import TAG, Tag, TagType, read_header, write_header
 from analysis.tagfile.source import TagFileError
-from analysis.tagfile.tags import TAG, Tag, TagType
 
 CP1252 = bytes(b for b in range(32, 256) if b not in (0x81, 0x8D, 0x8F, 0x90, 0x9D))
 VALUES = st.one_of(

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.tagfile.acquisition import Acquisition
-from analysis.tagfile.events import Events
-from analysis.tagfile.limits import EventError
+from analysis.tagfile.events import EventError, Events
 from analysis.tagfile.picoseconds import (
     InexactTimeError,
     Unit,

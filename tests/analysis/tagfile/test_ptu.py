@@ -7,12 +7,11 @@ import numpy as np
 import ptufile
 import pytest
 
-from analysis.tagfile.header import read_header, write_header
+from analysis.tagfile.header import Tag, read_header, write_header
 from analysis.tagfile.layouts import TIMEHARP_260N_T2
 from analysis.tagfile.ptu import PtuFile
 from analysis.tagfile.ptu_writer import PtuWriter, recover
 from analysis.tagfile.source import TagFileError
-from analysis.tagfile.tags import Tag
 
 RECORDINGS = {
     "hydraharp_t2.ptu": (435_319, [305_565], 5.0),

@@ -1,0 +1,23 @@
+# Public names of the analysis; see `analysis.lazy_names`.
+from analysis.correlation import G2 as G2
+from analysis.correlation import g2 as g2
+from analysis.counting.count import count as count
+from analysis.counting.count import follow as follow
+from analysis.counts import Counts as Counts
+from analysis.counts_file import WitnessCounts as WitnessCounts
+from analysis.counts_file import load_counts_file as load_counts_file
+from analysis.evaluation import Evaluation as Evaluation
+from analysis.evaluation import analyse as analyse
+from analysis.evaluation import evaluate as evaluate
+from analysis.fits import fit_decay as fit_decay
+from analysis.fits import fit_fringe as fit_fringe
+from analysis.fits import fit_heating as fit_heating
+from analysis.gates import Gate as Gate
+from analysis.gates import GateSet as GateSet
+from analysis.gates import TrialStart as TrialStart
+from analysis.resonance import fit_resonance as fit_resonance
+from analysis.tagfile.conversion import convert as convert
+from analysis.tagfile.formats import open_tags as open_tags
+from analysis.tagfile.summary import summarise as summarise
+from analysis.witness.estimate import Witness as Witness
+from analysis.witness.systematics import witness_ratio as witness_ratio

@@ -1,0 +1,8 @@
+# Public names of the theory; see `analysis.lazy_names`.
+from simulation.theory.models import MODELS as MODELS
+from simulation.theory.models import Model as Model
+from simulation.theory.models import get
+from simulation.theory.models import point as point
+from simulation.theory.models import sweep as sweep
+
+get_model = get

@@ -1,0 +1,21 @@
+"""numba caches a loop by the content of its own file: what it takes from others must show there."""
+
+from zlib import crc32
+
+from analysis.counting import bright
+from analysis.counting.tally import MISSING_GAP, NONE, S
+from analysis.counts import DOUBLED_GAP
+from analysis.tagfile.layouts import MARKER, SYNC
+
+
+def test_compiled_loops_name_what_they_were_built_with():
+    taken = (
+        [(place.name, int(place)) for place in S],
+        MISSING_GAP,
+        NONE,
+        DOUBLED_GAP,
+        MARKER,
+        SYNC,
+    )
+    found = crc32(repr(taken).encode())
+    assert found == bright.BUILT_WITH, f"set BUILT_WITH = 0x{found:08X} in {bright.__file__}"

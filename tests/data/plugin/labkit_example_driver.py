@@ -1,0 +1,7 @@
+"""A driver that labkit does not have."""
+
+from qcodes.instrument import Instrument
+
+
+class EchoMeter(Instrument):
+    """Reads what was set."""
