@@ -220,15 +220,15 @@ class GateSet:
         ValueError
             If the file cannot be read, is not YAML, or describes gates that are not allowed.
         """
-        from analysis.gates_file import read_yaml
+        from analysis.yamlfile import read_yaml
 
         return cls.from_dict(read_yaml(path), where=str(path))
 
     def to_yaml(self) -> str:
         """Return the gates file's text."""
-        import yaml
+        from analysis.yamlfile import yaml_text
 
-        return str(yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None))
+        return yaml_text(self.to_dict())
 
     def __str__(self) -> str:
         detectors = ", ".join(f"{number} on channel {ch}" for number, ch in self.detectors.items())

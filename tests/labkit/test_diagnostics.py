@@ -9,7 +9,7 @@ from analysis.gates import Gate, GateSet
 from analysis.published import RIEDINGER_2018
 from analysis.quality import Quality
 from analysis.trials import exact_trials
-from labkit.diagnostics import diagnose, diagnose_blocks
+from labkit.report.diagnostics import diagnose, diagnose_blocks
 from labkit.run import Block
 from simulation.theory.dlcz import click_probabilities, riedinger2018
 
