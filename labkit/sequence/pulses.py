@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from analysis.gates import Gate, GateSet, TrialStart
-from labkit.plain import read_mapping
+from analysis.yamlfile import read_mapping
 
 
 def _require_finite(name: str, value: float) -> None:
@@ -237,7 +237,7 @@ class PulseSequence:
     @classmethod
     def from_yaml(cls, path: str | Path) -> "PulseSequence":
         """Read a sequence from a YAML file."""
-        from labkit.plain import read_yaml
+        from analysis.yamlfile import read_yaml
 
         return cls.from_dict(read_yaml(path), where=str(path))
 
