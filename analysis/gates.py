@@ -219,13 +219,15 @@ class GateSet:
         ValueError
             If the file cannot be read, is not YAML, or describes gates that are not allowed.
         """
+        from analysis.yamlfile import read_yaml
+
         return cls.from_dict(read_yaml(path), where=str(path))
 
     def to_yaml(self) -> str:
         """Return the gates file's text."""
-        import yaml
+        from analysis.yamlfile import yaml_text
 
-        return str(yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None))
+        return yaml_text(self.to_dict())
 
     def __str__(self) -> str:
         detectors = ", ".join(f"{number} on channel {ch}" for number, ch in self.detectors.items())
@@ -253,39 +255,6 @@ def gates_path(tags: str | Path) -> Path:
     return Path(tags).with_suffix(".gates.yaml")
 
 
-def read_yaml(path: str | Path) -> object:
-    """Return what a YAML file holds.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, is not YAML, or gives a key twice (YAML itself would let the
-        last one win).
-    """
-    import yaml
-
-    class UniqueKeys(yaml.SafeLoader):
-        def construct_mapping(
-            self, node: yaml.MappingNode, deep: bool = False
-        ) -> dict[object, object]:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for key, (place, _) in zip(keys, node.value, strict=True):
-                if keys.count(key) > 1:
-                    problem = f"key {key!r} is given twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, place.start_mark)
-            return super().construct_mapping(node, deep=deep)
-
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        return yaml.load(text, Loader=UniqueKeys)  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: gates file cannot be read: {error}"
-        raise ValueError(message) from error
-    except yaml.YAMLError as error:
-        message = f"{path}: gates file must be YAML, but: {error}"
-        raise ValueError(message) from error
-
-
 def keys_of(
     plain: object, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, object]:
@@ -309,14 +278,10 @@ def keys_of(
 
 def seconds_of(value: object, name: str) -> float:
     """Return a time in seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         message = f"`{name}` must be a number of seconds, but is {value!r}"
         raise ValueError(message)
-    try:
-        return float(value)  # YAML 1.1 reads 50e-6 (no dot) as text
-    except ValueError:
-        message = f"`{name}` must be a number of seconds, but is {value!r}"
-        raise ValueError(message) from None
+    return float(value)
 
 
 def detectors_of(value: object) -> dict[int, int]:

@@ -11,11 +11,11 @@ from time import perf_counter
 import labkit
 from benchmarks.timing import Row
 from labkit.experiment import Experiment, read_experiment, run_experiment
-from labkit.lab import open_lab
 from labkit.procedures.lock import LockOptions, lock
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import create_run
+from labkit.station.lab import open_lab
 
 CONNECT_SECONDS = 3.0
 HOUR_SECONDS = 0.5

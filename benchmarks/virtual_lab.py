@@ -44,7 +44,7 @@ def start_and_stop() -> None:
 
 def connect_and_close() -> tuple[float, float]:
     """Open the virtual lab's station with all drivers; return how long opening and closing took."""
-    from labkit.lab import open_lab
+    from labkit.station.lab import open_lab
 
     begin = perf_counter()
     with open_lab("virtual"):

@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "driver_parameters",
+    "roles_table",
     "docstrings",
 ]
 exclude_patterns = ["_build", "_extensions"]

@@ -12,12 +12,12 @@ from analysis.witness.estimate import witness as witness
 from labkit.experiment import Experiment as Experiment
 from labkit.experiment import read_experiment as read_experiment
 from labkit.experiment import run_experiment as run_experiment
-from labkit.lab import open_lab as open_lab
-from labkit.planner import plan_witness
 from labkit.run.folder import list_runs as list_runs
 from labkit.run.folder import open_run as open_run
+from labkit.run.planning import plan_witness
 from labkit.sequence.pulses import Pulse as Pulse
 from labkit.sequence.pulses import PulseSequence as PulseSequence
+from labkit.station.lab import open_lab as open_lab
 from simulation.theory.models import point as point
 from simulation.theory.models import sweep as sweep
 

@@ -1,29 +1,29 @@
-"""An experiment file, carried out at a station into a run folder."""
+"""An experiment file, carried out at a station into a run folder: one path through labkit."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from analysis.published import RIEDINGER_2018
-from labkit.compiler import compile_sequence
-from labkit.ending import noting_end
-from labkit.lab import WATCHDOG_LOG, open_lab
-from labkit.plain import read_mapping, read_yaml
+from analysis.yamlfile import read_mapping, read_yaml
+from labkit.compiler import Programs, compile_sequence
 from labkit.procedures import PROCEDURES, Result
 from labkit.procedures.repair import relock
-from labkit.procedures.session import Advance, Say, Session
+from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
-from labkit.progress import Report
-from labkit.results import registered, save_results
 from labkit.run import Block, RunFolder, create_run, open_run, recover_run
-from labkit.run.lock import sole_use
+from labkit.run.progress import Narrator, Watcher
+from labkit.run.results import noting_end, registered, save_results
+from labkit.run.sole_use import sole_use
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
-from labkit.station.config import read_station_file, require_roles
+from labkit.station.config import StationFile, read_station_file, require_roles
+from labkit.station.ending import ending_on_sigterm
 from labkit.station.interlocks import check_forced
-from labkit.station.opening import ending_on_sigterm
+from labkit.station.lab import WATCHDOG_LOG, open_lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,19 @@ class Experiment:
         Name of a procedure.
     sequence : PulseSequence
     options : dict
-        The procedure's options; checked when the experiment is read.
+        The procedure's options, as in an experiment file.
+    checked : object
+        The same as the procedure takes them.
     comment : str
     compare : str
         Name of a published set of results to show beside ours, or "".
+    where : str
+        Names the experiment's origin in errors.
+
+    Raises
+    ------
+    ValueError
+        If the procedure is not known, or an option is not allowed.
     """
 
     kind: str
@@ -47,6 +56,18 @@ class Experiment:
     options: dict[str, object] = field(default_factory=dict)
     comment: str = ""
     compare: str = ""
+    checked: Any = field(init=False, repr=False, compare=False)
+    where: InitVar[str] = "experiment"
+
+    def __post_init__(self, where: str) -> None:
+        if self.kind not in PROCEDURES:
+            message = f"{where}: kind must be one of {', '.join(PROCEDURES)}, but is {self.kind!r}"
+            raise ValueError(message)
+        object.__setattr__(self, "checked", options_of(self.kind, self.options, where))
+        if self.compare and self.compare not in RIEDINGER_2018:
+            known = ", ".join(RIEDINGER_2018)
+            message = f"{where}: compare must be one of {known}, but is {self.compare!r}"
+            raise ValueError(message)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types, as in an experiment file."""
@@ -101,18 +122,10 @@ def experiment_from_dict(plain: object, where: str, folder: Path | None = None) 
     A sequence that is a file's name is looked for in `folder`.
     """
     file = read_mapping(_File, plain, where)
-    if file.kind not in PROCEDURES:
-        message = f"{where}: kind must be one of {', '.join(PROCEDURES)}, but is {file.kind!r}"
-        raise ValueError(message)
-    options_of(file.kind, file.options, where)
-    sequence = _sequence(file.sequence, where, folder)
     return Experiment(
-        kind=file.kind,
-        sequence=sequence,
-        options=file.options,
-        comment=file.comment,
-        compare=_known_set(file.compare, where),
-    )
+        kind=file.kind, sequence=_sequence(file.sequence, where, folder), options=file.options,
+        comment=file.comment, compare=file.compare, where=where,
+    )  # fmt: skip
 
 
 def _sequence(plain: str | dict[str, Any], where: str, folder: Path | None) -> PulseSequence:
@@ -129,13 +142,6 @@ def _sequence(plain: str | dict[str, Any], where: str, folder: Path | None) -> P
     raise ValueError(message)
 
 
-def _known_set(name: str, where: str) -> str:
-    if name and name not in RIEDINGER_2018:
-        message = f"{where}: compare must be one of {', '.join(RIEDINGER_2018)}, but is {name!r}"
-        raise ValueError(message)
-    return name
-
-
 def options_of(kind: str, plain: Mapping[str, object], where: str) -> Any:
     """Return the checked options of a procedure."""
     _, options = PROCEDURES[kind].load()
@@ -144,29 +150,28 @@ def options_of(kind: str, plain: Mapping[str, object], where: str) -> Any:
 
 def run_experiment(
     experiment: Experiment,
-    station: str | Path,
+    station: str | Path | StationFile,
     out: str | Path,
     *,
     resume: str | Path | None = None,
     forced: tuple[str, ...] = (),
-    say: Say | None = None,
-    advance: Advance | None = None,
-    report: Report | None = None,
+    watcher: Watcher | None = None,
 ) -> Finished:
     """Carry out an experiment; whatever ends it, the lab is safe and all data are on the disk.
 
     Parameters
     ----------
     experiment : Experiment
-    station : path
+    station : str, Path or StationFile
+        Read once, before anything else: the text kept in the manifest is the one that was used.
     out : path
         Folder in which the run folder is made.
     resume : path, optional
         Run folder to go on with, of the same experiment; its blocks count.
     forced : tuple of str
         Interlocks to override.
-    say, advance, report : callable, optional
-        Told what happens; see `Session`.
+    watcher : Watcher, optional
+        Told what happens.
 
     Returns
     -------
@@ -182,52 +187,86 @@ def run_experiment(
     RuntimeError
         If another process is measuring into it.
     """
-    tell = say or (lambda _: None)
-    _check_before(experiment, station, forced)
+    watcher = watcher or Watcher()
+    file = read_station_file(station)
+    programs = _check_before(experiment, file, forced)
     if resume is None:
-        folder = _new_folder(experiment, station, out)
+        folder = create_run(
+            Path(out), experiment.kind, experiment.to_dict(), file.text,
+            comment=experiment.comment, gates=experiment.sequence.gates,
+        )  # fmt: skip
     else:
         folder = open_run(Path(resume))
         _check_same(experiment, folder)
-    tell(f"run folder: {folder.path}")
+    watcher.say(f"run folder: {folder.path}")
     with (
         sole_use(folder.path),
         ending_on_sigterm(),
         noting_end(folder) as ending,
         registered(folder),
     ):
-        blocks = [] if resume is None else _recover(folder, tell)
+        blocks = [] if resume is None else _recover(folder, watcher)
         session_number = folder.manifest().sessions
         log = folder.path / WATCHDOG_LOG
-        with open_lab(station, forced=forced, log=log, session=session_number) as lab:
-            session = Session(lab=lab, folder=folder, say=tell, blocks=blocks)
-            if advance is not None:
-                session.advance = advance
-            if report is not None:
-                session.report = report
+        with open_lab(
+            file, forced=forced, log=log, session=session_number, programs=programs
+        ) as lab:
+            session = Session(lab=lab, folder=folder, watcher=watcher, blocks=blocks)
             with ending.snapshots(lab):
                 _prepare(experiment, session)
                 ending.begin(lab)  # what the working point is made of is no drift
-                result = _carry_out(experiment, session)
+                procedure, _ = PROCEDURES[experiment.kind].load()
+                result = procedure(session, experiment.sequence, experiment.checked)
         save_results(folder, session.blocks, result, experiment.compare)
     return Finished(folder=folder, result=result)
 
 
-def _check_before(experiment: Experiment, station: str | Path, forced: tuple[str, ...]) -> None:
-    """Refuse what can be refused before a run folder is made and any instrument is touched."""
+@contextmanager
+def open_session(
+    station: str | Path | StationFile,
+    out: str | Path,
+    sequence: PulseSequence,
+    *,
+    watcher: Watcher | None = None,
+) -> Iterator[Session]:
+    """Open a lab and a run folder of the kind ``session``, to work by hand; at the end all is safe.
+
+    As in `run_experiment`, a watchdog makes it safe if the kernel dies, and the manifest keeps the
+    settings at both ends and how it ended.
+
+    Nothing is switched on: begin with `switch_on`.
+
+    Parameters
+    ----------
+    station : str, Path or StationFile
+        Station file, or ``virtual``.
+    out : str or Path
+        Where the run folder is made.
+    sequence : PulseSequence
+        Written into the manifest.
+    watcher : Watcher, optional
+        Told what happens; by default every step is printed.
+    """
     file = read_station_file(station)
+    folder = create_run(Path(out), "session", sequence.to_dict(), file.text, gates=sequence.gates)
+    with (
+        sole_use(folder.path),
+        noting_end(folder) as ending,
+        open_lab(file, log=folder.path / WATCHDOG_LOG) as lab,
+        ending.snapshots(lab),
+    ):
+        yield Session(lab=lab, folder=folder, watcher=watcher or Narrator())
+
+
+def _check_before(experiment: Experiment, file: StationFile, forced: tuple[str, ...]) -> Programs:
+    """Refuse what can be refused before a run folder is made and any instrument is touched.
+
+    Returns the compiled sequence.
+    """
     config = file.config
-    options = options_of(experiment.kind, experiment.options, "experiment")
-    require_roles(file, getattr(options, "roles", ()))
+    require_roles(file, getattr(experiment.checked, "roles", ()))
     check_forced(config.interlocks, forced)
-    compile_sequence(experiment.sequence, config.hardware, config.calibration)
-
-
-def _new_folder(experiment: Experiment, station: str | Path, out: str | Path) -> RunFolder:
-    return create_run(
-        Path(out), experiment.kind, experiment.to_dict(), read_station_file(station).text,
-        comment=experiment.comment, gates=experiment.sequence.gates,
-    )  # fmt: skip
+    return compile_sequence(experiment.sequence, config.hardware, config.calibration)
 
 
 def _check_same(experiment: Experiment, folder: RunFolder) -> None:
@@ -243,20 +282,14 @@ def _check_same(experiment: Experiment, folder: RunFolder) -> None:
         raise ValueError(message)
 
 
-def _recover(folder: RunFolder, tell: Say) -> list[Block]:
+def _recover(folder: RunFolder, watcher: Watcher) -> list[Block]:
     recovery = recover_run(folder)
-    tell(f"resuming {folder.path.name}: {recovery}")
+    watcher.say(f"resuming {folder.path.name}: {recovery}")
     manifest = folder.manifest()
     folder.write_manifest(
         replace(manifest, status="running", reason="", ended="", sessions=manifest.sessions + 1)
     )
     return recovery.blocks
-
-
-def _carry_out(experiment: Experiment, session: Session) -> Result:
-    procedure, _ = PROCEDURES[experiment.kind].load()
-    options = options_of(experiment.kind, experiment.options, "experiment")
-    return procedure(session, experiment.sequence, options)
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:

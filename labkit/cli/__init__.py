@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import typer
 
-from labkit.cleanup import said
 from labkit.cli import dashboard, demo, doctor, lab, planning, runs, simulate, tags, theory
 from labkit.cli.output import remarks
+from labkit.station.ending import said
 
 app = typer.Typer(
     name="labkit",

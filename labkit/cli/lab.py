@@ -11,7 +11,7 @@ from labkit.cli.output import print_json, remarks, results
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
-    from labkit.lab import Lab
+    from labkit.station.lab import Lab
 
 lab_app = typer.Typer(help="Check a station, or serve the virtual lab.", no_args_is_help=True)
 Station = Annotated[
@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
 @lab_app.command()
 def check(station: Station = "virtual", json: Json = False) -> None:
     """Connect everything, print identities, limits and problems, leave all in the safe state."""
-    from labkit.lab import Lab
     from labkit.station.config import read_station_file
+    from labkit.station.lab import Lab
     from labkit.station.opening import open_station
 
     file = read_station_file(station)
@@ -80,9 +80,12 @@ def _limits(instrument: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _problems(lab: "Lab") -> list[str]:
     """Return roles that nobody can play and interlocks that do not hold."""
+    from labkit.station.roles import ROLES
+
     found = []
-    for role in ("lasers", "pulse_generator", "waveform_generator", "phase_lock", "tagger",
-                 "attenuators", "detector_bias", "filters", "thermometer"):  # fmt: skip
+    for role, entry in ROLES.items():
+        if not entry.required and role not in lab.file.config.roles:
+            continue
         try:
             getattr(lab, role)
         except RuntimeError as error:
@@ -127,7 +130,8 @@ def start(
 
     from labkit.run.manifest import write_whole
     from labkit.station.config import read_station_file
-    from labkit.station.opening import Terminated, ending_on_sigterm, start_world
+    from labkit.station.ending import Terminated, ending_on_sigterm
+    from labkit.station.opening import start_world
 
     file = read_station_file(station)
     if file.config.world is None:
@@ -139,8 +143,8 @@ def start(
             write_whole(addresses, json_module.dumps(served, indent=1) + "\n")
         for name, address in served.items():
             results.print(f"{name:<16} {address}", markup=False, highlight=False)
-        remarks.print("serving until Ctrl-C")
         try:
+            remarks.print("serving until Ctrl-C")
             while True:
                 sleep(1.0)  # an endless wait could not be interrupted on Windows
         except (KeyboardInterrupt, Terminated):

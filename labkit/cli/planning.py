@@ -12,7 +12,7 @@ from labkit.cli.theory import Settings, changes_of
 
 if TYPE_CHECKING:
     from analysis.counts_file import WitnessCounts
-    from labkit.planner import ClickRates, Plan
+    from labkit.run.planning import ClickRates, WitnessPlan
 
 USUAL = (0.9, 0.95, 0.99)
 """Confidences that are planned unless one is asked for."""
@@ -48,7 +48,7 @@ def plan(
     By what a run has measured so far, or by the model of the paper. The numbers are for the
     expected counts: half of all measurements take longer.
     """
-    from labkit.planner import ClickRates, plan_witness
+    from labkit.run.planning import ClickRates, plan_witness
 
     counts = None if measured is None else _counts(measured, set_name)
     if counts is not None and settings:
@@ -67,7 +67,7 @@ def plan(
     _show(plans, done)
 
 
-def _show(plans: "list[Plan]", done: int) -> None:
+def _show(plans: "list[WitnessPlan]", done: int) -> None:
     from rich.table import Table
 
     table = Table(title=f"expected R_m = {plans[-1].R_m:.3f}", title_justify="left")
@@ -87,7 +87,7 @@ def _show(plans: "list[Plan]", done: int) -> None:
 def _model(data: DataSet, settings: list[str] | None) -> "ClickRates":
     from dataclasses import fields, replace
 
-    from labkit.planner import ClickRates
+    from labkit.run.planning import ClickRates
     from simulation.theory.dlcz import riedinger2018
 
     parameters, changes = riedinger2018(data.value), changes_of(settings)
@@ -105,10 +105,9 @@ def _counts(path: Path, set_name: str | None) -> "WitnessCounts":
 
         return load_counts_file(path, set_name)
     from analysis.counts_file import witness_counts
-    from labkit.cli.tags import analysed_blocks
     from labkit.run import open_run, total_counts
 
-    blocks = analysed_blocks(open_run(path))
+    blocks = open_run(path).main_blocks()
     total = total_counts(blocks, blocks[-1].setting) if blocks else None
     if total is None:
         message = f"{path}: the run has no good block to plan by"

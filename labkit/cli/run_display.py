@@ -1,22 +1,17 @@
 """What a run shows on a terminal: every step as a line, below it bars of run and block."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from labkit.cli.output import remarks
-
-if TYPE_CHECKING:
-    from labkit.progress import Progress
+from labkit.run.progress import Watcher, WitnessProgress
 
 _WIDTH = 100
 """Longest text beside the bars."""
 
 
-class RunDisplay:
-    """Bars on stderr where it is a terminal; elsewhere lines only. Use in a ``with`` statement.
-
-    `say`, `advance` and `report` are what `labkit.experiment.run_experiment` takes.
-    """
+class RunDisplay(Watcher):
+    """Bars on stderr where it is a terminal; elsewhere lines only. Use in a ``with`` statement."""
 
     def __init__(self) -> None:
         from rich.progress import (
@@ -42,7 +37,7 @@ class RunDisplay:
         )
         self._run = self._bars.add_task("run", total=None, text="starting")
         self._block = self._bars.add_task("block", total=None, text="", visible=False)
-        self._progress: Progress | None = None
+        self._progress: WitnessProgress | None = None
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
@@ -57,7 +52,7 @@ class RunDisplay:
         if self._progress is not None:
             self._show(self._progress.part(done / total if total else 0.0))
 
-    def report(self, progress: "Progress") -> None:
+    def report(self, progress: WitnessProgress) -> None:
         """Show how far the measurement is."""
         self._progress = progress
         self._bars.update(self._run, text=str(progress)[:_WIDTH])

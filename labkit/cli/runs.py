@@ -49,7 +49,7 @@ def run(
     """
     from labkit.cli.run_display import RunDisplay
     from labkit.experiment import read_experiment, run_experiment
-    from labkit.station.opening import Terminated
+    from labkit.station.ending import Terminated
 
     plan = read_experiment(experiment)
     with _ending_in_order(KeyboardInterrupt, Terminated), RunDisplay() as display:
@@ -59,9 +59,7 @@ def run(
             out,
             resume=resume,
             forced=tuple(force or ()),
-            say=display.say,
-            advance=display.advance,
-            report=display.report,
+            watcher=display,
         )
     if json:
         print_json({"run": str(finished.folder.path), **finished.result.to_dict()})
@@ -73,14 +71,13 @@ def _show(finished: "Finished", plan: "Experiment") -> None:
     from analysis.published import RIEDINGER_2018
     from labkit.cli.tables import print_evaluation, print_lines
     from labkit.report import headline
-    from labkit.results import diagnosis_of, evaluation_of
 
-    evaluation = evaluation_of(finished.result)
+    evaluation = finished.result.evaluation
     if evaluation is None:
         print_lines(str(finished.result))
     else:
         published = RIEDINGER_2018.get(plan.compare)
-        print_evaluation(evaluation, 1.0, published, diagnosis_of(finished.result))
+        print_evaluation(evaluation, 1.0, published, finished.result.diagnosis)
         results.print(headline(evaluation), style="bold", markup=False, soft_wrap=True)
         print_lines(f"report: {finished.folder.path / 'report.html'}")
     print_lines(f"run folder: {finished.folder.path}")
@@ -123,26 +120,11 @@ def table_names(row: dict[str, object]) -> list[str]:
 def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
     """Return a run's row; one that cannot be read must not hide the others."""
     try:
-        return _summary(folder)
+        return folder.summary()
     except ValueError as error:
         remarks.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
         unknown = dict.fromkeys(("kind", "status", "started", "blocks", "trials"))
         return {"run": folder.path.name} | unknown | {"status": "unreadable", "reason": str(error)}
-
-
-def _summary(folder: "RunFolder") -> dict[str, object]:
-    from labkit.run.lock import is_in_use
-
-    manifest = folder.manifest()
-    blocks = folder.journal.read()
-    died = manifest.status == "running" and not is_in_use(folder.path)
-    trials = sum(block.counts.trials.number for block in blocks if block.good)
-    return {
-        "run": folder.path.name, "kind": manifest.kind,
-        "status": "died" if died else manifest.status,
-        "started": manifest.started[:19], "blocks": len(blocks), "trials": trials,
-        "reason": manifest.reason,
-    }  # fmt: skip
 
 
 @runs_app.command()
@@ -156,7 +138,7 @@ def show(
     manifest, blocks = folder.manifest(), folder.journal.read()
     left_out = {block.number: block.reason for block in blocks if not block.good}
     if json:
-        print_json(_summary(folder) | {"left_out": left_out, "drift": manifest.drift})
+        print_json(folder.summary() | {"left_out": left_out, "drift": manifest.drift})
         return
     results.print(str(manifest), markup=False, highlight=False)
     results.print(f"blocks     {len(blocks)}, {len(left_out)} left out", highlight=False)

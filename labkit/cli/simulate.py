@@ -9,7 +9,7 @@ import typer
 from labkit.cli.output import progress_bar, remarks
 
 
-class Mode(StrEnum):
+class RecordMode(StrEnum):
     """Tag modes a recording can be simulated in."""
 
     T2 = "T2"
@@ -60,8 +60,8 @@ def simulate(
     output: Annotated[Path, typer.Option("-o", "--output", help="The .ptu file to write.")],
     trials: Trials = 1_000_000_000,
     mode: Annotated[
-        Mode, typer.Option(help="T3: clicks only. T2: a sync record per trial too.")
-    ] = Mode.T3,
+        RecordMode, typer.Option(help="T3: clicks only. T2: a sync record per trial too.")
+    ] = RecordMode.T3,
     data: Annotated[DataSet, typer.Option(help="Which set of the paper.")] = DataSet.optimal,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results
+from labkit.cli.output import check_folder, print_json, progress_bar, remarks
 
 if TYPE_CHECKING:
     from analysis.counts import Counts
     from analysis.evaluation import Evaluation
     from analysis.gates import GateSet
-    from labkit.run import Block, RunFolder
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -77,6 +76,7 @@ def analyse(
     """Count tag files; print g² and the witness R_m."""
     from analysis.evaluation import evaluate
     from analysis.gates import GateSet
+    from labkit.run import gates_beside, tag_files
 
     if save is not None:
         _check_save(save)
@@ -107,58 +107,19 @@ def analyse(
 
 def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
     """Return what is wrong; the journal of a run folder and its sequence say more than tags."""
-    from labkit.diagnostics import diagnose, diagnose_blocks
+    from labkit.report.diagnostics import diagnose, diagnose_blocks
 
     if len(named) != 1 or not named[0].is_dir():
         return list(diagnose(evaluation))
     from labkit.run import open_run
-    from labkit.sequence import PulseSequence
 
     folder = open_run(named[0])
-    plain = folder.manifest().experiment.get("sequence")
-    sequence = PulseSequence.from_dict(plain, where=str(folder.manifest_path)) if plain else None
-    return list(diagnose_blocks(evaluation, analysed_blocks(folder), sequence))
+    return list(diagnose_blocks(evaluation, folder.main_blocks(), folder.sequence()))
 
 
 def _named_twice(files: list[Path]) -> list[Path]:
     places = [file.resolve() for file in files]
     return [file for i, file in enumerate(files) if places[i] in places[:i]]
-
-
-def gates_beside(tags: Path) -> Path:
-    """Return the gates file of a tag file (x.ptu has x.gates.yaml) or of a run folder."""
-    from analysis.gates import gates_path
-
-    if tags.is_dir() and not (tags / "manifest.json").is_file():
-        message = f"{tags}: is a folder, but no run folder; name a tag file or a run folder"
-        raise ValueError(message)
-    gates = tags / "gates.yaml" if tags.is_dir() else gates_path(tags)
-    if not gates.is_file():
-        message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
-        raise ValueError(message)
-    return gates
-
-
-def tag_files(path: Path) -> list[Path]:
-    """Return a tag file itself, or a run folder's segments: the good ones of its main setting."""
-    if not path.is_dir():
-        return [path]
-    from labkit.run import open_run
-
-    folder = open_run(path)
-    return [folder.path / block.segment for block in analysed_blocks(folder)]
-
-
-def analysed_blocks(folder: "RunFolder") -> "list[Block]":
-    """Return the good blocks of the setting a run is about."""
-    from labkit.run import main_setting
-
-    blocks = folder.journal.read()
-    if not blocks:
-        message = f"{folder.path}: the run has no finished block to analyse"
-        raise ValueError(message)
-    setting = main_setting(blocks)
-    return [block for block in blocks if block.good and block.setting == setting]
 
 
 def _count(files: list[Path], gates: "GateSet", threads: int) -> "Counts":
@@ -244,10 +205,11 @@ def witness(
         )
         return
     from analysis.published import find_published
-    from labkit.cli.tables import g2_table, print_cautions, witness_table
+    from labkit.cli.tables import print_cautions, print_table
+    from labkit.report.tables import g2_table, witness_table
 
-    results.print(g2_table(found.g2, "second-order coherence g²"))
-    results.print(witness_table(found, bound, find_published(loaded)))
+    print_table(g2_table(found.g2, "second-order coherence g²"))
+    print_table(witness_table(found, bound, find_published(loaded)))
     print_cautions(found.cautions)
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.plots import COLORS
-from labkit.diagnostics import CROSSED
 from labkit.monitoring import Series, Snapshot
+from labkit.report.diagnostics import CROSSED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,19 +1,28 @@
 """One run, watched: every look at its folder costs only what is new there."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import time
+from typing import TYPE_CHECKING
 
-from analysis.evaluation import Evaluation
-from labkit.diagnostics import diagnose_blocks
-from labkit.monitoring.course import Course
-from labkit.monitoring.pace import goal_of, seconds_left, with_time
+from analysis.evaluation import Evaluation, evaluate
+from labkit.experiment import options_of
 from labkit.monitoring.series import Series, began, ended, series_of
 from labkit.monitoring.snapshot import LeftOut, Snapshot
 from labkit.monitoring.status import RunStatus, run_status
-from labkit.progress import Progress, progress_towards
+from labkit.procedures import PROCEDURES
+from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Goal, Manifest, RunFolder, main_setting
-from labkit.sequence import PulseSequence
+from labkit.run.progress import WitnessProgress, progress_towards
+
+if TYPE_CHECKING:
+    from analysis.counts import Counts
+
+MOST_POINTS = 64
+"""A course has so many points at most: the witness's posterior costs 50 ms at each."""
+
+RECENT = 12
+"""Good blocks by whose pace the time left is told."""
 
 
 class RunMonitor:
@@ -71,7 +80,7 @@ class RunMonitor:
         now = time() if now is None else now
         manifest, status = self._read_manifest(), self.status(now)
         if self._found is None:
-            self._found = self._find(manifest)
+            self._found = self._find()
         found = self._found
         progress = found.progress
         if progress is not None and progress.goal_seconds is not None:
@@ -100,7 +109,7 @@ class RunMonitor:
             self._goal = goal_of(self._manifest, str(path))
         return self._manifest
 
-    def _find(self, manifest: Manifest) -> "_Found":
+    def _find(self) -> "_Found":
         """Evaluate the blocks read so far."""
         blocks = list(self._blocks.values())
         about = main_setting(blocks)
@@ -114,17 +123,12 @@ class RunMonitor:
             left_out=tuple(_left_out(block) for block in blocks if not block.good),
             about=about,
             course=course,
-            diagnosis=diagnose_blocks(found, counted, self._sequence(manifest)) if found else (),
+            diagnosis=diagnose_blocks(found, counted, self.folder.sequence()) if found else (),
             progress=None
             if self._goal is None
             else progress_towards(self._goal, found, counted[-1].counts if counted else None),
             series=series_of(blocks),
         )
-
-    def _sequence(self, manifest: Manifest) -> PulseSequence | None:
-        plain = manifest.experiment.get("sequence")
-        where = str(self.folder.manifest_path)
-        return PulseSequence.from_dict(plain, where=where) if plain else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,7 +140,7 @@ class _Found:
     about: Mapping[str, float | str]
     course: tuple[Evaluation, ...]
     diagnosis: tuple[str, ...]
-    progress: Progress | None
+    progress: WitnessProgress | None
     series: Mapping[str, Series]
 
 
@@ -145,3 +149,92 @@ def _left_out(block: Block) -> LeftOut:
         block=block.number, procedure=str(block.setting.get("procedure", "")), time=began(block),
         trials=block.counts.trials.number, reason=block.reason,
     )  # fmt: skip
+
+
+class Course:
+    """Evaluations after more and more blocks; what has been computed once is kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], Evaluation] = {}
+
+    def evaluations(self, good: Sequence[Block]) -> tuple[Evaluation, ...]:
+        """Return the evaluations of the first blocks, of more of them, …, of all.
+
+        The stride is a power of two, so that a run that grows keeps most of its points: one more
+        block costs one evaluation.
+
+        Parameters
+        ----------
+        good : sequence of Block
+            Blocks of one setting and the same gates, in order.
+        """
+        numbers = tuple(block.number for block in good)
+        known: dict[tuple[int, ...], Evaluation] = {}
+        total: Counts | None = None
+        done = 0
+        for length in _lengths(len(good)):
+            found = self._known.get(numbers[:length])
+            if found is None:
+                counts = [block.counts for block in good[done:length]]
+                total = sum(counts[1:], counts[0]) if total is None else sum(counts, total)
+                found = evaluate(total)
+            total, done = found.counts, length
+            known[numbers[:length]] = found
+        self._known = known
+        return tuple(known.values())
+
+
+def _lengths(blocks: int) -> list[int]:
+    """Return after how many blocks to evaluate: multiples of a power of two, and all."""
+    stride = 1
+    while blocks / stride > MOST_POINTS:
+        stride *= 2
+    lengths = list(range(stride, blocks + 1, stride))
+    return lengths if blocks % stride == 0 else [*lengths, blocks]
+
+
+def goal_of(manifest: Manifest, where: str) -> Goal | None:
+    """Return the goal of a run's witness; None if its procedure measures to its end.
+
+    Raises
+    ------
+    ValueError
+        If the options in the manifest are not of this labkit; `where` names their origin.
+    """
+    plain = manifest.experiment.get("options")
+    if manifest.kind not in PROCEDURES or not isinstance(plain, dict):
+        return None
+    options = options_of(manifest.kind, plain, where)
+    goal = getattr(getattr(options, "witness", options), "goal", None)
+    return goal if isinstance(goal, Goal) else None
+
+
+def with_time(
+    progress: WitnessProgress, good: Sequence[Block], sessions: int, until: float
+) -> WitnessProgress:
+    """Return a progress with the time passed since the first good block began.
+
+    A time goal of a resumed run begins anew with its resumption, which its folder does not tell:
+    it is left out then.
+    """
+    if sessions > 1:
+        return replace(progress, goal_seconds=None)
+    return replace(progress, seconds=max(0.0, until - began(good[0])) if good else 0.0)
+
+
+def seconds_left(
+    progress: WitnessProgress | None, good: Sequence[Block], now: float
+) -> float | None:
+    """Return the time to the goal at the pace of the last good blocks, with all between them."""
+    if progress is None or not good:
+        return None
+    left = []
+    if progress.goal_trials is not None:
+        recent = good[-RECENT:]
+        trials = sum(block.counts.trials.number for block in recent)
+        seconds = ended(recent[-1]) - began(recent[0])
+        missing = max(0.0, progress.goal_trials - progress.trials)
+        left.append(missing * seconds / max(trials, 1) - (now - ended(recent[-1])))
+    if progress.goal_seconds is not None:
+        left.append(progress.goal_seconds - progress.seconds)
+    return max(0.0, min(left)) if left else None

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from analysis.evaluation import Evaluation
 from analysis.witness import Witness
-from labkit.diagnostics import CROSSED
 from labkit.monitoring.series import Series
 from labkit.monitoring.status import RunStatus
-from labkit.progress import Progress
+from labkit.report.diagnostics import CROSSED
 from labkit.run import Goal
+from labkit.run.progress import WitnessProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Snapshot:
     status : RunStatus
     goal : Goal or None
         None if the procedure measures to its end.
-    progress : Progress or None
+    progress : WitnessProgress or None
         None without a goal.
     seconds_left : float or None
         By the pace of the last good blocks; None if nobody can tell.
@@ -71,7 +71,7 @@ class Snapshot:
     host: str
     status: RunStatus
     goal: Goal | None
-    progress: Progress | None
+    progress: WitnessProgress | None
     seconds_left: float | None
     blocks: int
     good: int

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from labkit.lab import WATCHDOG_LOG
 from labkit.run import Manifest, RunFolder
+from labkit.station.lab import WATCHDOG_LOG
 
 State = Literal["running", "silent", "died", "interrupted", "failed", "done"]
 

@@ -1,31 +1,60 @@
 """Procedures: each usable alone from Python, an experiment file or a notebook."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from analysis.plugins import Table
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.evaluation import Evaluation
     from labkit.procedures.session import Session
     from labkit.sequence import PulseSequence
 
+Needs = Literal["nothing", "light", "lock"]
 
-class Result(Protocol):
-    """What every procedure returns."""
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Result(ABC):
+    """What every procedure returns.
+
+    Attributes
+    ----------
+    evaluation : Evaluation or None
+        Of a procedure that measures g² and R_m; a report is written about it.
+    diagnosis : tuple of str
+        What is wrong with the set-up, as far as the data tell.
+    """
+
+    procedure: ClassVar[str]
+    evaluation: "Evaluation | None" = None
+    diagnosis: tuple[str, ...] = ()
+
+    @abstractmethod
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
+
+    @abstractmethod
+    def plot(self) -> "Figure":
+        """Draw the main picture."""
+
+    def figures(self) -> "dict[str, Figure]":
+        """Return all pictures by name."""
+        return {self.procedure: self.plot()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Procedure:
-    """A procedure by name: where its function and its options class are.
+    """An entry of the table of procedures: where its function and its options class are.
 
     Attributes
     ----------
     module, function, options : str
+        The function takes a `Session`, a `PulseSequence` and the options; it returns a `Result`.
     needs : {"nothing", "light", "lock"}
         What must be done before: nothing, `switch_on`, or `switch_on` and `lock`.
     """
@@ -33,7 +62,7 @@ class Procedure:
     module: str
     function: str
     options: str
-    needs: Literal["nothing", "light", "lock"] = "light"
+    needs: Needs = "light"
 
     def load(self) -> "tuple[Callable[[Session, PulseSequence, Any], Result], type[Any]]":
         """Import and return (function, options class)."""
@@ -41,9 +70,7 @@ class Procedure:
         return getattr(module, self.function), getattr(module, self.options)
 
 
-def _named(
-    module: str, function: str, options: str, needs: Literal["nothing", "light", "lock"] = "light"
-) -> Procedure:
+def _named(module: str, function: str, options: str, needs: Needs = "light") -> Procedure:
     home = f"{__name__}.{module}"
     return Procedure(module=home, function=function, options=options, needs=needs)
 

@@ -1,8 +1,9 @@
 """``autopilot``: everything, from cold instruments to R_m."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from labkit.procedures import Result
 from labkit.procedures.balance import BalanceOptions, BalanceResult, balance
 from labkit.procedures.filters import FilterOptions, FilterResult, filters
 from labkit.procedures.lock import LockOptions, LockResult, lock
@@ -33,9 +34,10 @@ class AutopilotOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AutopilotResult:
+class AutopilotResult(Result):
     """What every step found; a resumed run keeps its phase and makes no second sweep."""
 
+    procedure: ClassVar[str] = "autopilot"
     filters: FilterResult
     lock: LockResult
     balance: BalanceResult
@@ -43,8 +45,8 @@ class AutopilotResult:
     witness: WitnessResult
 
     @property
-    def _steps(self) -> dict[str, Any]:
-        named = {
+    def _steps(self) -> dict[str, Result]:
+        named: dict[str, Result | None] = {
             "filters": self.filters,
             "balance": self.balance,
             "lock": self.lock,
@@ -91,7 +93,7 @@ def autopilot(
     result = witness(session, best, options.witness)
     return AutopilotResult(
         filters=found_filters, lock=found_lock, balance=found_balance, phase_sweep=sweep,
-        witness=result,
+        witness=result, evaluation=result.evaluation, diagnosis=result.diagnosis,
     )  # fmt: skip
 
 

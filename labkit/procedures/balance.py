@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from labkit.procedures.arms import CLOSED, DEVICES, Device, only
-from labkit.procedures.options import check_options
-from labkit.procedures.session import Session
+from labkit.procedures import Result
+from labkit.procedures.session import CLOSED, DEVICES, Device, Session, check_options, only
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class BalanceOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceResult:
+class BalanceResult(Result):
     """Rates per arm at every step.
 
     Attributes
@@ -65,6 +64,7 @@ class BalanceResult:
         Last (rate A − rate B) / mean, and its standard deviation.
     """
 
+    procedure: ClassVar[str] = "balance"
     rates: tuple[tuple[float, float], ...]
     transmissions: tuple[tuple[float, float], ...]
     trials: int

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from analysis.fits import FringeFit
 from analysis.separable_fit import Estimate
-from labkit.diagnostics import shift_remarks
-from labkit.procedures.arms import DEVICES
+from labkit.procedures import Result
 from labkit.procedures.g2 import G2Options, g2_of_device
-from labkit.procedures.options import check_options
-from labkit.procedures.phase_sweep import Fringe, draw_fringe, fit_counts, measure_fringe
-from labkit.procedures.session import Session
+from labkit.procedures.phase_sweep import CorrelationFringe, draw_fringe, fit_counts, measure_fringe
+from labkit.procedures.session import DEVICES, Session, check_options
+from labkit.report.diagnostics import shift_remarks
 from labkit.sequence import PulseSequence
 from simulation.theory.dlcz.budget import visibility_bound
 
@@ -62,7 +61,7 @@ class DelaySweepOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DelaySweepResult:
+class DelaySweepResult(Result):
     """Fringe and visibility per window.
 
     Attributes
@@ -77,19 +76,19 @@ class DelaySweepResult:
     delta_omega_hz : Estimate or None
         (Ω_B − Ω_A)/2π from how the fringe's phase moves from window to window; None for one window.
         It is the one nearest to `fringe_hz` that the delays allow.
-    windows : tuple of (Fringe, FringeFit, FringeFit)
+    windows : tuple of (CorrelationFringe, FringeFit, FringeFit)
         Of different detectors and of the same.
     diagnosis : tuple of str
         Which serrodyne shifts of the sequence do not fit `delta_omega_hz`.
     """
 
+    procedure: ClassVar[str] = "delay_sweep"
     delays: Array
     visibility: Array
     sigma: Array
     bound: Array | None
     delta_omega_hz: Estimate | None
-    windows: tuple[tuple[Fringe, FringeFit, FringeFit], ...]
-    diagnosis: tuple[str, ...] = ()
+    windows: tuple[tuple[CorrelationFringe, FringeFit, FringeFit], ...]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""

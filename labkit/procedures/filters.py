@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from analysis.counts import Counts
 from analysis.resonance import ResonanceFit, fit_resonance
-from labkit.procedures.options import check_options
-from labkit.procedures.session import Session
-from labkit.procedures.setting_back import setting_back
+from labkit.procedures import Result
+from labkit.procedures.session import Session, check_options, setting_back
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -58,9 +57,10 @@ class FilterScan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilterResult:
+class FilterResult(Result):
     """All scans by place of the filter."""
 
+    procedure: ClassVar[str] = "filters"
     scans: dict[str, FilterScan]
 
     def to_dict(self) -> dict[str, object]:

@@ -7,10 +7,9 @@ import numpy as np
 
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
-from labkit.procedures.arms import Device, only
-from labkit.procedures.options import check_options
+from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
-from labkit.procedures.session import Session
+from labkit.procedures.session import Device, Session, check_options, only
 from labkit.run import Block, total_counts
 from labkit.sequence import PulseSequence
 
@@ -41,7 +40,7 @@ class G2Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class G2Result:
+class G2Result(Result):
     """Cross-correlation of one device's read and pump photons, pooled over detectors.
 
     Attributes
@@ -52,6 +51,7 @@ class G2Result:
     posterior : GammaPosterior
     """
 
+    procedure: ClassVar[str] = "g2"
     device: str
     delay: float
     posterior: GammaPosterior

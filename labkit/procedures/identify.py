@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from labkit.diagnostics import shift_remarks
-from labkit.procedures.arms import Device
+from labkit.procedures import Result
 from labkit.procedures.mechanical_lines import (
     MechanicalLines,
     MechanicalOptions,
     mechanical_lines,
 )
 from labkit.procedures.optical_lines import OpticalLines, OpticalOptions, optical_lines
-from labkit.procedures.session import Session
+from labkit.procedures.session import Device, Session
+from labkit.report.diagnostics import shift_remarks
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class IdentifyOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class IdentifyResult:
+class IdentifyResult(Result):
     """What was looked for.
 
     Attributes
@@ -62,6 +62,7 @@ class IdentifyResult:
         Which serrodyne shifts of the sequence do not fit the mechanical mismatch.
     """
 
+    procedure: ClassVar[str] = "identify"
     optical: OpticalLines | None
     mechanical: MechanicalLines | None
     diagnosis: tuple[str, ...] = ()

@@ -12,8 +12,7 @@ from scipy import constants
 from analysis.resonance import ResonanceFit, fit_resonance
 from analysis.separable_fit import Estimate
 from instruments.roles import PulseShape
-from labkit.procedures.session import Session
-from labkit.procedures.setting_back import setting_back
+from labkit.procedures.session import Session, setting_back
 
 Array = NDArray[np.float64]
 LaserName = Literal["pump", "read"]

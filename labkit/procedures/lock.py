@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import FringeFit, fit_fringe
-from labkit.procedures.options import check_options
-from labkit.procedures.session import LockLostError, Session
+from labkit.procedures import Result
+from labkit.procedures.session import LockLostError, Session, check_options
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class LockOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LockResult:
+class LockResult(Result):
     """The fringe and how well it is held.
 
     Attributes
@@ -82,6 +82,7 @@ class LockResult:
         1 − e^(−2σ²): what that costs the interference, whose phase has 2 φ₀ in it (pump and read).
     """
 
+    procedure: ClassVar[str] = "lock"
     volts: NDArray[np.float64]
     error: NDArray[np.float64]
     fringe: FringeFit

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from analysis.resonance import fit_resonance
 from analysis.separable_fit import Estimate
-from labkit.procedures.arms import DEVICES, Device, only
 from labkit.procedures.laser_sweep import (
     FilterFollower,
     LaserName,
@@ -17,8 +16,7 @@ from labkit.procedures.laser_sweep import (
     following,
     meter_light,
 )
-from labkit.procedures.options import check_options
-from labkit.procedures.session import Session
+from labkit.procedures.session import DEVICES, Device, Session, check_options, only
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from analysis.fits import FringeFit, fit_fringe
 from analysis.separable_fit import Estimate
-from labkit.procedures.options import check_options
+from labkit.procedures import Result
 from labkit.procedures.repair import repair, upkeep
-from labkit.procedures.session import Session
+from labkit.procedures.session import Session, check_options
 from labkit.run import Block
 from labkit.sequence import PulseSequence
 
@@ -53,7 +53,7 @@ class PhaseSweepOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fringe:
+class CorrelationFringe:
     """Correlations between different and between the same detectors along a scan.
 
     Attributes
@@ -77,12 +77,12 @@ class Fringe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PhaseSweepResult:
+class PhaseSweepResult(Result):
     """The fringe over Δφ.
 
     Attributes
     ----------
-    fringe : Fringe
+    fringe : CorrelationFringe
     crossed, same : FringeFit
         With a period of 2π.
     optimal_phase : Estimate
@@ -94,7 +94,8 @@ class PhaseSweepResult:
         (max − min)/(max + min) of the fit of different detectors.
     """
 
-    fringe: Fringe
+    procedure: ClassVar[str] = "phase_sweep"
+    fringe: CorrelationFringe
     crossed: FringeFit
     same: FringeFit
     optimal_phase: Estimate
@@ -178,7 +179,7 @@ def phase_sweep(
     )
 
 
-def _free_period(fringe: Fringe) -> Estimate | None:
+def _free_period(fringe: CorrelationFringe) -> Estimate | None:
     try:
         return fit_counts(fringe, "crossed").period
     except ValueError:
@@ -191,7 +192,7 @@ def measure_fringe(
     trials: int,
     setting: dict[str, float | str],
     name: str,
-) -> Fringe:
+) -> CorrelationFringe:
     """Measure one block per sequence; blocks that are not good are taken once more.
 
     Before each the filters are tuned if it is time, and the interferometer locked if it is not.
@@ -211,7 +212,7 @@ def measure_fringe(
         session.say(
             f"{name} = {x:.4g}: g² {crossed[-1].mode:.2f} crossed, {same[-1].mode:.2f} same"
         )
-    return Fringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
+    return CorrelationFringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
 
 
 def _point(
@@ -237,7 +238,7 @@ def _point(
     return block
 
 
-def fit_counts(fringe: Fringe, which: str, period: float | None = None) -> FringeFit:
+def fit_counts(fringe: CorrelationFringe, which: str, period: float | None = None) -> FringeFit:
     """Fit a fringe of g²; each point's error is that of the events the curve expects there.
 
     Errors from the events that were found would favour points that happen to have few.
@@ -258,7 +259,12 @@ def fit_counts(fringe: Fringe, which: str, period: float | None = None) -> Fring
 
 
 def draw_fringe(
-    fringe: Fringe, crossed: FringeFit, same: FringeFit, label: str, *, scale: float = 1.0
+    fringe: CorrelationFringe,
+    crossed: FringeFit,
+    same: FringeFit,
+    label: str,
+    *,
+    scale: float = 1.0,
 ) -> "Figure":
     """Draw g² of different and of the same detectors against `scale` times what was scanned."""
     from matplotlib.figure import Figure

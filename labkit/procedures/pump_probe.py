@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import HeatingFit, fit_heating
-from labkit.procedures.arms import Device, only
-from labkit.procedures.options import check_options
+from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
-from labkit.procedures.session import Session
+from labkit.procedures.session import Device, Session, check_options, only
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class PumpProbeOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PumpProbeResult:
+class PumpProbeResult(Result):
     """Phonons against delay after the pump, and the fit of the supplement's rate equation.
 
     Attributes
@@ -70,6 +69,7 @@ class PumpProbeResult:
         Of all these; the probe alone stands for a delay of one period.
     """
 
+    procedure: ClassVar[str] = "pump_probe"
     device: str
     delays: Array
     phonons: Array

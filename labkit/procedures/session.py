@@ -1,19 +1,20 @@
 """What every procedure works with: the lab, the run folder, and blocks of trials."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from math import sqrt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from math import isfinite, sqrt
 from pathlib import Path
 from time import monotonic
+from typing import Any, Literal
 
 from analysis.counts import Counts
-from labkit.cleanup import said
-from labkit.lab import Lab
-from labkit.progress import Report
 from labkit.run import Block, Outcome, RunFolder, take_block
+from labkit.run.progress import Watcher
 from labkit.sequence import PulseSequence
+from labkit.station.ending import Terminated, said
 from labkit.station.interlocks import InterlockError
-from labkit.station.opening import Terminated
+from labkit.station.lab import Lab
 
 READINGS = 12
 """Readings of the lock's error after each block, for the phase noise."""
@@ -27,10 +28,10 @@ HOPPED = "has hopped by"
 LARGEST_NOISE = 0.3
 """Phase noise of a block that is still good, rad rms (costs 16 % contrast)."""
 
-Say = Callable[[str], object]
-Advance = Callable[[float, float], object]
-"""Told (seconds measured, seconds in all) of the block being taken."""
-
+Device = Literal["A", "B"]
+DEVICES: tuple[Device, Device] = ("A", "B")
+CLOSED = 1e-3
+"""Transmission that counts as a blocked arm."""
 
 INTERLOCK_INTERVAL = 10.0
 """Seconds between checks of the interlocks while a block is recorded."""
@@ -38,10 +39,6 @@ INTERLOCK_INTERVAL = 10.0
 
 class LockLostError(RuntimeError):
     """The interferometer could not be locked again; the message says what was tried."""
-
-
-def _quiet(*_: object) -> None:
-    """Say nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,12 +49,8 @@ class Session:
     ----------
     lab : Lab
     folder : RunFolder
-    say : callable
-        Told one line about every step.
-    advance : callable
-        Told how far the block being taken is.
-    report : callable
-        Told the `Progress` of a measurement that has a goal, before every block.
+    watcher : Watcher
+        Told every step, how far the block being taken is, and how far the measurement.
     blocks : list of Block
         All blocks of the run so far.
     fringe_volts : float or None
@@ -70,9 +63,7 @@ class Session:
 
     lab: Lab
     folder: RunFolder
-    say: Say = _quiet
-    advance: Advance = _quiet
-    report: Report = _quiet
+    watcher: Watcher = field(default_factory=Watcher)
     blocks: list[Block] = field(default_factory=list)
     fringe_volts: float | None = None
     untuned: float = 0.0
@@ -82,6 +73,10 @@ class Session:
 
     def __post_init__(self) -> None:
         self._earlier = [block for block in self.blocks if block.good]
+
+    def say(self, text: str) -> None:
+        """Tell one line about a step."""
+        self.watcher.say(text)
 
     def earlier(
         self, sequence: PulseSequence, trials: int, setting: Mapping[str, float | str]
@@ -220,7 +215,7 @@ class Session:
 
         def watch(seconds: float) -> None:
             nonlocal last
-            self.advance(seconds, total)
+            self.watcher.advance(seconds, total)
             if monotonic() - last >= INTERLOCK_INTERVAL:
                 self.lab.check_interlocks()
                 last = monotonic()
@@ -297,3 +292,77 @@ class Session:
             rms = sqrt(sum(error**2 for error in errors) / len(errors))
             watched["phase_noise"] = rms / self.fringe_volts
         return watched
+
+
+@contextmanager
+def setting_back(session: Session, restore: Callable[[], object]) -> Iterator[None]:
+    """Set back what was changed for a while, also where nothing was found (ValueError).
+
+    After any other error the lab is made safe instead, at once: to set back takes time, with a
+    lost instrument seconds, and would let light through again.
+    """
+    try:
+        yield
+    except ValueError:
+        restore()
+        raise
+    except BaseException:
+        session.make_safe()
+        raise
+    restore()
+
+
+@contextmanager
+def only(session: Session, device: Device, closed: float = CLOSED) -> Iterator[None]:
+    """Block the other arm; its attenuator is set back at the end (see `setting_back`).
+
+    The lock pulse's fringe is gone meanwhile: lock anew where the phase matters.
+    """
+    other = session.lab.attenuators["B" if device == "A" else "A"]
+    before = float(other.transmission())
+    with setting_back(session, lambda: other.transmission(before)):
+        other.transmission(closed)
+        yield
+
+
+def check_options(
+    options: Any, *, positive: tuple[str, ...] = (), at_least: Mapping[str, float] | None = None
+) -> None:
+    """Check the numbers of an options class; for its ``__post_init__``.
+
+    Parameters
+    ----------
+    options : dataclass
+        All its numbers, in tuples too, must be finite.
+    positive : tuple of str
+        Names of those that must be above zero.
+    at_least : mapping of str to float, optional
+        Smallest allowed value by name.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, what it must be and what it is.
+    """
+    least = at_least or {}
+    for option in fields(options):
+        for value in _numbers(getattr(options, option.name)):
+            if not isfinite(value):
+                _refuse(option.name, "be a finite number", value)
+            if option.name in positive and value <= 0:
+                _refuse(option.name, "be > 0", value)
+            if option.name in least and value < least[option.name]:
+                _refuse(option.name, f"be at least {least[option.name]:g}", value)
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def _refuse(name: str, must: str, value: float) -> None:
+    message = f"`{name}` must {must}, but is {value:g}"
+    raise ValueError(message)

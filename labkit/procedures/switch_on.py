@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from labkit.procedures import Result
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 from labkit.station.references import find
@@ -19,9 +20,10 @@ class SwitchOnOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchOnResult:
+class SwitchOnResult(Result):
     """What was set, in order: (parameter path, value); and the sequence that runs."""
 
+    procedure: ClassVar[str] = "switch_on"
     settings: tuple[tuple[str, object], ...]
     sequence: PulseSequence
 

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from labkit.procedures.arms import Device, only
+from labkit.procedures import Result
 from labkit.procedures.filters import off_the_line
-from labkit.procedures.options import check_options
 from labkit.procedures.repair import tune_if_due
-from labkit.procedures.session import Session
+from labkit.procedures.session import Device, Session, check_options, only
 from labkit.sequence import PulseSequence
 from simulation.theory.sideband import sideband_occupation
 
@@ -46,7 +45,7 @@ class ThermometryOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThermometryResult:
+class ThermometryResult(Result):
     """Mean phonon number by sideband asymmetry.
 
     Attributes
@@ -61,6 +60,7 @@ class ThermometryResult:
     sigma : float
     """
 
+    procedure: ClassVar[str] = "thermometry"
     device: str
     stokes: int
     anti_stokes: int

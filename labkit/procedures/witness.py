@@ -8,12 +8,12 @@ import numpy as np
 
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate
-from labkit.diagnostics import diagnose_blocks
-from labkit.procedures.options import check_options
+from labkit.procedures import Result
 from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
-from labkit.procedures.session import Session
-from labkit.progress import Progress, progress_towards
+from labkit.procedures.session import Session, check_options
+from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Goal, total_counts
+from labkit.run.progress import WitnessProgress, progress_towards
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class WitnessOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class WitnessResult:
+class WitnessResult(Result):
     """All good blocks, evaluated.
 
     Attributes
@@ -62,15 +62,13 @@ class WitnessResult:
         Good blocks, and blocks left out.
     reason : str
         Why the run ended.
-    diagnosis : tuple of str
-        What is wrong with the set-up, as far as the counts tell.
     """
 
+    procedure: ClassVar[str] = "witness"
     evaluation: Evaluation
     blocks: int
     left_out: int
     reason: str
-    diagnosis: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
@@ -114,7 +112,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
             return _result(session, sequence, counts, reason)
         upkeep(session, sequence)
         trials = _next_block(options, counts)
-        session.report(_progress(session, options, counts, trials, monotonic() - begin))
+        session.watcher.report(_progress(session, options, counts, trials, monotonic() - begin))
         block = session.measure(sequence, trials, setting)
         problem = (
             block.reason if not block.good else _rate_problem(reference[-MEMORY:], block, options)
@@ -195,7 +193,7 @@ def _progress(
     counts: Counts | None,
     block_trials: int = 0,
     seconds: float = 0.0,
-) -> Progress:
+) -> WitnessProgress:
     """Return how far the measurement is."""
     last = next((block.counts for block in reversed(session.blocks) if block.good), None)
     return progress_towards(

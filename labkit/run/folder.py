@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.gates import GateSet
-from labkit.run.journal import Journal
+from analysis.gates import GateSet, gates_path
+from labkit.run.journal import Block, Journal, main_setting
 from labkit.run.manifest import Manifest, new_manifest, read_manifest, write_manifest
+from labkit.run.sole_use import is_in_use
+from labkit.sequence import PulseSequence
 
 SPARE_BYTES = 200_000_000
 """A run does not begin, and a block not either, with less free disk than this."""
@@ -42,6 +44,39 @@ class RunFolder:
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest."""
         write_manifest(manifest, self.manifest_path)
+
+    def summary(self) -> dict[str, object]:
+        """Return a row about the run; one whose process is gone without an end has died."""
+        manifest, blocks = self.manifest(), self.journal.read()
+        died = manifest.status == "running" and not is_in_use(self.path)
+        trials = sum(block.counts.trials.number for block in blocks if block.good)
+        return {
+            "run": self.path.name, "kind": manifest.kind,
+            "status": "died" if died else manifest.status,
+            "started": manifest.started[:19], "blocks": len(blocks), "trials": trials,
+            "reason": manifest.reason,
+        }  # fmt: skip
+
+    def sequence(self) -> PulseSequence | None:
+        """Return the pulse sequence of the manifest; None if it has none."""
+        plain = self.manifest().experiment.get("sequence")
+        where = str(self.manifest_path)
+        return PulseSequence.from_dict(plain, where=where) if plain else None
+
+    def main_blocks(self) -> list[Block]:
+        """Return the good blocks of the setting that the run is about.
+
+        Raises
+        ------
+        ValueError
+            If no block is finished yet.
+        """
+        blocks = self.journal.read()
+        if not blocks:
+            message = f"{self.path}: the run has no finished block to analyse"
+            raise ValueError(message)
+        setting = main_setting(blocks)
+        return [block for block in blocks if block.good and block.setting == setting]
 
     def segment_path(self, number: int) -> Path:
         """Return the tag file of a block."""
@@ -124,3 +159,29 @@ def list_runs(out: Path) -> list[RunFolder]:
     """Return the runs below a folder, oldest first."""
     found = sorted(out.glob("*/manifest.json")) if out.is_dir() else []
     return [RunFolder(path=manifest.parent) for manifest in found]
+
+
+def gates_beside(tags: Path) -> Path:
+    """Return the gates file of a tag file (x.ptu has x.gates.yaml) or of a run folder.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or a folder is no run's.
+    """
+    if tags.is_dir() and not RunFolder(path=tags).manifest_path.is_file():
+        message = f"{tags}: is a folder, but no run folder; name a tag file or a run folder"
+        raise ValueError(message)
+    gates = tags / "gates.yaml" if tags.is_dir() else gates_path(tags)
+    if not gates.is_file():
+        message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
+        raise ValueError(message)
+    return gates
+
+
+def tag_files(path: Path) -> list[Path]:
+    """Return a tag file itself, or a run folder's segments: the good ones of its main setting."""
+    if not path.is_dir():
+        return [path]
+    folder = open_run(path)
+    return [folder.path / block.segment for block in folder.main_blocks()]

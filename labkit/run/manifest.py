@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import labkit
-from labkit.plain import read_mapping
+from analysis.yamlfile import read_mapping
 
 FORMAT_VERSION = 1
 """Version of the run folder's layout; `migrate` reads older ones."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.gates import Gate, GateSet, TrialStart
-from labkit.plain import read_mapping
+from analysis.yamlfile import read_mapping
 
 Array = NDArray[np.float64]
 
@@ -253,7 +253,7 @@ class PulseSequence:
     @classmethod
     def from_yaml(cls, path: str | Path) -> "PulseSequence":
         """Read a sequence from a YAML file."""
-        from labkit.plain import read_yaml
+        from analysis.yamlfile import read_yaml
 
         return cls.from_dict(read_yaml(path), where=str(path))
 

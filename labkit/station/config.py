@@ -5,35 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from labkit.compiler.calibration import Calibration
-from labkit.plain import read_mapping, read_yaml
+from analysis.yamlfile import parse_yaml, read_mapping, read_text
+from labkit.compiler.programs import Calibration
 from labkit.sequence.timing import Hardware
 from labkit.station.interlocks import Interlock
-
-ROLES = (
-    "pump_laser",
-    "read_laser",
-    "pulse_generator",
-    "waveform_generator",
-    "phase_lock",
-    "stretcher",
-    "eom_bias",
-    "tagger",
-    "attenuator_a",
-    "attenuator_b",
-    "detector_bias",
-    "filters",
-    "thermometer",
-    "power_meter",
-    "reflection_meter",
-    "wavemeter",
-    "read_wavemeter",
-)
-"""Roles that the procedures program against; ``filters`` maps a filter's place to its name."""
-
-
-OPTIONAL_ROLES = ("stretcher", "power_meter", "reflection_meter", "wavemeter", "read_wavemeter")
-"""Roles that a lab may do without, unless a procedure's options ask for them."""
+from labkit.station.roles import ROLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +115,10 @@ def station_path(station: str | Path) -> Path:
     return Path(station)
 
 
-def read_station_file(path: str | Path) -> StationFile:
+def read_station_file(station: str | Path | StationFile) -> StationFile:
     """Read and check a station file, or the one that comes with labkit under this name.
+
+    One that has been read is returned as it is. The file is read once: `text` is what was parsed.
 
     Raises
     ------
@@ -148,8 +126,11 @@ def read_station_file(path: str | Path) -> StationFile:
         If it cannot be read, a section is missing, a role names an instrument that is not there,
         or two instruments share an address.
     """
-    path = station_path(path)
-    plain = read_yaml(path)
+    if isinstance(station, StationFile):
+        return station
+    path = station_path(station)
+    text = read_text(path)
+    plain = parse_yaml(text, str(path))
     if not (isinstance(plain, Mapping) and {"labkit", "instruments"} <= set(plain)):
         message = f"{path}: must have the sections `labkit` and `instruments`"
         raise ValueError(message)
@@ -162,7 +143,7 @@ def read_station_file(path: str | Path) -> StationFile:
     _check_addresses(path, instruments)
     return StationFile(
         path=path,
-        text=path.read_text(encoding="utf-8"),
+        text=text,
         config=config,
         instruments={name: dict(entry) for name, entry in instruments.items()},
     )
@@ -170,7 +151,7 @@ def read_station_file(path: str | Path) -> StationFile:
 
 def require_roles(file: StationFile, wanted: Iterable[str] = ()) -> None:
     """Raise ValueError if a role that every procedure needs, or one of `wanted`, is not filled."""
-    needed = [role for role in ROLES if role not in OPTIONAL_ROLES]
+    needed = [role for role, entry in ROLES.items() if entry.required]
     missing = [role for role in (*needed, *wanted) if role not in file.config.roles]
     if missing:
         message = (

@@ -1,9 +1,7 @@
 """Open a station, hand it out, and leave it safe whatever happens."""
 
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from getpass import getuser
 from inspect import signature
@@ -13,25 +11,19 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from labkit.cleanup import said
-from labkit.run.lock import held
+from labkit.run.sole_use import held
 from labkit.station.config import StationFile
+from labkit.station.ending import ending_on_sigterm, said, undisturbed
 from labkit.station.references import import_object, resolve
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
 from labkit.station.watchdog import watched
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from qcodes.instrument import Instrument
 
 
 class StationError(RuntimeError):
     """An instrument could not be opened; the others are in their safe state and closed."""
-
-
-class Terminated(BaseException):
-    """The process was asked to end (SIGTERM); not an Exception, so that nothing swallows it."""
 
 
 @contextmanager
@@ -174,43 +166,6 @@ def sole_control(file: StationFile) -> Iterator[None]:
     )
     with held(folder / f"station-{crc32(repr(places).encode()):08x}.lock", refusal):
         yield
-
-
-@contextmanager
-def ending_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM, and the closing of the terminal, into `Terminated`: ``finally`` blocks run."""
-
-    def end(number: int, frame: "FrameType | None") -> None:
-        raise Terminated(signal.Signals(number).name)
-
-    with _handling(end, "SIGTERM", "SIGHUP"):
-        yield
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Let neither a second Ctrl-C nor SIGTERM interrupt what makes the lab safe."""
-
-    def wait(number: int, frame: "FrameType | None") -> None:
-        sys.stderr.write("the lab is being made safe; this takes a few seconds\n")
-
-    with _handling(wait, "SIGINT", "SIGTERM", "SIGHUP"):
-        yield
-
-
-@contextmanager
-def _handling(handler: "Callable[[int, FrameType | None], None]", *names: str) -> Iterator[None]:
-    """Handle the signals that this system has; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)
 
 
 @contextmanager

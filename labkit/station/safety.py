@@ -6,7 +6,7 @@ from threading import Thread
 from time import monotonic
 
 from instruments.roles import Device
-from labkit.cleanup import said
+from labkit.station.ending import said
 
 DEADLINE = 1.0
 """Seconds within which all instruments that still answer are safe."""

@@ -78,7 +78,7 @@ def test_bad_gates_file_is_refused_with_file_and_reason(gates_file, old, new, me
 
 
 def test_missing_gates_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"none\.yaml: gates file cannot be read"):
+    with pytest.raises(ValueError, match=r"none\.yaml: cannot be read"):
         GateSet.from_yaml(tmp_path / "none.yaml")
 
 
@@ -134,11 +134,11 @@ def test_gate_narrower_than_a_tick_is_refused():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{1: 0, 2: 1}", "{1: 0, 1: 1}", "key 1 is given twice"),
+        ("{1: 0, 2: 1}", "{1: 0, 1: 1}", "each key must stand once, but '1' is repeated"),
         ("{1: 0, 2: 1}", '{1: 0, "1": 1}', "detector 1 must have one channel"),
         ("{1: 0, 2: 1}", "{-1: 0, 2: 1}", "must not be negative, but one is -1"),
-        ("read:", "pump:", "key 'pump' is given twice"),
-        ("read:", "on:", "gate name must be text .* but is True"),
+        ("read:", "pump:", "each key must stand once, but 'pump' is repeated"),
+        ("read:", "true:", "gate name must be text .* but is True"),
     ],
 )
 def test_what_yaml_would_silently_change_is_refused(gates_file, old, new, message):

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from qcodes.instrument import Instrument
 
-from labkit.cleanup import said
+from analysis.yamlfile import read_yaml
 from labkit.experiment import Experiment, experiment_from_dict, run_experiment
-from labkit.plain import read_yaml
 from labkit.run import RunFolder, check_run
+from labkit.run.progress import Narrator
 from labkit.station.config import station_path
+from labkit.station.ending import said
 from simulation.lab.world import World
 
 AUTOPILOT = Path(__file__).parents[2] / "labkit" / "experiments" / "autopilot.yaml"
@@ -183,7 +184,11 @@ def short_run(
         error = None
         try:
             run_experiment(
-                experiment(**shape), station(impatient=impatient), tmp_path, forced=forced, say=say
+                experiment(**shape),
+                station(impatient=impatient),
+                tmp_path,
+                forced=forced,
+                watcher=Narrator(say),
             )
         except (Exception, KeyboardInterrupt) as ended:  # whatever it is, it is the outcome
             error = ended

@@ -14,7 +14,7 @@ from labkit.cli import run as labkit
 from labkit.experiment import read_experiment, run_experiment
 from labkit.run import RunFolder, check_run, list_runs
 from labkit.sequence import TimingError
-from labkit.station.opening import Terminated, undisturbed
+from labkit.station.ending import Terminated, undisturbed
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,9 +71,9 @@ def test_signal_ends_a_run_in_order(tmp_path, witness_file, name, code, status):
 
 
 def test_stop_within_a_block_keeps_what_was_measured(short_run, monkeypatch):
-    from labkit.lab import Lab
+    from labkit.station.lab import Lab
 
-    monkeypatch.setattr("labkit.recording.POLL", 1e-3)
+    monkeypatch.setattr("labkit.station.lab.POLL", 1e-3)
     recorded = Lab.record
 
     def record(self, path, trials, period, progress):

@@ -11,9 +11,10 @@ import pytest
 
 from labkit.cli import run as labkit
 from labkit.experiment import experiment_from_dict, read_experiment, run_experiment
-from labkit.lab import Lab
 from labkit.run import RunFolder, check_run, list_runs
-from labkit.run.lock import is_in_use, sole_use
+from labkit.run.progress import Narrator
+from labkit.run.sole_use import is_in_use, sole_use
+from labkit.station.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 300_000
@@ -140,7 +141,7 @@ def test_resumed_autopilot_keeps_its_phase(tmp_path, quick_station, witness_file
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_experiment(autopilot, quick_station, tmp_path, say=stop)
+        run_experiment(autopilot, quick_station, tmp_path, watcher=Narrator(stop))
     (folder,) = list_runs(tmp_path)
     first = folder.journal.read()
     assert folder.manifest().status == "interrupted"
@@ -183,7 +184,9 @@ def test_whole_blocks_of_an_earlier_session_count_whatever_the_procedure(
     before = len(folder.journal.read())
     said = []
     with contextlib.suppress(RuntimeError):  # so few trials need not give a result
-        run_experiment(plan, quick_station, tmp_path, resume=folder.path, say=said.append)
+        run_experiment(
+            plan, quick_station, tmp_path, resume=folder.path, watcher=Narrator(said.append)
+        )
     blocks = folder.journal.read()
     assert before == 2
     assert len([text for text in said if "of an earlier session counts" in text]) == 2

@@ -22,13 +22,14 @@ SERVE = "from labkit.cli import main; main()"
 CLIENT = """
 import os, signal, sys
 from pathlib import Path
+from labkit.run.progress import Narrator
 from labkit.experiment import read_experiment, run_experiment
 
 def say(text):
     if text.startswith("working point set"):
         os.kill(os.getpid(), signal.SIGKILL)
 
-run_experiment(read_experiment(sys.argv[1]), sys.argv[2], sys.argv[3], say=say)
+run_experiment(read_experiment(sys.argv[1]), sys.argv[2], sys.argv[3], watcher=Narrator(say))
 """
 
 

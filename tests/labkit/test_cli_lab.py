@@ -9,10 +9,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-import yaml
 from qcodes.instrument import Instrument
 from qcodes.station import Station
 
+from analysis.yamlfile import read_yaml, yaml_text
 from labkit.station.config import read_station_file, station_path
 from labkit.station.references import resolve
 from simulation.lab.world import World
@@ -109,10 +109,7 @@ def differing(one, other, path=()):
 
 
 def test_real_and_virtual_station_differ_in_addresses_and_limits_only():
-    virtual, real = (
-        yaml.safe_load(station_path(name).read_text(encoding="utf-8"))
-        for name in ("virtual", "example")
-    )
+    virtual, real = (read_yaml(station_path(name)) for name in ("virtual", "example"))
     del virtual["labkit"]["world"]
     assert virtual["labkit"] == real["labkit"]
     changed = differing(virtual["instruments"], real["instruments"])
@@ -120,11 +117,11 @@ def test_real_and_virtual_station_differ_in_addresses_and_limits_only():
 
 
 def without_labkit(name, target, world=None):
-    plain = yaml.safe_load(station_path(name).read_text(encoding="utf-8"))
+    plain = read_yaml(station_path(name))
     del plain["labkit"]
     if world is not None:
         plain = resolve(plain, world.addresses, {})
-    target.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    target.write_text(yaml_text(plain), encoding="utf-8")
     return str(target)
 
 
@@ -139,13 +136,13 @@ def test_instruments_part_is_a_valid_qcodes_station_file(tmp_path, name):
 def test_qcodes_itself_loads_instruments_of_the_virtual_station(tmp_path):
     with World.start(seed=1) as world:
         path = tmp_path / "s.yaml"
-        plain = yaml.safe_load(station_path("virtual").read_text(encoding="utf-8"))
+        plain = read_yaml(station_path("virtual"))
         wired = {
             name: entry | {"address": world.addresses[entry["address"].removeprefix("world:")]}
             for name, entry in plain["instruments"].items()
             if str(entry.get("address", "")).removeprefix("world:") in world.addresses
         }
-        path.write_text(yaml.safe_dump({"instruments": wired}), encoding="utf-8")
+        path.write_text(yaml_text({"instruments": wired}), encoding="utf-8")
         station = Station(config_file=str(path))
         for name in wired:
             station.load_instrument(name)
@@ -210,7 +207,7 @@ def state_of(world):
 
 
 def test_snapshot_of_the_whole_lab_changes_nothing(monkeypatch):
-    from labkit.lab import open_lab
+    from labkit.station.lab import open_lab
 
     worlds, start = [], World.start
     monkeypatch.setattr(

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-import yaml
 
+from analysis.yamlfile import read_yaml, yaml_text
 from labkit.cli import run
 from labkit.experiment import experiment_path
 
@@ -60,10 +60,10 @@ def test_sequence_is_printed_checked_and_drawn(tmp_path, capsys):
 
 def test_sequence_that_breaks_a_rule_names_pulse_and_rule(tmp_path, capsys):
     folder = experiment_path("autopilot").parent / "sequences"
-    plain = yaml.safe_load((folder / "virtual_lab.yaml").read_text(encoding="utf-8"))
+    plain = read_yaml(folder / "virtual_lab.yaml")
     plain["pulses"]["read"]["start"] = 0.42e-6
     path = tmp_path / "overlap.yaml"
-    path.write_text(yaml.safe_dump({"kind": "lock", "sequence": plain}), encoding="utf-8")
+    path.write_text(yaml_text({"kind": "lock", "sequence": plain}), encoding="utf-8")
     assert run(["sequence", str(path)]) == 1
     error = capsys.readouterr().err
     assert "read" in error

@@ -7,7 +7,7 @@ from analysis.counts import Counts, Quality, exact_trials
 from analysis.evaluation import evaluate
 from analysis.gates import Gate, GateSet
 from analysis.published import RIEDINGER_2018
-from labkit.diagnostics import diagnose, diagnose_blocks
+from labkit.report.diagnostics import diagnose, diagnose_blocks
 from labkit.run import Block
 from simulation.theory.dlcz import click_probabilities, riedinger2018
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from labkit.experiment import read_experiment
-from labkit.lab import Lab
 from labkit.procedures.identify import IdentifyOptions, identify
 from labkit.procedures.laser_sweep import FilterFollower
 from labkit.procedures.mechanical_lines import MechanicalOptions
@@ -14,7 +13,9 @@ from labkit.procedures.optical_lines import OpticalOptions
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import create_run
+from labkit.run.progress import Narrator
 from labkit.station.config import read_station_file
+from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
 from simulation.lab.world import World
 
@@ -90,7 +91,7 @@ def broken_off(session, error):
         if "point 11" in line:
             raise error
 
-    session.say = say
+    session.watcher = Narrator(say)
     with pytest.raises(error):
         identify(session, SEQUENCE, optical(points=21))
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from analysis.evaluation import evaluate
 from labkit.cli import run as command
 from labkit.experiment import WATCHDOG_LOG
-from labkit.monitoring import RunMonitor, course
-from labkit.monitoring.course import MOST_POINTS
+from labkit.monitoring import RunMonitor
+from labkit.monitoring import monitor as watching
+from labkit.monitoring.monitor import MOST_POINTS
 from labkit.monitoring.status import SILENCE
 from labkit.run import JournalError, total_counts
 
@@ -91,7 +92,7 @@ def test_polling_a_thousand_blocks_costs_little(run, recorded):
 
 def test_one_more_block_costs_one_evaluation(run, monkeypatch):
     evaluated = []
-    monkeypatch.setattr(course, "evaluate", lambda c: evaluated.append(c) or evaluate(c))
+    monkeypatch.setattr(watching, "evaluate", lambda c: evaluated.append(c) or evaluate(c))
     monitor = RunMonitor(run.folder)
     for _ in range(3):
         run.add()
@@ -104,7 +105,7 @@ def test_one_more_block_costs_one_evaluation(run, monkeypatch):
 
 @given(st.integers(0, 5000))
 def test_course_ends_with_all_blocks_and_keeps_most_points_of_a_growing_run(blocks):
-    now, later = course._lengths(blocks), course._lengths(blocks + 1)
+    now, later = watching._lengths(blocks), watching._lengths(blocks + 1)
     assert (now[-1:] or [0]) == [blocks]
     assert len(now) <= MOST_POINTS + 1
     assert now == sorted(set(now))

@@ -12,26 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labkit.experiment import experiment_path, read_experiment, run_experiment
-from labkit.lab import Lab
+from labkit.experiment import experiment_path, open_session, read_experiment, run_experiment
 from labkit.procedures import PROCEDURES
-from labkit.procedures.arms import only
 from labkit.procedures.balance import BalanceOptions, balance
 from labkit.procedures.delay_sweep import DelaySweepOptions, delay_sweep
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.g2 import G2Options, g2_of_device
 from labkit.procedures.lock import LockOptions, lock
-from labkit.procedures.notebook import open_session
 from labkit.procedures.phase_sweep import PhaseSweepOptions, phase_sweep
 from labkit.procedures.pump_probe import PumpProbeOptions, pump_probe
-from labkit.procedures.session import LockLostError, Session
+from labkit.procedures.session import LockLostError, Session, only
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.procedures.thermometry import ThermometryOptions, thermometry
 from labkit.procedures.witness import WitnessOptions, witness
 from labkit.run import Goal, create_run, list_runs
-from labkit.run.lock import is_in_use
+from labkit.run.progress import Watcher
+from labkit.run.sole_use import is_in_use
 from labkit.sequence import TimingError
 from labkit.station.config import read_station_file
+from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
 from simulation.lab.device import resting_phonons
 from simulation.lab.world import World
@@ -373,7 +372,7 @@ def test_a_set_up_that_spoils_every_block_gives_no_counts(bench):
 
 
 def test_procedures_run_by_hand_in_an_open_session(tmp_path):
-    with open_session("virtual", tmp_path, SEQUENCE, say=lambda _: None) as session:
+    with open_session("virtual", tmp_path, SEQUENCE, watcher=Watcher()) as session:
         switch_on(session, SEQUENCE, SwitchOnOptions())
         result = lock(session, SEQUENCE, LockOptions())
         folder = session.folder
@@ -387,7 +386,7 @@ def test_procedures_run_by_hand_in_an_open_session(tmp_path):
 
 def test_session_by_hand_that_the_user_stops_is_interrupted_and_watched(tmp_path):
     def work():
-        with open_session("virtual", tmp_path, SEQUENCE, say=lambda _: None) as session:
+        with open_session("virtual", tmp_path, SEQUENCE, watcher=Watcher()) as session:
             assert is_in_use(session.folder.path)
             raise KeyboardInterrupt
 

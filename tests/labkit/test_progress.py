@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from labkit.cli import run_display
-from labkit.progress import Progress
+from labkit.run.progress import WitnessProgress
 
-HALF = Progress(
+HALF = WitnessProgress(
     trials=500, goal_trials=1000, block_trials=200, seconds=30.0, goal_seconds=None,
     click_rate=9.4, g2={"r2p1": 7.6}, witness=(0.74, 0.68, 0.86),
 )  # fmt: skip
@@ -60,7 +60,7 @@ def test_file_gets_lines_only(monkeypatch):
 
 
 def test_interval_that_the_prior_makes_says_so():
-    few = Progress(
+    few = WitnessProgress(
         trials=1, goal_trials=None, block_trials=1, seconds=0.0, goal_seconds=None,
         witness=(0.09, 0.08, 0.31), undecided=True,
     )  # fmt: skip

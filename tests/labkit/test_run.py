@@ -14,7 +14,6 @@ import pytest
 from analysis.published import RIEDINGER_2018
 from analysis.tagfile import PtuFile
 from labkit.cli import run as labkit
-from labkit.results import registered
 from labkit.run import (
     Goal,
     JournalError,
@@ -28,6 +27,7 @@ from labkit.run import (
 )
 from labkit.run import folder as folder_module
 from labkit.run.manifest import drift_between, ended, read_manifest
+from labkit.run.results import registered
 from labkit.sequence.pulses import riedinger2018_sequence
 from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import riedinger2018

@@ -8,8 +8,9 @@ import pytest
 from qcodes.instrument import Instrument
 
 from labkit.station.config import read_station_file
+from labkit.station.ending import Terminated
 from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
-from labkit.station.opening import StationError, Terminated, open_station, sole_control
+from labkit.station.opening import StationError, open_station, sole_control
 from labkit.station.references import find, resolve
 from labkit.station.safety import make_safe
 

@@ -1,10 +1,10 @@
 """The second choices of every role, taken in the station file alone."""
 
 import pytest
-import yaml
 
-from labkit.lab import open_lab
+from analysis.yamlfile import read_yaml, yaml_text
 from labkit.station.config import station_path
+from labkit.station.lab import open_lab
 
 SERVO = {"output_min": -1.0, "output_max": 1.0}
 FRAME = {"type": "instruments.SRSSIM900", "address": "world:sim900"}
@@ -67,12 +67,12 @@ BENCH = (
 
 @pytest.mark.parametrize("choice", ALTERNATIVES)
 def test_second_choice_plays_its_role(tmp_path, choice):
-    plain = yaml.safe_load(station_path("virtual").read_text(encoding="utf-8"))
+    plain = read_yaml(station_path("virtual"))
     plain["labkit"]["world"]["options"] = {"seed": 1, "instruments": list(BENCH)}
     kept = {n: e for n, e in plain["instruments"].items() if n not in ALTERNATIVES[choice]}
     plain["instruments"] = kept | ALTERNATIVES[choice]
     path = tmp_path / "lab.yaml"
-    path.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml_text(plain), encoding="utf-8")
     with open_lab(path) as lab:
         assert lab.make_safe().all_safe
         assert lab.phase_lock.lock_state() == "off"

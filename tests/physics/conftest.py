@@ -11,12 +11,12 @@ import pytest
 from analysis.counting import count
 from analysis.counting.tally import first_tick
 from labkit.experiment import read_experiment
-from labkit.lab import Lab
 from labkit.procedures.lock import LockOptions, lock
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import create_run
 from labkit.station.config import read_station_file
+from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
 from simulation.lab.optics import STEP
 from simulation.lab.world import World

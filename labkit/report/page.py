@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import labkit
 from analysis.evaluation import Evaluation
 from analysis.published import PublishedWitness
-from labkit.diagnostics import diagnose
+from labkit.report.diagnostics import diagnose
+from labkit.report.tables import ResultTable, counts_table, g2_table, witness_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +52,7 @@ def write_report(
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    environment = Environment(autoescape=True, loader=PackageLoader("labkit", ""))
+    environment = Environment(autoescape=True, loader=PackageLoader("labkit.report", ""))
     page = environment.get_template("report.html.jinja")
     html = page.render(
         title=title,
@@ -93,84 +95,30 @@ def _sections(
     counts = evaluation.counts
     sections: list[Section] = []
     if evaluation.witness is not None:
+        table = witness_table(evaluation.witness, bound, published)
         picture = witness_densities(evaluation.witness, bound)
-        sections.append(
-            _witness_rows(evaluation, bound, published)
-            | {"image": _save(picture, folder / "witness.png")}
-        )
-    sections.append(
-        _g2_rows(evaluation, published)
-        | {"image": _save(coincidence_matrix(counts), folder / "pairs.png")}
-    )
-    detectors = counts.gates.detectors
-    arrivals = arrival_histogram(counts)
-    sections.append(
-        {
-            "title": "Clicks",
-            "head": ["gate", *(f"detector {d}" for d in detectors)],
-            "rows": [
-                [gate, *(f"{counts.single(gate, d):,}" for d in detectors)]
-                for gate in counts.gates.names
-            ],
-            "image": _save(arrivals, folder / "arrivals.png"),
-            "note": f"trials: {counts.trials}",
-        }
-    )
+        sections.append(_section(table, _save(picture, folder / "witness.png")))
+    table = g2_table(evaluation.g2, "coincidences and second-order coherence g²", published)
+    note = "r1p2: read click at detector 1 heralded by a pump click at detector 2"
+    sections.append(_section(table, _save(coincidence_matrix(counts), folder / "pairs.png"), note))
+    if evaluation.autocorrelation:
+        title = "unheralded autocorrelation g²(0)"
+        sections.append(_section(g2_table(evaluation.autocorrelation, title)))
+    picture = arrival_histogram(counts)
+    clicks = counts_table(counts, published)
+    note = f"trials: {counts.trials}"
+    sections.append(_section(clicks, _save(picture, folder / "arrivals.png"), note))
     quality = {k: v for k, v in counts.quality.to_dict().items() if k != "warnings"}
-    sections.append(
-        {
-            "title": "Data quality",
-            "head": ["what", "number"],
-            "rows": [[name.replace("_", " "), f"{number:,}"] for name, number in quality.items()],
-        }
-    )
+    rows = tuple((name.replace("_", " "), f"{number:,}") for name, number in quality.items())
+    sections.append(_section(ResultTable(title="data quality", head=("what", "number"), rows=rows)))
     return sections
 
 
-def _witness_rows(
-    evaluation: Evaluation, bound: float, published: PublishedWitness | None
-) -> Section:
-    witness = evaluation.witness
-    rows = []
-    for name, values in ({} if witness is None else witness.to_dict(bound)).items():
-        plugin = values["plugin"]
-        row = [
-            {"sym": "symmetrised"}.get(name, f"heralded by detector {name}"),
-            f"{values['mode']:.4f}",
-            f"{values['low']:.4f} … {values['high']:.4f}",
-            "undefined" if plugin is None else f"{plugin:.4f}",
-            f"{100 * (values['confidence'] or 0.0):.2f} %",
-        ]
-        rows.append(row if published is None else [*row, str(published.witness[name])])
-    head = ["witness", "mode", "16 % … 84 %", "plug-in", f"P(R_m < {bound:g})"]
-    return {
-        "title": "Entanglement witness R_m (separable states: R_m ≥ 1)",
-        "head": head if published is None else [*head, "published"],
-        "rows": rows,
-    }
-
-
-def _g2_rows(evaluation: Evaluation, published: PublishedWitness | None) -> Section:
-    named = dict(evaluation.g2) | {
-        f"{name} (auto)": pair for name, pair in evaluation.autocorrelation.items()
-    }
-    rows = []
-    for name, pair in named.items():
-        row = [
-            name,
-            f"{pair.coincidences:,}",
-            f"{pair.accidentals:.2f}",
-            f"{pair.value:.3f}",
-            f"{pair.low:.3f} … {pair.high:.3f}",
-        ]
-        paper = {} if published is None else published.counts.coincidences
-        rows.append(row if published is None else [*row, f"{paper.get(name, '')}"])
-    head = ["pair", "coincidences", "accidentals", "g²", "16 % … 84 %"]
-    return {
-        "title": "Coincidences and second-order coherence g²",
-        "head": head if published is None else [*head, "published coincidences"],
-        "rows": rows,
-        "note": "r1p2: read click at detector 1 heralded by a pump click at detector 2.",
+def _section(table: ResultTable, image: str = "", note: str = "") -> Section:
+    return asdict(table) | {
+        "title": table.title[:1].upper() + table.title[1:],
+        "image": image,
+        "note": "; ".join(filter(None, (table.note, note))),
     }
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from analysis.counts import Counts
 from analysis.counts_file import witness_counts
 from analysis.evaluation import Evaluation
-from labkit.planner import ClickRates, plan_witness
 from labkit.run.goal import Goal
+from labkit.run.planning import ClickRates, plan_witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class WitnessProgress:
     """A measurement towards its goal, told before every block.
 
     Attributes
@@ -68,7 +68,34 @@ class Progress:
         return "  ".join(found)
 
 
-Report = Callable[[Progress], object]
+class Watcher:
+    """Whoever watches a run; told everything, and quiet about what it does not override."""
+
+    def say(self, text: str) -> None:
+        """Hear one line about a step."""
+
+    def advance(self, done: float, total: float) -> None:
+        """Hear how far the block being taken is: seconds measured, and seconds in all."""
+
+    def report(self, progress: WitnessProgress) -> None:
+        """Hear how far a measurement that has a goal is, before every block."""
+
+
+class Narrator(Watcher):
+    """Passes every line on.
+
+    Parameters
+    ----------
+    tell : callable
+        Given a line; by default it is printed.
+    """
+
+    def __init__(self, tell: Callable[[str], object] = print) -> None:
+        self._tell = tell
+
+    def say(self, text: str) -> None:
+        """Pass a line on."""
+        self._tell(text)
 
 
 def progress_towards(
@@ -78,7 +105,7 @@ def progress_towards(
     *,
     block_trials: int = 0,
     seconds: float = 0.0,
-) -> Progress:
+) -> WitnessProgress:
     """Return how far a witness measurement is.
 
     Parameters
@@ -90,16 +117,16 @@ def progress_towards(
         Of the last good block.
     block_trials : int
     seconds : float
-        As in `Progress`.
+        As in `WitnessProgress`.
     """
     if evaluation is None or last is None:
-        return Progress(
+        return WitnessProgress(
             trials=0, goal_trials=goal.trials, block_trials=block_trials, seconds=seconds,
             goal_seconds=goal.seconds,
         )  # fmt: skip
     g2 = evaluation.g2
     sym = None if evaluation.witness is None else evaluation.witness.sym
-    return Progress(
+    return WitnessProgress(
         trials=evaluation.counts.trials.number,
         goal_trials=_trials_wanted(goal, evaluation.counts),
         block_trials=block_trials,

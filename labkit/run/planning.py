@@ -45,7 +45,7 @@ class ClickRates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class WitnessPlan:
     """What a confidence will cost.
 
     Attributes
@@ -90,7 +90,7 @@ def plan_witness(
     bound: float = 1.0,
     period: float = 50e-6,
     overhead: float = 0.15,
-) -> Plan:
+) -> WitnessPlan:
     """Find the number of trials whose *expected* counts reach a confidence.
 
     Half of all measurements will need more: the counts fluctuate.
@@ -133,7 +133,7 @@ def plan_witness(
         middle = (low + high) // 2
         enough = _expected(rates, middle, bound)[0] >= confidence
         low, high = (low, middle) if enough else (middle, high)
-    return Plan(
+    return WitnessPlan(
         confidence=confidence, bound=bound, trials=high, overhead=overhead,
         seconds=high * period * (1 + overhead), R_m=_expected(rates, high, bound)[1],
     )  # fmt: skip

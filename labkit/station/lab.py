@@ -1,0 +1,340 @@
+"""The lab as the procedures see it: roles, arming of a sequence, recording of tags."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scipy import constants
+
+from analysis.tagfile import PtuWriter, find_layout
+from analysis.tagfile.ptu_writer import STOPPED_MANUALLY, STOPPED_TIME_OVER
+from instruments.roles import Attenuator, Laser, PulseShape, TimeTagger, Wavemeter
+from labkit.compiler import Programs, compile_sequence
+from labkit.sequence import PulseSequence
+from labkit.station.config import StationFile, read_station_file
+from labkit.station.ending import also, said
+from labkit.station.interlocks import check_interlocks
+from labkit.station.opening import open_station
+from labkit.station.references import find
+from labkit.station.roles import Cast, RoleError
+from labkit.station.safety import SafetyReport, make_safe, with_safe_state
+
+if TYPE_CHECKING:
+    from qcodes.instrument import Instrument
+
+WATCHDOG_LOG = "watchdog.txt"
+"""In a run folder; exists if the run's process died and the watchdog acted."""
+
+POLL = 0.2
+"""Seconds between looks at a running recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """How a recording went.
+
+    Attributes
+    ----------
+    seconds : float
+        Measured by the tagger's clock.
+    whole : bool
+        Whether it ran for the time it was meant to.
+    faults : tuple of str
+        What spoils it: FIFO overrun, dropped events, lost sync.
+    """
+
+    seconds: float
+    whole: bool
+    faults: tuple[str, ...]
+
+
+class Lab(Cast):
+    """Instruments by role. Not thread-safe: one procedure at a time.
+
+    Parameters
+    ----------
+    file : StationFile
+    instruments : dict of str to Instrument
+    forced : tuple of str
+        Interlocks that are told but not enforced.
+    programs : Programs, optional
+        Of a sequence that has been compiled for this station already.
+    """
+
+    def __init__(
+        self,
+        file: StationFile,
+        instruments: "dict[str, Instrument]",
+        forced: tuple[str, ...] = (),
+        programs: Programs | None = None,
+    ) -> None:
+        super().__init__(file.config.roles, instruments, str(file.path))
+        self.file, self.forced = file, forced
+        self.hardware, self.calibration = file.config.hardware, file.config.calibration
+        self._compiled = programs
+        self._loaded: Programs | None = None
+
+    @property
+    def lasers(self) -> dict[str, Laser]:
+        """Pump and read laser by name."""
+        return {"pump": self.pump_laser, "read": self.read_laser}
+
+    @property
+    def attenuators(self) -> dict[str, Attenuator]:
+        """Attenuators in front of devices A and B, by device."""
+        return {"A": self.attenuator_a, "B": self.attenuator_b}
+
+    @property
+    def wavemeters(self) -> dict[str, Wavemeter]:
+        """What sees the pump and the read laser, by the laser's name; a lab may have none."""
+        there = self.names
+        pump = {"pump": self.wavemeter} if "wavemeter" in there else {}
+        return pump | ({"read": self.read_wavemeter} if "read_wavemeter" in there else {})
+
+    def laser_frequency(self, laser: str) -> float:
+        """Return a laser's optical frequency by its wavemeter, Hz."""
+        meters = self.wavemeters
+        if laser not in meters:
+            message = (
+                f"{self.file.path}: labkit.roles: no wavemeter sees the {laser} laser; name one"
+            )
+            raise RoleError(message)
+        return constants.c / float(meters[laser].wavelength())
+
+    def channel(self, name: str) -> int:
+        """Return a channel number of the station file's ``channels``."""
+        try:
+            return self.file.config.channels[name]
+        except KeyError:
+            message = f"{self.file.path}: labkit.channels: {name!r} is missing"
+            raise RoleError(message) from None
+
+    def read(self, path: str) -> float:
+        """Return the present value of a parameter by its dotted path; nan if it is not known.
+
+        Raises
+        ------
+        RuntimeError
+            If the instrument does not answer; names path and reason.
+        """
+        try:
+            value = find(self.instruments, path)()
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"{path} cannot be read: {said(error)}"
+            raise RuntimeError(message) from error
+        return nan if value is None else float(value)
+
+    def check_interlocks(self) -> tuple[str, ...]:
+        """Check the station's interlocks; return what forced ones would have refused."""
+        return check_interlocks(self.file.config.interlocks, self.read, forced=self.forced)
+
+    def make_safe(self) -> SafetyReport:
+        """Bring every instrument to its safe state now."""
+        return make_safe(with_safe_state(self.instruments))
+
+    def snapshot(self) -> dict[str, object]:
+        """Return all parameter values the drivers know, flat: ``afg.ch1.high`` to value.
+
+        Reads nothing from the instruments and changes nothing.
+        """
+        flat: dict[str, object] = {}
+        for instrument in self.instruments.values():
+            _flatten(instrument.snapshot(update=False), instrument.name, flat)
+        return flat
+
+    def compile(self, sequence: PulseSequence) -> Programs:
+        """Check and compile a sequence for this lab, the same one once; nothing is touched."""
+        if self._compiled is None or self._compiled.sequence != sequence:
+            self._compiled = compile_sequence(sequence, self.hardware, self.calibration)
+        return self._compiled
+
+    def arm(self, sequence: PulseSequence) -> Programs:
+        """Check, compile and load a sequence; outputs are on afterwards.
+
+        Interlocks are checked first. If a step fails everything is made safe before the error goes
+        on.
+        """
+        programs = self.compile(sequence)
+        self.check_interlocks()
+        self._loaded = None
+        try:
+            _load(self, programs)
+        except BaseException:
+            self.make_safe()
+            raise
+        self._loaded = programs
+        return programs
+
+    def what_stopped(self) -> list[str]:
+        """Ask lasers and generators of the loaded sequence whether they are on; tell who is not.
+
+        An instrument that was lost or switched off while nobody talked to it is found this way.
+        """
+        return [] if self._loaded is None else _what_stopped(self, self._loaded)
+
+    def drives_off(self) -> None:
+        """Switch off the drives of both AOMs and of the EOM."""
+        self._loaded = None
+        for laser in ("pump", "read"):
+            self.pulse_generator.set_output(self.channel(f"{laser}_drive"), on=False)
+        self.waveform_generator.set_output(self.channel("eom_drive"), on=False)
+
+    def record(
+        self,
+        path: Path,
+        trials: int,
+        period: float,
+        progress: Callable[[float], object] | None = None,
+    ) -> Recorded:
+        """Record tags of `trials` trials into a tag file; see `record_tags`."""
+        return record_tags(self.tagger, path, trials, period, progress)
+
+
+def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> None:
+    for name, entry in snapshot.get("parameters", {}).items():
+        value = entry.get("value")
+        if isinstance(value, str | int | float | bool | None) and name != "IDN":
+            flat[f"{prefix}.{name}"] = value
+    for name, part in snapshot.get("submodules", {}).items():
+        _flatten(part, f"{prefix}.{name}", flat)
+
+
+@contextmanager
+def open_lab(
+    station: str | Path | StationFile,
+    *,
+    forced: tuple[str, ...] = (),
+    log: Path | None = None,
+    session: int = 1,
+    programs: Programs | None = None,
+) -> Iterator[Lab]:
+    """Open the lab of a station; it is safe and closed at the end, whatever happens.
+
+    Parameters
+    ----------
+    station : str, Path or StationFile
+        ``lab.yaml`` or ``virtual_lab.yaml``: there is no other difference; or as read.
+    forced : tuple of str
+        Interlocks to override.
+    log : Path, optional
+        Where a watchdog, started if this is given, writes what it did if this process dies.
+    session : int
+        How often the run was begun or resumed: a virtual world does not repeat itself.
+    programs : Programs, optional
+        See `Lab`.
+    """
+    file = read_station_file(station)
+    with open_station(file, log, session) as instruments:
+        yield Lab(file, instruments, forced, programs)
+
+
+def _load(lab: Lab, programs: Programs) -> None:
+    """Load programs into the generators; their outputs are on afterwards, unused ones off."""
+    generator = lab.pulse_generator
+    for laser in ("pump", "read"):
+        channel = lab.channel(f"{laser}_drive")
+        drive = programs.drives.get(laser)
+        if drive is None:
+            generator.set_output(channel, on=False)
+            continue
+        if drive.samples is None:
+            pulse = drive.pulses[0]
+            shape = PulseShape(
+                width=pulse.duration, delay=pulse.start, low=0.0, high=drive.high,
+                edge=pulse.edge,
+            )  # fmt: skip
+            generator.program_pulse(channel, shape)
+        else:
+            generator.program_waveform(channel, drive.samples, drive.sample_rate)
+        generator.set_output(channel, on=True)
+    modulator, channel = lab.waveform_generator, lab.channel("eom_drive")
+    if programs.modulator is None:
+        modulator.set_output(channel, on=False)
+        return
+    program = programs.modulator
+    modulator.load_segments(channel, program.segments, program.sample_rate)
+    modulator.load_sequence(channel, program.steps)
+    modulator.set_output(channel, on=True)
+
+
+def _what_stopped(lab: Lab, programs: Programs) -> list[str]:
+    """Ask lasers and generators of a loaded sequence whether they are on; tell who is not."""
+    stopped = []
+    for what, is_on in _needed(lab, programs):
+        try:
+            if not is_on():
+                stopped.append(f"{what} is off")
+        except (OSError, RuntimeError) as error:
+            stopped.append(f"{what} cannot be asked: {said(error)}")
+    return stopped
+
+
+def _needed(lab: Lab, programs: Programs) -> Iterator[tuple[str, Callable[[], bool]]]:
+    """Give what must be on, and what asks the instrument."""
+    for laser in programs.drives:
+        yield f"the {laser} laser", lab.lasers[laser].emission
+        channel = lab.channel(f"{laser}_drive")
+        yield f"the {laser} drive", partial(lab.pulse_generator.output_is_on, channel)
+    if programs.modulator is not None:
+        channel = lab.channel("eom_drive")
+        yield "the EOM drive", partial(lab.waveform_generator.output_is_on, channel)
+
+
+def record_tags(
+    tagger: TimeTagger,
+    path: Path,
+    trials: int,
+    period: float,
+    progress: Callable[[float], object] | None = None,
+) -> Recorded:
+    """Record tags of `trials` trials into a tag file, which is valid at every moment.
+
+    Interrupted, it stops the tagger, closes the file with what was measured and re-raises.
+
+    Parameters
+    ----------
+    tagger : TimeTagger
+    path : Path
+    trials : int
+    period : float
+        Seconds per trial.
+    progress : callable, optional
+        Called with the seconds measured so far.
+    """
+    seconds = trials * period
+    form = tagger.record_format()
+    writer = PtuWriter(
+        path,
+        layout=find_layout(form.record_type),
+        resolution=form.resolution,
+        sync_period=period,
+        acquisition_time=seconds,
+        tags=dict(form.tags),
+    )
+    try:
+        tagger.start(writer, seconds)
+        while not tagger.wait(POLL):
+            if progress is not None:
+                progress(tagger.elapsed())
+    except BaseException as error:
+        also(error, tagger.stop)
+        also(error, lambda: _close_early(writer, tagger))
+        raise
+    measured = tagger.elapsed()
+    whole = abs(measured - seconds) < 0.5 * period + 1e-3
+    reason = STOPPED_TIME_OVER if whole else STOPPED_MANUALLY
+    writer.close(measured_time=seconds if whole else measured, stop_reason=reason)
+    faults = tuple(f"{event.kind}: {event.message}" for event in tagger.events())
+    return Recorded(seconds=measured, whole=whole, faults=faults)
+
+
+def _close_early(writer: PtuWriter, tagger: TimeTagger) -> None:
+    measured = 0.0
+    try:
+        measured = tagger.elapsed()
+    finally:
+        writer.close(measured_time=measured, stop_reason=STOPPED_MANUALLY)

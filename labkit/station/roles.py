@@ -1,0 +1,129 @@
+"""What a lab is made of: one table of roles; `Lab`, the station's checks and the docs follow it."""
+
+# mypy: disable-error-code="type-abstract"
+# roles are asked of instruments, never made
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Generic, Self, TypeVar, overload
+
+from instruments import roles as ask
+
+T = TypeVar("T")
+
+
+class RoleError(RuntimeError):
+    """A role is not filled, or by an instrument that cannot play it."""
+
+
+class Role(Generic[T]):
+    """An entry of the table; read from a lab, the instrument that plays it.
+
+    Parameters
+    ----------
+    protocol : type
+        What the instrument must be able to do.
+    meaning : str
+        What it is there for.
+    required : bool
+        Whether every procedure needs it; others are needed if a procedure's options ask for them.
+    """
+
+    name: str
+
+    def __init__(self, protocol: type[T], meaning: str, *, required: bool = True) -> None:
+        self.protocol, self.meaning, self.required = protocol, meaning, required
+        self.__doc__ = meaning
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, cast: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, cast: "Cast", owner: type) -> T: ...
+    def __get__(self, cast: "Cast | None", owner: type) -> "Self | T":
+        if cast is None:
+            return self
+        name = cast.names.get(self.name)
+        if not isinstance(name, str):
+            message = f"{cast.where}: labkit.roles: no instrument plays {self.name!r}; name one"
+            raise RoleError(message)
+        return self.played(cast, name, self.name)
+
+    def played(self, cast: "Cast", name: str, role: str) -> T:
+        """Return an instrument, if it can play the role."""
+        instrument: Any = cast.instruments[name]
+        if not isinstance(instrument, self.protocol):
+            asked = (member for member in dir(self.protocol) if not member.startswith("_"))
+            missing = [member for member in asked if not hasattr(instrument, member)]
+            message = f"instrument {name!r} cannot be {role}: it lacks {', '.join(missing)}"
+            raise RoleError(message)
+        return instrument
+
+
+class RoleByPlace(Role[T]):
+    """A role that several instruments play; read from a lab, these by their place."""
+
+    @overload  # type: ignore[override]  # several instead of one
+    def __get__(self, cast: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, cast: "Cast", owner: type) -> dict[str, T]: ...
+    def __get__(self, cast: "Cast | None", owner: type) -> "Self | dict[str, T]":
+        if cast is None:
+            return self
+        names = cast.names.get(self.name)
+        if not isinstance(names, dict):
+            message = f"{cast.where}: labkit.roles.{self.name}: name the {self.name} by place"
+            raise RoleError(message)
+        one = self.name.removesuffix("s")
+        return {place: self.played(cast, name, f"{one} {place}") for place, name in names.items()}
+
+
+class Cast:
+    """Instruments in their roles.
+
+    Parameters
+    ----------
+    names : mapping
+        Role to an instrument's name, or to names by place.
+    instruments : mapping of str to Instrument
+    where : str
+        Names the station file in errors.
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, str | dict[str, str]],
+        instruments: Mapping[str, Any],
+        where: str,
+    ) -> None:
+        self.names, self.instruments, self.where = names, instruments, where
+
+    pump_laser = Role(ask.Laser, "drives the pump (write) pulses")
+    read_laser = Role(ask.Laser, "drives the read and lock pulses")
+    pulse_generator = Role(ask.PulseGenerator, "drives the AOMs")
+    waveform_generator = Role(ask.WaveformGenerator, "drives the EOM in arm A")
+    phase_lock = Role(ask.PhaseLock, "holds the interferometer")
+    eom_bias = Role(ask.Actuator, "DC electrode of the EOM")
+    tagger = Role(ask.TimeTagger, "records clicks")
+    attenuator_a = Role(ask.Attenuator, "in front of device A")
+    attenuator_b = Role(ask.Attenuator, "in front of device B")
+    detector_bias = Role(ask.BiasSource, "bias of the detectors")
+    filters = RoleByPlace(ask.TunableFilter, "filters by place: pump, read, 1a, 1b, 2a, 2b")
+    thermometer = Role(ask.Thermometer, "temperature of the cryostat")
+    stretcher = Role(ask.Actuator, "fibre stretcher by hand, without the lock", required=False)
+    power_meter = Role(ask.PowerMeter, "pump light behind its filter", required=False)
+    reflection_meter = Role(
+        ask.PowerMeter,
+        "light reflected by the devices, behind the combining coupler, before the filters",
+        required=False,
+    )
+    wavemeter = Role(ask.Wavemeter, "wavelength of the pump laser", required=False)
+    read_wavemeter = Role(ask.Wavemeter, "wavelength of the read laser", required=False)
+
+
+ROLES: Mapping[str, Role[Any]] = MappingProxyType(
+    {name: role for name, role in vars(Cast).items() if isinstance(role, Role)}
+)
+"""By the name that a station file gives an instrument for."""
