@@ -266,8 +266,6 @@ class Tally:
         for place in (S.LAST, S.TRIAL):
             if theirs[place] != NONE:
                 ours[place] = theirs[place] + offset
-        if ours[S.FIRST] == NONE and theirs[S.FIRST] != NONE:
-            ours[S.FIRST] = theirs[S.FIRST] + offset
         if ours[S.FIRST_DOUBLED] == NONE and first_doubled != NONE:
             ours[S.FIRST_DOUBLED] = first_doubled + ours[S.RECORDS]
         ours[S.WRAPPED] += theirs[S.WRAPPED]
