@@ -39,11 +39,11 @@ def _connect(
     from instruments.srs.sim900 import SRSSIM900
     from instruments.srs.sim960 import SRSSIM960, SRSSIM960InFrame
     from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
-    from simulation.lab.devices.keysight_81180a import Simulated81180A
-    from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
-    from simulation.lab.devices.srs_sim900 import SimulatedSIM900
-    from simulation.lab.devices.srs_sim960 import SimulatedSIM960
-    from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
+    from simulation.lab.instruments.keysight_81180a import Simulated81180A
+    from simulation.lab.instruments.redpitaya_lockbox import SimulatedLockbox
+    from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
+    from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
+    from simulation.lab.instruments.tektronix_afg3152c import SimulatedAFG3152C
     from simulation.lab.servers.serial_line import SerialLine
     from simulation.lab.servers.tcp import TcpServer
 

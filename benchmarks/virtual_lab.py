@@ -8,11 +8,11 @@ import numpy as np
 
 from benchmarks.timing import Row, seconds
 from simulation.lab.clock import VirtualClock
-from simulation.lab.paper_settings import apply_paper_settings
 from simulation.lab.plant import Plant
 from simulation.lab.ports.tagger import TaggerSettings
 from simulation.lab.wiring import Wiring
 from simulation.lab.world import World
+from tests.simulation.lab.paper_settings import apply_paper_settings
 
 HOUR = 3600.0
 READ = 131_072

@@ -13,8 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util import inspect
 from sphinx.util.typing import stringify_annotation
 
-from simulation.theory.dlcz.parameters import QUANTITIES, DLCZParameters
-from simulation.theory.models import Parameters
+from simulation.theory.quantities import Parameters
 
 COLON = "\N{RATIO}"
 """Stands for a colon while napoleon reads; docstrings do not use it."""
@@ -47,8 +46,6 @@ def plain_text(
 
 def quantities_of(documented: Any) -> dict[str, Any]:
     """Return what the fields of a class of physical parameters mean; empty for anything else."""
-    if documented is DLCZParameters:
-        return dict(QUANTITIES)
     if isinstance(documented, type) and issubclass(documented, Parameters):
         return dict(documented.quantities())
     return {}

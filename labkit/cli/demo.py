@@ -32,7 +32,7 @@ def demo(
     from analysis.evaluation import evaluate
     from analysis.published import RIEDINGER_2018
     from labkit.report import headline, write_report
-    from simulation.recordings.recording import simulate_ptu
+    from simulation.recordings.ptu import simulate_ptu
     from simulation.theory.dlcz import riedinger2018
 
     check_folder("--out", out)

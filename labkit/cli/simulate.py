@@ -67,7 +67,7 @@ def simulate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
     """Simulate a recording, and write its gates file beside it."""
-    from simulation.recordings.recording import simulate_ptu
+    from simulation.recordings.ptu import simulate_ptu
     from simulation.theory.dlcz import riedinger2018
 
     if experiment != "riedinger2018":

@@ -164,7 +164,10 @@ def _check_save(path: Path) -> None:
 
 def _save(counts: "Counts", path: Path) -> None:
     if path.suffix == ".nc":
-        counts.to_xarray().to_netcdf(path, engine="h5netcdf")
+        from analysis.netcdf import write_netcdf
+        from labkit import __version__
+
+        write_netcdf(counts.to_xarray(), path, title="Clicks and coincidences", version=__version__)
         return
     import json
 

@@ -102,6 +102,8 @@ def sweep(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Compute a model on a line or a grid and save it with coordinates and units."""
+    from analysis.netcdf import write_netcdf
+    from labkit import __version__
     from simulation.theory.models import get
     from simulation.theory.models import sweep as evaluate
 
@@ -121,7 +123,8 @@ def sweep(
     for name, variable in list(data.variables.items()):
         if variable.dtype.kind == "c":
             data = data.assign({name: _real_and_imaginary(data[name])})
-    data.to_netcdf(output, engine="h5netcdf")
+    title = f"{model} over " + ", ".join(axis[0] for axis in (across, up) if axis)
+    write_netcdf(data, output, title=title, version=__version__)
     unstable = int((~data["stable"]).sum()) if "stable" in data else 0
     flagged = f", {unstable} without a steady state (nan, flagged)" if unstable else ""
     remarks.print(f"wrote {output}: {dict(data.sizes)}{flagged}", soft_wrap=True, markup=False)

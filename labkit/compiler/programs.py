@@ -249,10 +249,8 @@ def _sawtooth(
     first: int,
     stop: int,
 ) -> Volts:
-    """Sample phase + 2π f (t − pulse start), folded into (−π, π], in volts; 0 outside."""
+    """Sample `Pulse.modulation` in volts; 0 outside the pulse."""
     sample = np.arange(start, start + length)
-    time = sample / rate + calibration.eom_delay - pulse.start
-    phase = pulse.phase + 2 * np.pi * pulse.shift_hz * time
-    folded = np.pi - np.mod(np.pi - phase, 2 * np.pi)
-    volts = calibration.volts_of_phase(1.0) * folded
+    time = sample / rate + calibration.eom_delay
+    volts = calibration.volts_of_phase(1.0) * pulse.modulation(time)
     return np.where((sample >= first) & (sample < stop), volts, 0.0)

@@ -14,6 +14,7 @@ from labkit.procedures.phase_sweep import CorrelationFringe, draw_fringe, fit_co
 from labkit.procedures.session import DEVICES, Session, check_options
 from labkit.report.diagnostics import shift_remarks
 from labkit.sequence import PulseSequence
+from simulation.theory.dlcz.budget import visibility_bound
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +71,7 @@ class DelaySweepResult(Result):
     visibility, sigma : ndarray
         Amplitude over offset of the fit of different detectors, and its standard deviation.
     bound : ndarray or None
-        The paper's V_max = (g − 1)/(g + 1) with the lower g² of the two devices alone, or None. It
+        V_max by the g² of the two devices alone (`simulation.theory.dlcz.budget`), or None. It
         holds for equal devices; a better second one lets the visibility exceed it a little.
     delta_omega_hz : Estimate or None
         (Ω_B − Ω_A)/2π from how the fringe's phase moves from window to window; None for one window.
@@ -189,12 +190,12 @@ def delay_sweep(
 
 
 def _bound(session: Session, sequence: PulseSequence, trials: int) -> float:
-    """Return V_max = C/(C + 2), C = min(g_A, g_B) − 1, from both devices alone."""
+    """Return V_max from both devices alone."""
     g2 = [
         g2_of_device(session, sequence, G2Options(device=device, trials=trials)).posterior.mode
         for device in DEVICES
     ]
-    return max(0.0, (min(g2) - 1) / (min(g2) + 1))
+    return float(visibility_bound(*(max(1.0, g) for g in g2)))
 
 
 def _beat(delays: Array, fits: list[FringeFit], fringe_hz: float) -> Estimate | None:

@@ -10,6 +10,7 @@ from labkit.procedures.filters import off_the_line
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Device, Session, check_options, only
 from labkit.sequence import PulseSequence
+from simulation.theory.sideband import sideband_occupation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,7 +133,7 @@ def thermometry(
             f"{stokes} and {anti}; check both lasers' wavelengths and powers"
         )
         raise RuntimeError(message)
-    n_th = (anti - background) / difference
+    n_th = float(sideband_occupation(stokes - background, anti - background))
     variance = (1 + n_th) ** 2 * anti + background + n_th**2 * stokes
     return ThermometryResult(
         device=options.device, stokes=stokes, anti_stokes=anti, background=background,

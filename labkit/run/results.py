@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from analysis.netcdf import write_netcdf
 from analysis.published import RIEDINGER_2018
+from labkit import __version__
 from labkit.procedures import Result
 from labkit.report import write_report
 from labkit.run import Block, RunFolder, total_counts
@@ -100,7 +102,8 @@ def save_results(folder: RunFolder, blocks: list[Block], result: Result, compare
     same = [block for block in blocks if block.counts.gates == gates]
     counts = total_counts(same, same[-1].setting if same else None)
     if counts is not None:
-        counts.to_xarray().to_netcdf(folder.results_path, engine="h5netcdf")
+        title = f"Clicks and coincidences of a {folder.manifest().kind} run"
+        write_netcdf(counts.to_xarray(), folder.results_path, title=title, version=__version__)
     if result.evaluation is not None:
         title = folder.manifest().comment or "Entanglement witness"
         published = RIEDINGER_2018[compare] if compare else None

@@ -72,6 +72,5 @@ def _phase(sequence: PulseSequence, time: Times) -> Times:
     phase = np.zeros_like(time)
     for p in sequence.pulses:
         during = (time >= p.feet[0]) & (time < p.feet[1])
-        ramp = p.phase + 2 * np.pi * p.shift_hz * (time - p.start)
-        phase = np.where(during, np.pi - np.mod(np.pi - ramp, 2 * np.pi), phase)
+        phase = np.where(during, p.modulation(time), phase)
     return phase

@@ -9,8 +9,7 @@ from typing import Final
 
 from simulation.figures import fan2026, liu2024, riedinger2018, tan2020, yu2020
 from simulation.figures.data import FigureData
-from simulation.theory.models import Choice as Word
-from simulation.theory.models import get
+from simulation.theory.models import Choice, get
 
 Compute = Callable[[int, Mapping[str, float]], FigureData]
 
@@ -79,7 +78,7 @@ _PAPERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FigureChoice:
     """A figure, or some of its panels."""
 
     recipe: Recipe
@@ -116,7 +115,7 @@ class Choice:
             raise ValueError(message)
         parameters = get(self.recipe.model).parameters
         for name in changes:
-            if isinstance(parameters.quantities()[parameters.known(name)].allowed, Word):
+            if isinstance(parameters.quantities()[parameters.known(name)].allowed, Choice):
                 message = f"`{name}` must stay, figure {self.recipe.name} shows all its choices"
                 raise ValueError(message)
         data = self.recipe.compute(points, changes)
@@ -130,7 +129,7 @@ class Choice:
         return replace(data, name=self.name, panels=panels)
 
 
-def choose(ids: Iterable[str]) -> list[Choice]:
+def choose(ids: Iterable[str]) -> list[FigureChoice]:
     """Find figures by name.
 
     Parameters
@@ -140,7 +139,7 @@ def choose(ids: Iterable[str]) -> list[Choice]:
 
     Returns
     -------
-    list of Choice
+    list of FigureChoice
         In the catalogue's order, panels of one figure together.
 
     Raises
@@ -153,15 +152,15 @@ def choose(ids: Iterable[str]) -> list[Choice]:
         for recipe, letters in _find(text):
             wanted.setdefault(recipe.name, set()).update(letters or {""})
     return [
-        Choice(recipe, "".join(letter for letter in recipe.letters if letter in wanted[name]))
+        FigureChoice(recipe, "".join(letter for letter in recipe.letters if letter in wanted[name]))
         for name, recipe in FIGURES.items()
         if name in wanted
     ]
 
 
-def everything() -> list[Choice]:
+def everything() -> list[FigureChoice]:
     """Return all figures with all panels."""
-    return [Choice(recipe, recipe.letters) for recipe in FIGURES.values()]
+    return [FigureChoice(recipe, recipe.letters) for recipe in FIGURES.values()]
 
 
 def _find(text: str) -> list[tuple[Recipe, str]]:

@@ -10,20 +10,21 @@ from scipy.special import ndtr
 from analysis.correlation import GammaPosterior
 from analysis.published import RIEDINGER_2018
 from simulation.figures.data import Axis, Curves, FigureData, Line, Points
-from simulation.theory.budget import heating_curve, thermal_occupation
+from simulation.theory.baths import thermal_occupation
 from simulation.theory.dlcz import DLCZParameters, g2_clicks, riedinger2018, visibility
+from simulation.theory.dlcz.budget import heating_curve, visibility_bound
 from simulation.theory.dlcz.scans import (
     BATH_LIFETIME,
     at_delay,
+    leading_order_g2,
     phase_scan,
     pump_heating,
-    visibility_bound,
 )
 
 Real = NDArray[np.float64]
 
 DIFFERENT, SAME = (("r1p2", "r2p1"), ("r1p1", "r2p2"))
-MECHANICS_HZ = 5.1e9
+OMEGA_M = 2 * np.pi * 5.1e9
 SWEEP_TEMPERATURE = 0.085
 """Bath during the delay sweep (K); the paper says 80 to 90 mK."""
 CHIPS = {"A": (1552.4, 2.3), "B": (1550.0, 2.0)}
@@ -80,7 +81,7 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
             Line(label="model", values=visibility(swept), color=2),
             Line(
                 label="bound by the worse device (S2)",
-                values=visibility_bound(swept),
+                values=visibility_bound(leading_order_g2(swept, "A"), leading_order_g2(swept, "B")),
                 style="dashed",
                 color=1,
             ),
@@ -196,8 +197,8 @@ def _published(pairs: tuple[str, str], label: str, color: int) -> Points:
 
 def _warmer(parameters: DLCZParameters) -> DLCZParameters:
     """Replace the bath of 60 mK; what device A holds above it stays."""
-    colder = float(thermal_occupation(MECHANICS_HZ, 0.06))
-    warmer = float(thermal_occupation(MECHANICS_HZ, SWEEP_TEMPERATURE))
+    colder = float(thermal_occupation(OMEGA_M, 0.06))
+    warmer = float(thermal_occupation(OMEGA_M, SWEEP_TEMPERATURE))
     names = ("n_0_A", "n_0_B", "n_env_A", "n_env_B")
     raised = {name: float(getattr(parameters, name)) - colder + warmer for name in names}
     return replace(parameters, **raised)
@@ -219,7 +220,7 @@ def _response(parameters: DLCZParameters, x: str, time: Real) -> Real:
     pump, read = PROBE_GAIN
     lifetime = float(getattr(parameters, f"lifetime_{x}"))
     per_rate = float(pump_heating(float(parameters.delay), lifetime=lifetime))
-    n_init = float(thermal_occupation(MECHANICS_HZ, 0.06))
+    n_init = float(thermal_occupation(OMEGA_M, 0.06))
     pumped = heating_curve(
         time,
         n_init=0.0,

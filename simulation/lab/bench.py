@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.highfinesse import SimulatedWlmData
-from simulation.lab.devices.keysight_81180a import Simulated81180A
-from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
-from simulation.lab.devices.nidaq import SimulatedNIDAQ
-from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
-from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
-from simulation.lab.devices.srs_sim900 import SimulatedSIM900
-from simulation.lab.devices.srs_sim960 import SimulatedSIM960
-from simulation.lab.devices.swabian import SimulatedTimeTagger
-from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
-from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
-from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700
-from simulation.lab.devices.tlb6700_head import TLBHead
-from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.instrument_faults import InstrumentFaults
+from simulation.lab.instruments.highfinesse import SimulatedWlmData
+from simulation.lab.instruments.keysight_81180a import Simulated81180A
+from simulation.lab.instruments.lakeshore_372 import SimulatedLakeshore372
+from simulation.lab.instruments.nidaq import SimulatedNIDAQ
+from simulation.lab.instruments.redpitaya_lockbox import SimulatedLockbox
+from simulation.lab.instruments.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
+from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
+from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
+from simulation.lab.instruments.swabian import SimulatedTimeTagger
+from simulation.lab.instruments.tektronix_afg3152c import SimulatedAFG3152C
+from simulation.lab.instruments.thorlabs_pm100 import SimulatedPM100
+from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib
+from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
+from simulation.lab.instruments.tlb6700_head import TLBHead
+from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.wiring import ACTUATORS, Wiring
 
 Link = Literal["tcp", "serial", "object"]
@@ -29,12 +29,12 @@ DAQ_LINES: Final = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUA
 """What each output of the ``daq`` drives."""
 
 
-class BenchDevice(Protocol):
+class BenchInstrument(Protocol):
     """A simulated instrument into which faults can be injected."""
 
     @property
     def faults(self) -> InstrumentFaults:
-        """Faults of this device."""
+        """Faults of this instrument."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Place:
     Attributes
     ----------
     build : callable
-        Makes the device from the wiring and the clock.
+        Makes the instrument from the wiring and the clock.
     link : {"tcp", "serial", "object"}
         A server on loopback, a serial line, or a vendor-library object handed to the driver.
     standard : bool

@@ -43,11 +43,6 @@ class VirtualClock:
         with self.lock:
             self._observers.append(observer)
 
-    def unsubscribe(self, observer: Observer) -> None:
-        """Tell `observer` nothing more; unknown observers are ignored."""
-        with self.lock:
-            self._observers = [known for known in self._observers if known != observer]
-
     def at(self, time: float, action: Action) -> None:
         """Run `action` when the clock reaches `time` (at once in the past: at the next advance)."""
         with self.lock:
@@ -75,11 +70,6 @@ class VirtualClock:
                 self._move_to(self._now + seconds)
             finally:
                 self._moving = False
-
-    def advance_to(self, time: float) -> None:
-        """Let time pass until `time`; nothing happens if that is in the past."""
-        with self.lock:
-            self.advance(max(0.0, time - self._now))
 
     def ramp(self, start: float, end: float, seconds: float) -> Iterator[float]:
         """Let `seconds` pass in 20 steps; after each, give where a linear ramp has come to."""

@@ -92,29 +92,6 @@ def phase_record(
     )
 
 
-def sideband_amplitudes(
-    phase: ArrayLike, envelope: ArrayLike, step: float, frequency_hz: float, orders: ArrayLike
-) -> Complex:
-    """Return the Fourier amplitudes c_n of e^{iφ(t)} over a pulse: shift by n·f of its field.
-
-    c_n = ∫ E(t) e^{iφ(t)} e^{−2πi n f t} dt / ∫ E(t) dt, t from the first sample. A perfect
-    sawtooth of 2π and frequency f has |c_1| = 1 and its starting phase as arg c_1; |c_0|² is the
-    carrier left over.
-
-    Parameters
-    ----------
-    phase, envelope : array_like, shape (n,)
-        φ in rad and field envelope E.
-    step : float
-        Seconds per sample.
-    frequency_hz : float
-    orders : array_like of int, shape (m,)
-    """
-    field = np.asarray(envelope) * np.exp(1j * np.asarray(phase))
-    turns = np.multiply.outer(np.asarray(orders), frequency_hz * step * np.arange(len(field)))
-    return np.asarray(np.exp(-2j * np.pi * turns) @ field / np.sum(envelope))
-
-
 def _played(drive: PhaseDrive, number: int) -> Real:
     """Return the first `number` samples of the sequence (fewer if it is shorter)."""
     parts, missing = [], max(number, 1)

@@ -21,7 +21,7 @@ class InstrumentFault:
     kind : str
         On the wire, on each reply: ``silence`` (none is sent), ``delay``, ``garbage`` (`data` is
         sent before it), ``partial`` (its second half is missing), ``disconnect`` (the link is cut
-        instead). In the device: ``error`` (an entry appears in its error queue), ``refuse`` (a
+        instead). In the instrument: ``error`` (an entry appears in its error queue), ``refuse`` (a
         command for `setting` is refused with an error), ``stick`` (it is accepted and changes
         nothing).
     count : int or None
@@ -35,7 +35,7 @@ class InstrumentFault:
     text : str
         Of ``error``.
     setting : str
-        Of ``refuse`` and ``stick``: a command header as the device understands it.
+        Of ``refuse`` and ``stick``: a command header as the instrument understands it.
     """
 
     kind: WireKind | DeviceKind
@@ -82,7 +82,7 @@ class InstrumentFaults:
     Parameters
     ----------
     understands : callable
-        Tells whether the device knows the command header that a fault names.
+        Tells whether the instrument knows the command header that a fault names.
     """
 
     def __init__(self, understands: Callable[[str], bool]) -> None:
@@ -96,11 +96,11 @@ class InstrumentFaults:
         Raises
         ------
         ValueError
-            If a fault names a `setting` that the device does not know.
+            If a fault names a `setting` that the instrument does not know.
         """
         for fault in faults:
             if fault.setting and not self._understands(fault.setting):
-                message = f"`setting` must be a command of this device, but is {fault.setting!r}"
+                message = f"`setting` must be one of its commands, but is {fault.setting!r}"
                 raise ValueError(message)
         with self._lock:
             self._faults += [(fault, [fault.count]) for fault in faults]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from simulation.lab.ports.lock import LockReading, LockSettings
+from simulation.lab.ports.phase_lock import LockReading, LockSettings
 from simulation.lab.servo import LoopBehaviour, LoopGains, loop_behaviour
 from simulation.lab.world_parameters import WorldParameters
 
@@ -14,7 +14,7 @@ Limit = Literal[-1, 0, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fringe:
+class LockFringe:
     """The lock pulse's error signal, amplitude·sin(φ − offset).
 
     Attributes
@@ -44,10 +44,10 @@ class Interferometer:
     """
 
     def __init__(self, parameters: WorldParameters, rng: np.random.Generator) -> None:
-        self._world, self._rng = parameters, rng
+        self._parameters, self._rng = parameters, rng
         self._drift = float(rng.uniform(-pi, pi))
         self._settings = LockSettings()
-        self.fringe = Fringe()
+        self.fringe = LockFringe()
         self._behaviour: LoopBehaviour | None = None
         self._memory = exp(-2 * pi * parameters.acoustic_bandwidth_hz * parameters.period)
         self._stuck = False
@@ -65,7 +65,7 @@ class Interferometer:
         if not settings.engaged:
             self._drive(settings.manual_output)
 
-    def look_at(self, fringe: Fringe) -> None:
+    def look_at(self, fringe: LockFringe) -> None:
         """Take over the fringe that the lock pulse shows from now on."""
         if abs(fringe.amplitude - self.fringe.amplitude) > 0.01 * self.fringe.amplitude:
             self._behaviour = None
@@ -82,9 +82,9 @@ class Interferometer:
 
     def step(self, seconds: float) -> None:
         """Let time pass: drift, then the servo's answer; sets `phase`, `sigma`, `output`."""
-        walk = self._world.phase_drift * sqrt(seconds) * float(self._rng.standard_normal())
-        self._drift += walk + self._world.phase_drift_rate * seconds
-        self.sigma = self._world.acoustic_noise
+        walk = self._parameters.phase_drift * sqrt(seconds) * float(self._rng.standard_normal())
+        self._drift += walk + self._parameters.phase_drift_rate * seconds
+        self.sigma = self._parameters.acoustic_noise
         if not self._settings.engaged:
             self._drive(self._settings.manual_output)
         elif self._stuck:
@@ -94,7 +94,7 @@ class Interferometer:
 
     def read(self) -> LockReading:
         """Return error signal (noise included), output and limit now."""
-        noise = float(self._rng.standard_normal()) * self._world.lock_noise
+        noise = float(self._rng.standard_normal()) * self._parameters.lock_noise
         jitter = min(self.sigma, pi) * float(self._rng.standard_normal())
         return LockReading(
             measured=self._error_signal(self.phase + jitter) + noise,
@@ -116,7 +116,7 @@ class Interferometer:
 
     def _solve(self) -> LoopBehaviour:
         """Linearise around the lock point."""
-        settings, world = self._settings, self._world
+        settings, world = self._settings, self._parameters
         slope = self.fringe.amplitude * cos(self._lock_angle() or 0.0)
         gain = abs(settings.gain * world.stretcher * slope)
         return loop_behaviour(
@@ -146,16 +146,16 @@ class Interferometer:
             rate = settings.gain * settings.integral_rate * error
             self._drive(self.output + rate * seconds)
             return
-        upwards = settings.gain * self._world.stretcher * error >= 0
+        upwards = settings.gain * self._parameters.stretcher * error >= 0
         target = self._next_zero(angle, upwards=upwards)
-        samples = seconds / self._world.period
+        samples = seconds / self._parameters.period
         left = behaviour.decay**samples if behaviour.decay > 0 else 0.0
         wanted = target + (self.phase - target) * left
-        self._drive((wanted - self._free_phase(0.0)) / self._world.stretcher)
+        self._drive((wanted - self._free_phase(0.0)) / self._parameters.stretcher)
 
     def _next_zero(self, angle: float, *, upwards: bool) -> float:
         """Return the first stable phase on the way from here; stable where the loop pulls back."""
-        rising = self._settings.gain * self._world.stretcher > 0
+        rising = self._settings.gain * self._parameters.stretcher > 0
         zero = self.fringe.offset + (angle if rising else pi - angle)
         turns = (self.phase - zero) / (2 * pi)
         return zero + 2 * pi * (ceil(turns - 1e-9) if upwards else floor(turns + 1e-9))
@@ -182,7 +182,7 @@ class Interferometer:
         self.phase = self._free_phase(self.output)
 
     def _free_phase(self, output: float) -> float:
-        return self._drift + self._world.stretcher * (output + self.stretcher_volts)
+        return self._drift + self._parameters.stretcher * (output + self.stretcher_volts)
 
     def _error_signal(self, phase: float) -> float:
         return self.fringe.amplitude * sin(phase - self.fringe.offset)

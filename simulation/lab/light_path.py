@@ -12,7 +12,7 @@ from simulation.lab.wiring import LASERS, Wiring
 from simulation.lab.world_parameters import FILTERS, WorldParameters
 
 if TYPE_CHECKING:
-    from simulation.lab.ports.sources import LaserState
+    from simulation.lab.ports.steady import LaserState
 
 Real = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class LightPath:
     def __init__(
         self, wiring: Wiring, parameters: WorldParameters, rng: np.random.Generator
     ) -> None:
-        self._wiring, self._world, self._rng = wiring, parameters, rng
+        self._wiring, self._parameters, self._rng = wiring, parameters, rng
         self._wander = parameters.laser_drift_hz * rng.standard_normal(2)
         self.jumps = 0
         self._hops: dict[int, tuple[object, float]] = {}
@@ -64,10 +64,10 @@ class LightPath:
     def step(self, seconds: float) -> None:
         """Let lasers and filters drift; a laser that was tuned or switched has ended its hop."""
         self._hops = {n: hop for n, hop in self._hops.items() if hop[0] == self._state(n)}
-        kept = exp(-seconds / self._world.laser_drift_time)
-        spread = self._world.laser_drift_hz * sqrt(1 - kept**2)
+        kept = exp(-seconds / self._parameters.laser_drift_time)
+        spread = self._parameters.laser_drift_hz * sqrt(1 - kept**2)
         self._wander = kept * self._wander + spread * self._rng.standard_normal(2)
-        walk = self._world.filter_drift_hz * sqrt(seconds)
+        walk = self._parameters.filter_drift_hz * sqrt(seconds)
         steps = walk * self._rng.standard_normal(len(self.filters))
         for element, change in zip(self.filters.values(), steps, strict=True):
             element.drift_hz += float(change)
@@ -103,8 +103,8 @@ class LightPath:
     def arm_transmission(self, device: int) -> float:
         """Return the power transmission from behind the prefilter to a device."""
         volts = self._wiring.actuator[f"attenuator_{'ab'[device]}"].voltage
-        opened = float(attenuator_transmission(volts, self._world))
-        return self._world.arm_input[device] * opened
+        opened = float(attenuator_transmission(volts, self._parameters))
+        return self._parameters.arm_input[device] * opened
 
     def _state(self, laser: int) -> "LaserState":
         return self._wiring.laser[LASERS[laser]].state

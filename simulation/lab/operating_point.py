@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.lab.conditions import Conditions
 from simulation.lab.device import heating, resting_phonons
 from simulation.lab.emission import PHASES, Arrival, FringePatterns, UncorrelatedPulse
 from simulation.lab.light_budget import (
+    Conditions,
     collection,
     leaked_photons,
     path_delay,

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy import constants
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.conditions import Conditions
 from simulation.lab.detectors import Nanowire
 from simulation.lab.device import reflected_part
 from simulation.lab.emission import (
@@ -19,11 +18,11 @@ from simulation.lab.emission import (
     uncorrelated_clicks,
 )
 from simulation.lab.interferometer import Interferometer
-from simulation.lab.light_budget import combined
+from simulation.lab.light_budget import Conditions, combined
 from simulation.lab.light_path import LightPath
 from simulation.lab.operating_point import OperatingPoint, operating_point
 from simulation.lab.optics import resting_transmission
-from simulation.lab.ports.lock import LockReading, LockSettings
+from simulation.lab.ports.phase_lock import LockReading, LockSettings
 from simulation.lab.pulse_train import PulseTrain
 from simulation.lab.recorder import Recorder
 from simulation.lab.wiring import LASERS, Wiring

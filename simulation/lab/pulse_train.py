@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from simulation.lab.device import scattering_spectrum
 from simulation.lab.eom import phase_record
-from simulation.lab.interferometer import Fringe
+from simulation.lab.interferometer import LockFringe
 from simulation.lab.light_path import LightPath
 from simulation.lab.optics import STEP, light_pulses
 from simulation.lab.scattering import ScatteredPulse, scatter
@@ -24,7 +24,7 @@ class PulseTrain:
     """
 
     def __init__(self, wiring: Wiring, light: LightPath, parameters: WorldParameters) -> None:
-        self._wiring, self._light, self._world = wiring, light, parameters
+        self._wiring, self._light, self._parameters = wiring, light, parameters
         self._seen: tuple[object, ...] = ()
         self._pulses: tuple[ScatteredPulse, ...] = ()
         self._eom = phase_record(None, 0.0, 0.0, parameters)
@@ -60,7 +60,7 @@ class PulseTrain:
         self._update()
         return self._resting_scattering
 
-    def fringe(self, power: tuple[float, float]) -> Fringe:
+    def fringe(self, power: tuple[float, float]) -> LockFringe:
         """Return the error signal that the light in the lock window gives.
 
         Parameters
@@ -71,8 +71,8 @@ class PulseTrain:
         """
         self._update()
         field = self._lock_field[0] * power[0] + self._lock_field[1] * power[1]
-        return Fringe(
-            amplitude=float(abs(field)) * self._world.lock_volts_per_watt,
+        return LockFringe(
+            amplitude=float(abs(field)) * self._parameters.lock_volts_per_watt,
             offset=float(np.angle(field)),
         )
 
@@ -83,7 +83,7 @@ class PulseTrain:
         lights = [
             (laser, light)
             for laser in (0, 1)
-            for light in light_pulses(self._wiring.aom_drive[laser + 1].drive, self._world)
+            for light in light_pulses(self._wiring.aom_drive[laser + 1].drive, self._parameters)
         ]
         lights.sort(key=lambda item: item[1].centre)
         lasers_hz = [self._light.frequency_hz(laser, drift=False) for laser in (0, 1)]
@@ -91,16 +91,16 @@ class PulseTrain:
         self._eom = phase_record(
             self._wiring.eom_drive[1].drive,
             self._wiring.actuator["eom_bias"].voltage,
-            last + self._world.eom_arm_delay,
-            self._world,
+            last + self._parameters.eom_arm_delay,
+            self._parameters,
         )
         self._pulses = tuple(
-            scatter(light, laser, lasers_hz[laser], self._eom, self._world)
+            scatter(light, laser, lasers_hz[laser], self._eom, self._parameters)
             for laser, light in lights
         )
         self._resting_scattering = np.stack(
             [
-                [scattering_spectrum(x, lasers_hz, side, self._world) for x in (0, 1)]
+                [scattering_spectrum(x, lasers_hz, side, self._parameters) for x in (0, 1)]
                 for side in (-1, 1)
             ]
         ).swapaxes(1, 2)
@@ -109,13 +109,13 @@ class PulseTrain:
 
     def _in_lock_window(self, laser: int) -> complex:
         """Mean of T e^{iφ} over the lock window: AOM transmission and the modulator's phase."""
-        opening, closing = self._world.lock_window
+        opening, closing = self._parameters.lock_window
         total = 0j
         for pulse in self._pulses:
             if pulse.laser != laser:
                 continue
             time = pulse.light.time
             inside = (time >= opening) & (time < closing)
-            phase = self._eom.at(time[inside] + self._world.eom_arm_delay)
+            phase = self._eom.at(time[inside] + self._parameters.eom_arm_delay)
             total += complex(np.sum(pulse.light.transmission[inside] * np.exp(1j * phase)))
         return total * STEP / (closing - opening)

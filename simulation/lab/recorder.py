@@ -88,11 +88,11 @@ class Recorder(TaggerPort):
 
     def __init__(self, plant: ClickSource, rng: np.random.Generator) -> None:
         self._plant, self._rng = plant, rng
-        self._clock, self._world = plant.clock, plant.parameters
+        self._clock, self._parameters = plant.clock, plant.parameters
         self.stride = _STRIDE
         self.troubles = TaggerTroubles()
         self._registrar: Registrar | None = None
-        self._fifo = Fifo(self._world.fifo_records)
+        self._fifo = Fifo(self._parameters.fifo_records)
         self._trial, self._last_trial = 0, 0
         self._began = self._end = 0.0
         self._running = False
@@ -101,25 +101,27 @@ class Recorder(TaggerPort):
     def rates(self, settings: TaggerSettings) -> TaggerRates:
         """Return count rates with these settings, measured over 100 ms."""
         with self._clock.lock:
-            clicks = self._plant.operating_point().click_rates(self._world.period)
+            clicks = self._plant.operating_point().click_rates(self._parameters.period)
             heights = self._plant.pulse_volts()
             inputs = []
             for number, trigger in enumerate(settings.inputs):
                 light, height = (clicks[number], heights[number]) if number < 2 else (0.0, 0.0)
-                seen = discriminate(trigger, height, self._world)
+                seen = discriminate(trigger, height, self._parameters)
                 mean = light * seen.registered + seen.noise_rate
                 inputs.append(float(self._rng.poisson(mean * _RATE_GATE)) / _RATE_GATE)
-            has_sync = sync_edge(settings.sync, self._world) is not None
+            has_sync = sync_edge(settings.sync, self._parameters) is not None
             seen_sync = has_sync and not self.troubles.sync_off
-        return TaggerRates(sync=1 / self._world.period if seen_sync else 0.0, inputs=tuple(inputs))
+        return TaggerRates(
+            sync=1 / self._parameters.period if seen_sync else 0.0, inputs=tuple(inputs)
+        )
 
     def start(self, settings: TaggerSettings, duration: float) -> None:
         """Begin a recording of `duration` s of virtual time; clears FIFO and flags."""
         with self._clock.lock:
-            self._registrar = Registrar(settings, self._world, self._rng)
-            self._fifo = Fifo(self._world.fifo_records)
+            self._registrar = Registrar(settings, self._parameters, self._rng)
+            self._fifo = Fifo(self._parameters.fifo_records)
             self._flags = TaggerFlags()
-            self._trial, self._last_trial = 0, round(duration / self._world.period)
+            self._trial, self._last_trial = 0, round(duration / self._parameters.period)
             self._began = self._clock.now()
             self._end = self._began + duration
             self._running = True
@@ -179,14 +181,14 @@ class Recorder(TaggerPort):
             if not self._running or self._fifo.waiting:
                 return
             settings = self._registrar.settings if self._registrar else TaggerSettings()
-            rate = 1 / self._world.period if settings.mode == "T2" else 0.0
+            rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
             rate += sum(self.rates(settings).inputs)
-            room = max(0.5 * self._world.fifo_records / max(rate, 1e-3), _LATENCY)
+            room = max(0.5 * self._parameters.fifo_records / max(rate, 1e-3), _LATENCY)
             self._clock.advance(min(self.stride, room, max(self._end - self._clock.now(), 0.0)))
 
     def _record_until(self, time: float) -> None:
         # a trigger belongs to the interval in which its whole trial has passed
-        passed = int((time - self._began) / self._world.period + 1e-6)
+        passed = int((time - self._began) / self._parameters.period + 1e-6)
         while self._trial < min(passed, self._last_trial):
             trials = min(_CHUNK, min(passed, self._last_trial) - self._trial)
             clicks = self._plant.live(trials)

@@ -18,8 +18,6 @@ Real = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Records = NDArray[np.uint32]
 
-_FWHM_PER_SIGMA = 2 * sqrt(2 * log(2))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discrimination:
@@ -84,7 +82,7 @@ class Registrar:
         self, settings: TaggerSettings, parameters: WorldParameters, rng: np.random.Generator
     ) -> None:
         self.settings = settings
-        self._world, self._rng = parameters, rng
+        self._parameters, self._rng = parameters, rng
         self._tick = 1e-12 if settings.mode == "stream" else settings.resolution
         self._period = round(parameters.period / self._tick)
         self._edge = sync_edge(settings.sync, parameters)
@@ -168,17 +166,17 @@ class Registrar:
     ) -> tuple[Integers, NDArray[np.uint8]]:
         """Ticks of one input: jitter, level, offset, noise, dead times."""
         trigger = self.settings.inputs[number]
-        seen = discriminate(trigger, height, self._world)
+        seen = discriminate(trigger, height, self._parameters)
         mine = clicks.detector == number
         kept = self._rng.random(int(mine.sum())) < seen.registered * keep
         trial, time = clicks.trial[mine][kept], clicks.time[mine][kept]
-        jitter = self._world.jitter / _FWHM_PER_SIGMA * self._rng.standard_normal(len(time))
+        jitter = self._parameters.jitter * self._rng.standard_normal(len(time))
         time += jitter + seen.delay + trigger.offset
         ticks = (trial + first_trial) * self._period
         ticks += np.floor(time / self._tick).astype(np.int64)
         ticks = np.append(ticks, self._noise(seen.noise_rate * keep, first_trial, trials))
         ticks.sort()
-        dead = round(_dead_time(self._world) / self._tick)
+        dead = round(_dead_time(self._parameters) / self._tick)
         ticks = _with_dead_time(ticks, dead, int(self._last[number]))
         if len(ticks):
             self._last[number] = ticks[-1]
@@ -189,9 +187,9 @@ class Registrar:
         start, length = first_trial * self._period, trials * self._period
         if rate * length * self._tick < 1e-9:
             return np.empty(0, np.int64)
-        dead = _dead_time(self._world) / self._tick
+        dead = _dead_time(self._parameters) / self._tick
         mean = rate * length * self._tick
-        number = int(min(mean + 6 * sqrt(mean) + 10, self._world.fifo_records + 1))
+        number = int(min(mean + 6 * sqrt(mean) + 10, self._parameters.fifo_records + 1))
         free = max(1 / (rate * self._tick) - dead, 0.0)
         gaps = dead + free * self._rng.standard_exponential(number)
         after = np.floor(np.cumsum(gaps)).astype(np.int64)

@@ -4,9 +4,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from simulation.lab.ports.drives import PhaseDrivePort, PulseDrivePort
-from simulation.lab.ports.lock import LockPort
-from simulation.lab.ports.meters import PowerPort, ThermometerPort, WavemeterPort
-from simulation.lab.ports.sources import ActuatorPort, BiasPort, LaserPort
+from simulation.lab.ports.phase_lock import LockPort
+from simulation.lab.ports.steady import (
+    ActuatorPort,
+    BiasPort,
+    LaserPort,
+    PowerPort,
+    ThermometerPort,
+    WavemeterPort,
+)
 from simulation.lab.ports.tagger import TaggerPort
 from simulation.lab.world_parameters import FILTERS
 

@@ -5,19 +5,19 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from simulation.lab.bench import BENCH, BenchDevice
+from simulation.lab.bench import BENCH, BenchInstrument
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.plant import Plant
 from simulation.lab.plant_faults import PlantFault, schedule
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.tcp import TcpServer
-from simulation.lab.stoppable import Stoppable
+from simulation.lab.servers.wire import Stoppable
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 
 if TYPE_CHECKING:
-    from simulation.lab.servers.wire import WireDevice
+    from simulation.lab.servers.wire import WireInstrument
 
 INSTRUMENT = "instrument"
 """Key of a plain fault that names the instrument; without it the fault is the plant's."""
@@ -35,7 +35,7 @@ class World(Stoppable):
     plant : Plant
         For tests: what the world really does.
     wiring : Wiring
-    devices : dict of str to object
+    instruments : dict of str to object
         Simulated instruments by name (`simulation.lab.bench.BENCH`).
     addresses : dict of str to str
         VISA resource names of those with a wire.
@@ -43,15 +43,15 @@ class World(Stoppable):
         Vendor-library objects of the others.
     """
 
-    def __init__(self, plant: Plant, devices: Mapping[str, object]) -> None:
+    def __init__(self, plant: Plant, instruments: Mapping[str, object]) -> None:
         self.plant, self.clock, self.wiring = plant, plant.clock, plant.wiring
-        self.devices = dict(devices)
+        self.instruments = dict(instruments)
         self.addresses: dict[str, str] = {}
         self.objects: dict[str, Any] = {}
         self._servers = ExitStack()
         try:
-            for name, device in self.devices.items():
-                self._reach(name, device)
+            for name, instrument in self.instruments.items():
+                self._reach(name, instrument)
         except BaseException:
             self.stop()
             raise
@@ -122,27 +122,27 @@ class World(Stoppable):
             schedule(self.plant, PlantFault.from_plain(fault))
             return
         name = str(fault[INSTRUMENT])
-        if name not in self.devices:
-            message = f"`instrument` must be one of {', '.join(self.devices)}, but is {name!r}"
+        if name not in self.instruments:
+            message = f"`instrument` must be one of {', '.join(self.instruments)}, but is {name!r}"
             raise ValueError(message)
-        device = self.devices[name]
-        if not hasattr(device, "faults"):
+        instrument = self.instruments[name]
+        if not hasattr(instrument, "faults"):
             message = f"no faults can be injected into {name!r}"
             raise ValueError(message)
         plain = {key: value for key, value in fault.items() if key != INSTRUMENT}
-        cast("BenchDevice", device).faults.inject(InstrumentFault.from_plain(plain))
+        cast("BenchInstrument", instrument).faults.inject(InstrumentFault.from_plain(plain))
 
     def stop(self) -> None:
         """Stop all servers; idempotent."""
         self._servers.close()
 
-    def _reach(self, name: str, device: object) -> None:
-        """Serve a device, or hand it out."""
+    def _reach(self, name: str, instrument: object) -> None:
+        """Serve an instrument, or hand it out."""
         link = BENCH[name].link
         if link == "object":
-            self.objects[name] = device
+            self.objects[name] = instrument
             return
-        wired = cast("WireDevice", device)
+        wired = cast("WireInstrument", instrument)
         # where there are no pseudo-terminals a serial instrument stands behind a serial-to-LAN box
         serial = link == "serial" and hasattr(os, "openpty")
         server: SerialLine | TcpServer = SerialLine(wired) if serial else TcpServer(wired)

@@ -85,8 +85,8 @@ class WorldParameters:
     detection_delay : float
         From EOM to detector (chosen).
     path_phase : float
-        φ₀ of pump and read light when the lock pulse is balanced (003: fringe maximum near 0.1π
-        of phase put on the read pulse in arm A).
+        φ₀ of pump and read light when the lock pulse is balanced (003: fringe maximum near
+        Δφ = 0.1π, see `simulation.theory.dlcz.state`).
     phase_drift, phase_drift_rate : float
         Free interferometer: random walk in rad/√s, steady drift in rad/s (chosen).
     acoustic_noise, acoustic_bandwidth_hz : float
@@ -104,7 +104,7 @@ class WorldParameters:
     efficiency_current, efficiency_width, dark_current : float
         Half-efficiency current, its width, e-fold of dark counts, A (chosen).
     jitter, detector_dead_time : float
-        FWHM; recovery (chosen).
+        Standard deviation of a click's time; recovery (chosen).
     pulse_volts_per_amp, pulse_fall, pulse_noise, noise_bandwidth_hz : float
         Amplified detector pulse: height per bias current, fall time, rms noise, noise bandwidth
         (chosen).
@@ -162,7 +162,7 @@ class WorldParameters:
     eom_v_pi: float = 6.0
     eom_bias_v_pi: float = 6.5
     detection_delay: float = 180e-9
-    path_phase: float = -0.485 * np.pi
+    path_phase: float = -0.585 * np.pi
     phase_drift: float = 0.05
     phase_drift_rate: float = 0.001
     acoustic_noise: float = 0.3
@@ -178,7 +178,7 @@ class WorldParameters:
     efficiency_current: float = 8e-6
     efficiency_width: float = 0.8e-6
     dark_current: float = 1e-6
-    jitter: float = 300e-12
+    jitter: float = 127.4e-12
     detector_dead_time: float = 50e-9
     pulse_volts_per_amp: float = 25e3
     pulse_fall: float = 15e-9

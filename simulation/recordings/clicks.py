@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.gates import Gate, GateSet
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import SYNC
-from simulation.recordings.pulses import Pulse, Timing, arrival_times
+from simulation.recordings.pulses import PhotonPulse, Timing, arrival_times
 from simulation.theory.dlcz import DLCZParameters, click_probabilities
 
 Integers = NDArray[np.int64]
@@ -206,7 +206,7 @@ class _Sampler:
         )
         return _with_dead_time(clicks, self.timing.dead_time) if self.timing.dead_time else clicks
 
-    def _modes(self) -> list[tuple[Gate, Pulse, int]]:
+    def _modes(self) -> list[tuple[Gate, PhotonPulse, int]]:
         pump, read = self.timing.gates.gates
         return [
             (gate, pulse, detector)
@@ -215,7 +215,7 @@ class _Sampler:
         ]
 
     def _cell(
-        self, trials: int, lit: Integers, gate: Gate, pulse: Pulse, detector: int
+        self, trials: int, lit: Integers, gate: Gate, pulse: PhotonPulse, detector: int
     ) -> tuple[Integers, Real, NDArray[np.uint8]]:
         """Clicks of one detector in one gate: from light, and dark ones."""
         time = arrival_times(self.rng, pulse, gate, self.timing.jitter, len(lit))

@@ -10,13 +10,12 @@ from analysis.gates import Gate, GateSet
 
 Real = NDArray[np.float64]
 
-_FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 RISE_PER_SIGMA = 2.5631031310892007
 """10 % to 90 % of a Gaussian-smoothed step, in σ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class PhotonPulse:
     """A rectangular pulse with smooth (Gaussian-integral) edges.
 
     Attributes
@@ -51,17 +50,17 @@ class Timing:
     ----------
     gates : GateSet
         Gates ``pump`` and ``read``, detectors 1 and 2.
-    pump, read : Pulse
+    pump, read : PhotonPulse
     jitter : float
-        Detector and electronics jitter, FWHM of a Gaussian, s.
+        Standard deviation of a click's time by detector and electronics, s.
     dead_time : float
         A detector that clicked in the pump gate misses a read click of the same trial that comes
         within this time, s. Above 0 the counts fall below the model's click probabilities.
     """
 
     gates: GateSet
-    pump: Pulse
-    read: Pulse
+    pump: PhotonPulse
+    read: PhotonPulse
     jitter: float = 0.0
     dead_time: float = 0.0
 
@@ -94,7 +93,7 @@ def pulsed_timing(
 ) -> Timing:
     """Return the timing of seed 003: gates of 60 ns, the read gate one delay after the pump gate.
 
-    Pulses of 40 ns with 8 ns edges in the middle of the gates and 300 ps of jitter are choices;
+    Pulses of 40 ns with 8 ns edges in the middle of the gates and a jitter of 127 ps are choices;
     the paper does not give them.
 
     Parameters
@@ -119,15 +118,15 @@ def pulsed_timing(
                 Gate(name="read", start=_exact(opening), stop=_exact(opening + width)),
             ),
         ),
-        pump=Pulse(start=10e-9, duration=40e-9, edge=8e-9),
-        read=Pulse(start=delay + 10e-9, duration=40e-9, edge=8e-9),
-        jitter=300e-12,
+        pump=PhotonPulse(start=10e-9, duration=40e-9, edge=8e-9),
+        read=PhotonPulse(start=delay + 10e-9, duration=40e-9, edge=8e-9),
+        jitter=127.4e-12,
         dead_time=dead_time,
     )
 
 
 def arrival_times(
-    rng: np.random.Generator, pulse: Pulse, gate: Gate, jitter: float, number: int
+    rng: np.random.Generator, pulse: PhotonPulse, gate: Gate, jitter: float, number: int
 ) -> Real:
     """Sample click times of pulse photons, jitter included, given that they fall in the gate.
 
@@ -136,9 +135,9 @@ def arrival_times(
     Parameters
     ----------
     rng : numpy.random.Generator
-    pulse, gate : Pulse, Gate
+    pulse, gate : PhotonPulse, Gate
     jitter : float
-        FWHM, s.
+        Standard deviation, s.
     number : int
 
     Returns
@@ -151,7 +150,7 @@ def arrival_times(
     ValueError
         If next to nothing of the pulse falls into the gate.
     """
-    sigma = np.hypot(pulse.edge / RISE_PER_SIGMA, jitter / _FWHM_PER_SIGMA)
+    sigma = np.hypot(pulse.edge / RISE_PER_SIGMA, jitter)
     times = np.empty(number)
     missing = np.arange(number)
     for _ in range(1000):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.theory import lyapunov
-from simulation.theory.elimination import Plan, run_plan
+from simulation.theory.elimination import EliminationPlan, run_plan
 from simulation.theory.half_matrices import backward_error, pairs, positive_definite
 from simulation.theory.pivoting import make_plan, varying_axes
 
@@ -133,7 +133,7 @@ class _Task:
             shape=(int(np.count_nonzero(points)), *self.shape[len(self.own_shape) :]),
         )
 
-    def eliminated(self, plan: Plan, stack: Real, positive: Flags) -> Flags:
+    def eliminated(self, plan: EliminationPlan, stack: Real, positive: Flags) -> Flags:
         """Fill `stack` and `positive` by elimination; return where it can be trusted."""
         cov = run_plan(plan, self.drift, self.diffusion)
         for row, pair in enumerate(pairs(self.size)):
@@ -185,14 +185,14 @@ class _Task:
 class _Memory:
     """The plans made last, by pattern."""
 
-    plans: OrderedDict[object, Plan] = field(default_factory=OrderedDict)
+    plans: OrderedDict[object, EliminationPlan] = field(default_factory=OrderedDict)
     limit: int = 64
 
 
 _MEMORY: Final = _Memory()
 
 
-def _plan(task: _Task, block: Block) -> tuple[Plan, bool]:
+def _plan(task: _Task, block: Block) -> tuple[EliminationPlan, bool]:
     """Plan for the pattern of a task, and whether it was remembered."""
     key = _pattern(task, block)
     if key in _MEMORY.plans:
@@ -201,7 +201,7 @@ def _plan(task: _Task, block: Block) -> tuple[Plan, bool]:
     return _remember(task, block), False
 
 
-def _remember(task: _Task, block: Block) -> Plan:
+def _remember(task: _Task, block: Block) -> EliminationPlan:
     plan = make_plan(task.size, task.drift, task.diffusion, task.shape, task.part(block).shape)
     _MEMORY.plans[_pattern(task, block)] = plan
     if len(_MEMORY.plans) > _MEMORY.limit:

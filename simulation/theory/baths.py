@@ -4,8 +4,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from simulation.theory import budget
+from scipy import constants
 
 Real = NDArray[np.float64]
 
@@ -35,12 +34,23 @@ def thermal_occupation(omega: ArrayLike, temperature: ArrayLike) -> Real:
     ValueError
         If a frequency is not positive or a temperature negative.
     """
-    omega = np.asarray(omega, np.float64)
-    temperature = non_negative("temperature", temperature)
-    if not np.all((omega > 0) & np.isfinite(omega)):
-        message = f"`omega` must be finite and > 0, but is {omega}"
-        raise ValueError(message)
-    return budget.thermal_occupation(omega / (2 * np.pi), temperature)
+    thermal = constants.k * non_negative("temperature", temperature)
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(1.0 / np.expm1(constants.hbar * _positive("omega", omega) / thermal))
+
+
+def temperature_of(occupation: ArrayLike, omega: ArrayLike) -> Real:
+    """Return the temperature (K) at which a mode has an occupation; inverse of the above.
+
+    Raises
+    ------
+    ValueError
+        If an occupation is negative or a frequency (rad/s) not positive.
+    """
+    quantum = constants.hbar * _positive("omega", omega)
+    with np.errstate(divide="ignore"):
+        ratio = np.log1p(1.0 / non_negative("occupation", occupation))
+    return np.asarray(quantum / (constants.k * ratio))
 
 
 def energy_rate(damping: ArrayLike, convention: Convention) -> Real:
@@ -54,6 +64,14 @@ def non_negative(name: str, value: ArrayLike) -> Real:
     wrong = ~((array >= 0) & np.isfinite(array))
     if np.any(wrong):
         message = f"`{name}` must be finite and ≥ 0, but is {array[wrong].flat[0]}"
+        raise ValueError(message)
+    return array
+
+
+def _positive(name: str, value: ArrayLike) -> Real:
+    array = np.asarray(value, np.float64)
+    if not np.all((array > 0) & np.isfinite(array)):
+        message = f"`{name}` must be finite and > 0, but is {array}"
         raise ValueError(message)
     return array
 

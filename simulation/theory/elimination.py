@@ -1,10 +1,10 @@
 """Sparse elimination of A V + V Aᵀ + D = 0 as a straight line of array operations.
 
 The half-vectorised equation (36 unknowns for four modes) has few nonzero coefficients, and which
-ones is the same for every point of a sweep. A `Plan` (made by `simulation.theory.pivoting`, once
-per pattern) lists the updates; running it costs a call per update for the whole batch. Each
-coefficient keeps the batch axes it depends on: what depends on one swept parameter costs one axis,
-what depends on none is a number.
+ones is the same for every point of a sweep. An `EliminationPlan` (made by
+`simulation.theory.pivoting`, once per pattern) lists the updates; running it costs a call per
+update for the whole batch. Each coefficient keeps the batch axes it depends on: what depends on one
+swept parameter costs one axis, what depends on none is a number.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Step(NamedTuple):
     right: int
 
 
-class Block(NamedTuple):
+class EliminationBlock(NamedTuple):
     """Unknowns that depend on each other: what known ones add to right-hand sides, then pivots."""
 
     known: tuple[tuple[int, tuple[Pair, ...]], ...]
@@ -56,7 +56,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
+class EliminationPlan:
     """Straight-line program that solves the half-vectorised equation for one pattern.
 
     Attributes
@@ -69,17 +69,19 @@ class Plan:
         Slots that hold sums of entries of A at the beginning.
     right : tuple of (int, (int, int))
         Slots that hold −D_ij (−D_ii/2 on the diagonal).
-    blocks : tuple of Block
+    blocks : tuple of EliminationBlock
     """
 
     unknowns: tuple[Pair, ...]
     slots: int
     start: tuple[tuple[int, tuple[Pair, ...]], ...]
     right: tuple[tuple[int, Pair], ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[EliminationBlock, ...]
 
 
-def run_plan(plan: Plan, drift: Mapping[Pair, Real], diffusion: Mapping[Pair, Real]) -> Half:
+def run_plan(
+    plan: EliminationPlan, drift: Mapping[Pair, Real], diffusion: Mapping[Pair, Real]
+) -> Half:
     """Solve for V. A pivot that vanishes at a point makes inf or nan there."""
     slots: list[Real] = [np.zeros(())] * plan.slots
     for slot, entries in plan.start:
@@ -96,7 +98,7 @@ def run_plan(plan: Plan, drift: Mapping[Pair, Real], diffusion: Mapping[Pair, Re
     return {pair: np.asarray(v) for pair, v in zip(plan.unknowns, solution, strict=True)}
 
 
-def _eliminate(block: Block, slots: list[Real]) -> None:
+def _eliminate(block: EliminationBlock, slots: list[Real]) -> None:
     for step in block.steps:
         slots[step.pivot] = inverse = 1 / slots[step.pivot]
         for lead, added, widened, filled in step.rows:
@@ -109,7 +111,7 @@ def _eliminate(block: Block, slots: list[Real]) -> None:
                 slots[target] = factor * slots[source]
 
 
-def _back_substitute(block: Block, slots: list[Real], solution: list[Real]) -> None:
+def _back_substitute(block: EliminationBlock, slots: list[Real], solution: list[Real]) -> None:
     for step in reversed(block.steps):
         value = slots[step.right] if step.right != NOTHING else np.zeros(())[()]
         for slot, unknown in step.others:

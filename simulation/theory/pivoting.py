@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.theory.elimination import NOTHING, Block, Plan, Row, Step
+from simulation.theory.elimination import NOTHING, EliminationBlock, EliminationPlan, Row, Step
 from simulation.theory.half_matrices import pairs, place
 
 Real = NDArray[np.float64]
@@ -36,7 +36,7 @@ def make_plan(
     diffusion: Mapping[Pair, Real],
     shape: tuple[int, ...],
     chunk: tuple[int, ...],
-) -> Plan:
+) -> EliminationPlan:
     """Plan the elimination for the pattern of nonzero entries of A and D.
 
     Parameters
@@ -91,9 +91,9 @@ class _Planner:
         self._fill_coefficients(size, drift, diffusion)
         self.cost_of = np.array([self._points(axes) for axes in range(2 ** len(chunk))])
 
-    def plan(self) -> Plan:
+    def plan(self) -> EliminationPlan:
         """Solve block after block."""
-        return Plan(
+        return EliminationPlan(
             unknowns=self.unknowns,
             blocks=tuple([self._block(members) for members in self._components()]),
             slots=self.count,
@@ -111,7 +111,7 @@ class _Planner:
         order = sorted(range(n), key=lambda k: (int(np.sum(reach[k])), int(np.argmax(together[k]))))
         return [list(group) for _, group in groupby(order, key=lambda k: np.argmax(together[k]))]
 
-    def _block(self, members: list[int]) -> Block:
+    def _block(self, members: list[int]) -> EliminationBlock:
         known = tuple(
             [
                 self._known(row, outside)
@@ -128,7 +128,7 @@ class _Planner:
             steps.append((row, self._eliminate(row, column, sorted(rows), sorted(columns))))
         for row, step in reversed(steps):
             self._note_solution(row, step)
-        return Block(known=known, steps=tuple(step for _, step in steps))
+        return EliminationBlock(known=known, steps=tuple(step for _, step in steps))
 
     def _outside(self, row: int, members: Sequence[int]) -> list[int]:
         present = np.flatnonzero(self.slot[row, :-1] != NOTHING)

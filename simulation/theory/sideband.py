@@ -118,17 +118,18 @@ def sideband_occupation(stokes: ArrayLike, anti_stokes: ArrayLike, p_pump: Array
     Parameters
     ----------
     stokes, anti_stokes : array_like
-        Photon rates in the same units, background subtracted.
+        Photon rates in the same units, background subtracted; chance may leave less than none of
+        the anti-Stokes light, and of n.
     p_pump : array_like
         p of the Stokes pulse; 0 is the limit of weak pulses.
 
     Raises
     ------
     ValueError
-        If a rate is negative or the asymmetry is one no temperature gives.
+        If the Stokes rate is not positive or the asymmetry is one no temperature gives.
     """
     stokes = _checked("stokes", stokes, above=True)
-    ratio = (1 + _checked("p_pump", p_pump)) * _checked("anti_stokes", anti_stokes) / stokes
+    ratio = (1 + _checked("p_pump", p_pump)) * np.asarray(anti_stokes, np.float64) / stokes
     if not np.all(ratio < 1):
         message = (
             "`anti_stokes` must stay below stokes/(1 + p_pump), as for every occupation, but the "

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from analysis.fits import fit_decay, fit_fringe, fit_heating
 from analysis.separable_fit import Estimate
-from simulation.theory.budget import heating_curve
+from simulation.theory.dlcz.budget import heating_curve
 
 SEED = 556
 

@@ -9,9 +9,9 @@ from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, VoltageActuator
 from instruments.bases.calibration import TransmissionTable
 from instruments.nidaq_output import NIDAQOutput
 from instruments.roles import Actuator, Attenuator, TunableFilter
-from simulation.lab.devices.nidaq import SimulatedNIDAQ
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.ports.sources import ActuatorPort
+from simulation.lab.instruments.nidaq import SimulatedNIDAQ
+from simulation.lab.ports.steady import ActuatorPort
 
 TABLE = [(0.0, 0.5), (2.0, 0.05), (5.0, 5e-5)]
 FAST = {"slew_rate": 1e6}

@@ -2,8 +2,8 @@ import pytest
 
 from instruments.highfinesse_wavemeter import ERRORS, HighFinesseWS7, WavemeterError
 from instruments.roles import Wavemeter
-from simulation.lab.devices.highfinesse import SimulatedWlmData
-from simulation.lab.ports.meters import WavemeterPort
+from simulation.lab.instruments.highfinesse import SimulatedWlmData
+from simulation.lab.ports.steady import WavemeterPort
 
 
 @pytest.fixture

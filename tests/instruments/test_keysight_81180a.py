@@ -7,8 +7,8 @@ import pytest
 
 from instruments.keysight_81180a.driver import Keysight81180A
 from instruments.keysight_81180a.waveform import encode_words
-from simulation.lab.devices.keysight_81180a import Simulated81180A
 from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.instruments.keysight_81180a import Simulated81180A
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript
 

@@ -5,8 +5,8 @@ import pytest
 from instruments.newport_tlb6700.driver import NewportTLB6700
 from instruments.newport_tlb6700.raw_usb import Endpoints, NewportRawUsb
 from instruments.newport_tlb6700.usb import NewportDotNet, NewportUsbDll, open_port
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700
-from simulation.lab.devices.tlb6700_head import TLBHead
+from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
+from simulation.lab.instruments.tlb6700_head import TLBHead
 
 LIMITS = {
     "wavelength_limits": (1550e-9, 1560e-9),

@@ -1,9 +1,9 @@
 import pytest
 
 from instruments.redpitaya_lockbox import RedPitayaLockbox
-from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.ports.lock import LockPort, LockReading
+from simulation.lab.instruments.redpitaya_lockbox import SimulatedLockbox
+from simulation.lab.ports.phase_lock import LockPort, LockReading
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript
 

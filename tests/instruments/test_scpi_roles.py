@@ -10,14 +10,14 @@ from instruments.srs.sim960 import SRSSIM960, SRSSIM960InFrame
 from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
 from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
 from instruments.thorlabs_pm100 import ThorlabsPM100
-from simulation.lab.devices.keysight_81180a import Simulated81180A
-from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
-from simulation.lab.devices.oxford_triton import SimulatedTriton
-from simulation.lab.devices.redpitaya_lockbox import SimulatedLockbox
-from simulation.lab.devices.srs_sim900 import SimulatedSIM900
-from simulation.lab.devices.srs_sim960 import SimulatedSIM960
-from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
-from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
+from simulation.lab.instruments.keysight_81180a import Simulated81180A
+from simulation.lab.instruments.lakeshore_372 import SimulatedLakeshore372
+from simulation.lab.instruments.oxford_triton import SimulatedTriton
+from simulation.lab.instruments.redpitaya_lockbox import SimulatedLockbox
+from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
+from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
+from simulation.lab.instruments.tektronix_afg3152c import SimulatedAFG3152C
+from simulation.lab.instruments.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.tcp import TcpServer
 

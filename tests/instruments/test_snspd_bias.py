@@ -8,9 +8,9 @@ from qcodes.instrument import Instrument
 from instruments.roles import BiasSource
 from instruments.snspd_bias import PhotonSpotBias, QuantumOpusBias
 from instruments.srs.sim900 import SRSSIM900
-from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
-from simulation.lab.devices.srs_sim900 import SimulatedSIM900
 from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.instruments.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
+from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
 from simulation.lab.servers.serial_line import SerialLine
 
 QUICK = {"ramp_rate": 1.0, "delatch_wait": 1e-3}

@@ -5,10 +5,10 @@ import pytest
 from instruments.srs.sim900 import SRSSIM900
 from instruments.srs.sim960 import SRSSIM960, SRSSIM960InFrame
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.srs_sim900 import SimulatedSIM900
-from simulation.lab.devices.srs_sim960 import SimulatedSIM960
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.ports.lock import LockPort, LockReading
+from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
+from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
+from simulation.lab.ports.phase_lock import LockPort, LockReading
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript

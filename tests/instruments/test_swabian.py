@@ -10,7 +10,7 @@ from analysis.tagfile.codec import Decoder
 from instruments.bases.t2_records import RECORD_TYPE, SYNC, T2Encoder
 from instruments.roles import TimeTagger
 from instruments.swabian.timetagger import SwabianTimeTagger
-from simulation.lab.devices.swabian import SimulatedTimeTagger
+from simulation.lab.instruments.swabian import SimulatedTimeTagger
 from simulation.lab.ports.tagger import TaggerFlags, TaggerPort, TaggerRates, TimeTags
 
 

@@ -7,8 +7,8 @@ import pytest
 from instruments.roles import PulseShape
 from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
 from instruments.tektronix_afg3152c.limits import DriveLimits
-from simulation.lab.devices.tektronix_afg3152c import SimulatedAFG3152C
 from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.instruments.tektronix_afg3152c import SimulatedAFG3152C
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript
 

@@ -7,12 +7,11 @@ from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
 from instruments.thermometers import LakeshoreModel372Thermometer, OxfordTritonThermometer
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.lakeshore_372 import SimulatedLakeshore372
-from simulation.lab.devices.oxford_triton import SimulatedTriton
-from simulation.lab.devices.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.ports.meters import ThermometerPort
-from simulation.lab.ports.sources import ActuatorPort
+from simulation.lab.instruments.lakeshore_372 import SimulatedLakeshore372
+from simulation.lab.instruments.oxford_triton import SimulatedTriton
+from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
+from simulation.lab.ports.steady import ActuatorPort, ThermometerPort
 from simulation.lab.servers.tcp import TcpServer
 
 KELVIN = {1: 42.0, 2: 3.1, 7: 0.8, 8: 0.0195}
@@ -103,6 +102,6 @@ def test_bridge_answers_again_after_its_link_was_cut(port):
         server.cut_links()
         time.sleep(0.02)
         assert bridge.temperature_of(8) == pytest.approx(0.0195)
-        server.device.faults.inject(InstrumentFault(kind="silence"))
+        server.instrument.faults.inject(InstrumentFault(kind="silence"))
         with pytest.raises(TimeoutError, match="bridge at TCPIP0"):
             bridge.temperature_of(8)

@@ -2,8 +2,8 @@ import pytest
 
 from instruments.thorlabs_pm100 import ThorlabsPM100
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.thorlabs_pm100 import SimulatedPM100
-from simulation.lab.ports.meters import PowerPort
+from simulation.lab.instruments.thorlabs_pm100 import SimulatedPM100
+from simulation.lab.ports.steady import PowerPort
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript
 

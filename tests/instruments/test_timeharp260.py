@@ -12,8 +12,8 @@ from analysis.tagfile.codec import Decoder, Encoder
 from instruments.picoquant_timeharp260.driver import PicoQuantTimeHarp260
 from instruments.picoquant_timeharp260.library import ERRORS, TH260Error, TH260Lib
 from instruments.roles import TimeTagger
-from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
-from simulation.lab.devices.timeharp260_board import PICO_BOARD, TimeHarpModel
+from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib
+from simulation.lab.instruments.timeharp260_board import PICO_BOARD, TimeHarpModel
 from simulation.lab.ports.tagger import TaggerFlags, TaggerRates
 
 

@@ -6,9 +6,9 @@ import pytest
 from instruments.newport_tlb6700.conversation import TLB6700Error, TLB6700Link
 from instruments.newport_tlb6700.driver import NewportTLB6700
 from instruments.roles import Laser
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700
-from simulation.lab.devices.tlb6700_head import TLBHead
 from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
+from simulation.lab.instruments.tlb6700_head import TLBHead
 
 LIMITS = {
     "wavelength_limits": (1550e-9, 1560e-9),
@@ -180,13 +180,13 @@ def test_following_error_during_a_move_is_an_error(laser, controller):
 
 def test_endless_move_times_out(laser, monkeypatch):
     monkeypatch.setattr(laser, "move_timeout", 0.02)
-    monkeypatch.setattr("simulation.lab.devices.tlb6700.POLL", 0.0)
+    monkeypatch.setattr("simulation.lab.instruments.tlb6700.POLL", 0.0)
     with pytest.raises(TimeoutError, match=r"1556\.0000 nm must end within 0\.02 s"):
         laser.wavelength(1556e-9)
 
 
 def test_safe_state_interrupts_a_move(laser, monkeypatch):
-    monkeypatch.setattr("simulation.lab.devices.tlb6700.POLL", 0.0)
+    monkeypatch.setattr("simulation.lab.instruments.tlb6700.POLL", 0.0)
     failure = []
 
     def move():

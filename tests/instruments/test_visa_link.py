@@ -6,14 +6,14 @@ import pytest
 
 from instruments.bases.scpi import ScpiInstrument
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.servers.scpi_device import ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import Number
+from simulation.lab.servers.simulated_scpi import Setting, SimulatedScpi
 from simulation.lab.servers.tcp import TcpServer
 
 TIMEOUT = 1.0
 
 
-class Source(ScpiDevice):
+class Source(SimulatedScpi):
     settings = (Setting("VOLTage", "voltage", Number(low=0, high=2), 0.5),)
 
 
@@ -51,7 +51,7 @@ def driver(server):
     ids=lambda value: getattr(value, "kind", None),
 )
 def test_wire_fault_raises_in_time_and_the_next_command_works(server, driver, fault, error):
-    server.device.faults.inject(fault)
+    server.instrument.faults.inject(fault)
     start = time.monotonic()
     with pytest.raises(error, match="source"):
         driver.voltage()
@@ -67,7 +67,7 @@ def test_cut_link_is_opened_anew_unnoticed(server, driver):
 
 
 def test_late_reply_is_not_taken_for_another(server, driver):
-    server.device.faults.inject(InstrumentFault(kind="garbage", data=b"7\n"))
+    server.instrument.faults.inject(InstrumentFault(kind="garbage", data=b"7\n"))
     assert driver.voltage() == 7  # it cannot be known yet that this was garbage
     assert driver.voltage() == 0.5
 
@@ -79,20 +79,20 @@ def test_refused_command_raises_with_the_instruments_words(driver):
 
 
 def test_error_queue_that_never_empties_does_not_hang(server, driver):
-    server.device.faults.inject(InstrumentFault(kind="error", count=None))
+    server.instrument.faults.inject(InstrumentFault(kind="error", count=None))
     assert len(driver.drain_errors()) == driver.queue_depth
 
 
 def test_wrong_instrument_at_the_address_is_refused():
     with (
-        TcpServer(ScpiDevice("OTHER,Y2,0,1")) as server,
+        TcpServer(SimulatedScpi("OTHER,Y2,0,1")) as server,
         pytest.raises(ValueError, match=r"must identify itself as .*correct the address"),
     ):
         SourceDriver("source", server.address)
 
 
 def test_another_instrument_after_the_link_was_cut_is_refused(server, driver):
-    server.device.idn = "OTHER,Y2,0,1"
+    server.instrument.idn = "OTHER,Y2,0,1"
     server.cut_links()
     time.sleep(0.02)
     with pytest.raises(ValueError, match="OTHER"):
@@ -100,22 +100,22 @@ def test_another_instrument_after_the_link_was_cut_is_refused(server, driver):
 
 
 def test_instrument_gone_raises_and_comes_back(server, driver):
-    server.device.faults.inject(InstrumentFault(kind="disconnect", count=None))
+    server.instrument.faults.inject(InstrumentFault(kind="disconnect", count=None))
     server.cut_links()
     time.sleep(0.02)
     with pytest.raises(OSError, match="source at TCPIP0"):
         driver.voltage()
-    server.device.faults.clear()
+    server.instrument.faults.clear()
     assert driver.voltage() == 0.5
 
 
 def test_block_that_nobody_takes_is_abandoned(driver, server):
-    server.device.lock.acquire()  # its thread stops reading at the first message
+    server.instrument.lock.acquire()  # its thread stops reading at the first message
     try:
         with pytest.raises(OSError, match="lost during 'waveform'"):
             driver.write_bytes(b"*OPC?\n" * 2_000_000, "waveform")
     finally:
-        server.device.lock.release()
+        server.instrument.lock.release()
 
 
 def test_endless_timeout_is_refused(driver):

@@ -11,8 +11,8 @@ from labkit.procedures.witness import witness_setting
 from labkit.run import Block, RunFolder, create_run
 from labkit.run.manifest import ended
 from labkit.sequence.pulses import riedinger2018_sequence
+from simulation.recordings.ptu import simulate_ptu
 from simulation.recordings.pulses import pulsed_timing
-from simulation.recordings.recording import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
 SEQUENCE = riedinger2018_sequence()

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.published import RIEDINGER_2018
 from analysis.tagfile import PtuWriter
-from simulation.recordings.recording import simulate_ptu
+from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

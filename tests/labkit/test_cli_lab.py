@@ -197,7 +197,7 @@ def state_of(world):
         "lock": wiring.lock.settings,
         "settings": {
             name: dict(device.values)
-            for name, device in world.devices.items()
+            for name, device in world.instruments.items()
             if hasattr(device, "values")
         },
         "outputs": [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from labkit import __version__
 from labkit.cli import main
 
 
@@ -125,6 +126,9 @@ def test_sweep_writes_a_labelled_grid(labkit, tmp_path):
         assert data["G_1_hz"].dims == ("delta_c", "eta", "part")
         assert data["delta_c"].attrs["units"] == "omega_b"
         assert data.attrs["delta_1"] == -1
+        assert data.attrs["Conventions"] == "ACDD-1.3"
+        assert data.attrs["title"] == "fan2026_cascade over delta_c, eta"
+        assert data.attrs["labkit_version"] == __version__
         reference = data["E_mb"].sel(delta_c=1.0, eta=1.0)
         assert float(reference) == pytest.approx(0.1978932897, rel=1e-8)
 

@@ -47,7 +47,8 @@ def test_tree_keeps_its_layers(copy):
         ("analysis/gates.py", "import qcodes"),
         ("analysis/gates.py", "import instruments"),
         ("simulation/theory/planted.py", "import h5py"),
-        ("simulation/lab/devices/tlb6700.py", "import instruments.roles"),
+        ("simulation/theory/planted.py", "import simulation.recordings.ptu"),
+        ("simulation/lab/instruments/tlb6700.py", "import instruments.roles"),
     ],
 )
 def test_planted_violation_is_caught(copy, file, line):

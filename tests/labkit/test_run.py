@@ -29,7 +29,7 @@ from labkit.run import folder as folder_module
 from labkit.run.manifest import drift_between, ended, read_manifest
 from labkit.run.results import registered
 from labkit.sequence.pulses import riedinger2018_sequence
-from simulation.recordings.recording import simulate_ptu
+from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
 TRIALS = 20_000

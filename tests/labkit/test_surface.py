@@ -13,7 +13,7 @@ from analysis.counts_file import WitnessCounts, witness_counts
 from analysis.gates import GateSet
 from analysis.published import RIEDINGER_2018
 from labkit.sequence import PulseSequence
-from simulation.recordings.recording import simulate_ptu
+from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
 HEAVY = ("numpy", "scipy", "qcodes", "xarray", "numba", "matplotlib", "panel", "pydantic", "h5py")

@@ -60,7 +60,7 @@ class DryLab:
         """Load the sequence with the phase that brings θ to 0, and lock; return it."""
         self.session.arm(self.sequence)
         lock(self.session, self.sequence, LockOptions())
-        phase = float(self.sequence.pulse("read").phase) + np.pi * self.theta()
+        phase = float(self.sequence.pulse("read").phase) - np.pi * self.theta()
         self.sequence = self.sequence.with_read_phase(phase)
         self.session.arm(self.sequence)
         return self

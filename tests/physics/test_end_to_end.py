@@ -7,7 +7,7 @@ from analysis.counting import count
 from analysis.evaluation import evaluate
 from analysis.gates import GateSet, gates_path
 from analysis.witness import witness
-from simulation.recordings.recording import simulate_ptu
+from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import (
     DLCZParameters,
     click_probabilities,

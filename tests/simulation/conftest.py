@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from simulation.theory.dlcz import DLCZParameters, riedinger2018
-from simulation.theory.dlcz.parameters import QUANTITIES
 
 NOISELESS = {
-    **dict.fromkeys(QUANTITIES, 0.0),
+    **dict.fromkeys(DLCZParameters.quantities(), 0.0),
     **dict.fromkeys(("p_pump_A", "p_pump_B"), 0.01),
     **dict.fromkeys(("p_read_A", "p_read_B", "eta_A", "eta_B"), 0.1),
     **dict.fromkeys(("eta_1", "eta_2", "splitting"), 0.5),

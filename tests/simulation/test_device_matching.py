@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from simulation.theory.device_matching import matching_probability, single_device_probability
+from simulation.theory.dlcz.device_matching import matching_probability, single_device_probability
 
 CHIP = {"spread": 2e-9, "tolerance_hz": 100e6, "wavelength": 1551.2e-9}
 

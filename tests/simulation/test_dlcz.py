@@ -16,7 +16,6 @@ from simulation.theory.dlcz import (
     g2_clicks,
     riedinger2018,
 )
-from simulation.theory.dlcz.parameters import QUANTITIES
 
 M_A, S_A, R_A, M_B, S_B, R_B = range(6)
 
@@ -133,7 +132,9 @@ def test_batches_equal_single_points(noisy):
 def swapped(p, first, second):
     """Parameters of `first` and `second` (devices or detectors) exchanged."""
     exchange = str.maketrans(first + second, second + first)
-    named = [name for name in QUANTITIES if name.endswith((f"_{first}", f"_{second}"))]
+    named = [
+        name for name in DLCZParameters.quantities() if name.endswith((f"_{first}", f"_{second}"))
+    ]
     return replace(
         p, **{name: getattr(p, name[:-1] + name[-1].translate(exchange)) for name in named}
     )
@@ -157,7 +158,7 @@ def test_swapping_devices_and_detectors_relabels_the_patterns(noisy):
 
 
 def test_every_parameter_is_described(noisy):
-    assert {entry.name for entry in fields(DLCZParameters)} == set(QUANTITIES)
+    assert {entry.name for entry in fields(DLCZParameters)} == set(DLCZParameters.quantities())
     assert noisy(delay=np.zeros((3, 1)), phi_0=np.zeros(4)).shape == (3, 4)
 
 

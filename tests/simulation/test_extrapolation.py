@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from simulation.theory.extrapolation import fibre_length, integration_time, tolerable_loss_db
+from simulation.theory.dlcz.extrapolation import fibre_length, integration_time, tolerable_loss_db
 
 TRIALS, PERIOD = 1.949e9, 50e-6
 DAY = 86_400.0

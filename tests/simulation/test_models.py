@@ -98,14 +98,3 @@ def test_values_outside_their_range_are_refused_by_name(change, message):
 def test_a_point_refuses_arrays():
     with pytest.raises(ValueError, match=r"`eta` must be a number for a single point"):
         point(get("tan2020"), eta=[0.5, 1.0])
-
-
-def test_dask_arrays_give_the_same_results_lazily():
-    da = pytest.importorskip("dask.array")
-    model = get("yu2020")
-    delta_1, delta_2 = np.linspace(0.5, 1.5, 7)[:, None], np.linspace(-1.5, -0.5, 5)
-    lazy = model.evaluate(["E_N"], delta_1=da.from_array(delta_1, chunks=3), delta_2=delta_2)
-    assert set(lazy) == {"E_N", "stable"}
-    assert lazy["E_N"].numblocks == (3, 1)
-    eager = model.evaluate(["E_N"], delta_1=delta_1, delta_2=delta_2)
-    np.testing.assert_allclose(lazy["E_N"].compute(), eager["E_N"], atol=1e-13)

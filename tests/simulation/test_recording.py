@@ -11,9 +11,8 @@ from analysis.gates import GateSet
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from analysis.tagfile.ptu import PtuFile
+from simulation.recordings.ptu import expected_bytes, simulate_ptu
 from simulation.recordings.pulses import pulsed_timing
-from simulation.recordings.recording import simulate_ptu
-from simulation.recordings.size import expected_bytes
 from simulation.theory.dlcz import click_probabilities, riedinger2018
 
 

@@ -1,4 +1,4 @@
-"""Sweeps: labels, chunks, dask, and the borders."""
+"""Sweeps: labels, chunks, and the borders."""
 
 import numpy as np
 import pytest
@@ -35,15 +35,6 @@ def test_a_line_has_one_dimension_and_unstable_points_are_flagged_nan():
     assert set(data.data_vars) == {"S_m_b", "stable"}
     assert data["stable"].values.tolist() == [False, True]
     assert np.isnan(data["S_m_b"].values).tolist() == [True, False]
-
-
-def test_dask_values_make_lazy_variables():
-    da = pytest.importorskip("dask.array")
-    x = ("delta_1", da.linspace(0.5, 1.5, 7, chunks=3))
-    data = sweep(get("yu2020"), x=x, y=GRID["y"], wanted=["E_N"])
-    assert data["E_N"].chunks == ((3, 3, 1), (4,))
-    eager = sweep(get("yu2020"), **GRID)["E_N"]
-    np.testing.assert_allclose(data["E_N"].compute(), eager, atol=1e-13)
 
 
 def test_a_result_that_is_swept_itself_is_the_coordinate():

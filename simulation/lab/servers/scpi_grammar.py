@@ -90,7 +90,7 @@ def _cut(data: bytes, separator: bytes) -> list[bytes]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class MessageUnit:
     """One command or query of a message: full header from the root, and its arguments."""
 
     header: str
@@ -98,7 +98,7 @@ class Unit:
     arguments: tuple[bytes, ...]
 
 
-def split_message(message: bytes) -> Iterator[Unit]:
+def split_message(message: bytes) -> Iterator[MessageUnit]:
     """Give the units of a message; a header without leading colon continues the former path."""
     path = ""
     for text in _cut(message, b";"):
@@ -113,7 +113,7 @@ def split_message(message: bytes) -> Iterator[Unit]:
             header = path + header
         if not header.startswith("*"):
             path = header[: header.rfind(":") + 1]
-        yield Unit(
+        yield MessageUnit(
             header=header.removesuffix("?"),
             is_query=header.endswith("?"),
             arguments=tuple(map(_trim, _cut(tail, b","))) if tail.strip() else (),

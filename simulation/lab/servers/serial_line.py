@@ -1,4 +1,4 @@
-"""A serial line to a simulated device, over a pseudo-terminal (Linux and macOS)."""
+"""A serial line to a simulated instrument, over a pseudo-terminal (Linux and macOS)."""
 
 import contextlib
 import os
@@ -6,16 +6,15 @@ import select
 from threading import Thread
 
 from simulation.lab.instrument_faults import LinkCutError
-from simulation.lab.servers.wire import WireDevice
-from simulation.lab.stoppable import Stoppable
+from simulation.lab.servers.wire import Stoppable, WireInstrument
 
 
 class SerialLine(Stoppable):
-    """Serve a device on a pseudo-terminal. Use it in a ``with`` statement, or call `stop`.
+    """Serve an instrument on a pseudo-terminal. Use it in a ``with`` statement, or call `stop`.
 
     Parameters
     ----------
-    device : WireDevice
+    instrument : WireInstrument
 
     Raises
     ------
@@ -23,13 +22,13 @@ class SerialLine(Stoppable):
         On systems without pseudo-terminals.
     """
 
-    def __init__(self, device: WireDevice) -> None:
+    def __init__(self, instrument: WireInstrument) -> None:
         if not hasattr(os, "openpty"):
             message = "a simulated serial line needs pseudo-terminals, which this system lacks"
             raise OSError(message)
         import tty
 
-        self.device = device
+        self.instrument = instrument
         self._ours, self._theirs = os.openpty()
         tty.setraw(self._theirs)
         self._stopper, self._stop = os.pipe()
@@ -55,7 +54,7 @@ class SerialLine(Stoppable):
                 os.close(descriptor)
 
     def _serve(self) -> None:
-        conversation = self.device.conversation()
+        conversation = self.instrument.conversation()
         while True:
             ready, _, _ = select.select([self._ours, self._stopper], [], [])
             if self._ours not in ready:
@@ -63,4 +62,4 @@ class SerialLine(Stoppable):
             for reply in conversation.feed(os.read(self._ours, 4096)):
                 # A serial line cannot be cut like a socket: nothing more arrives.
                 with contextlib.suppress(LinkCutError):
-                    os.write(self._ours, self.device.faults.spoil(reply))
+                    os.write(self._ours, self.instrument.faults.spoil(reply))

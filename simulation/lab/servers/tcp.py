@@ -1,30 +1,29 @@
-"""A TCP server on loopback that lets a simulated device talk to any number of clients."""
+"""A TCP server on loopback that lets a simulated instrument talk to any number of clients."""
 
 import contextlib
 import socket
 from threading import Lock, Thread
 
-from simulation.lab.servers.wire import WireDevice
-from simulation.lab.stoppable import Stoppable
+from simulation.lab.servers.wire import Stoppable, WireInstrument
 
 _CHUNK = 1 << 18
 
 
 class TcpServer(Stoppable):
-    """Serve a device on ``127.0.0.1``, on a free port unless one is given.
+    """Serve an instrument on ``127.0.0.1``, on a free port unless one is given.
 
-    Use it in a ``with`` statement, or call `stop`. Each client has a thread of its own; the device
-    takes care of its own lock.
+    Use it in a ``with`` statement, or call `stop`. Each client has a thread of its own; the
+    instrument takes care of its own lock.
 
     Parameters
     ----------
-    device : WireDevice
+    instrument : WireInstrument
     port : int
         0: any free one.
     """
 
-    def __init__(self, device: WireDevice, port: int = 0) -> None:
-        self.device = device
+    def __init__(self, instrument: WireInstrument, port: int = 0) -> None:
+        self.instrument = instrument
         self._lock = Lock()
         self._clients: dict[socket.socket, Thread] = {}
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -65,7 +64,7 @@ class TcpServer(Stoppable):
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            if self.device.faults.refuses_connections():
+            if self.instrument.faults.refuses_connections():
                 client.close()
                 continue
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -75,11 +74,11 @@ class TcpServer(Stoppable):
             thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        conversation = self.device.conversation()
+        conversation = self.instrument.conversation()
         with contextlib.suppress(OSError), client:
             while data := client.recv(_CHUNK):
                 for reply in conversation.feed(data):
-                    if spoilt := self.device.faults.spoil(reply):
+                    if spoilt := self.instrument.faults.spoil(reply):
                         client.sendall(spoilt)
         conversation.hang_up()
         with self._lock:

@@ -8,7 +8,7 @@ Step = tuple[str | bytes, str | bytes | None]
 
 
 class Transcript:
-    """A device that accepts one sequence of messages, byte by byte, and no other.
+    """An instrument that accepts one sequence of messages, byte by byte, and no other.
 
     Parameters
     ----------

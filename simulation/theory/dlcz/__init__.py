@@ -1,5 +1,6 @@
 """Exact Gaussian model of the pulsed DLCZ experiment with two mechanical devices (seed 003)."""
 
+from simulation.theory.dlcz.budget import visibility_bound
 from simulation.theory.dlcz.clicks import ClickProbabilities, click_probabilities, g2_clicks
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.presets import riedinger2018
@@ -8,7 +9,6 @@ from simulation.theory.dlcz.scans import (
     leading_order_g2,
     phase_scan,
     single_device_g2,
-    visibility_bound,
 )
 from simulation.theory.dlcz.state import DetectedState, detected_state, fringe_phase
 from simulation.theory.dlcz.witness import (

@@ -1,7 +1,7 @@
 """Parameters of the pulsed DLCZ experiment with two mechanical devices and two detectors."""
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,108 +11,89 @@ from simulation.theory.quantities import (
     FRACTION,
     NON_NEGATIVE,
     POSITIVE_OR_INFINITE,
+    Parameters,
+    Quantity,
     Range,
     Value,
-    checked,
-    common_shape,
 )
 
 Real = NDArray[np.float64]
 
-
-class Quantity(NamedTuple):
-    """What a parameter means: SI unit (empty for a number), allowed range, meaning."""
-
-    unit: str
-    allowed: Range
-    meaning: str
+SOURCE: Final = "dlcz.presets.riedinger2018"
 
 
-_OF_DEVICE: Final = {
-    "n_0": Quantity("", NON_NEGATIVE, "phonons before the pump"),
-    "p_pump": Quantity("", NON_NEGATIVE, "Stokes scattering probability of the pump, sinh² r"),
-    "lifetime": Quantity("s", POSITIVE_OR_INFINITE, "mechanical energy lifetime 1/Γ"),
-    "n_env": Quantity("", NON_NEGATIVE, "phonons of the bath the device decays to in the delay"),
-    "n_heat": Quantity("", NON_NEGATIVE, "classical phonons added before the read"),
-    "p_read": Quantity("", FRACTION, "state-swap efficiency of the read pulse"),
-    "eta": Quantity("", FRACTION, "transmission from the device to the combiner"),
-}
-_OF_DETECTOR: Final = {
-    "eta": Quantity("", FRACTION, "efficiency from the combiner to a click"),
-    "leak_pump": Quantity("", NON_NEGATIVE, "detected thermal leak photons per pump gate"),
-    "leak_read": Quantity("", NON_NEGATIVE, "detected thermal leak photons per read gate"),
-    "coherent_read": Quantity("", NON_NEGATIVE, "detected coherent leak photons per read gate"),
-    "dark": Quantity("", FRACTION, "probability of a dark click per gate"),
-}
-_COMMON: Final = {
-    "delay": Quantity("s", NON_NEGATIVE, "time τ from pump to read"),
-    "splitting": Quantity("", FRACTION, "combiner's transmissivity, A to detector 1, B to 2"),
-    "delta_phi": Quantity("rad", FINITE, "phase Δφ put on the read pulse of B relative to A"),
-    "delta_omega_hz": Quantity("Hz", FINITE, "mechanical frequency difference ΔΩ/2π"),
-    "phi_0": Quantity("rad", FINITE, "phase φ₀ of arm B relative to arm A"),
-}
+def _means(unit: str, allowed: Range, meaning: str) -> Quantity:
+    return Quantity(unit, allowed, meaning, SOURCE)
 
-QUANTITIES: Final[dict[str, Quantity]] = {
-    **{f"{name}_{x}": quantity for name, quantity in _OF_DEVICE.items() for x in "AB"},
-    **{f"{name}_{j}": quantity for name, quantity in _OF_DETECTOR.items() for j in "12"},
-    **_COMMON,
-}
-"""Unit, range and meaning of every field of `DLCZParameters`, by name."""
+
+_Phonons = Annotated[Value, _means("", NON_NEGATIVE, "phonons before the pump")]
+_Pairs = Annotated[Value, _means("", NON_NEGATIVE, "Stokes probability of the pump, sinh² r")]
+_Lifetime = Annotated[Value, _means("s", POSITIVE_OR_INFINITE, "mechanical energy lifetime 1/Γ")]
+_Bath = Annotated[
+    Value, _means("", NON_NEGATIVE, "phonons of the bath the device decays to in the delay")
+]
+_Heat = Annotated[Value, _means("", NON_NEGATIVE, "classical phonons added before the read")]
+_Swap = Annotated[Value, _means("", FRACTION, "state-swap efficiency of the read pulse")]
+_Arm = Annotated[Value, _means("", FRACTION, "transmission from the device to the combiner")]
+_Detector = Annotated[Value, _means("", FRACTION, "efficiency from the combiner to a click")]
+_PumpLeak = Annotated[
+    Value, _means("", NON_NEGATIVE, "detected thermal leak photons per pump gate")
+]
+_ReadLeak = Annotated[
+    Value, _means("", NON_NEGATIVE, "detected thermal leak photons per read gate")
+]
+_Coherent = Annotated[
+    Value, _means("", NON_NEGATIVE, "detected coherent leak photons per read gate")
+]
+_Dark = Annotated[Value, _means("", FRACTION, "probability of a dark click per gate")]
+_Delay = Annotated[Value, _means("s", NON_NEGATIVE, "time τ from pump to read")]
+_Splitting = Annotated[
+    Value, _means("", FRACTION, "combiner's transmissivity, A to detector 1, B to 2")
+]
+_DeltaPhi = Annotated[
+    Value, _means("rad", FINITE, "phase Δφ put on the read pulse, of B relative to A")
+]
+_Beat = Annotated[Value, _means("Hz", FINITE, "mechanical frequency difference ΔΩ/2π, of B to A")]
+_Path = Annotated[Value, _means("rad", FINITE, "phase φ₀ of arm B relative to arm A")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DLCZParameters:
+class DLCZParameters(Parameters):
     """The pulsed protocol of seed 003: devices A and B, detectors 1 and 2.
 
-    Every field is a number or an array; arrays broadcast against each other and span a batch.
-    `QUANTITIES` states unit, range and meaning of each; `simulation.theory.dlcz.state` the model.
-    The defaults are the witness measurement of the paper (see `riedinger2018`).
-
-    Raises
-    ------
-    ValueError
-        If a value is outside its range, or the arrays do not broadcast.
+    `simulation.theory.dlcz.state` is the model. The defaults are the witness measurement of the
+    paper (see `riedinger2018`).
     """
 
-    n_0_A: Value = 0.039
-    n_0_B: Value = 0.017
-    p_pump_A: Value = 5.6e-3
-    p_pump_B: Value = 8.0e-3
-    lifetime_A: Value = 4.0e-6
-    lifetime_B: Value = 5.8e-6
-    delay: Value = 123e-9
-    n_env_A: Value = 0.039
-    n_env_B: Value = 0.017
-    n_heat_A: Value = 0.075
-    n_heat_B: Value = 0.048
-    p_read_A: Value = 0.0424
-    p_read_B: Value = 0.0603
-    eta_A: Value = 0.034
-    eta_B: Value = 0.0243
-    splitting: Value = 0.5
-    eta_1: Value = 0.4842
-    eta_2: Value = 0.8062
-    leak_pump_1: Value = 3.9e-6
-    leak_pump_2: Value = 5.0e-6
-    leak_read_1: Value = 2.94e-5
-    leak_read_2: Value = 3.74e-5
-    coherent_read_1: Value = 0.0
-    coherent_read_2: Value = 0.0
-    dark_1: Value = 2.9e-7
-    dark_2: Value = 5.3e-7
-    delta_phi: Value = 0.2 * np.pi
-    delta_omega_hz: Value = 45e6
-    phi_0: Value = -0.585 * np.pi
-
-    def __post_init__(self) -> None:
-        for name, quantity in QUANTITIES.items():
-            object.__setattr__(self, name, checked(name, getattr(self, name), quantity.allowed))
-        _ = self.shape
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the batch: ``()`` if every parameter is a number."""
-        return common_shape({name: getattr(self, name) for name in QUANTITIES})
+    n_0_A: _Phonons = 0.039
+    n_0_B: _Phonons = 0.017
+    p_pump_A: _Pairs = 5.6e-3
+    p_pump_B: _Pairs = 8.0e-3
+    lifetime_A: _Lifetime = 4.0e-6
+    lifetime_B: _Lifetime = 5.8e-6
+    delay: _Delay = 123e-9
+    n_env_A: _Bath = 0.039
+    n_env_B: _Bath = 0.017
+    n_heat_A: _Heat = 0.075
+    n_heat_B: _Heat = 0.048
+    p_read_A: _Swap = 0.0424
+    p_read_B: _Swap = 0.0603
+    eta_A: _Arm = 0.034
+    eta_B: _Arm = 0.0243
+    splitting: _Splitting = 0.5
+    eta_1: _Detector = 0.4842
+    eta_2: _Detector = 0.8062
+    leak_pump_1: _PumpLeak = 3.9e-6
+    leak_pump_2: _PumpLeak = 5.0e-6
+    leak_read_1: _ReadLeak = 2.94e-5
+    leak_read_2: _ReadLeak = 3.74e-5
+    coherent_read_1: _Coherent = 0.0
+    coherent_read_2: _Coherent = 0.0
+    dark_1: _Dark = 2.9e-7
+    dark_2: _Dark = 5.3e-7
+    delta_phi: _DeltaPhi = 0.2 * np.pi
+    delta_omega_hz: _Beat = 45e6
+    phi_0: _Path = -0.585 * np.pi
 
     def per_device(self, name: str) -> Real:
         """Values of ``name_A`` and ``name_B`` on the last axis, shape (..., 2)."""

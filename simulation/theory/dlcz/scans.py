@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory import budget
+from simulation.theory.dlcz import budget
 from simulation.theory.dlcz.clicks import g2_clicks
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.witness import G2, g2_moments
@@ -143,13 +143,6 @@ def pump_heating(
         heating_rate=rate,
         lifetime=lifetime,
         bath_lifetime=bath_lifetime,
-    )
-
-
-def visibility_bound(parameters: DLCZParameters) -> Real:
-    """Return V_max = C/(C + 2), C = min(g_A, g_B) − 1 from (S2), as in the inset of Fig. 4."""
-    return budget.visibility_bound(
-        leading_order_g2(parameters, "A"), leading_order_g2(parameters, "B")
     )
 
 

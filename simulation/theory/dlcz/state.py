@@ -13,7 +13,9 @@ so that every interference depends on
 
     θ = (φ₀ + ΔΩ τ) + (φ₀ + Δφ)
 
-(θ_m + θ_r of the paper's Eqs. (1), (2)). Both paths meet on the symmetric coupler of
+(θ_m + θ_r of the paper's Eqs. (1), (2); in |A⟩ + e^{iθ_m}|B⟩ all of it counts B against A). Δφ is
+what the read pulse of B has beyond that of A, and the pump pulses have not. The paper's modulator
+sits in arm A and makes Δφ by a phase of −Δφ there. Both paths meet on the symmetric coupler of
 `gaussian.beam_splitter`, whose reflection is a quarter period late: ⟨p₁r₂⟩ and ⟨p₂r₁⟩ are
 ∝ c_A + c_B e^{iθ}, ⟨p₁r₁⟩ and ⟨p₂r₂⟩ are ∝ c_A − c_B e^{iθ} on a 50/50 coupler. The optimal phase,
 where different detectors are correlated most, is θ = 0.

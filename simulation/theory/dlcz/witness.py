@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.witness import witness_ratio
+from analysis.witness.systematics import witness_ratio
 from simulation.theory.dlcz.clicks import g2_clicks, ratio_to_accidental
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.state import DetectedState, detected_state, fringe_phase

@@ -24,10 +24,17 @@ from simulation.theory.couplings import dispersive, triple_resonance
 from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.measures import log_negativity
-from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.network import Link, Mode, Network
-from simulation.theory.quantities import FINITE, FRACTION, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import (
+    FINITE,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Parameters,
+    Quantity,
+    Value,
+)
 from simulation.theory.steady_state import steady_state
 
 Real = NDArray[np.float64]
@@ -77,17 +84,17 @@ class Fan2026Cascade(Parameters):
 
 
 RESULTS: Final = {
-    "E_cb": Result("", "logarithmic negativity of c and b"),
-    "E_a1b": Result("", "logarithmic negativity of a1 and b"),
-    "E_mb": Result("", "logarithmic negativity of both mechanics"),
-    "n_b": Result("", "mean phonons of b"),
-    "n_a1": Result("", "mean photons of a1 beside its mean field"),
-    "n_m": Result("", "mean phonons of m"),
-    "G_1_hz": Result("Hz", "g⟨a1⟩ (complex)"),
-    "G_m_hz": Result("Hz", "g⟨m⟩ (complex)"),
-    "power_1": Result("W", "power of the drive of c, into κ_c"),
-    "power_2": Result("W", "power of the drive of a2, into κ_a"),
-    "stable": Result("", "whether a steady state exists"),
+    "E_cb": Outcome("", "logarithmic negativity of c and b"),
+    "E_a1b": Outcome("", "logarithmic negativity of a1 and b"),
+    "E_mb": Outcome("", "logarithmic negativity of both mechanics"),
+    "n_b": Outcome("", "mean phonons of b"),
+    "n_a1": Outcome("", "mean photons of a1 beside its mean field"),
+    "n_m": Outcome("", "mean phonons of m"),
+    "G_1_hz": Outcome("Hz", "g⟨a1⟩ (complex)"),
+    "G_m_hz": Outcome("Hz", "g⟨m⟩ (complex)"),
+    "power_1": Outcome("W", "power of the drive of c, into κ_c"),
+    "power_2": Outcome("W", "power of the drive of a2, into κ_a"),
+    "stable": Outcome("", "whether a steady state exists"),
 }
 
 

@@ -19,10 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory import sideband
 from simulation.theory.measures import log_negativity
-from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.pulsed_link import FIBRE_DB_PER_KM, fibre_reflectivity, link_covariance
-from simulation.theory.quantities import FRACTION, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import (
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Parameters,
+    Quantity,
+    Value,
+)
 
 Real = NDArray[np.float64]
 
@@ -64,11 +70,11 @@ class Fan2026Pulsed(Parameters):
 
 
 RESULTS: Final = {
-    "E_12": Result("", "logarithmic negativity of both mechanics"),
-    "r": Result("", "squeezing parameter of pulse 1"),
-    "W": Result("", "swap efficiency of pulse 2"),
-    "R": Result("", "share of light lost on the way"),
-    "cov": Result(
+    "E_12": Outcome("", "logarithmic negativity of both mechanics"),
+    "r": Outcome("", "squeezing parameter of pulse 1"),
+    "W": Outcome("", "swap efficiency of pulse 2"),
+    "R": Outcome("", "share of light lost on the way"),
+    "cov": Outcome(
         "",
         "covariance matrix of (b1, b2), Eq. (22), row by row",
         tuple(f"{row} {column}" for row in QUADRATURES for column in QUADRATURES),

@@ -29,10 +29,18 @@ from simulation.theory.baths import thermal_occupation
 from simulation.theory.couplings import dispersive
 from simulation.theory.linear_model import NOISE_TOLERANCE, LinearModel, noise_margin
 from simulation.theory.measures import log_negativity, log_nu
-from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Choice, Parameters, Quantity
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.network import BareDrift, Link, Mode, Network, Port, bidirectional
-from simulation.theory.quantities import FINITE, FRACTION, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import (
+    FINITE,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Choice,
+    Parameters,
+    Quantity,
+    Value,
+)
 from simulation.theory.steady_state import growth_rate, steady_state
 
 Real = NDArray[np.float64]
@@ -78,11 +86,11 @@ class Liu2024(Parameters):
 
 
 RESULTS: Final = {
-    "E_N": Result("", "logarithmic negativity of both mechanics"),
-    "log_nu": Result("", "−ln 2ν̃₋ of both mechanics; E_N where positive"),
-    "stable": Result("", "whether a steady state exists"),
-    "growth_rate": Result("omega_m", "largest growth rate of the supermodes"),
-    "physical": Result("", "whether the noise keeps the commutators"),
+    "E_N": Outcome("", "logarithmic negativity of both mechanics"),
+    "log_nu": Outcome("", "−ln 2ν̃₋ of both mechanics; E_N where positive"),
+    "stable": Outcome("", "whether a steady state exists"),
+    "growth_rate": Outcome("omega_m", "largest growth rate of the supermodes"),
+    "physical": Outcome("", "whether the noise keeps the commutators"),
 }
 
 

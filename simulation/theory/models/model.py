@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.linear_model import LinearModel
-from simulation.theory.models.parameters import Parameters
+from simulation.theory.quantities import Parameters
 
 Array = NDArray[Any]
 Solve = Callable[[Any, Collection[str]], Mapping[str, ArrayLike]]
 
 
-class Result(NamedTuple):
+class Outcome(NamedTuple):
     """What a result means; one with `components` has them on its last axis."""
 
     unit: str
@@ -32,7 +32,7 @@ class Model:
     name, paper : str
     parameters : type of Parameters
         Its fields are the parameters, its defaults the paper's values.
-    results : mapping of str to Result
+    results : mapping of str to Outcome
     solve : callable
         ``solve(parameters, wanted)`` returns the wanted results (more are ignored).
     linear : callable, optional
@@ -45,7 +45,7 @@ class Model:
     name: str
     paper: str
     parameters: type[Parameters]
-    results: Mapping[str, Result]
+    results: Mapping[str, Outcome]
     solve: Solve
     linear: Callable[[Any], LinearModel] | None = None
     rate_unit: str = ""
@@ -60,7 +60,7 @@ class Model:
         wanted : sequence of str, optional
             Which results; all if None. ``stable`` comes along where the model has it.
         **parameters : array_like
-            By name; the others keep the paper's values. dask arrays in, dask arrays out.
+            By name; the others keep the paper's values.
 
         Returns
         -------
@@ -78,10 +78,6 @@ class Model:
         names = self.chosen(wanted)
         for name in parameters:
             self.parameters.known(name)
-        if any(_is_dask(value) for value in parameters.values()):
-            from simulation.theory.models.lazy import evaluate_lazily
-
-            return evaluate_lazily(self, names, parameters)
         checked = self.parameters(**parameters)
         solved = self.solve(checked, names)
         return {name: self._shaped(name, solved[name], checked.shape) for name in names}
@@ -103,7 +99,3 @@ class Model:
         full = (*shape, len(components)) if components else shape
         array = np.asarray(value)
         return array if array.shape == full else np.broadcast_to(array, full).copy()
-
-
-def _is_dask(value: object) -> bool:
-    return hasattr(value, "__dask_graph__")

@@ -1,9 +1,9 @@
 """Pulsed DLCZ entanglement of two mechanical devices: Riedinger et al., Nature 556, 473 (2018).
 
 `simulation.theory.dlcz` under the common interface; the defaults reproduce the published counts
-(`dlcz.presets`). Beside the exact results: `dlcz.scans` (phase, delay, one device alone, Eq. (S2),
-visibility bound), `budget` (heating rate equation), `sideband.sideband_occupation`
-(thermometry).
+(`dlcz.presets`). Beside the exact results: `dlcz.scans` (phase, delay,
+one device alone, Eq. (S2)), `dlcz.budget` (heating rate equation, visibility bound),
+`sideband.sideband_occupation` (thermometry).
 
 Corrected from the print: the serrodyne signs follow the supplement (pump to A shifted by −ΔΩ_m,
 read by +ΔΩ_m; the phase θ of the model needs only the compensated difference);
@@ -12,8 +12,7 @@ result; "R_m (1 + δ²/2) ≥ R" is not general (see the test of flux imbalance)
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields, make_dataclass
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,10 +26,7 @@ from simulation.theory.dlcz import (
     true_witness,
     visibility,
 )
-from simulation.theory.dlcz.parameters import QUANTITIES
-from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
-from simulation.theory.quantities import Value
+from simulation.theory.models.model import Model, Outcome
 
 Real = NDArray[np.float64]
 
@@ -38,42 +34,19 @@ CLICKS: Final = ("p1", "p2", "r1", "r2")
 PAIRS: Final = ("r1p1", "r2p1", "r1p2", "r2p2")
 HERALDS: Final = ("1", "2")
 
-SOURCE: Final = "dlcz.presets.riedinger2018"
-_DEFAULTS: Final = {entry.name: entry.default for entry in fields(DLCZParameters)}
-
-Riedinger2018: Final[type[Parameters]] = make_dataclass(
-    "Riedinger2018",
-    [
-        (name, Annotated[Value, Quantity(unit, allowed, meaning, SOURCE)], _DEFAULTS[name])
-        for name, (unit, allowed, meaning) in QUANTITIES.items()
-    ],
-    bases=(Parameters,),
-    namespace={"__doc__": "Parameters of `DLCZParameters` under the common interface."},
-    frozen=True,
-    slots=True,
-    kw_only=True,
-    eq=False,
-)
-
 RESULTS: Final = {
-    "p_click": Result("", "click probabilities per trial, threshold detectors", CLICKS),
-    "g2": Result("", "g² of threshold clicks", PAIRS),
-    "g2_moments": Result("", "g² of the detected fields (Wick moments)", PAIRS),
-    "R_m": Result("", "measurable witness of clicks, entangled below 1", (*HERALDS, "sym")),
-    "R_m_moments": Result("", "measurable witness of the fields", (*HERALDS, "sym")),
-    "R": Result("", "true witness (S1) of the heralded mechanics", HERALDS),
-    "visibility": Result("", "visibility of the click g² between different detectors"),
+    "p_click": Outcome("", "click probabilities per trial, threshold detectors", CLICKS),
+    "g2": Outcome("", "g² of threshold clicks", PAIRS),
+    "g2_moments": Outcome("", "g² of the detected fields (Wick moments)", PAIRS),
+    "R_m": Outcome("", "measurable witness of clicks, entangled below 1", (*HERALDS, "sym")),
+    "R_m_moments": Outcome("", "measurable witness of the fields", (*HERALDS, "sym")),
+    "R": Outcome("", "true witness (S1) of the heralded mechanics", HERALDS),
+    "visibility": Outcome("", "visibility of the click g² between different detectors"),
 }
 
 
-def dlcz_parameters(p: Parameters) -> DLCZParameters:
-    """Return the same parameters for `simulation.theory.dlcz`."""
-    return DLCZParameters(**{name: getattr(p, name) for name in QUANTITIES})
-
-
-def solve(p: Parameters, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
+def solve(parameters: DLCZParameters, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     """Exact click probabilities and moments, and the wanted results."""
-    parameters = dlcz_parameters(p)
     found: dict[str, ArrayLike] = {}
     if {"p_click", "g2", "R_m"} & set(wanted):
         clicks = click_probabilities(parameters)
@@ -104,7 +77,7 @@ MODEL: Final = Model(
     name="riedinger2018",
     paper="R. Riedinger et al., Remote quantum entanglement between two micromechanical "
     "oscillators, Nature 556, 473 (2018)",
-    parameters=Riedinger2018,
+    parameters=DLCZParameters,
     results=RESULTS,
     solve=solve,
 )

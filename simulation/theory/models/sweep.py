@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simulation.theory.models.model import Array, Model
-from simulation.theory.models.parameters import Choice
 from simulation.theory.models.table import get
+from simulation.theory.quantities import Choice
 from simulation.theory.steady_state import describe_growth
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def sweep(
     model : Model or str
         Or its name: ``sweep("yu2020", x=("kappa_2_hz", values))``.
     x, y : (name, values)
-        Swept parameters, values of shape (n,); the grid has dimensions (x, y). If values are a
-        dask array, the variables are dask arrays, computed when asked for.
+        Swept parameters, values of shape (n,); the grid has dimensions (x, y).
     wanted : sequence of str, optional
         Results; all if None. The flag ``stable`` comes along.
     progress : callable, optional
@@ -105,7 +104,7 @@ def sweep(
     axes = [axis for axis in (x, y) if axis is not None]
     _check_axes(model, axes, parameters)
     names = [name for name, _ in axes]
-    values = [value if _is_dask(value) else np.asarray(value) for _, value in axes]
+    values = [np.asarray(value) for _, value in axes]
     fixed = model.parameters.defaults() | parameters
     results = _evaluate(model, names, values, wanted, parameters, progress, max(1, chunk))
     return _dataset(model, names, values, results, {k: fixed[k] for k in fixed if k not in names})
@@ -145,8 +144,6 @@ def _evaluate(
     across = len(rest[0]) if rest else 1
     rows = max(1, chunk // across)
     columns = {name: value[None, :] for name, value in zip(names[1:], rest, strict=True)}
-    if any(_is_dask(value) for value in values):
-        rows = len(first)
     found: list[dict[str, Array]] = []
     for start in range(0, len(first), rows):
         part = first[start : start + rows]
@@ -191,7 +188,3 @@ def _dataset(
 
 def _attributes(described: Any) -> dict[str, str]:
     return {"units": described.unit, "long_name": described.meaning}
-
-
-def _is_dask(value: object) -> bool:
-    return hasattr(value, "__dask_graph__")

@@ -24,10 +24,17 @@ from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.mean_field import drive_power as power_of_drive
 from simulation.theory.measures import log_negativity
-from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.network import Drive, Link, Mode, Network
-from simulation.theory.quantities import FINITE, FRACTION, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import (
+    FINITE,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Parameters,
+    Quantity,
+    Value,
+)
 from simulation.theory.steady_state import steady_state
 from simulation.theory.steering import epr_product, reid_product
 
@@ -72,13 +79,13 @@ class Tan2020(Parameters):
 
 
 RESULTS: Final = {
-    "E_bm": Result("", "EPR product of phonon and magnon, Eq. (9), entangled below 1"),
-    "S_m_b": Result("", "Reid product of the magnon given the phonon, Eq. (10), steered below 1"),
-    "S_b_m": Result("", "Reid product of the phonon given the magnon, Eq. (11), steered below 1"),
-    "E_N": Result("", "logarithmic negativity of phonon and magnon"),
-    "n_b": Result("", "mean phonons"),
-    "n_m": Result("", "mean magnons"),
-    "stable": Result("", "whether a steady state exists"),
+    "E_bm": Outcome("", "EPR product of phonon and magnon, Eq. (9), entangled below 1"),
+    "S_m_b": Outcome("", "Reid product of the magnon given the phonon, Eq. (10), steered below 1"),
+    "S_b_m": Outcome("", "Reid product of the phonon given the magnon, Eq. (11), steered below 1"),
+    "E_N": Outcome("", "logarithmic negativity of phonon and magnon"),
+    "n_b": Outcome("", "mean phonons"),
+    "n_m": Outcome("", "mean magnons"),
+    "stable": Outcome("", "whether a steady state exists"),
 }
 
 

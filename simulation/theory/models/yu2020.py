@@ -25,10 +25,9 @@ from simulation.theory.couplings import beam_splitter, radiation_pressure
 from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.measures import log_negativity
-from simulation.theory.models.model import Model, Result
-from simulation.theory.models.parameters import Parameters, Quantity
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.network import Mode, Network
-from simulation.theory.quantities import FINITE, NON_NEGATIVE, POSITIVE, Value
+from simulation.theory.quantities import FINITE, NON_NEGATIVE, POSITIVE, Parameters, Quantity, Value
 from simulation.theory.steady_state import growth_rate, steady_state
 from simulation.theory.steering import duan_sum
 
@@ -76,12 +75,12 @@ class Yu2020(Parameters):
 
 
 RESULTS: Final = {
-    "E_N": Result("", "logarithmic negativity of the two cavity fields"),
-    "E_mb": Result("", "logarithmic negativity of magnon and phonon"),
-    "duan": Result("", "Duan sum of the two cavity fields, entangled below 2"),
-    "n_phonon": Result("", "mean phonons"),
-    "stable": Result("", "whether a steady state exists"),
-    "growth_rate": Result("omega_b", "largest growth rate of the supermodes"),
+    "E_N": Outcome("", "logarithmic negativity of the two cavity fields"),
+    "E_mb": Outcome("", "logarithmic negativity of magnon and phonon"),
+    "duan": Outcome("", "Duan sum of the two cavity fields, entangled below 2"),
+    "n_phonon": Outcome("", "mean phonons"),
+    "stable": Outcome("", "whether a steady state exists"),
+    "growth_rate": Outcome("omega_b", "largest growth rate of the supermodes"),
 }
 
 

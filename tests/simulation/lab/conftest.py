@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.paper_settings import PaperSettings, apply_paper_settings
 from simulation.lab.plant import Plant
 from simulation.lab.ports.tagger import TaggerSettings
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import click_probabilities
+from tests.simulation.lab.paper_settings import PaperSettings, apply_paper_settings
 
 QUIET = WorldParameters(
     laser_drift_hz=0.0, filter_drift_hz=0.0, phase_drift=0.0, phase_drift_rate=0.0

@@ -1,43 +1,11 @@
 import numpy as np
 import pytest
 
-from simulation.lab.eom import phase_record, sideband_amplitudes
+from simulation.lab.eom import phase_record
 from simulation.lab.ports.drives import PhaseDrive
 from simulation.lab.world_parameters import WorldParameters
 
 WORLD = WorldParameters()
-STEP = 0.05e-9
-TIME = np.arange(4000) * STEP  # nine periods of 45 MHz
-FLAT = np.ones(len(TIME))
-
-
-def sawtooth(turns):
-    return 2 * np.pi * (np.mod(turns, 1.0) - 0.5)
-
-
-def test_ideal_sawtooth_shifts_all_light_and_carries_its_starting_phase():
-    phase = sawtooth(45e6 * TIME + 0.5 + 0.1)
-    c = sideband_amplitudes(phase, FLAT, STEP, 45e6, [-1, 0, 1, 2])
-    assert abs(c[2]) ** 2 == pytest.approx(1.0, abs=1e-3)
-    assert np.angle(c[2]) == pytest.approx(0.2 * np.pi, abs=0.01)
-    assert np.all(np.abs(c[[0, 1, 3]]) ** 2 < 1e-4)
-
-
-@pytest.mark.parametrize("excess", [-0.5, -0.1, 0.1])
-def test_wrong_amplitude_leaves_carrier_and_images_of_sinc_size(excess):
-    phase = (1 + excess) * sawtooth(45e6 * TIME)
-    orders = np.arange(-2, 4)
-    power = np.abs(sideband_amplitudes(phase, FLAT, STEP, 45e6, orders)) ** 2
-    assert power == pytest.approx(np.sinc(1 + excess - orders) ** 2, abs=2e-3)
-
-
-def test_fly_back_time_costs_efficiency():
-    # a triangle's worth of the period goes the other way: |c_1| = 1 − f t_f to first order
-    turns = np.mod(45e6 * TIME, 1.0)
-    late = 0.02
-    phase = 2 * np.pi * np.where(turns < 1 - late, turns / (1 - late), (1 - turns) / late)
-    c = sideband_amplitudes(phase, FLAT, STEP, 45e6, [1])
-    assert abs(c[0]) == pytest.approx(1 - late, abs=0.005)
 
 
 def test_amplifier_loses_an_offset_and_passes_a_step():

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulation.lab.interferometer import Fringe, Interferometer
-from simulation.lab.ports.lock import LockSettings
+from simulation.lab.interferometer import Interferometer, LockFringe
+from simulation.lab.ports.phase_lock import LockSettings
 from simulation.lab.servo import LoopGains, loop_behaviour
 from simulation.lab.world_parameters import WorldParameters
 
@@ -14,7 +14,7 @@ LOCK = LockSettings(engaged=True, gain=0.1, integral_rate=2e4)
 
 def locked(parameters=STILL, settings=LOCK, seed=0, **fringe):
     own = Interferometer(parameters, np.random.default_rng(seed))
-    own.look_at(Fringe(**{"amplitude": 0.5, **fringe}))
+    own.look_at(LockFringe(**{"amplitude": 0.5, **fringe}))
     own.configure(settings)
     own.step(1.0)
     return own
@@ -58,7 +58,7 @@ def test_unit_gain_per_sample_is_the_edge_of_stability(gains, stable):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_lock_falls_to_the_stable_zero_within_half_a_fringe(seed, sign):
     own = Interferometer(STILL, np.random.default_rng(seed))
-    own.look_at(Fringe(amplitude=0.5))
+    own.look_at(LockFringe(amplitude=0.5))
     before = own.phase
     own.configure(replace(LOCK, gain=0.1 * sign))
     own.step(1.0)
@@ -122,7 +122,7 @@ def test_released_lock_goes_to_the_manual_output():
 
 def test_engaging_starts_from_the_present_output():
     own = Interferometer(STILL, np.random.default_rng(0))
-    own.look_at(Fringe(amplitude=0.5))
+    own.look_at(LockFringe(amplitude=0.5))
     own.configure(LockSettings(engaged=False, manual_output=2.0))
     before = own.phase
     own.configure(LOCK)

@@ -9,10 +9,10 @@ import pytest
 
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
-from simulation.lab.paper_settings import PaperSettings, serrodyne_drive
 from simulation.lab.ports.drives import DrivePulse, PulseDrive
-from simulation.lab.ports.lock import LockSettings
+from simulation.lab.ports.phase_lock import LockSettings
 from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
+from tests.simulation.lab.paper_settings import PaperSettings, serrodyne_drive
 
 PAPER = PaperSettings()
 
@@ -135,7 +135,7 @@ def test_starting_phase_of_the_read_sawtooth_is_the_phase_offset(lab):
     lab.set(replace(PAPER, delta_phi=0.0))
     first = lab.theta()
     lab.set(replace(PAPER, delta_phi=0.5 * np.pi))
-    assert (first - lab.theta()) % 2 == pytest.approx(0.5, abs=0.02)
+    assert (lab.theta() - first) % 2 == pytest.approx(0.5, abs=0.02)
 
 
 def test_waveform_not_started_by_the_trigger_has_no_fringe(lab):

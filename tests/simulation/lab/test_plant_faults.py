@@ -6,7 +6,7 @@ import pytest
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import TIMEHARP_260N_T3
 from simulation.lab.plant_faults import PlantFault, mend, schedule
-from simulation.lab.ports.lock import LockSettings
+from simulation.lab.ports.phase_lock import LockSettings
 from simulation.lab.ports.tagger import TaggerSettings
 
 T3 = TaggerSettings(mode="T3")

@@ -5,15 +5,15 @@ import pytest
 import pyvisa
 
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.servers.scpi_device import ScpiDevice
 from simulation.lab.servers.serial_line import SerialLine
+from simulation.lab.servers.simulated_scpi import SimulatedScpi
 from simulation.lab.servers.tcp import TcpServer
 from simulation.lab.servers.transcript import Transcript
 
 
 @pytest.fixture(params=[TcpServer, SerialLine])
 def server(request):
-    with request.param(ScpiDevice("ACME,X1,0,1")) as server:
+    with request.param(SimulatedScpi("ACME,X1,0,1")) as server:
         yield server
 
 
@@ -33,27 +33,27 @@ def test_identity_over_the_wire(client):
 
 
 def test_silence_times_out_once_and_then_answers(server, client):
-    server.device.faults.inject(InstrumentFault(kind="silence"))
+    server.instrument.faults.inject(InstrumentFault(kind="silence"))
     with pytest.raises(pyvisa.errors.VisaIOError, match="Timeout"):
         client.query("*IDN?")
     assert client.query("*OPC?") == "1"
 
 
 def test_partial_reply_lacks_its_end(server, client):
-    server.device.faults.inject(InstrumentFault(kind="partial"))
+    server.instrument.faults.inject(InstrumentFault(kind="partial"))
     client.write("*IDN?")
     assert client.read_bytes(5) == b"ACME,"
 
 
 def test_garbage_stands_before_the_reply(server, client):
-    server.device.faults.inject(InstrumentFault(kind="garbage", data=b"\xfe\n"))
+    server.instrument.faults.inject(InstrumentFault(kind="garbage", data=b"\xfe\n"))
     client.write("*IDN?")
     assert client.read_raw() == b"\xfe\n"
     assert client.read() == "ACME,X1,0,1"
 
 
 def test_disconnect_for_good_cuts_new_links_until_mended():
-    device = ScpiDevice("ACME,X1,0,1")
+    device = SimulatedScpi("ACME,X1,0,1")
     with TcpServer(device) as server:
         device.faults.inject(InstrumentFault(kind="disconnect", count=None))
         with socket.create_connection(("127.0.0.1", server.port), timeout=1) as link:
@@ -66,7 +66,7 @@ def test_disconnect_for_good_cuts_new_links_until_mended():
 
 def test_clients_share_the_device_and_stopping_ends_every_thread():
     before = threading.active_count()
-    with TcpServer(ScpiDevice("ACME,X1,0,1")) as server:
+    with TcpServer(SimulatedScpi("ACME,X1,0,1")) as server:
         links = [socket.create_connection(("127.0.0.1", server.port), timeout=1) for _ in range(3)]
         for link in links:
             link.sendall(b"FOO\n*OPC?\n")

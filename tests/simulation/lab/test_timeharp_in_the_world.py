@@ -9,12 +9,12 @@ from instruments.newport_tlb6700.driver import NewportTLB6700
 from instruments.picoquant_timeharp260.driver import PicoQuantTimeHarp260
 from instruments.snspd_bias import PhotonSpotBias
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.snspd_bias import SimulatedPhotonSpot
-from simulation.lab.devices.timeharp260 import SimulatedTH260Lib
-from simulation.lab.devices.tlb6700 import SimulatedTLB6700
-from simulation.lab.paper_settings import apply_paper_settings
+from simulation.lab.instruments.snspd_bias import SimulatedPhotonSpot
+from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib
+from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
 from simulation.lab.plant import Plant
 from simulation.lab.wiring import Wiring
+from tests.simulation.lab.paper_settings import apply_paper_settings
 
 
 @pytest.fixture

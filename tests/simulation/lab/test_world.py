@@ -29,8 +29,8 @@ def ask(address, *lines):
 
 
 def test_standard_instruments_are_reachable(world):
-    assert sorted(world.devices) == sorted(world.addresses | world.objects)
-    assert set(EVERY) <= set(world.devices)
+    assert sorted(world.instruments) == sorted(world.addresses | world.objects)
+    assert set(EVERY) <= set(world.instruments)
     assert ask(world.addresses["afg"], "*IDN?").startswith("TEKTRONIX,AFG3152C")
     assert "81180A" in ask(world.addresses["awg"], "*IDN?")
 

@@ -17,15 +17,15 @@ from instruments.snspd_bias import PhotonSpotBias
 from instruments.srs.sim960 import SRSSIM960
 from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
 from simulation.lab.bench import DAQ_LINES
-from simulation.lab.paper_settings import (
+from simulation.lab.wiring import Wiring
+from simulation.lab.world import World
+from simulation.theory.dlcz import riedinger2018
+from tests.simulation.lab.paper_settings import (
     PaperSettings,
     apply_paper_settings,
     read_and_lock,
     serrodyne_drive,
 )
-from simulation.lab.wiring import Wiring
-from simulation.lab.world import World
-from simulation.theory.dlcz import riedinger2018
 
 PAPER = PaperSettings()
 
@@ -132,7 +132,7 @@ def test_plant_is_where_the_paper_was(world, tagger):
         paper = getattr(riedinger2018(), name)
         assert getattr(point.parameters, name) == pytest.approx(paper, rel=0.1), name
     theta = float(point.theta(world.plant.interferometer.phase)) / np.pi
-    assert abs(theta % 2 - 1) > 0.8  # near a fringe maximum, θ = −0.1π
+    assert abs(theta % 2 - 1) > 0.8  # near a fringe extremum, θ = 0.1π
 
 
 def test_an_hour_of_tags_has_the_paper_s_rates(world, tagger):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import constants
 
 from simulation.lab.ports.drives import DrivePulse, DriveSamples, PhaseDrive, PulseDrive
-from simulation.lab.ports.lock import LockSettings
-from simulation.lab.ports.sources import LaserState
+from simulation.lab.ports.phase_lock import LockSettings
+from simulation.lab.ports.steady import LaserState
 from simulation.lab.wiring import LASERS, Wiring
 from simulation.lab.world_parameters import FILTERS, WorldParameters
 
@@ -39,7 +39,7 @@ class PaperSettings:
     serrodyne_volts : float
         Peak to peak at the AWG; 2π at the modulator.
     delta_phi : float
-        Phase put on the read pulse in arm A (003).
+        Phase Δφ of the read pulse, of B relative to A (003; `simulation.theory.dlcz.state`).
     bias_current : float
         SNSPD, A (chosen).
     """
@@ -114,7 +114,7 @@ def serrodyne_drive(
 ) -> PhaseDrive:
     """Return the modulator's waveform: falling sawtooth for the pump, rising for the read.
 
-    The read's sawtooth starts at Δφ. As the modulator sits in the arm of device A, this lowers θ.
+    The modulator sits in the arm of device A: the read's sawtooth starts at −Δφ.
     """
     at_eom = world.aom_delay + world.eom_arm_delay - world.awg_delay
     first = settings.pump_start + at_eom - 20e-9
@@ -122,7 +122,7 @@ def serrodyne_drive(
     length = 100e-9
     time = np.arange(round((second + length) * sample_rate)) / sample_rate
     volts = np.zeros(len(time))
-    for start, sign, phase in ((first, -1, 0.0), (second, 1, settings.delta_phi)):
+    for start, sign, phase in ((first, -1, 0.0), (second, 1, -settings.delta_phi)):
         inside = (time >= start) & (time < start + length)
         turns = sign * settings.serrodyne_hz * (time[inside] - start) + phase / (2 * np.pi)
         volts[inside] = settings.serrodyne_volts * (np.mod(turns, 1.0) - 0.5)

@@ -5,10 +5,9 @@ from functools import partial
 from math import inf, pi
 from typing import ClassVar
 
-from simulation.lab.devices.tektronix_afg3152c_output import ChannelState, drive_of
-from simulation.lab.devices.tektronix_memory import MAX_POINTS, USER, WaveformMemory
+from simulation.lab.instruments.tektronix_afg3152c_output import ChannelState, drive_of
+from simulation.lab.instruments.tektronix_memory import MAX_POINTS, USER, WaveformMemory
 from simulation.lab.ports.drives import PulseDrivePort, Trigger
-from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_grammar import make_block, read_block
 from simulation.lab.servers.scpi_values import (
     HERTZ,
@@ -22,6 +21,7 @@ from simulation.lab.servers.scpi_values import (
     Value,
     Word,
 )
+from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 PEAK_TO_PEAK = VOLTS | {"vpp": 1.0, "mvpp": 1e-3}
 TIME = partial(Number, units=SECONDS, form=".9E")
@@ -38,7 +38,7 @@ class _Levels:
     high_limit: float = 10.0
 
 
-class SimulatedAFG3152C(ScpiDevice):
+class SimulatedAFG3152C(SimulatedScpi):
     """The generator behind a SCPI wire.
 
     Not simulated: amplitude units other than VPP, sweeps, modulation, EFILe, the shapes SINC to

@@ -5,9 +5,9 @@ The reply to ``*IDN?`` is not documented word for word; it only names vendor and
 
 from functools import partial
 
-from simulation.lab.ports.meters import ThermometerPort
-from simulation.lab.servers.scpi_device import Call, ScpiDevice
+from simulation.lab.ports.steady import ThermometerPort
 from simulation.lab.servers.scpi_values import Number, ScpiError, Text
+from simulation.lab.servers.simulated_scpi import Call, SimulatedScpi
 
 Bounds = tuple[tuple[float, float], ...]
 N_SENSORS, N_HEATERS = 16, 3
@@ -28,7 +28,7 @@ _HEATER_TABLES: dict[str, tuple[str, Bounds]] = {
 }
 
 
-class SimulatedLakeshore372(ScpiDevice):
+class SimulatedLakeshore372(SimulatedScpi):
     """The bridge. Heaters keep their settings and heat nothing; scanning takes no time.
 
     Parameters

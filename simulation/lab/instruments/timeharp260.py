@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from simulation.lab.devices.timeharp260_board import RULES, Rule, State, TimeHarpModel
+from simulation.lab.instruments.timeharp260_board import RULES, Rule, State, TimeHarpModel
 from simulation.lab.ports.tagger import TaggerPort, TaggerSettings, TriggerInput
 
 OPEN_FAIL, NOT_OPEN, LOCKED, RUNNING = -1, -10, -11, -16

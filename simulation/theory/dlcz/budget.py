@@ -6,7 +6,7 @@ Entanglement" and "Rates and Extrapolation of Results".
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import constants, special
+from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -91,41 +91,6 @@ def thermal_phonons(
         )
         raise ValueError(message)
     return n_th
-
-
-def thermal_occupation(frequency_hz: ArrayLike, temperature: ArrayLike) -> Array:
-    """Return the Bose-Einstein occupation 1/(e^(hf/kT) - 1); zero at T = 0.
-
-    Parameters
-    ----------
-    frequency_hz : array_like
-        Mode frequency f = ω/2π (Hz), above 0.
-    temperature : array_like
-        Temperature (K), not negative.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-    """
-    frequency = _positive("frequency_hz", frequency_hz)
-    thermal = constants.k * _positive_or_zero("temperature", temperature)
-    with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(1.0 / np.expm1(constants.h * frequency / thermal))
-
-
-def temperature_of(occupation: ArrayLike, frequency_hz: ArrayLike) -> Array:
-    """Return the temperature (K) at which a mode has an occupation; inverse of the above.
-
-    Raises
-    ------
-    ValueError
-        If the occupation is negative or the frequency not positive.
-    """
-    frequency = _positive("frequency_hz", frequency_hz)
-    n = _positive_or_zero("occupation", occupation)
-    with np.errstate(divide="ignore"):
-        return np.asarray(constants.h * frequency / (constants.k * np.log1p(1.0 / n)))
 
 
 def heating_curve(

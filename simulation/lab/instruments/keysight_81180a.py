@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.keysight_memory import Memory
+from simulation.lab.instruments.keysight_memory import Memory
 from simulation.lab.ports.drives import PhaseDrive, PhaseDrivePort, Trigger, Volts
-from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
 from simulation.lab.servers.scpi_grammar import read_block
 from simulation.lab.servers.scpi_values import (
     HERTZ,
@@ -26,6 +25,7 @@ from simulation.lab.servers.scpi_values import (
     Value,
     Word,
 )
+from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 Coupling = Literal["DC", "AC", "DAC"]
 RESET_SECONDS = 1.5
@@ -37,7 +37,7 @@ _EIGHTS = frozenset({"trigger_delay", "timer_delay", "couple_offset"})
 _SHAPES = ("SINusoid", "TRIangle", "SQUare", "RAMP", "SINC", "GAUSsian", "EXPonential", "DC")
 
 
-class Simulated81180A(ScpiDevice):
+class Simulated81180A(SimulatedScpi):
     """The generator behind a SCPI wire.
 
     Not simulated: modulation, pulse and advanced-sequence modes, combined segment downloads,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
-from simulation.lab.ports.sources import BiasPort
+from simulation.lab.ports.steady import BiasPort
 
 CODES = 65_535
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from threading import RLock
 
 from simulation.lab.instrument_faults import InstrumentFaults
-from simulation.lab.servers.line_conversation import LineModule
 from simulation.lab.servers.scpi_grammar import make_block
+from simulation.lab.servers.wire import LineModule
 
 _SEND = re.compile(r'SNDT\s+(\d+)\s*,\s*["\'](.*)["\']', re.IGNORECASE)
 _CONNECT = re.compile(r'CONN\s+(\d+)\s*,\s*["\'](.*)["\']', re.IGNORECASE)

@@ -8,8 +8,8 @@ from threading import RLock
 
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults
-from simulation.lab.ports.lock import LockPort, LockSettings
-from simulation.lab.servers.line_conversation import LineConversation
+from simulation.lab.ports.phase_lock import LockPort, LockSettings
+from simulation.lab.servers.wire import LineConversation
 
 BUFFER_BYTES = 32
 ILLEGAL_VALUE, WRONG_TOKEN, MISSING, NO_CHANGE, RAMPING, LIMITS = 1, 2, 17, 18, 20, 21

@@ -2,15 +2,15 @@
 
 from typing import ClassVar
 
-from simulation.lab.ports.lock import LockPort, LockSettings
-from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
+from simulation.lab.ports.phase_lock import LockPort, LockSettings
 from simulation.lab.servers.scpi_values import Number, Switch
+from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 _BOOL = Switch(shown=("OFF", "ON"))
 _VOLT = Number(low=-1, high=1, form=".6g")
 
 
-class SimulatedLockbox(ScpiDevice):
+class SimulatedLockbox(SimulatedScpi):
     """The lockbox behind its SCPI server.
 
     Not simulated: relock, derivative, generator and acquisition commands.

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.ports.sources import ActuatorPort
-from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
+from simulation.lab.ports.steady import ActuatorPort
 from simulation.lab.servers.scpi_values import VOLTS, Integer, Number, ScpiError, Switch, Word
+from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 RANGES = {"VOLT": (0.01, 0.1, 1.0, 10.0, 30.0), "CURR": (1e-3, 1e-2, 0.1, 0.2)}
 OVERRANGE = 1.2
@@ -13,7 +13,7 @@ ERROR_AVAILABLE, END_OF_PROGRAM = 4, 128
 _SECONDS = Number(low=0, high=3600, form=".1f")
 
 
-class SimulatedGS200(ScpiDevice):
+class SimulatedGS200(SimulatedScpi):
     """The source, without monitor option. As a current source it keeps settings but moves nothing.
 
     Parameters

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.devices.tlb6700_head import Motor, TLBHead
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
-from simulation.lab.ports.sources import LaserPort
+from simulation.lab.instruments.tlb6700_head import Motor, TLBHead
+from simulation.lab.ports.steady import LaserPort
 from simulation.lab.servers.scpi_grammar import spellings
 
 PACKET = 64

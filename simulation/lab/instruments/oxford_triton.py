@@ -7,8 +7,8 @@ import re
 from threading import RLock
 
 from simulation.lab.instrument_faults import InstrumentFaults
-from simulation.lab.ports.meters import ThermometerPort
-from simulation.lab.servers.line_conversation import LineConversation
+from simulation.lab.ports.steady import ThermometerPort
+from simulation.lab.servers.wire import LineConversation
 
 _TEMPERATURE = re.compile(r"DEV:T(\d+):TEMP:SIG:TEMP")
 

@@ -4,15 +4,15 @@ from statistics import fmean
 from typing import ClassVar
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.ports.meters import PowerPort
-from simulation.lab.servers.scpi_device import Call, ScpiDevice, Setting
+from simulation.lab.ports.steady import PowerPort
 from simulation.lab.servers.scpi_values import Integer, Number, Switch
+from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 READING_SECONDS = 3e-4
 SHORTEST_NM, LONGEST_NM = 800.0, 1700.0
 
 
-class SimulatedPM100(ScpiDevice):
+class SimulatedPM100(SimulatedScpi):
     """The meter. Calibration errors at a wrong wavelength are not simulated.
 
     Parameters

@@ -1,11 +1,11 @@
 import pytest
 
 from simulation.lab.instrument_faults import InstrumentFault
-from simulation.lab.servers.scpi_device import ScpiDevice, Setting
 from simulation.lab.servers.scpi_values import VOLTS, Number, Switch, Word
+from simulation.lab.servers.simulated_scpi import Setting, SimulatedScpi
 
 
-class Source(ScpiDevice):
+class Source(SimulatedScpi):
     channels = (1, 2)
     error_depth = 3
     settings = (
@@ -79,7 +79,7 @@ def test_stuck_setting_accepts_and_does_not_move(source):
 
 
 def test_fault_on_an_unknown_setting_is_refused(source):
-    with pytest.raises(ValueError, match="command of this device"):
+    with pytest.raises(ValueError, match="must be one of its commands"):
         source.faults.inject(InstrumentFault(kind="stick", setting="SOUR1:CURR"))
     with pytest.raises(ValueError, match="must name the `setting`"):
         InstrumentFault(kind="refuse")

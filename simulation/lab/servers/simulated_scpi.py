@@ -9,7 +9,7 @@ from typing import ClassVar
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.servers.scpi_grammar import (
     MessageFramer,
-    Unit,
+    MessageUnit,
     spellings,
     split_message,
     split_suffixes,
@@ -60,14 +60,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value that is set and queried by one header; positional, so that devices list a table.
+    """A value that is set and queried by one header; positional, so that instruments list a table.
 
     Attributes
     ----------
     header : str
         Pattern as in the manual.
     name : str
-        Key in `ScpiDevice.values`.
+        Key in `SimulatedScpi.values`.
     kind : Kind
     default : Value
         After power-on and ``*RST``.
@@ -79,7 +79,7 @@ class Setting:
     default: Value
 
 
-class ScpiDevice:
+class SimulatedScpi:
     """Base of simulated SCPI instruments. Thread-safe: one message at a time, under `lock`.
 
     Subclasses list their `settings`, register commands with `on`, and override `changed`, which is
@@ -234,7 +234,7 @@ class ScpiDevice:
             replies = [reply for unit in split_message(message) if (reply := self._run(unit))]
         return ";".join(replies).encode("latin-1") + self.reply_end if replies else None
 
-    def _run(self, unit: Unit) -> str | None:
+    def _run(self, unit: MessageUnit) -> str | None:
         try:
             command, suffixes = self.find(unit.header)
             call = Call(suffixes, unit.arguments)
@@ -267,19 +267,19 @@ def _event_of(code: int) -> int:
 
 
 class ScpiConversation:
-    """One client's stream of messages to a SCPI device."""
+    """One client's stream of messages to a SCPI instrument."""
 
-    def __init__(self, device: ScpiDevice) -> None:
-        self._device = device
+    def __init__(self, instrument: SimulatedScpi) -> None:
+        self._instrument = instrument
         self._framer = MessageFramer()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes as they arrive; give each reply they cause."""
         for message in self._framer.feed(data):
-            if reply := self._device.execute(message):
+            if reply := self._instrument.execute(message):
                 yield reply
 
     def hang_up(self) -> None:
-        """Tell the device whether the link was lost within a binary block."""
+        """Tell the instrument whether the link was lost within a binary block."""
         if self._framer.inside_block:
-            self._device.block_interrupted()
+            self._instrument.block_interrupted()

@@ -1,5 +1,6 @@
 """Simulated recordings: a tag file in the vendor's format and the gates file that belongs to it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,15 +24,20 @@ from simulation.recordings.clicks import (
     whole_ticks,
 )
 from simulation.recordings.pulses import Timing, pulsed_timing
-from simulation.recordings.size import check_space, expected_bytes
-from simulation.theory.dlcz import DLCZParameters
+from simulation.theory.dlcz import DLCZParameters, click_probabilities
 
 Mode = Literal["T2", "T3"]
 Progress = Callable[[int, int], object]
 
+RECORD_BYTES = 4
+HEADER_BYTES = 8192
+"""More than the header of a simulated file has."""
+
+_MARGIN = 1.02
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class SimulatedRecording:
     """What `simulate_ptu` wrote.
 
     Attributes
@@ -70,7 +76,7 @@ def simulate_ptu(
     created: datetime | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Recording:
+) -> SimulatedRecording:
     """Simulate a measurement into a TimeHarp 260 N file, and write its gates file.
 
     The records go to ``….part`` first; the file has its name once it is complete, so that an
@@ -106,7 +112,7 @@ def simulate_ptu(
 
     Returns
     -------
-    Recording
+    SimulatedRecording
 
     Raises
     ------
@@ -148,7 +154,7 @@ def simulate_ptu(
     finally:
         part.unlink(missing_ok=True)
     beside.write_text(timing.gates.to_yaml(), encoding="utf-8")
-    return Recording(
+    return SimulatedRecording(
         path=path,
         gates_path=beside,
         gates=timing.gates,
@@ -245,3 +251,53 @@ def _blocks(
 def _ticks_per_trial(layout: RecordLayout, gates: GateSet, resolution: float) -> int:
     """Units of the records' time in one trial: T3 syncs, or T2 ticks."""
     return 1 if layout.mode == "T3" else whole_ticks("the period", gates.period, resolution)
+
+
+def expected_bytes(
+    parameters: DLCZParameters, layout: RecordLayout, trials: int, ticks_per_trial: int
+) -> int:
+    """Estimate a recording's size: clicks, overflows, and in T2 a sync record per trial.
+
+    Parameters
+    ----------
+    parameters : DLCZParameters
+        Numbers only, no arrays.
+    layout : RecordLayout
+        With counted overflows.
+    trials : int
+    ticks_per_trial : int
+        Units of the records' time per trial: T2 ticks, or 1 in T3.
+
+    Returns
+    -------
+    int
+        Bytes, expected clicks rounded up; in T3 from above, for one overflow record may stand for
+        several wraps.
+    """
+    clicks = int(trials * float(click_probabilities(parameters).singles.sum())) + 1
+    wraps = trials * ticks_per_trial // layout.wrap + 1
+    if layout.mode == "T2":
+        return HEADER_BYTES + RECORD_BYTES * (trials + clicks + wraps)
+    return HEADER_BYTES + RECORD_BYTES * (clicks + min(wraps, clicks + 1))
+
+
+def check_space(path: Path, needed: int, trials: int) -> None:
+    """Refuse a recording that the disk cannot hold.
+
+    Raises
+    ------
+    ValueError
+        If fewer than `needed` bytes (and 2 %) are free where `path` will be.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if needed * _MARGIN > free:
+        message = (
+            f"`trials` must be so few that {path.name} fits on the disk: {trials:.4g} trials need "
+            f"about {_gigabytes(needed)}, but {_gigabytes(free)} are free in {path.parent}; "
+            "simulate fewer trials, free space, or use T3, which has no record for empty trials"
+        )
+        raise ValueError(message)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"

@@ -2,7 +2,7 @@
 
 from scipy import constants
 
-from simulation.lab.ports.meters import WavemeterPort
+from simulation.lab.ports.steady import WavemeterPort
 
 NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = -1, -5, -6
 STOPPED, MEASURE = 0, 2

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
-from simulation.lab.ports.sources import ActuatorPort
+from simulation.lab.ports.steady import ActuatorPort
 
 FULL_SCALE = 10.0
 """V."""

@@ -1,0 +1,28 @@
+"""NetCDF files: the one place where data sets get their global attributes and are written."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+CONVENTIONS: Final = "ACDD-1.3"
+"""Attribute Convention for Data Discovery; units are in words where SI has none (``trials``)."""
+
+
+def write_netcdf(data: "xr.Dataset", path: str | Path, *, title: str, version: str) -> None:
+    """Write a data set to netCDF-4, with ``Conventions``, ``title`` and ``labkit_version``.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Real variables; its own attributes stay.
+    path : str or Path
+        Replaced if it exists.
+    title : str
+        What the data are, in a line.
+    version : str
+        Of labkit.
+    """
+    labelled = data.assign_attrs(Conventions=CONVENTIONS, title=title, labkit_version=version)
+    labelled.to_netcdf(path, engine="h5netcdf")
