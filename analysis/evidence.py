@@ -33,7 +33,17 @@ laser-only run done elsewhere.
 """
 
 FIXED = "trials_fixed_in_advance"
-_KNOWN = {"trials", "pump", "read", "coincidences", "conditions", "pi", "laser_only", "blocks", FIXED}
+_KNOWN = {
+    "trials",
+    "pump",
+    "read",
+    "coincidences",
+    "conditions",
+    "pi",
+    "laser_only",
+    "blocks",
+    FIXED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +275,9 @@ def _blocks(entry: Mapping[str, object], total: BlockCounts) -> tuple[BlockCount
     blocks = tuple(_block(index, one, total.pi is not None) for index, one in enumerate(plain))
     _must_add_up("", total.theta, total_of(block.theta for block in blocks))
     if total.pi is not None:
-        _must_add_up("pi.", total.pi, total_of(block.pi for block in blocks if block.pi is not None))
+        _must_add_up(
+            "pi.", total.pi, total_of(block.pi for block in blocks if block.pi is not None)
+        )
     return blocks
 
 
@@ -273,7 +285,7 @@ def _block(index: int, plain: object, with_pi: bool) -> BlockCounts:
     try:
         if not isinstance(plain, Mapping):
             message = f"must be an object with counts, but is {plain!r}"
-            raise ValueError(message)  # noqa: TRY004
+            raise ValueError(message)
         if ("pi" in plain) != with_pi:
             message = "`pi` must be given for the set and for each of its blocks, or for none"
             raise ValueError(message)

@@ -1,10 +1,10 @@
 """Always-valid test of separability: a bet against it that may be looked at after every block.
 
-Derivation. For given singles each coincidence count is a sum of independent Bernoulli variables of
-mean gΛ at most, so exp(Σ_high C log(1 + G/(nΛ)) + Σ_low C log(1 - mG/(nΛ)) - kG) has an expectation
-of at most exp(G (c - m s - k)), which is at most 1 for a separable state if c = m s + k is a tangent
-of the concave boundary c*(s). Any tangent is valid; the most powerful one passes through the
-reverse information projection of the alternative (Grünwald, de Heide, Koolen, JRSS B 2024).
+For given singles each coincidence count is a sum of independent Bernoulli variables of mean gΛ, so
+exp(Σ_high C log(1 + G/(nΛ)) + Σ_low C log(1 - mG/(nΛ)) - kG) has an expectation of at most
+exp(G (c - m s - k)). That is at most 1 for a separable state if c = m s + k is a tangent of the
+concave boundary c*(s). Any tangent is valid; the most powerful one passes through the reverse
+information projection of the alternative (Grünwald, de Heide, Koolen, JRSS B 2024).
 
 Where a detector is blind its herald's low cells fall below g² = 1, which no Gaussian state does.
 Nobody knows which heralds these are. So there is one process for every set of heralds whose low
@@ -102,8 +102,8 @@ def best_tangent(
 ) -> Tangent:
     """Return the bet that grows fastest if the alternative is true.
 
-    The tangent point maximises L_low(s_1 log s - s) + L_high(c_1 log c - c) along the boundary R = x
-    with L = n²/Σ(1/Λ): the reverse information projection.
+    The tangent point maximises L_low(s_1 log s - s) + L_high(c_1 log c - c) along the boundary
+    R = x with L = n²/Σ(1/Λ): the reverse information projection.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ class AnytimeTest:
         So a bound that became known only from the data may be used.
         """
         above = self.largest[np.array(self.bounds) >= bound]
-        return min(self._at(self.largest, bound), *above)
+        return min([self._at(self.largest, bound), *above.tolist()])
 
     def confidence(self, bound: float = 1.0) -> float:
         """Return the always-valid confidence max(0, 1 - 1/E) that R < bound."""

@@ -143,9 +143,7 @@ def crossed_exceeds_same(theta: WitnessCounts) -> Condition:
             )
         differences.append(_g2(theta, crossed) - _g2(theta, same))
     least = min(differences)
-    return _condition(
-        name, least, met=least > 0.0, source=THIS_RUN, problem="crossed <= same"
-    )
+    return _condition(name, least, met=least > 0.0, source=THIS_RUN, problem="crossed <= same")
 
 
 def _g2(counts: WitnessCounts, pair: str) -> float:
@@ -212,9 +210,7 @@ def device_ratio(a: WitnessCounts, b: WitnessCounts) -> Condition:
         excess.append(found)
     if min(excess) <= 0.0:
         return not_measured("device_ratio", DEMANDS["device_ratio"], required=False)
-    return _condition(
-        "device_ratio", max(excess) / min(excess), met=True, source=CALIBRATION
-    )
+    return _condition("device_ratio", max(excess) / min(excess), met=True, source=CALIBRATION)
 
 
 def background(dark: WitnessCounts, run: WitnessCounts) -> Condition:
@@ -251,7 +247,11 @@ def fringe_of_turn(theta: WitnessCounts, pi: WitnessCounts) -> Condition:
                 expected = accidentals(counts, pair)
                 if not expected > 0.0:
                     return _condition(
-                        "fringe", None, met=None, source=THIS_RUN, problem="a detector has no clicks"
+                        "fringe",
+                        None,
+                        met=None,
+                        source=THIS_RUN,
+                        problem="a detector has no clicks",
                     )
                 difference += side * counts.coincidences[pair] / expected
                 variance += (counts.coincidences[pair] + 1.0) / expected**2
@@ -445,7 +445,5 @@ def declared_conditions(declared: Mapping[str, float]) -> dict[str, Condition]:
         )  # fmt: skip
     if {"null_blindness_upper", "null_crosstalk_upper"} <= declared.keys():
         largest = max(declared["null_blindness_upper"], declared["null_crosstalk_upper"])
-        found["null_laser_only"] = _condition(
-            "null_laser_only", largest, met=True, source=DECLARED
-        )
+        found["null_laser_only"] = _condition("null_laser_only", largest, met=True, source=DECLARED)
     return found

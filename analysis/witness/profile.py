@@ -5,8 +5,10 @@ cells only; the other combinations of the g² are profiled out.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from analysis.witness.cells import Array, Cells
 from analysis.witness.separable import symmetrised_witness
@@ -43,60 +45,68 @@ class MeanLikelihood:
 
     Attributes
     ----------
-    cells : tuple of (float, float)
-        Coincidences and accidentals of the cells that are free.
+    filled : tuple of (float, float)
+        Coincidences and accidentals of the free cells that have coincidences.
+    empty : tuple of float
+        Accidentals of the free cells without coincidences.
     assumed : int
         Number of further cells that are taken as g² = 1.
     """
 
-    cells: tuple[tuple[float, float], ...]
+    filled: tuple[tuple[float, float], ...]
+    empty: tuple[float, ...] = ()
     assumed: int = 0
 
     @property
     def size(self) -> int:
         """Number of cells in the mean."""
-        return len(self.cells) + self.assumed
+        return len(self.filled) + len(self.empty) + self.assumed
+
+    @property
+    def free(self) -> bool:
+        """Whether any cell is read rather than taken as 1."""
+        return bool(self.filled or self.empty)
 
     @property
     def best(self) -> float:
         """Mean at the maximum of the likelihood."""
-        return (sum(count / exposure for count, exposure in self.cells) + self.assumed) / self.size
+        return (sum(count / exposure for count, exposure in self.filled) + self.assumed) / self.size
 
     def at(self, mean: float) -> tuple[float, float]:
         """Return max Σ(C log u - Λu) over the u of that mean, less its maximum, and its slope.
 
-        With a multiplier ν, u = C/(Λ + ν). The sum of u falls in ν and is convex, so Newton's
-        steps from a ν that is too small converge. A cell without counts takes what is left.
+        With a multiplier ν, u = C/(Λ + ν). A cell without coincidences takes what is left.
         """
-        if not self.cells:
+        if not self.free:
             return 0.0, 0.0
         total = max(mean * self.size - self.assumed, math.ulp(0.0))
-        filled = [cell for cell in self.cells if cell[0] > 0.0]
-        floor = -min((exposure for count, exposure in self.cells if count == 0.0), default=math.inf)
-        nu = self._multiplier(filled, total)
-        left = 0.0
+        floor = -min(self.empty, default=math.inf)
+        nu = self._multiplier(total)
+        value = 0.0
         if nu <= floor:
             nu = floor
-            left = max(total - sum(count / (exposure + nu) for count, exposure in filled), 0.0)
-        value = floor * left if left else 0.0
-        for count, exposure in filled:
+            left = total - sum(count / (exposure + nu) for count, exposure in self.filled)
+            value = floor * max(left, 0.0)
+        for count, exposure in self.filled:
             shift = -nu / (exposure + nu)  # relative difference to the most likely u
             value += count * (math.log1p(shift) - shift)
         return value, self.size * nu
 
-    @staticmethod
-    def _multiplier(filled: list[tuple[float, float]], total: float) -> float:
+    def _multiplier(self, total: float) -> float:
+        """Solve Σ C/(Λ + ν) = total by Newton's method for 1/Σ, a rising concave function."""
+        filled = self.filled
         nu = max((count / total - exposure for count, exposure in filled), default=-math.inf)
         if len(filled) < 2:
             return nu
         for _ in range(_NEWTON_STEPS):
-            u = [count / (exposure + nu) for count, exposure in filled]
-            excess = sum(u) - total
-            step = excess / sum(
-                one / (exposure + nu) for one, (_, exposure) in zip(u, filled, strict=True)
-            )
+            found = slope = 0.0
+            for count, exposure in filled:
+                u = count / (exposure + nu)
+                found += u
+                slope += u / (exposure + nu)
+            step = found / total * (found - total) / slope
             nu += step
-            if not step > 1e-14 * abs(nu):
+            if step <= 1e-14 * abs(nu):
                 break
         return nu
 
@@ -141,7 +151,7 @@ class WitnessLikelihood:
             max(math.sqrt(max(1.0 + x * (2.0 * self.low.best - 1.0), 0.0)), first),
             max(math.sqrt(max(1.0 + x * (2.0 * self.high.best - 1.0), 0.0)) - 2.0, first),
         )
-        if not self.low.cells:  # nothing but the high cells says where on the boundary
+        if not self.low.free:  # nothing but the high cells says where on the boundary
             ends = first, first
         s, c = point(_falling_root(slope, min(ends), max(ends)))
         return self.low.at(s)[0] + self.high.at(c)[0]
@@ -156,7 +166,7 @@ class WitnessLikelihood:
             return self.low.at(mean)[1] + self.high.at(mean)[1]
 
         ends = sorted((max(self.low.best, 1.0), max(self.high.best, 1.0)))
-        mean = _falling_root(slope, *ends) if self.low.cells else 1.0
+        mean = _falling_root(slope, *ends) if self.low.free else 1.0
         return mean, self.low.at(mean)[0] + self.high.at(mean)[0]
 
 
@@ -180,21 +190,21 @@ def witness_likelihood(
     if not cells.complete:
         message = "every detector must have clicks in every gate, or g² is undefined"
         raise ValueError(message)
-    taken = dict(zip((0, 1), assumed, strict=True))
-    low = [
-        cell
-        for herald in (0, 1)
-        if not taken[herald]
-        for cell in _pairs(cells.low[herald], cells.low_accidentals[herald])
-    ]
+    free = ~np.array(assumed)
+    low = cells.low[free], cells.low_accidentals[free]
     return WitnessLikelihood(
-        low=MeanLikelihood(cells=tuple(low), assumed=cells.n - len(low)),
-        high=MeanLikelihood(cells=tuple(_pairs(cells.high, cells.high_accidentals))),
+        low=_mean_likelihood(*low, assumed=cells.n - low[0].size),
+        high=_mean_likelihood(cells.high, cells.high_accidentals),
     )
 
 
-def _pairs(counts: Array, accidentals: Array) -> Iterator[tuple[float, float]]:
-    return zip(counts.ravel().tolist(), accidentals.ravel().tolist(), strict=True)
+def _mean_likelihood(counts: Array, accidentals: Array, assumed: int = 0) -> MeanLikelihood:
+    pairs = list(zip(counts.ravel().tolist(), accidentals.ravel().tolist(), strict=True))
+    return MeanLikelihood(
+        filled=tuple(pair for pair in pairs if pair[0] > 0.0),
+        empty=tuple(exposure for count, exposure in pairs if count == 0.0),
+        assumed=assumed,
+    )
 
 
 def ratio_estimate(cells: Cells) -> RatioEstimate:

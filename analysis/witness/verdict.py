@@ -121,7 +121,10 @@ class Verdict:
         rows = (
             ("VERDICT", self.sentence),
             ("R", f"{self.R} (symmetrised, 68 %); separable states: R >= {self.bound:.4f}"),
-            ("any time", f"log E = {self.log_E:.3f}, confidence {100 * self.always_confidence:.2f} %"),
+            (
+                "any time",
+                f"log E = {self.log_E:.3f}, confidence {100 * self.always_confidence:.2f} %",
+            ),
             ("upper limit", f"{limit} (95 %, any time)"),
             ("fixed N", fixed),
             ("measured", ", ".join(met) or "none"),
@@ -239,9 +242,7 @@ def _conditions(
     if pi is not None:
         optional.add("splitting")
     return {
-        name: known.get(
-            name, conditions_.not_measured(name, demand, required=name not in optional)
-        )
+        name: known.get(name, conditions_.not_measured(name, demand, required=name not in optional))
         for name, demand in DEMANDS.items()
     }
 
@@ -258,7 +259,7 @@ def _kept_up(evidence: Evidence) -> Condition:
 
 
 def _block_length(blocks: tuple[BlockCounts, ...], *, timed: bool) -> Condition:
-    """Counts alone may come in blocks of any length; a run has to have short ones."""
+    """Demand short blocks of a run; counts alone may come in blocks of any length."""
     longest = max(block.theta.trials for block in blocks)
     short = longest <= conditions_.LONGEST_BLOCK
     return Condition(
@@ -365,7 +366,9 @@ def _decide(
     if fixed is not None:
         reasons.append(f"fixed-sample confidence {100 * fixed:.2f} %")
     elif not even:
-        reasons.append("fixed-sample test withheld: low and high cells weigh the blocks differently")
+        reasons.append(
+            "fixed-sample test withheld: low and high cells weigh the blocks differently"
+        )
     return "not shown", None, None, tuple(reasons)
 
 
@@ -385,5 +388,7 @@ def _next_step(
     if log_e > 0.5:
         more = trials * (-math.log1p(-goal) / log_e - 1.0)
         if more > 0.0:
-            return f"about {more:.2g} more trials to {100 * goal:g} % at any time, if E keeps growing"
+            return (
+                f"about {more:.2g} more trials to {100 * goal:g} % at any time, if E keeps growing"
+            )
     return f"more trials: {trials:.3g} are too few for {100 * goal:g} % at any time"
