@@ -228,7 +228,7 @@ class AnytimeTest:
         So a bound that became known only from the data may be used.
         """
         above = self.largest[np.array(self.bounds) >= bound]
-        return min([self._at(self.largest, bound), *above.tolist()])
+        return float(min(self._at(self.largest, bound), *above.tolist()))
 
     def confidence(self, bound: float = 1.0) -> float:
         """Return the always-valid confidence max(0, 1 - 1/E) that R < bound."""
