@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from analysis.counts_file import WitnessCounts
-from analysis.witness.cells import accidentals
+from analysis.witness.cells import Cells, accidentals
 
 THIS_RUN = "this run"
 CALIBRATION = "calibration run"
@@ -22,9 +22,11 @@ LARGEST_BACKGROUND = 0.4
 LARGEST_PERIOD_ERROR = 0.4
 LONGEST_BLOCK = 10_000_000
 SMALLEST_P = 1e-3
+FEWEST_ACCIDENTALS = 10
 _SMALLEST_P_OF_CELL = 2.5e-4
 _FIRST_HARMONIC = 13.8
 _TURN_SIGMA = 3.0
+_DARK = "a detector has no clicks"
 _PAIRS_BY_HERALD = (("r1p1", "r2p1"), ("r2p2", "r1p2"))
 
 
@@ -125,29 +127,21 @@ def _condition(
     )
 
 
-def crossed_exceeds_same(theta: WitnessCounts) -> Condition:
-    """Demand C/Λ of crossed detectors above that of the same one, for each herald alone.
+def crossed_exceeds_same(cells: Cells) -> Condition:
+    """Demand C/Λ of crossed detectors at θ above that of the same one, for each herald alone.
 
     The value is the smaller difference. A herald without a coincidence leaves it undecided.
     """
-    name, differences = "crossed_exceeds_same", []
-    for herald, (same, crossed) in enumerate(_PAIRS_BY_HERALD, start=1):
-        if theta.coincidences[same] + theta.coincidences[crossed] == 0:
-            return _condition(
-                name, None, met=None, source=THIS_RUN,
-                problem=f"herald {herald} has no coincidence",
-            )  # fmt: skip
-        if not (accidentals(theta, same) > 0.0 and accidentals(theta, crossed) > 0.0):
-            return _condition(
-                name, None, met=None, source=THIS_RUN, problem="a detector has no clicks"
-            )
-        differences.append(_g2(theta, crossed) - _g2(theta, same))
-    least = min(differences)
+    name = "crossed_exceeds_same"
+    silent = np.flatnonzero(cells.low[:, 0] + cells.high[:, 0] == 0.0)
+    if silent.size:
+        problem = f"herald {silent[0] + 1} has no coincidence"
+        return _condition(name, None, met=None, source=THIS_RUN, problem=problem)
+    if not cells.complete:
+        return _condition(name, None, met=None, source=THIS_RUN, problem=_DARK)
+    difference = cells.high / cells.high_accidentals - cells.low / cells.low_accidentals
+    least = float(difference[:, 0].min())
     return _condition(name, least, met=least > 0.0, source=THIS_RUN, problem="crossed <= same")
-
-
-def _g2(counts: WitnessCounts, pair: str) -> float:
-    return counts.coincidences[pair] / accidentals(counts, pair)
 
 
 def flux_difference(name: str, gate: str, a: WitnessCounts, b: WitnessCounts) -> Condition:
@@ -238,24 +232,20 @@ def _background(share: float, source: str) -> Condition:
     )  # fmt: skip
 
 
-def fringe_of_turn(theta: WitnessCounts, pi: WitnessCounts) -> Condition:
-    """Return z = (D(θ) - D(θ+π))/σ, D the g² of crossed less same detectors, σ² = Σ (C+1)/Λ²."""
-    difference = variance = 0.0
-    for sign, counts in ((1.0, theta), (-1.0, pi)):
-        for same, crossed in _PAIRS_BY_HERALD:
-            for pair, side in ((crossed, sign), (same, -sign)):
-                expected = accidentals(counts, pair)
-                if not expected > 0.0:
-                    return _condition(
-                        "fringe",
-                        None,
-                        met=None,
-                        source=THIS_RUN,
-                        problem="a detector has no clicks",
-                    )
-                difference += side * counts.coincidences[pair] / expected
-                variance += (counts.coincidences[pair] + 1.0) / expected**2
-    z = difference / math.sqrt(variance)
+def fringe_of_turn(cells: Cells) -> Condition:
+    """Return z = (D(θ) - D(θ+π))/σ, D the g² of crossed less same detectors, σ² = Σ (C+1)/Λ².
+
+    Parameters
+    ----------
+    cells : Cells
+        Of θ and θ + π, so that the numerator is the g² of all high less that of all low cells.
+    """
+    if not cells.complete:
+        return _condition("fringe", None, met=None, source=THIS_RUN, problem=_DARK)
+    difference = cells.high / cells.high_accidentals - cells.low / cells.low_accidentals
+    variance = (cells.high + 1.0) / cells.high_accidentals**2
+    variance += (cells.low + 1.0) / cells.low_accidentals**2
+    z = float(difference.sum() / math.sqrt(variance.sum()))
     return _condition(
         "fringe", z, met=z >= _TURN_SIGMA, source=THIS_RUN,
         problem="no fringe (theta and theta+pi agree)",
@@ -370,6 +360,11 @@ def null_laser_only(laser_only: WitnessCounts) -> Condition:
 
     One cell may lose what another one gains: so each is also asked alone, at p >= 2.5e-4.
     """
+    if min(expected for _, expected in _sums(laser_only)) < FEWEST_ACCIDENTALS:
+        return _condition(
+            "null_laser_only", None, met=None, source=THIS_RUN,
+            problem=f"laser-only run expects fewer than {FEWEST_ACCIDENTALS} accidentals",
+        )  # fmt: skip
     for count, expected in _sums(laser_only):
         p = poisson_p(count, expected)
         if p < SMALLEST_P:

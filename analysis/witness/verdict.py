@@ -22,6 +22,9 @@ from analysis.witness.profile import (
     ratio_estimate,
 )
 
+ENTANGLED = "entangled"
+NOT_SHOWN = "not shown"
+CONDITIONS_NOT_MET = "conditions not met"
 LEVELS = (0.999, 0.99, 0.95)
 """Confidence levels of the word entangled; a verdict states the highest one reached."""
 
@@ -37,7 +40,7 @@ class Verdict:
     Attributes
     ----------
     decision : str
-        "entangled", "not shown" or "conditions not met".
+        `ENTANGLED`, `NOT_SHOWN` or `CONDITIONS_NOT_MET`.
     level : float or None
         Confidence level reached, if entangled.
     kind : "always", "fixed" or None
@@ -105,6 +108,7 @@ class Verdict:
         }
 
     def __str__(self) -> str:
+        unmet = "if the conditions held: " if self.decision == CONDITIONS_NOT_MET else ""
         limit = "none yet" if math.isinf(self.upper_limit_95) else f"R < {self.upper_limit_95:.3f}"
         fixed = "needs 20 coincidences of each herald"
         if self.T is not None and self.fixed_confidence is not None:
@@ -123,10 +127,10 @@ class Verdict:
             ("R", f"{self.R} (symmetrised, 68 %); separable states: R >= {self.bound:.4f}"),
             (
                 "any time",
-                f"log E = {self.log_E:.3f}, confidence {100 * self.always_confidence:.2f} %",
+                f"{unmet}log E = {self.log_E:.3f}, confidence {100 * self.always_confidence:.2f} %",
             ),
-            ("upper limit", f"{limit} (95 %, any time)"),
-            ("fixed N", fixed),
+            ("upper limit", f"{unmet}{limit} (95 %, any time)"),
+            ("fixed N", f"{unmet}{fixed}"),
             ("measured", ", ".join(met) or "none"),
             ("declared", f"{', '.join(declared)}: not measured" if declared else "none"),
             ("failed", "; ".join(failed) or "none"),
@@ -165,7 +169,7 @@ def judge(
     evidence : Evidence
         Counts by block, laser-only counts, declared conditions.
     measured : iterable of Condition
-        Conditions evaluated elsewhere: single arms, phase scan, shifted trials.
+        Conditions evaluated elsewhere: single arms, phase scan, shifted trials; also further ones.
     test : AnytimeTest, optional
         State after all blocks, if it was kept up during the run; otherwise it is computed.
     bound : float
@@ -177,7 +181,7 @@ def judge(
     Raises
     ------
     ValueError
-        If `bound` is outside its range.
+        If `bound` is outside its range, or `test` has seen other blocks.
 
     Notes
     -----
@@ -189,12 +193,18 @@ def judge(
         raise ValueError(message)
     blocks = [cells_of(block.theta, block.pi) for block in evidence.blocks]
     total = sum_of_cells(blocks)
-    found = _conditions(evidence, measured, timed=timed)
+    found = _conditions(evidence, total, measured, timed=timed)
     limit = min(bound, _bound(evidence, total, found))
     if limit < SMALLEST_BOUND:
         limit = SMALLEST_BOUND
         weak = found["null_laser_only"]
         found["null_laser_only"] = _failed(weak, "laser-only run too weak: nothing is excluded")
+    if test is not None and test.blocks + test.skipped != len(blocks):
+        message = (
+            f"`test` must have seen the {len(blocks)} blocks of the evidence, but has seen "
+            f"{test.blocks + test.skipped}"
+        )
+        raise ValueError(message)
     if test is None:
         test = anytime_test(limit)
         for block in blocks:
@@ -226,25 +236,26 @@ def judge(
 
 
 def _conditions(
-    evidence: Evidence, measured: Iterable[Condition], *, timed: bool
+    evidence: Evidence, total: Cells, measured: Iterable[Condition], *, timed: bool
 ) -> dict[str, Condition]:
     """Return all conditions by name: measured before declared before not measured."""
-    theta, pi = evidence.theta, evidence.pi
+    alternated = evidence.pi is not None
     known = conditions_.declared_conditions(evidence.declared)
-    here = [conditions_.crossed_exceeds_same(theta), _kept_up(evidence)]
-    if pi is not None:
-        here.append(conditions_.fringe_of_turn(theta, pi))
+    here = [conditions_.crossed_exceeds_same(total), _kept_up(evidence)]
+    if alternated:
+        here.append(conditions_.fringe_of_turn(total))
     if evidence.laser_only is not None:
         here.append(conditions_.null_laser_only(evidence.laser_only))
     here.append(_block_length(evidence.blocks, timed=timed))
     known |= {one.name: one for one in [*here, *measured]}
     optional = {"device_ratio", *(() if timed else ("null_shuffled", "blocks"))}
-    if pi is not None:
+    if alternated:
         optional.add("splitting")
-    return {
-        name: known.get(name, conditions_.not_measured(name, demand, required=name not in optional))
+    absent = {
+        name: conditions_.not_measured(name, demand, required=name not in optional)
         for name, demand in DEMANDS.items()
     }
+    return absent | known
 
 
 def _kept_up(evidence: Evidence) -> Condition:
@@ -353,15 +364,15 @@ def _decide(
     if missing:
         reasons.append(f"not measured: {', '.join(missing)}")
     if reasons:
-        return "conditions not met", None, None, tuple(reasons)
+        return CONDITIONS_NOT_MET, None, None, tuple(reasons)
     undecided = [one.problem for one in found.values() if one.required and one.met is None]
     if undecided:
-        return "not shown", None, None, tuple(undecided)
+        return NOT_SHOWN, None, None, tuple(undecided)
     for level in LEVELS:
         kinds: tuple[tuple[Kind, float | None], ...] = (("always", always), ("fixed", fixed))
         for kind, confidence in kinds:
             if confidence is not None and confidence >= level:
-                return "entangled", level, kind, ()
+                return ENTANGLED, level, kind, ()
     reasons.append(f"always-valid confidence {100 * always:.2f} % is below {100 * LEVELS[-1]:g} %")
     if fixed is not None:
         reasons.append(f"fixed-sample confidence {100 * fixed:.2f} %")
@@ -369,7 +380,7 @@ def _decide(
         reasons.append(
             "fixed-sample test withheld: low and high cells weigh the blocks differently"
         )
-    return "not shown", None, None, tuple(reasons)
+    return NOT_SHOWN, None, None, tuple(reasons)
 
 
 def _next_step(

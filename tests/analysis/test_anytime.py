@@ -72,9 +72,7 @@ def test_log_e_of_the_published_counts() -> None:
         assert means.min() == means[0]  # the two further processes do not lower it here
 
 
-@given(
-    s=st.floats(0.2, 30.0), x=st.floats(1e-3, 1.0), more=st.floats(1e-9, 5.0)
-)
+@given(s=st.floats(0.2, 30.0), x=st.floats(1e-3, 1.0), more=st.floats(1e-9, 5.0))
 def test_the_null_curve_is_where_r_equals_x(s: float, x: float, more: float) -> None:
     c = float(largest_separable(s, x))
     assert float(symmetrised_witness(s, c)) == pytest.approx(x, rel=1e-9)
@@ -174,9 +172,7 @@ def claims(g: tuple[float, ...], runs: int, looks: int, seed: int) -> dict[float
     ("s", "share"),
     [((2.0, 2.0), 0.5), ((0.6, 2.5), 0.5), ((0.05, 2.0), 0.5), ((0.05, 2.0), 0.575)],
 )
-def test_false_claims_stay_below_alpha_with_300_looks(
-    s: tuple[float, float], share: float
-) -> None:
+def test_false_claims_stay_below_alpha_with_300_looks(s: tuple[float, float], share: float) -> None:
     """300 runs: σ of 5 % is 1.26 %. Tested herald by herald (0.05, 2) claimed in half the runs."""
     c = 2 * float(largest_separable((max(s[0], 1.0) + max(s[1], 1.0)) / 2))
     found = claims((*s, share * c, (1 - share) * c), runs=300, looks=300, seed=7)

@@ -148,9 +148,7 @@ def test_a_point_on_the_separable_side_has_no_statistic() -> None:
     assert fixed_sample_confidence(0.0) == 0.5
 
 
-@pytest.mark.parametrize(
-    ("s", "share"), [((1.2, 1.2), 0.5), ((0.6, 2.5), 0.5), ((0.05, 2.0), 0.5)]
-)
+@pytest.mark.parametrize(("s", "share"), [((1.2, 1.2), 0.5), ((0.6, 2.5), 0.5), ((0.05, 2.0), 0.5)])
 def test_fixed_sample_claims_of_separable_states(s: tuple[float, float], share: float) -> None:
     """500 samples: σ of 5 % is 0.97 %. Without the heralds' floor (0.05, 2) claims in 61 %."""
     rng = np.random.default_rng(19)
