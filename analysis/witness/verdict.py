@@ -215,7 +215,9 @@ def judge(
     fixed = fixed_sample_confidence(statistic) if statistic is not None else None
     always = test.confidence(limit)
     usable = fixed if evidence.trials_fixed_in_advance and even else None
-    decision, level, kind, reasons = _decide(found, always, usable, even=even)
+    decision, level, kind, reasons = _decide(
+        found, always, usable, even=even or not evidence.trials_fixed_in_advance
+    )
     counted = sum(block.theta.trials + (block.pi.trials if block.pi else 0)
                   for block in evidence.blocks)  # fmt: skip
     return Verdict(
