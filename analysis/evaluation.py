@@ -100,7 +100,7 @@ def evaluate(
     measured : iterable of Condition
         Conditions measured elsewhere.
     bound : float
-        Largest bound of the verdict, see `analysis.witness.judge`.
+        Largest bound of the verdict if below 1, see `analysis.witness.judge`.
 
     Returns
     -------
@@ -226,4 +226,4 @@ def _verdict(
     evidence = Evidence(
         blocks=(BlockCounts(theta=nine),), declared=declared, trials_fixed_in_advance=fixed
     )
-    return judge(evidence, measured=measured, bound=bound)
+    return judge(evidence, measured=measured, bound=min(bound, 1.0))

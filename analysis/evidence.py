@@ -3,12 +3,18 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from analysis.count_checks import field_of, must_not_exceed
-from analysis.counts_file import PAIRS, WitnessCounts, parse_counts, read_set
+from analysis.counts_file import (
+    PAIRS,
+    WitnessCounts,
+    field_of,
+    must_not_exceed,
+    parse_counts,
+    read_set,
+)
 
 DECLARABLE: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -87,6 +93,14 @@ class Evidence:
                 _must_be_possible(counts)
         _must_be_possible(self.laser_only)
         object.__setattr__(self, "declared", checked_conditions(self.declared))
+
+    def assuming(self, declared: Mapping[str, float], *, fixed: bool = False) -> "Evidence":
+        """Return the evidence with further declared conditions, which win over those it has."""
+        return replace(
+            self,
+            declared={**self.declared, **declared},
+            trials_fixed_in_advance=self.trials_fixed_in_advance or fixed,
+        )
 
     @property
     def theta(self) -> WitnessCounts:

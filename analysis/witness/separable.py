@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.witness.ratio import witness_ratio
+from analysis.witness.systematics import witness_ratio
 
 Array = NDArray[np.float64]
 
