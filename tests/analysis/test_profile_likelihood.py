@@ -55,7 +55,7 @@ def grid_maximum(cells: Cells, x: float) -> float:
     """Largest log-likelihood on R = x over a grid of w and of both splits of a mean."""
 
     def best_split(counts: np.ndarray, accidentals: np.ndarray, mean: np.ndarray) -> np.ndarray:
-        share = np.r_[0.0, np.geomspace(1e-5, 0.1, 40), np.linspace(0.1, 0.5, 120)]
+        share = np.r_[0.0, np.geomspace(1e-4, 0.5, 300)]
         share = np.r_[share, 1 - share]
         total = np.zeros((mean.size, share.size))
         for part, count, accidental in zip((share, 1 - share), counts, accidentals, strict=True):
@@ -69,7 +69,7 @@ def grid_maximum(cells: Cells, x: float) -> float:
     high = float((cells.high / cells.high_accidentals).mean())
     low = float((cells.low / cells.low_accidentals).mean())
     last = max(first, math.sqrt(1 + 2 * x * max(high, low, 1.0))) + 0.1
-    point = Boundary(w=np.linspace(first, last, 200), x=np.array(x))
+    point = Boundary(w=first * (last / first) ** np.linspace(0.0, 1.0, 400), x=np.array(x))
     values = best_split(cells.low.ravel(), cells.low_accidentals.ravel(), point.s)
     return float(
         (values + best_split(cells.high.ravel(), cells.high_accidentals.ravel(), point.c)).max()
