@@ -9,6 +9,8 @@ from analysis.counts_file import load_counts_file as load_counts_file
 from analysis.evaluation import Evaluation as Evaluation
 from analysis.evaluation import analyse as analyse
 from analysis.evaluation import evaluate as evaluate
+from analysis.evidence import Evidence as Evidence
+from analysis.evidence import load_evidence as load_evidence
 from analysis.fits import fit_decay as fit_decay
 from analysis.fits import fit_fringe as fit_fringe
 from analysis.fits import fit_heating as fit_heating
@@ -21,3 +23,5 @@ from analysis.tagfile.formats import open_tags as open_tags
 from analysis.tagfile.summary import summarise as summarise
 from analysis.witness.estimate import Witness as Witness
 from analysis.witness.systematics import witness_ratio as witness_ratio
+from analysis.witness.verdict import Verdict as Verdict
+from analysis.witness.verdict import judge as judge

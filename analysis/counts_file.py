@@ -180,6 +180,22 @@ def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCo
     KeyError
         If there is no such set, or several and none was chosen; the message lists them.
     """
+    place, entry = read_set(path, set_name)
+    try:
+        return parse_counts(entry)
+    except ValueError as error:
+        message = f"{place}: {error}"
+        raise ValueError(message) from None
+
+
+def read_set(path: str | Path, set_name: str | None = None) -> tuple[str, Mapping[str, object]]:
+    """Return one set of a counts file as it stands, and its place for errors.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError
+        As `load_counts_file`.
+    """
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
@@ -193,12 +209,7 @@ def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCo
         message = f"`{path}` must hold a JSON object, but holds a {type(content).__name__}"
         raise ValueError(message)
     name, entry = _choose(path, content, set_name)
-    try:
-        return _parse(entry)
-    except ValueError as error:
-        place = f"{path}, set {name!r}" if name else f"{path}"
-        message = f"{place}: {error}"
-        raise ValueError(message) from None
+    return (f"{path}, set {name!r}" if name else f"{path}"), entry
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -233,7 +244,14 @@ def _choose(
     return set_name, sets[set_name]
 
 
-def _parse(entry: Mapping[str, object]) -> WitnessCounts:
+def parse_counts(entry: Mapping[str, object]) -> WitnessCounts:
+    """Read the nine counts of a set.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing or wrong; the message names it.
+    """
     coincidences = field_of(entry, "coincidences")
     if not isinstance(coincidences, dict):
         names = ", ".join(PAIRS)

@@ -9,8 +9,10 @@ from types import MappingProxyType
 from analysis.correlation import G2, autocorrelation, g2
 from analysis.counting.count import count
 from analysis.counts import Counts
+from analysis.counts_file import witness_counts
+from analysis.evidence import BlockCounts, Evidence
 from analysis.gates import GateSet
-from analysis.witness import Witness, witness
+from analysis.witness import Condition, Verdict, Witness, judge, witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,9 @@ class Evaluation:
         ``read12``, …).
     witness : Witness or None
         None if the gates are not pump and read with detectors 1 and 2, or a g² is undefined.
+        It describes, as published; only the verdict says what is shown.
+    verdict : Verdict or None
+        None if there were no trials, or the gates are not pump and read with detectors 1 and 2.
     undefined : Mapping[str, str]
         What could not be computed, and why.
     """
@@ -38,6 +43,7 @@ class Evaluation:
     g2: Mapping[str, G2]
     autocorrelation: Mapping[str, G2]
     witness: Witness | None
+    verdict: Verdict | None
     undefined: Mapping[str, str]
 
     @property
@@ -63,6 +69,7 @@ class Evaluation:
                 name: pair.to_dict() for name, pair in self.autocorrelation.items()
             },
             "witness": None if self.witness is None else self.witness.to_dict(bound),
+            "verdict": None if self.verdict is None else self.verdict.to_dict(),
             "bound": bound,
             "undefined": dict(self.undefined),
             "cautions": self.cautions,
@@ -71,14 +78,29 @@ class Evaluation:
         }
 
 
-def evaluate(counts: Counts) -> Evaluation:
-    """Compute every g² and the witness from counts.
+def evaluate(
+    counts: Counts,
+    *,
+    declared: Mapping[str, float] = MappingProxyType({}),
+    trials_fixed_in_advance: bool = False,
+    measured: Iterable[Condition] = (),
+    bound: float = 1.0,
+) -> Evaluation:
+    """Compute every g², the witness and the verdict from counts.
 
     What is undefined (no trials, a gate without clicks) is left out and named in ``undefined``.
 
     Parameters
     ----------
     counts : Counts
+    declared : mapping of str to float
+        Conditions of the witness that the user vouches for, see `analysis.evidence.DECLARABLE`.
+    trials_fixed_in_advance : bool
+        Whether the number of trials was fixed before the run.
+    measured : iterable of Condition
+        Conditions measured elsewhere.
+    bound : float
+        Largest bound of the verdict if below 1, see `analysis.witness.judge`.
 
     Returns
     -------
@@ -97,6 +119,7 @@ def evaluate(counts: Counts) -> Evaluation:
         g2=MappingProxyType(correlations),
         autocorrelation=MappingProxyType(_autocorrelations(counts, undefined)),
         witness=_witness(counts, undefined),
+        verdict=_verdict(counts, declared, trials_fixed_in_advance, measured, bound),
         undefined=MappingProxyType(undefined),
     )
 
@@ -185,3 +208,22 @@ def _witness(counts: Counts, undefined: dict[str, str]) -> Witness | None:
     except ValueError as error:
         undefined["witness"] = str(error)
         return None
+
+
+def _verdict(
+    counts: Counts,
+    declared: Mapping[str, float],
+    fixed: bool,
+    measured: Iterable[Condition],
+    bound: float,
+) -> Verdict | None:
+    try:
+        nine = witness_counts(counts)
+    except ValueError:
+        return None
+    if nine.trials == 0:
+        return None
+    evidence = Evidence(
+        blocks=(BlockCounts(theta=nine),), declared=declared, trials_fixed_in_advance=fixed
+    )
+    return judge(evidence, measured=measured, bound=min(bound, 1.0))

@@ -80,12 +80,17 @@ def systematic_bound(delta: float, x_A: float, x_B: float) -> float:
     ValueError
         As for `imbalance_correction`.
     """
-    worst = [imbalance_correction(sign * delta, x_A, x_B) for sign in (1.0, -1.0)]
-    slope = _slope(x_A, x_B)
+    imbalance_correction(delta, x_A, x_B)  # checks the ranges
+    return smallest_ratio(delta, _slope(x_A, x_B))
+
+
+def smallest_ratio(delta: float, slope: float) -> float:
+    """Return the smallest (1 + slope d)/(1 - d²/4) over |d| <= |delta|, at most 1."""
+    worst = [(1.0 + d * slope) / (1.0 - d**2 / 4.0) for d in (delta, -delta)]
     if slope != 0.0 and abs(slope) < 0.5:
         turning = (math.sqrt(1.0 - 4.0 * slope**2) - 1.0) / slope
         if abs(turning) < abs(delta):
-            worst.append(imbalance_correction(turning, x_A, x_B))
+            worst.append((1.0 + turning * slope) / (1.0 - turning**2 / 4.0))
     return min(1.0, *worst)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results
+from labkit.cli.output import check_folder, print_json, progress_bar, remarks
 from labkit.cli.simulate import Seed, Trials
 from labkit.cli.tags import Bound, Json
 
@@ -31,7 +31,7 @@ def demo(
     from analysis.counting import count
     from analysis.evaluation import evaluate
     from analysis.published import RIEDINGER_2018
-    from labkit.report import headline, write_report
+    from labkit.report import write_report
     from simulation.recordings.ptu import simulate_ptu
     from simulation.theory.dlcz import riedinger2018
 
@@ -49,7 +49,7 @@ def demo(
     remarks.print(str(recording), soft_wrap=True, markup=False)
     with progress_bar("counting", "records") as progress:
         counts = count(recording.path, recording.gates, progress=progress)
-    evaluation = evaluate(counts)
+    evaluation = evaluate(counts, trials_fixed_in_advance=True, bound=bound)
     published = RIEDINGER_2018["optimal"]
     title = "Remote entanglement of two mechanical oscillators: simulated witness measurement"
     page = write_report(evaluation, out, title=title, bound=bound, published=published)
@@ -60,4 +60,3 @@ def demo(
     from labkit.cli.tables import print_evaluation
 
     print_evaluation(evaluation, bound, published)
-    results.print(headline(evaluation, bound), style="bold", markup=False, soft_wrap=True)

@@ -70,17 +70,15 @@ def run(
 def _show(finished: "Finished", plan: "Experiment") -> None:
     from analysis.published import RIEDINGER_2018
     from labkit.cli.tables import print_evaluation, print_lines
-    from labkit.report import headline
 
+    print_lines(f"run folder: {finished.folder.path}")
     evaluation = finished.result.evaluation
     if evaluation is None:
         print_lines(str(finished.result))
-    else:
-        published = RIEDINGER_2018.get(plan.compare)
-        print_evaluation(evaluation, 1.0, published, finished.result.diagnosis)
-        results.print(headline(evaluation), style="bold", markup=False, soft_wrap=True)
-        print_lines(f"report: {finished.folder.path / 'report.html'}")
-    print_lines(f"run folder: {finished.folder.path}")
+        return
+    print_lines(f"report: {finished.folder.path / 'report.html'}")
+    published = RIEDINGER_2018.get(plan.compare)
+    print_evaluation(evaluation, 1.0, published, finished.result.diagnosis)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def print_evaluation(
     published: PublishedWitness | None = None,
     diagnosis: Iterable[str] = (),
 ) -> None:
-    """Print counts, g², autocorrelations and the witness; what is undefined says why."""
+    """Print counts, g², autocorrelations, witness and verdict; what is undefined says why."""
     print_table(counts_table(evaluation.counts, published))
     if evaluation.g2:
         print_table(g2_table(evaluation.g2, "second-order coherence g²", published))
@@ -31,6 +31,8 @@ def print_evaluation(
         remarks.print(f"set-up: {sentence}", markup=False, soft_wrap=True)
     print_lines(f"trials: {evaluation.counts.trials}\ndata quality")
     print_lines(str(evaluation.counts.quality))
+    if evaluation.verdict is not None:
+        print_lines(str(evaluation.verdict))
 
 
 def print_cautions(cautions: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analysis.counts import Counts
     from analysis.evaluation import Evaluation
     from analysis.gates import GateSet
+    from analysis.witness import Condition
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -40,6 +41,16 @@ Bound = Annotated[
 ]
 
 
+Assume = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assume",
+        metavar="NAME=VALUE",
+        help="Declare a condition of the witness, for example splitting=0.503; repeatable.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     for command in (analyse, witness, info, convert):
@@ -57,6 +68,7 @@ def analyse(
     ] = None,
     json: Json = False,
     bound: Bound = 1.0,
+    assume: Assume = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write report.html with pictures to this folder.")
     ] = None,
@@ -73,8 +85,9 @@ def analyse(
     ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads for long files.")] = 2,
 ) -> None:
-    """Count tag files; print g² and the witness R_m."""
+    """Count tag files; print g², the witness R_m and the verdict."""
     from analysis.evaluation import evaluate
+    from analysis.evidence import assumed_conditions
     from analysis.gates import GateSet
     from labkit.run import gates_beside, tag_files
 
@@ -82,13 +95,21 @@ def analyse(
         _check_save(save)
     if report is not None:
         check_folder("--report", report)
-    for file in _named_twice(files):
+    declared, fixed = assumed_conditions(assume or [])
+    twice = _named_twice(files)
+    for file in twice:
         remarks.print(f"caution: {file} is named more than once and counts as often", markup=False)
     gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
     named = files
     files = [tags for file in files for tags in tag_files(file)]
     counts = _follow(files, gate_set, follow) if follow else _count(files, gate_set, threads)
-    evaluation = evaluate(counts)
+    evaluation = evaluate(
+        counts,
+        declared=declared,
+        trials_fixed_in_advance=fixed,
+        measured=[_counted_twice()] if twice else [],
+        bound=bound,
+    )
     diagnosis = _diagnosis(evaluation, named)
     if save is not None:
         _save(counts, save)
@@ -115,6 +136,20 @@ def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
 
     folder = open_run(named[0])
     return list(diagnose_blocks(evaluation, folder.main_blocks(), folder.sequence()))
+
+
+def _counted_twice() -> "Condition":
+    """Return the condition that no click counts twice, not met."""
+    from analysis.witness import Condition
+
+    return Condition(
+        name="data",
+        value=None,
+        demand="every file once",
+        met=False,
+        source="this run",
+        problem="a file is counted twice",
+    )
 
 
 def _named_twice(files: list[Path]) -> list[Path]:
@@ -180,15 +215,20 @@ def witness(
         str | None, typer.Option("--set", help="Which set, if the file holds several.")
     ] = None,
     bound: Bound = 1.0,
+    assume: Assume = None,
     json: Json = False,
 ) -> None:
-    """Compute g² and the witness R_m from a file of counts."""
-    from analysis.counts_file import load_counts_file
+    """Compute g², the witness R_m and the verdict from a file of counts."""
+    from analysis.evidence import assumed_conditions, load_evidence
+    from analysis.witness import judge
     from analysis.witness import witness as estimate
 
-    loaded = load_counts_file(counts, set_name)
+    declared, fixed = assumed_conditions(assume or [])
+    evidence = load_evidence(counts, set_name).assuming(declared, fixed=fixed)
+    loaded = evidence.theta
     try:
         found = estimate(loaded)
+        verdict = judge(evidence, bound=min(bound, 1.0))
     except ValueError as error:
         message = f"{counts}: {error}"
         raise ValueError(message) from None
@@ -199,18 +239,20 @@ def witness(
                 "coincidences": dict(loaded.coincidences),
                 "g2": {name: pair.to_dict() for name, pair in found.g2.items()},
                 "witness": found.to_dict(bound),
+                "verdict": verdict.to_dict(),
                 "bound": bound,
                 "cautions": found.cautions,
             }
         )
         return
     from analysis.published import find_published
-    from labkit.cli.tables import print_cautions, print_table
+    from labkit.cli.tables import print_cautions, print_lines, print_table
     from labkit.report.tables import g2_table, witness_table
 
     print_table(g2_table(found.g2, "second-order coherence g²"))
     print_table(witness_table(found, bound, find_published(loaded)))
     print_cautions(found.cautions)
+    print_lines(str(verdict))
 
 
 def info(

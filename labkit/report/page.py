@@ -56,7 +56,8 @@ def write_report(
     page = environment.get_template("report.html.jinja")
     html = page.render(
         title=title,
-        headline=headline(evaluation, bound),
+        headline=headline(evaluation),
+        verdict="" if evaluation.verdict is None else str(evaluation.verdict),
         warnings=[*_warnings(evaluation), *(diagnose(evaluation) if remarks is None else remarks)],
         sections=_sections(evaluation, folder, bound, published),
         version=labkit.__version__,
@@ -66,17 +67,10 @@ def write_report(
     return path
 
 
-def headline(evaluation: Evaluation, bound: float = 1.0) -> str:
-    """Return the result in one sentence; empty if there is no witness."""
-    if evaluation.witness is None:
-        return ""
-    sym = evaluation.witness.sym
-    value = f"R_m = {sym.mode:.3f} (16 % to 84 %: {sym.low:.3f} to {sym.high:.3f})"
-    if "sym" in evaluation.cautions:
-        return f"{value}; no statement about entanglement: {evaluation.cautions['sym']}"
-    return (
-        f"{value}; entangled (R_m < {bound:g}) with {100 * sym.confidence(bound):.2f} % confidence"
-    )
+def headline(evaluation: Evaluation) -> str:
+    """Return the verdict in one sentence; empty if there is none."""
+    verdict = evaluation.verdict
+    return "" if verdict is None else f"{verdict.sentence}; R = {verdict.R}"
 
 
 def _warnings(evaluation: Evaluation) -> list[str]:

@@ -67,8 +67,8 @@ def g2_table(
 def witness_table(
     witness: Witness, bound: float, published: PublishedWitness | None = None
 ) -> ResultTable:
-    """Return R_m with interval and confidence."""
-    head = ("herald", "mode", "16 %", "84 %", "plug-in", f"P(R_m < {bound:g})")
+    """Return R_m with its interval as the paper states it; only the verdict says what is shown."""
+    head = ("herald", "mode", "16 %", "84 %", "plug-in")
     rows = (
         (
             {"sym": "both"}.get(name, f"detector {name}"),
@@ -76,7 +76,6 @@ def witness_table(
             f"{posterior.low:.4f}",
             f"{posterior.high:.4f}",
             "undefined" if posterior.plugin is None else f"{posterior.plugin:.4f}",
-            f"{100 * posterior.confidence(bound):.2f} %",
             "" if published is None else str(published.witness[name]),
         )
         for name, posterior in witness.named.items()
@@ -85,7 +84,7 @@ def witness_table(
     if published is not None and bound in published.confidence:
         confidence = 100 * published.confidence[bound]
         note = f"published: R_m < {bound:g} with {confidence:g} % confidence"
-    title = "entanglement witness R_m (separable states: R_m ≥ 1)"
+    title = "R_m as published: describes, decides nothing"
     return _table(title, head, rows, published, note)
 
 

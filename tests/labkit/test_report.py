@@ -38,16 +38,23 @@ def evaluated():
     return make
 
 
-def test_headline_states_the_interval_and_the_confidence(evaluated):
+def test_headline_is_the_verdict(evaluated):
     text = headline(evaluated(1000, 20, 900))
-    assert "16 % to 84 %" in text
-    assert "entangled (R_m < 1) with 100.00 % confidence" in text
+    assert text.startswith("conditions not met: not measured: pump_balance")
+    assert "entangled" not in text
+    assert "; R = 0." in text
 
 
 def test_headline_claims_nothing_where_accidentals_exceed_coincidences(evaluated):
     text = headline(evaluated(1000, 0, 0))
-    assert "entangled (" not in text
-    assert "no statement about entanglement" in text
+    assert "entangled" not in text
+    assert text.endswith("R = inf [0.000, inf]")
+
+
+def test_page_begins_with_the_verdict_and_shows_no_confidence_of_its_own(evaluated, tmp_path):
+    page = write_report(evaluated(1000, 20, 900), tmp_path).read_text(encoding="utf-8")
+    assert page.index("VERDICT") < page.index("<h2>")
+    assert "P(R_m" not in page
 
 
 def test_report_says_why_there_is_no_witness(evaluated, tmp_path):

@@ -1,0 +1,444 @@
+"""Conditions of the witness: without them a small R says nothing about entanglement."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from analysis.counts_file import WitnessCounts
+from analysis.witness.cells import Cells, accidentals
+
+THIS_RUN = "this run"
+CALIBRATION = "calibration run"
+DECLARED = "declared"
+NOT_MEASURED = "not measured"
+
+LARGEST_PUMP_DIFFERENCE = 0.02
+LARGEST_SPLITTING_ERROR = 0.02
+LARGEST_BACKGROUND = 0.4
+LARGEST_PERIOD_ERROR = 0.4
+LONGEST_BLOCK = 10_000_000
+SMALLEST_P = 1e-3
+FEWEST_ACCIDENTALS = 10
+_SMALLEST_P_OF_CELL = 2.5e-4
+_FIRST_HARMONIC = 13.8
+_TURN_SIGMA = 3.0
+_DARK = "a detector has no clicks"
+_PAIRS_BY_HERALD = (("r1p1", "r2p1"), ("r2p2", "r1p2"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One condition of the witness, with its evidence.
+
+    Attributes
+    ----------
+    name : str
+    value : float or str or None
+    low, high : float or None
+        Interval of the value, if there is one.
+    demand : str
+        What must hold.
+    met : bool or None
+        None if it was not measured, or cannot be decided yet.
+    source : str
+        Where the value comes from: `THIS_RUN`, `CALIBRATION`, `DECLARED` or `NOT_MEASURED`.
+    problem : str
+        What is wrong, in the words of the decision; empty if nothing is.
+    required : bool
+        Whether the verdict needs it for this kind of evidence.
+    """
+
+    name: str
+    value: float | str | None
+    demand: str
+    met: bool | None
+    source: str
+    low: float | None = None
+    high: float | None = None
+    problem: str = ""
+    required: bool = True
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is needed, but nobody measured it."""
+        return self.required and self.met is None and self.source == NOT_MEASURED
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what the command line prints in JSON."""
+        plain: dict[str, object] = {
+            "value": self.value,
+            "demand": self.demand,
+            "met": self.met,
+            "source": self.source,
+        }
+        if self.low is not None or self.high is not None:
+            plain |= {"low": self.low, "high": self.high}
+        return plain
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.name}: {self.source}" + (f" ({self.problem})" if self.problem else "")
+        value = self.value if isinstance(self.value, str) else f"{self.value:.4g}"
+        word = {True: "met", False: "NOT met", None: "undecided"}[self.met]
+        source = "declared, not measured" if self.source == DECLARED else self.source
+        return f"{self.name} {value} ({self.demand}): {word}, {source}"
+
+
+def not_measured(name: str, demand: str, *, required: bool = True) -> Condition:
+    """Return a condition that nobody measured."""
+    return Condition(
+        name=name, value=None, demand=demand, met=None, source=NOT_MEASURED, required=required
+    )
+
+
+DEMANDS: Mapping[str, str] = {
+    "crossed_exceeds_same": "g² crossed > same for both heralds",
+    "pump_balance": f"<= {LARGEST_PUMP_DIFFERENCE:g}",
+    "splitting": f"|T - 1/2| + error <= {LARGEST_SPLITTING_ERROR:g}",
+    "device_ratio": "enters the bound",
+    "read_balance": "enters the bound",
+    "background": f"<= {LARGEST_BACKGROUND:g} of the clicks of each gate and detector",
+    "fringe": "period 2π within 2 errors, or θ and θ + π differ by 3 sigma",
+    "null_laser_only": f"g² of low and high cells 1, p >= {SMALLEST_P:g}",
+    "null_shuffled": f"g² of shifted trials 1, p >= {SMALLEST_P:g}",
+    "blocks": f"accidentals summed over blocks of at most {LONGEST_BLOCK:.0e} trials",
+    "fixed_or_always": "declared before the run",
+}
+"""By name, in the order of the report."""
+
+
+def _condition(
+    name: str, value: float | None, *, met: bool | None, source: str, problem: str = "",
+    low: float | None = None, high: float | None = None,
+) -> Condition:  # fmt: skip
+    return Condition(
+        name=name,
+        value=value,
+        demand=DEMANDS[name],
+        met=met,
+        source=source,
+        problem="" if met else problem,
+        low=low,
+        high=high,
+    )
+
+
+def crossed_exceeds_same(cells: Cells) -> Condition:
+    """Demand C/Λ of crossed detectors at θ above that of the same one, for each herald alone.
+
+    The value is the smaller difference. A herald without a coincidence leaves it undecided.
+    """
+    name = "crossed_exceeds_same"
+    silent = np.flatnonzero(cells.low[:, 0] + cells.high[:, 0] == 0.0)
+    if silent.size:
+        problem = f"herald {silent[0] + 1} has no coincidence"
+        return _condition(name, None, met=None, source=THIS_RUN, problem=problem)
+    if not cells.complete:
+        return _condition(name, None, met=None, source=THIS_RUN, problem=_DARK)
+    difference = cells.high / cells.high_accidentals - cells.low / cells.low_accidentals
+    least = float(difference[:, 0].min())
+    return _condition(name, least, met=least > 0.0, source=THIS_RUN, problem="crossed <= same")
+
+
+def flux_difference(name: str, gate: str, a: WitnessCounts, b: WitnessCounts) -> Condition:
+    """Return `pump_balance` or `read_balance` from runs with one arm open each.
+
+    The value is |A - B| / ((A + B)/2) of the clicks per trial of both detectors.
+
+    Parameters
+    ----------
+    name : str
+    gate : str
+        "pump" or "read".
+    a, b : WitnessCounts
+        With arm A, with arm B open.
+    """
+    n_a, n_b = sum(getattr(a, gate)), sum(getattr(b, gate))
+    if n_a + n_b == 0:
+        return not_measured(name, DEMANDS[name])
+    rate_a, rate_b = n_a / a.trials, n_b / b.trials
+    difference = 2.0 * abs(rate_a - rate_b) / (rate_a + rate_b)
+    error = 4.0 * rate_a * rate_b / (rate_a + rate_b) ** 2
+    error *= math.sqrt(1.0 / max(n_a, 1) + 1.0 / max(n_b, 1))
+    met = difference <= LARGEST_PUMP_DIFFERENCE if name == "pump_balance" else difference < 2.0
+    return _condition(
+        name, difference, met=met, source=CALIBRATION, problem=f"{gate} fluxes not balanced",
+        low=max(difference - error, 0.0), high=difference + error,
+    )  # fmt: skip
+
+
+def splitting(a: WitnessCounts, b: WitnessCounts) -> Condition:
+    """Return the combiner's transmission T from runs with one arm open each, worst of both gates.
+
+    Detector efficiencies cancel: (T/(1-T))² = (n_A1/n_A2)/(n_B1/n_B2).
+    """
+    found = []
+    for gate in ("pump", "read"):
+        clicks = [*getattr(a, gate), *getattr(b, gate)]
+        if min(clicks) == 0:
+            return not_measured("splitting", DEMANDS["splitting"])
+        root = math.sqrt(clicks[0] * clicks[3] / (clicks[1] * clicks[2]))
+        value = root / (1.0 + root)
+        found.append((value, 0.5 * value * (1.0 - value) * math.sqrt(sum(1.0 / n for n in clicks))))
+    value, error = max(found, key=lambda pair: abs(pair[0] - 0.5) + pair[1])
+    return _splitting(value, error, CALIBRATION)
+
+
+def _splitting(value: float, error: float, source: str) -> Condition:
+    return _condition(
+        "splitting", value, met=abs(value - 0.5) + error <= LARGEST_SPLITTING_ERROR + 1e-12,
+        source=source, problem="combiner not 50:50", low=value - error, high=value + error,
+    )  # fmt: skip
+
+
+def device_ratio(a: WitnessCounts, b: WitnessCounts) -> Condition:
+    """Return κ >= 1, the ratio of both devices' g² - 1, from runs with one arm open each."""
+    excess = []
+    for counts in (a, b):
+        expected = sum(accidentals(counts, pair) for pair in counts.coincidences)
+        found = sum(counts.coincidences.values()) / expected - 1.0 if expected else 0.0
+        excess.append(found)
+    if min(excess) <= 0.0:
+        return not_measured("device_ratio", DEMANDS["device_ratio"], required=False)
+    return _condition("device_ratio", max(excess) / min(excess), met=True, source=CALIBRATION)
+
+
+def background(dark: WitnessCounts, run: WitnessCounts) -> Condition:
+    """Return the largest share of background clicks over gates and detectors.
+
+    Parameters
+    ----------
+    dark : WitnessCounts
+        Same powers, lasers off resonance.
+    run : WitnessCounts
+    """
+    shares = []
+    for gate in ("pump", "read"):
+        for off, on in zip(getattr(dark, gate), getattr(run, gate), strict=True):
+            if on == 0:
+                return not_measured("background", DEMANDS["background"])
+            shares.append(off / dark.trials * run.trials / on)
+    return _background(max(shares), CALIBRATION)
+
+
+def _background(share: float, source: str) -> Condition:
+    return _condition(
+        "background", share, met=share <= LARGEST_BACKGROUND, source=source,
+        problem="too much background",
+    )  # fmt: skip
+
+
+def fringe_of_turn(cells: Cells) -> Condition:
+    """Return z = (D(θ) - D(θ+π))/σ, D the g² of crossed less same detectors, σ² = Σ (C+1)/Λ².
+
+    Parameters
+    ----------
+    cells : Cells
+        Of θ and θ + π, so that the numerator is the g² of all high less that of all low cells.
+    """
+    if not cells.complete:
+        return _condition("fringe", None, met=None, source=THIS_RUN, problem=_DARK)
+    difference = cells.high / cells.high_accidentals - cells.low / cells.low_accidentals
+    variance = (cells.high + 1.0) / cells.high_accidentals**2
+    variance += (cells.low + 1.0) / cells.low_accidentals**2
+    z = float(difference.sum() / math.sqrt(variance.sum()))
+    return _condition(
+        "fringe", z, met=z >= _TURN_SIGMA, source=THIS_RUN,
+        problem="no fringe (theta and theta+pi agree)",
+    )  # fmt: skip
+
+
+def fringe_of_scan(
+    phases: ArrayLike,
+    same: ArrayLike,
+    same_accidentals: ArrayLike,
+    crossed: ArrayLike,
+    crossed_accidentals: ArrayLike,
+    *,
+    period_pi: float | None = None,
+    period_error_pi: float | None = None,
+) -> Condition:
+    """Return the first harmonic of D_k = c_k - s_k (pooled) over m phases that share 2π evenly.
+
+    D_1² m/(2v) > 13.8 has a false alarm of 0.1 %; v = g(1/Λ_c + 1/Λ_s), g the mean g².
+
+    Parameters
+    ----------
+    phases : array_like, shape (m,)
+        rad.
+    same, same_accidentals, crossed, crossed_accidentals : array_like, shape (m,)
+        Coincidences and accidentals, summed over heralds.
+    period_pi, period_error_pi : float, optional
+        Fitted period of the fringe in units of π, which must be 2 within 2 errors.
+    """
+    arrays = [np.asarray(one, float) for one in (phases, same, same_accidentals, crossed,
+                                                 crossed_accidentals)]  # fmt: skip
+    phi, n_s, l_s, n_c, l_c = arrays
+    if phi.size < 3 or not ((l_s > 0.0).all() and (l_c > 0.0).all()):
+        return not_measured("fringe", DEMANDS["fringe"])
+    mean = float((n_s.sum() + n_c.sum()) / (l_s.sum() + l_c.sum()))
+    variance = mean * float((1.0 / l_c + 1.0 / l_s).mean())
+    harmonic = 2.0 / phi.size * abs(complex(((n_c / l_c - n_s / l_s) * np.exp(1j * phi)).sum()))
+    size = harmonic**2 * phi.size / (2.0 * variance) if variance > 0.0 else 0.0
+    problem, met = "no fringe of period 2 pi in the scan", size > _FIRST_HARMONIC
+    if met and period_pi is not None and period_error_pi is not None:
+        met, problem = _right_period(period_pi, period_error_pi), "fringe period is not 2 pi"
+    return _condition("fringe", size, met=met, source=THIS_RUN, problem=problem)
+
+
+def _right_period(period_pi: float, error_pi: float) -> bool:
+    return error_pi <= LARGEST_PERIOD_ERROR and abs(period_pi - 2.0) <= 2.0 * error_pi + 1e-12
+
+
+def poisson_p(count: float, expected: float) -> float:
+    """Return the two-sided p of a Poisson count: twice the smaller tail, at most 1."""
+    if expected == 0.0:
+        return 1.0 if count == 0.0 else 0.0
+    upper = 1.0 if count == 0.0 else float(special.gammainc(count, expected))
+    lower = float(special.gammaincc(count + 1.0, expected))
+    return min(1.0, 2.0 * min(lower, upper))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultLimits:
+    """95 % upper limits of what detectors and electronics do to coincidences.
+
+    Attributes
+    ----------
+    blindness : float
+        Relative loss of same-detector coincidences.
+    crosstalk : float
+        Extra crossed coincidences in units of the accidentals.
+    """
+
+    blindness: float
+    crosstalk: float
+
+
+def fault_limits(laser_only: WitnessCounts, run: WitnessCounts) -> FaultLimits:
+    """Return the limits that a laser-only run sets.
+
+    Crosstalk comes per pump click. In units of the accidentals it shrinks as the read pulse
+    brightens; the limit is scaled back to the read brightness of the run. (So make the pump pulse
+    of a laser-only run bright, not the read pulse.)
+    """
+    (same, expected_same), (crossed, expected_crossed) = _sums(laser_only)
+    blindness, crosstalk = 1.0, math.inf
+    if same > 0.0 and expected_same > 0.0:
+        blindness = max(1.0 - float(special.gammaincinv(same, 0.05)) / expected_same, 0.0)
+    if expected_crossed > 0.0:
+        extra = float(special.gammaincinv(crossed + 1.0, 0.95)) / expected_crossed - 1.0
+        crosstalk = max(extra, 0.0) * _brighter(laser_only, run)
+    return FaultLimits(blindness=blindness, crosstalk=crosstalk)
+
+
+def _brighter(laser_only: WitnessCounts, run: WitnessCounts) -> float:
+    """Return by how much the read pulse was brighter than in the run, at least 1."""
+    ratios = [
+        bright / laser_only.trials * run.trials / dim
+        for bright, dim in zip(laser_only.read, run.read, strict=True)
+        if dim > 0
+    ]
+    return max(1.0, *ratios) if ratios else 1.0
+
+
+def _sums(counts: WitnessCounts) -> list[tuple[float, float]]:
+    sums = []
+    for column in (0, 1):
+        pairs = [herald[column] for herald in _PAIRS_BY_HERALD]
+        found = float(sum(counts.coincidences[pair] for pair in pairs))
+        sums.append((found, sum(accidentals(counts, pair) for pair in pairs)))
+    return sums
+
+
+def null_laser_only(laser_only: WitnessCounts) -> Condition:
+    """Demand g² = 1 of coherent light in the same gates: for low and high cells, and in each cell.
+
+    One cell may lose what another one gains: so each is also asked alone, at p >= 2.5e-4.
+    """
+    if min(expected for _, expected in _sums(laser_only)) < FEWEST_ACCIDENTALS:
+        return _condition(
+            "null_laser_only", None, met=None, source=THIS_RUN,
+            problem=f"laser-only run expects fewer than {FEWEST_ACCIDENTALS} accidentals",
+        )  # fmt: skip
+    for count, expected in _sums(laser_only):
+        p = poisson_p(count, expected)
+        if p < SMALLEST_P:
+            side = ">" if count > expected else "<"
+            return _failed_null(p, side)
+    cells = [
+        (poisson_p(laser_only.coincidences[pair], accidentals(laser_only, pair)), pair)
+        for pair in laser_only.coincidences
+    ]
+    p, pair = min(cells)
+    if p < _SMALLEST_P_OF_CELL:
+        side = ">" if laser_only.coincidences[pair] > accidentals(laser_only, pair) else "<"
+        return _failed_null(p, side)
+    least = min(poisson_p(count, expected) for count, expected in _sums(laser_only))
+    return _condition("null_laser_only", least, met=True, source=THIS_RUN)
+
+
+def _failed_null(p: float, side: str) -> Condition:
+    return _condition(
+        "null_laser_only", p, met=False, source=THIS_RUN, problem=f"laser-only g2 {side} 1"
+    )
+
+
+def null_shuffled(pairs: Iterable[tuple[float, float]]) -> Condition:
+    """Demand g² = 1 between the pump of a trial and the read of later ones.
+
+    Parameters
+    ----------
+    pairs : iterable of (float, float)
+        Coincidences and accidentals of the low and of the high cells, summed over the shifts
+        n to n + k, k = 1 … 100.
+    """
+    found = [(poisson_p(count, expected), count, expected) for count, expected in pairs]
+    if not found or not any(expected > 0.0 for _, _, expected in found):
+        return not_measured("null_shuffled", DEMANDS["null_shuffled"])
+    p, count, expected = min(found)
+    side = ">" if count > expected else "<"
+    return _condition(
+        "null_shuffled", p, met=p >= SMALLEST_P, source=THIS_RUN,
+        problem=f"shifted trials g2 {side} 1",
+    )  # fmt: skip
+
+
+def declared_conditions(declared: Mapping[str, float]) -> dict[str, Condition]:
+    """Return the conditions that the user declares, by name.
+
+    Parameters
+    ----------
+    declared : mapping of str to float
+        See `analysis.evidence.DECLARABLE`.
+    """
+    found = {}
+    if "pump_balance" in declared:
+        value = declared["pump_balance"]
+        found["pump_balance"] = _condition(
+            "pump_balance", value, met=value <= LARGEST_PUMP_DIFFERENCE, source=DECLARED,
+            problem="pump fluxes not balanced",
+        )  # fmt: skip
+    if {"splitting", "splitting_error"} <= declared.keys():
+        found["splitting"] = _splitting(
+            declared["splitting"], declared["splitting_error"], DECLARED
+        )
+    for name in ("device_ratio", "read_balance"):
+        if name in declared:
+            found[name] = _condition(name, declared[name], met=True, source=DECLARED)
+    if "background" in declared:
+        found["background"] = _background(declared["background"], DECLARED)
+    if {"fringe_period_pi", "fringe_period_error_pi"} <= declared.keys():
+        period, error = declared["fringe_period_pi"], declared["fringe_period_error_pi"]
+        found["fringe"] = _condition(
+            "fringe", period, met=_right_period(period, error), source=DECLARED,
+            problem="fringe period is not 2 pi", low=period - error, high=period + error,
+        )  # fmt: skip
+    if {"null_blindness_upper", "null_crosstalk_upper"} <= declared.keys():
+        largest = max(declared["null_blindness_upper"], declared["null_crosstalk_upper"])
+        found["null_laser_only"] = _condition("null_laser_only", largest, met=True, source=DECLARED)
+    return found

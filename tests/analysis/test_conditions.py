@@ -1,0 +1,217 @@
+"""Conditions of the witness and the bound of imperfect set-ups."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.counts_file import WitnessCounts
+from analysis.published import RIEDINGER_2018
+from analysis.witness import conditions
+from analysis.witness.bound import separable_bound
+from analysis.witness.cells import cells_of
+from analysis.witness.separable import largest_separable, symmetrised_witness
+
+RUN = RIEDINGER_2018["optimal"].counts
+
+
+def counts(
+    trials: int, pump: tuple[int, int], read: tuple[int, int], pairs: tuple[int, ...] = (0,) * 4
+) -> WitnessCounts:
+    names = ("r1p1", "r2p1", "r1p2", "r2p2")
+    return WitnessCounts(
+        trials=trials, pump=pump, read=read, coincidences=dict(zip(names, pairs, strict=True))
+    )
+
+
+def coherent(
+    factor: dict[str, float], *, pump: int = 100_000, read: int = 100_000
+) -> WitnessCounts:
+    """Laser-only counts of 10⁷ trials, each pair at `factor` times its accidentals."""
+    expected = pump * read / 1e7
+    names = ("r1p1", "r2p1", "r1p2", "r2p2")
+    pairs = tuple(round(expected * factor.get(pair, 1.0)) for pair in names)
+    return counts(10_000_000, (pump, pump), (read, read), pairs)
+
+
+def test_bound_has_the_reference_value() -> None:
+    found = separable_bound(read_difference=0.1, pump_difference=0.02, device_ratio=1.5)
+    assert found == pytest.approx(0.993747, abs=5e-7)
+    assert separable_bound(read_difference=0.1) == pytest.approx(1 / 1.05)
+    assert separable_bound(read_difference=0.1, device_ratio=1.5, alternated=True) == 1 / 1.05
+    assert separable_bound(read_difference=0.0, device_ratio=3.0) == 1.0
+    less = separable_bound(read_difference=0.0, device_ratio=1.0, blindness=0.1, crosstalk=0.2)
+    assert less == pytest.approx(1 - 0.7 * 0.1 - 0.24 * 0.2)
+
+
+@given(d=st.floats(0.0, 1.5), kappa=st.floats(1.0, 5.0), dp=st.floats(0.0, 0.3))
+def test_the_bound_is_the_minimum_over_the_differences(d: float, kappa: float, dp: float) -> None:
+    rho = kappa * (1 + dp / 2) / (1 - dp / 2)
+    h = ((1 + rho) + math.sqrt((1 + rho) ** 2 + 4 * rho)) / (2 * rho)
+    q = (rho - 1) * h / (1 + (1 + rho) * h)
+    grid = np.linspace(0.0, d, 4001)
+    least = ((1 - q * grid / 2) / (1 - grid**2 / 4)).min()
+    found = separable_bound(read_difference=d, pump_difference=dp, device_ratio=kappa)
+    assert found == pytest.approx(least, abs=1e-6)
+    assert found >= 1 / (1 + d / 2) - 1e-12
+
+
+@given(s=st.floats(1.0, 8.0), blind=st.floats(0.0, 0.12))
+def test_undetected_blindness_never_lowers_a_separable_r_below_the_bound(
+    s: float, blind: float
+) -> None:
+    """At s = 1.2 the loss is 0.7 b; at s = 4 it is 1.3 b, and the bound follows."""
+    blind = min(blind, 1.0 - 1.0 / s)  # below g² = 1 the floor holds
+    c = float(largest_separable(s))
+    bound = separable_bound(read_difference=0.0, device_ratio=1.0, blindness=blind, same=s)
+    assert float(symmetrised_witness(s * (1 - blind), c)) >= bound - 1e-12
+
+
+@given(s=st.floats(1.0, 8.0), extra=st.floats(0.0, 1.0))
+def test_undetected_crosstalk_never_lowers_a_separable_r_below_the_bound(
+    s: float, extra: float
+) -> None:
+    c = float(largest_separable(s)) + extra
+    bound = separable_bound(read_difference=0.0, device_ratio=1.0, crosstalk=extra)
+    assert float(symmetrised_witness(s, c)) >= bound - 0.003 * extra - 1e-12
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"read_difference": 2.0},
+        {"pump_difference": -0.1},
+        {"device_ratio": 0.9},
+        {"blindness": -1.0},
+    ],
+)
+def test_a_bound_of_impossible_values_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        separable_bound(**{"read_difference": 0.1, **wrong})
+
+
+def test_crossed_must_exceed_same_for_each_herald_alone() -> None:
+    assert conditions.crossed_exceeds_same(cells_of(RUN)).met is True
+    swapped = counts(RUN.trials, RUN.pump, RUN.read, (130, 9, 129, 37))
+    failed = conditions.crossed_exceeds_same(cells_of(swapped))
+    assert (failed.met, failed.problem) == (False, "crossed <= same")
+    alone = counts(RUN.trials, RUN.pump, RUN.read, (9, 130, 0, 0))
+    undecided = conditions.crossed_exceeds_same(cells_of(alone))
+    assert undecided.met is None
+    assert undecided.problem == "herald 2 has no coincidence"
+    assert not undecided.missing
+
+
+def test_single_arms_give_the_splitter_whatever_the_detectors_efficiency() -> None:
+    """T = 0.6 in the arms' ratio, detector 2 three times as efficient."""
+    a = counts(10**9, (60_000, 120_000), (60_000, 120_000))
+    b = counts(10**9, (40_000, 180_000), (40_000, 180_000))
+    found = conditions.splitting(a, b)
+    assert found.value == pytest.approx(0.6, abs=1e-9)
+    assert found.met is False
+    even = conditions.splitting(a, a)
+    assert even.value == 0.5
+    assert even.met is True
+    weak = counts(10**9, (60, 120), (60, 120))
+    assert conditions.splitting(weak, weak).met is False  # the error counts
+
+
+def test_balance_background_and_device_ratio_from_calibration_runs() -> None:
+    a = counts(10**9, (50_000, 51_000), (50_000, 50_000), (30, 30, 30, 30))
+    b = counts(10**9, (50_000, 50_000), (45_000, 45_000), (20, 20, 20, 20))
+    pump = conditions.flux_difference("pump_balance", "pump", a, b)
+    assert pump.value == pytest.approx(1_000 / 100_500)
+    assert pump.met is True
+    read = conditions.flux_difference("read_balance", "read", a, b)
+    assert read.value == pytest.approx(10_000 / 95_000)
+    assert conditions.background(b, a).met is False
+    dim = counts(10**9, (5_000, 5_000), (9_000, 9_000))
+    share = conditions.background(dim, a)
+    assert (share.met, share.value) == (True, pytest.approx(9 / 50))
+    ratio = conditions.device_ratio(a, b).value
+    expected = (120 / (101_000 * 100_000 / 1e9) - 1) / (80 / (100_000 * 90_000 / 1e9) - 1)
+    assert ratio == pytest.approx(expected)
+
+
+def test_theta_and_pi_must_differ_by_three_sigma() -> None:
+    turned = counts(RUN.trials, RUN.pump, RUN.read, (130, 9, 37, 129))
+    assert conditions.fringe_of_turn(cells_of(RUN, turned)).met is True
+    same = conditions.fringe_of_turn(cells_of(RUN, RUN))
+    assert (same.value, same.met) == (0.0, False)
+    assert same.problem == "no fringe (theta and theta+pi agree)"
+
+
+@pytest.mark.parametrize(("contrast", "wanted"), [(0.0, 0.001), (0.76, 1.0)])
+def test_first_harmonic_of_a_scan(contrast: float, wanted: float) -> None:
+    """8 phases of 1.4e8 trials at the paper's rates; 400 scans: σ of 0.1 % is 0.16 %."""
+    rng = np.random.default_rng(4)
+    phases = np.arange(8) * np.pi / 4
+    expected = np.full(8, 10.0)
+    found = []
+    for _ in range(400):
+        same = rng.poisson(expected * 4.6 * (1 - contrast * np.cos(phases)))
+        crossed = rng.poisson(expected * 4.6 * (1 + contrast * np.cos(phases)))
+        one = conditions.fringe_of_scan(phases, same, expected, crossed, expected)
+        found.append(one.met)
+    assert np.mean(found) == pytest.approx(wanted, abs=0.007)
+
+
+def test_a_scan_with_another_period_is_no_fringe() -> None:
+    phases, expected = np.arange(8) * np.pi / 4, np.full(8, 100.0)
+    arrays = (100 * (3 - np.cos(phases)), expected, 100 * (3 + np.cos(phases)), expected)
+    good = conditions.fringe_of_scan(phases, *arrays, period_pi=1.95, period_error_pi=0.1)
+    assert good.met is True
+    for period, error in ((1.0, 0.1), (2.0, 3.0)):  # also one that says nothing
+        bad = conditions.fringe_of_scan(phases, *arrays, period_pi=period, period_error_pi=error)
+        assert (bad.met, bad.problem) == (False, "fringe period is not 2 pi")
+
+
+@given(count=st.integers(0, 300), expected=st.floats(0.01, 300.0))
+def test_two_sided_poisson_p(count: int, expected: float) -> None:
+    tails = stats.poisson.cdf(count, expected), stats.poisson.sf(count - 1, expected)
+    exact = min(1.0, 2 * min(tails))
+    assert conditions.poisson_p(count, expected) == pytest.approx(exact, rel=1e-6, abs=1e-12)
+
+
+def test_laser_only_light_must_be_uncorrelated_in_every_cell() -> None:
+    assert conditions.null_laser_only(coherent({})).met is True
+    more = conditions.null_laser_only(coherent({"r2p1": 1.3, "r1p2": 1.3}))
+    assert (more.met, more.problem) == (False, "laser-only g2 > 1")
+    less = conditions.null_laser_only(coherent({"r1p1": 0.8, "r2p2": 0.8}))
+    assert (less.met, less.problem) == (False, "laser-only g2 < 1")
+    # what one detector loses another one gains: the sums are right, the cells are not
+    balanced = conditions.null_laser_only(coherent({"r1p1": 0.8, "r2p2": 1.2}))
+    assert balanced.met is False
+    weak = conditions.null_laser_only(coherent({}, pump=1000, read=1000))
+    assert (weak.met, weak.problem) == (None, "laser-only run expects fewer than 10 accidentals")
+
+
+def test_limits_of_a_laser_only_run_shrink_with_its_counts() -> None:
+    run = counts(10_000_000, (100_000, 100_000), (100_000, 100_000))
+    few = conditions.fault_limits(coherent({}, pump=10_000), run)
+    many = conditions.fault_limits(coherent({}), run)
+    assert 0.0 < many.blindness < few.blindness < 0.2
+    assert 0.0 < many.crosstalk < few.crosstalk < 0.2
+    exact = 1 - stats.chi2.ppf(0.05, 2 * 2000) / 2 / 2000
+    assert many.blindness == pytest.approx(exact, rel=1e-9)
+
+
+def test_a_brighter_read_pulse_hides_crosstalk_and_its_limit_is_scaled_back() -> None:
+    """Crosstalk comes per pump click: tenfold read light makes it tenfold smaller beside Λ."""
+    run = counts(10_000_000, (100_000, 100_000), (10_000, 10_000))
+    bright = conditions.fault_limits(coherent({}), run)
+    like = counts(10_000_000, (100_000, 100_000), (100_000, 100_000))
+    assert bright.crosstalk == pytest.approx(
+        10 * conditions.fault_limits(coherent({}), like).crosstalk
+    )
+    assert bright.blindness == conditions.fault_limits(coherent({}), like).blindness
+
+
+def test_shifted_trials_must_be_uncorrelated() -> None:
+    assert conditions.null_shuffled([(3660, 3656.0), (3640, 3656.0)]).met is True
+    drifted = conditions.null_shuffled([(3660, 3656.0), (3900, 3656.0)])
+    assert (drifted.met, drifted.problem) == (False, "shifted trials g2 > 1")
+    assert conditions.null_shuffled([]).missing
