@@ -43,6 +43,7 @@ def lazy_names(
         return getattr(import_module(module), attribute)
 
     def names() -> list[str]:
-        return sorted({*vars(import_module(package)), *homes})
+        own = vars(import_module(package))
+        return sorted({*(name for name in own if name.startswith("__")), *homes})
 
     return load, names, sorted(homes)
