@@ -57,6 +57,15 @@ class Conditioned:
         """Probability that all detectors asked click, shape (...)."""
         return np.asarray(self.weight.all_click)
 
+    def keep(self, *modes: int) -> "Conditioned":
+        """Leave only these of the modes, in this order; the others are not looked at."""
+        index = np.array(modes, np.intp)
+        return Conditioned(
+            weight=self.weight,
+            kernel=self.kernel[index[:, None], index],
+            mean=None if self.mean is None else self.mean[index],
+        )
+
     def silence(self, dark: ArrayLike = 0.0) -> "Conditioned":
         """Condition on silence of the first mode left."""
         return self._split(dark)[1]
