@@ -100,6 +100,11 @@ class SilenceFunction:
         """Value when every detector asked clicks."""
         return np.asarray(self.values[-1])
 
+    def after_clicks(self, k: int) -> "SilenceFunction":
+        """Return the function of the other detectors when the first `k` click."""
+        rest = 3 ** (self.n - k)
+        return SilenceFunction(self.values[-rest:], self.n - k)
+
     @property
     def outcomes(self) -> Array:
         """Values with one axis of length 3 per detector, shape (3, ..., 3, ...)."""
