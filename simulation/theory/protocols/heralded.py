@@ -125,6 +125,16 @@ def populations(state: Conditioned, i: int = 0, j: int = 1) -> Populations:
     )
 
 
+def one_quantum(state: Conditioned, mode: int) -> Real:
+    """Probability of the clicks and of exactly one quantum in a kept mode without a mean.
+
+    Δ[P(S) K/(1 + K)²], shape (...).
+    """
+    number = state.kernel[mode, mode].real
+    vacuum = number.plus(1.0).reciprocal
+    return np.asarray((state.weight * (number * (vacuum * vacuum))).all_click)
+
+
 def click_populations(state: Conditioned) -> tuple[Real, Real, Real]:
     """Click probabilities q10, q01, q11 of ideal detectors on the two kept modes."""
     first = state.ask()
