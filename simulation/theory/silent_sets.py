@@ -148,17 +148,19 @@ def _product(f: Array, g: Array, n: int) -> Array:
 
 
 @cache
-def _without_clicks(n: int) -> NDArray[np.intp]:
-    """Entries in which no detector clicks."""
+def _unasked(n: int) -> NDArray[np.float64]:
+    """1 where no detector clicks, so that a constant counts, and 0 where one does."""
     digits = np.indices((3,) * n).reshape(n, 3**n)
-    return np.flatnonzero(np.all(digits != CLICK, axis=0))
+    return np.all(digits != CLICK, axis=0).astype(np.float64)
 
 
 def _plus(f: Array, constant: Any, n: int) -> Array:
-    shape = (f.shape[0], *np.broadcast_shapes(f.shape[1:], np.shape(constant)))
-    total = np.array(np.broadcast_to(f, shape), np.result_type(f, constant))
-    total[_without_clicks(n)] += constant
-    return total
+    if n == 0:
+        return np.asarray(f + constant)
+    added = np.asarray(constant) * _unasked(n).reshape(-1, *(1,) * np.ndim(constant))
+    own, more = f.ndim - 1, np.ndim(constant)
+    added = added.reshape(3**n, *(1,) * max(0, own - more), *np.shape(constant))
+    return np.asarray(f + added)
 
 
 def _by_first(f: Array, n: int) -> Array:

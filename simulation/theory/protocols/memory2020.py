@@ -51,7 +51,11 @@ class Memory2020(Parameters):
     wcs_1: Annotated[
         Value | None,
         Quantity("", NON_NEGATIVE, "photons of the first coherent state, else N_s", "Fig. S5"),
-    ] = 0.002
+    ] = None
+    wcs_at: Annotated[
+        str,
+        Quantity("", Choice(("device", "coupler")), "where wcs_1 counts: before or after eta_s", ""),
+    ] = "device"
     splitting: Annotated[
         Value, Quantity("", FRACTION, "T, the coherent state's way to the herald", "script")
     ] = 0.5
@@ -127,7 +131,7 @@ def herald(p: Memory2020, wcs_1: ArrayLike | None = None) -> Herald:
     seen = np.asarray(p.eta_s) * (1 - np.asarray(p.splitting))
     cross = np.sqrt(pump * (1 + pump)) * (1 + n_0)
     q = 1 + seen * stokes
-    k = p.eta_s * np.asarray(p.splitting) * first
+    k = _reaching(p) * np.asarray(p.splitting) * first
     exponent = -k / q - np.log1p(seen * stokes)
     silent = (1 - dark) * np.exp(exponent)
     click = -(1 - dark) * np.expm1(exponent) + dark
@@ -180,7 +184,7 @@ def click_fringe(p: Memory2020) -> Real:
     the n-th harmonic.
     """
     stokes = _pump(p) * (1 + np.asarray(p.n_0))
-    first = _first(p, stokes) * p.eta_s
+    first = _first(p, stokes) * _reaching(p)
     state = PulsedState.vacuum("w s", "m r v").heat("m", _sided(p.n_0))
     state = state.squeeze("s", "m", _sided(_pump(p))).lose("s", _sided(p.eta_s))
     state = state.displace("w", _sided(np.sqrt(first)))
@@ -233,6 +237,11 @@ def _pump(p: Memory2020) -> Real:
 
 def _first(p: Memory2020, stokes: Real) -> Real:
     return stokes if p.wcs_1 is None else np.asarray(p.wcs_1, np.float64)
+
+
+def _reaching(p: Memory2020) -> Value:
+    """Share of wcs_1 that comes to the coupler."""
+    return p.eta_s if p.wcs_at == "device" else 1.0
 
 
 def _second(p: Memory2020) -> Real:

@@ -32,14 +32,14 @@ class PulsedState:
         Modes of the two kinds.
     kernel : ndarray of complex, shape (n, n, ...)
         ⟨:v v†:⟩ of the fluctuations, v = a of light, a† of matter, in the order light, matter.
-    mean : ndarray of complex, shape (n, ...)
-        ⟨v⟩.
+    mean : ndarray of complex, shape (n, ...), or None
+        ⟨v⟩; None while all are 0.
     """
 
     light: tuple[str, ...]
     matter: tuple[str, ...]
     kernel: Complex
-    mean: Complex
+    mean: Complex | None
 
     @classmethod
     def vacuum(cls, light: str, matter: str = "") -> "PulsedState":
@@ -50,7 +50,7 @@ class PulsedState:
             light=kinds[0],
             matter=kinds[1],
             kernel=np.zeros((n, n), np.complex128),
-            mean=np.zeros(n, np.complex128),
+            mean=None,
         )
 
     def places(self, modes: str) -> NDArray[np.intp]:
@@ -68,7 +68,9 @@ class PulsedState:
     def displace(self, mode: str, amplitude: ArrayLike) -> "PulsedState":
         """Add a coherent amplitude ⟨a⟩."""
         (i,) = self.places(mode)
-        mean = self._mean(np.shape(amplitude))
+        shape = np.shape(amplitude)
+        mean = np.zeros(len(self.kernel), np.complex128) if self.mean is None else self.mean
+        mean = _spread(mean, 1, np.broadcast_shapes(mean.shape[1:], shape))
         mean[i] += amplitude if i < len(self.light) else np.conj(amplitude)
         return replace(self, mean=mean)
 
@@ -139,7 +141,8 @@ class PulsedState:
     def occupation(self, mode: str) -> Real:
         """Mean quanta ⟨a†a⟩, coherent ones included."""
         (i,) = self.places(mode)
-        return np.asarray(self.kernel[i, i].real + np.abs(self.mean[i]) ** 2)
+        thermal = self.kernel[i, i].real
+        return thermal if self.mean is None else np.asarray(thermal + np.abs(self.mean[i]) ** 2)
 
     def condition(
         self,
@@ -159,12 +162,13 @@ class PulsedState:
             Probability of a dark click of each detector, shape (...).
         """
         index = self.places(f"{silent} {clicked} {kept}")
-        batch = np.broadcast_shapes(self.kernel.shape[2:], self.mean.shape[1:], np.shape(dark))
-        mean = self.mean[index]
+        shape = () if self.mean is None else self.mean.shape[1:]
+        batch = np.broadcast_shapes(self.kernel.shape[2:], shape, np.shape(dark))
+        mean = None if self.mean is None else self.mean[index]
         state = Conditioned(
             weight=constant(np.ones(batch)),
             kernel=constant(_spread(self.kernel[index[:, None], index], 2, batch)),
-            mean=constant(_spread(mean, 1, batch)) if np.any(mean) else None,
+            mean=None if mean is None else constant(_spread(mean, 1, batch)),
         )
         for _ in silent.split():
             state = state.silence(dark)
@@ -179,11 +183,8 @@ class PulsedState:
         return self.condition(clicked=clicked, silent=silent, dark=dark).probability
 
     def _kernel(self, shape: tuple[int, ...]) -> Complex:
-        batch = np.broadcast_shapes(self.kernel.shape[2:], shape)
-        return _spread(self.kernel, 2, batch)
-
-    def _mean(self, shape: tuple[int, ...]) -> Complex:
-        return _spread(self.mean, 1, np.broadcast_shapes(self.mean.shape[1:], shape))
+        batch = self.kernel.shape[2:]
+        return _spread(self.kernel, 2, np.broadcast_shapes(batch, shape) if shape else batch)
 
     def _scale(self, mode: str, factor: Any, noise: ArrayLike) -> "PulsedState":
         (i,) = self.places(mode)
@@ -192,7 +193,9 @@ class PulsedState:
         kernel[i] *= scale
         kernel[:, i] *= np.conj(scale)
         kernel[i, i] += noise
-        mean = self._mean(scale.shape)
+        if self.mean is None:
+            return replace(self, kernel=kernel)
+        mean = _spread(self.mean, 1, np.broadcast_shapes(self.mean.shape[1:], scale.shape))
         mean[i] *= scale
         return replace(self, kernel=kernel, mean=mean)
 
@@ -201,14 +204,18 @@ class PulsedState:
         kernel[index] = np.einsum("ij...,jk...->ik...", m, kernel[index])
         kernel[:, index] = np.einsum("ik...,jk...->ij...", kernel[:, index], m.conj())
         if noise is not None:
-            kernel[index[:, None], index] += noise
-        mean = self._mean(m.shape[2:])
+            kernel[index[:, None], index] += _spread(noise, 2, kernel.shape[2:])
+        if self.mean is None:
+            return replace(self, kernel=kernel)
+        mean = _spread(self.mean, 1, np.broadcast_shapes(self.mean.shape[1:], m.shape[2:]))
         mean[index] = np.einsum("ij...,j...->i...", m, mean[index])
         return replace(self, kernel=kernel, mean=mean)
 
 
 def _spread(array: Complex, own: int, batch: tuple[int, ...]) -> Complex:
     """Copy with the batch axes last, broadcast."""
+    if array.shape[own:] == batch:
+        return array.copy()
     missing = len(batch) - (array.ndim - own)
     padded = array.reshape(*array.shape[:own], *(1,) * missing, *array.shape[own:])
     return np.array(np.broadcast_to(padded, (*array.shape[:own], *batch)))

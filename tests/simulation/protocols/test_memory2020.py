@@ -33,7 +33,7 @@ BEST = {
     0.15: (0.00672079, 0.700127644392),
     0.3: (0.00597575, 0.627588177164),
 }
-FRINGE = {"eta_s": 0.05, "dark": 5e-7, "wcs_2": 1.65e-3}
+FRINGE = {"eta_s": 0.05, "dark": 5e-7, "wcs_1": 1e-4, "wcs_at": "coupler", "wcs_2": 1.65e-3}
 
 
 @pytest.mark.parametrize("n_0", NUMBERS)
@@ -45,7 +45,7 @@ def test_fields_of_the_script_settings(n_0):
 
 @pytest.mark.parametrize("n_0", RATIOS)
 def test_amplitude_ratio_with_an_input_of_the_stokes_photons(n_0):
-    found = MODEL.evaluate(["V"], n_0=n_0, wcs_1=None, x=[0.5, 2.0, 1.0], angles="script")["V"]
+    found = MODEL.evaluate(["V"], n_0=n_0, x=[0.5, 2.0, 1.0], angles="script")["V"]
     half, one = RATIOS[n_0]
     assert found == pytest.approx([half, half, one], rel=1e-11)
 
@@ -59,10 +59,10 @@ def test_best_input(n_0):
 
 
 def test_efficiency_and_darks():
-    found = point(MODEL, eta_s=0.05)
+    found = point(MODEL, eta_s=0.05, wcs_1=0.002)
     assert found["V"] == pytest.approx(0.666925527707, rel=1e-11)
     assert found["P_h"] == pytest.approx(1.02490744526e-4, rel=1e-11)
-    assert point(MODEL, eta_s=0.05, dark=1e-6)["V"] == pytest.approx(0.663410263681, rel=1e-11)
+    assert point(MODEL, eta_s=0.05, wcs_1=0.002, dark=1e-6)["V"] == pytest.approx(0.663410263681, rel=1e-11)
 
 
 def test_click_fringe():
