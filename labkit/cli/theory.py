@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from simulation.theory.models import Model
 
 theory = typer.Typer(
-    help="Theory models of the papers and of later protocols.", no_args_is_help=True, rich_markup_mode=None
+    help="Theory models of the papers and of later protocols.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="See `labkit theory list`.")]

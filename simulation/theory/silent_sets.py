@@ -47,8 +47,9 @@ class SilenceFunction:
 
     def __getitem__(self, places: Any) -> "SilenceFunction":
         """Return the same elements of the function for every set."""
-        places = places if isinstance(places, tuple) else (places,)
-        return SilenceFunction(self.values[:, *places], self.n)
+        if isinstance(places, tuple):
+            return SilenceFunction(self.values[:, *places], self.n)
+        return SilenceFunction(self.values[:, places], self.n)
 
     def __add__(self, other: "SilenceFunction") -> "SilenceFunction":
         return SilenceFunction(self.values + other.values, self.n)
@@ -111,7 +112,9 @@ class SilenceFunction:
         return self.values.reshape((3,) * self.n + self.values.shape[1:])
 
 
-def asked(free: SilenceFunction, silent: SilenceFunction, click: SilenceFunction) -> SilenceFunction:
+def asked(
+    free: SilenceFunction, silent: SilenceFunction, click: SilenceFunction
+) -> SilenceFunction:
     """Ask one more detector: its axis comes last."""
     values = np.stack(np.broadcast_arrays(free.values, silent.values, click.values), axis=1)
     n = free.n + 1

@@ -11,10 +11,13 @@ covariance K = ⟨:v v†:⟩ − ⟨v⟩⟨v⟩† and the means d = ⟨v⟩. S
 
     has probability  (1 − dark) exp(−|d_k|²/(1 + K_kk))/(1 + K_kk)
     and leaves       K → K − K_·k K_k·/(1 + K_kk),   d → d − K_·k d_k/(1 + K_kk).
+
+Any other Gaussian state (`simulation.theory.heralding`) has both a and a† of each mode in v; both
+are then silent together, with the square root of that probability.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +35,7 @@ __all__ = ["CLICK", "FREE", "SILENT", "Conditioned", "click_tensor", "condition"
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+_Step = tuple[SilenceFunction, SilenceFunction, SilenceFunction, SilenceFunction | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,11 +50,15 @@ class Conditioned:
         K of the other modes given that silence.
     mean : SilenceFunction of (k, ...), or None
         Their means; None if all are 0.
+    paired : bool
+        Whether each mode has both components, a and a†, one after the other: any Gaussian state,
+        squeezed single modes included.
     """
 
     weight: SilenceFunction
     kernel: SilenceFunction
     mean: SilenceFunction | None
+    paired: bool = False
 
     @property
     def probability(self) -> Real:
@@ -60,8 +68,10 @@ class Conditioned:
     def keep(self, *modes: int) -> "Conditioned":
         """Leave only these of the modes, in this order; the others are not looked at."""
         index = np.array(modes, np.intp)
-        return Conditioned(
-            weight=self.weight,
+        if self.paired:
+            index = np.stack([2 * index, 2 * index + 1], axis=-1).ravel()
+        return replace(
+            self,
             kernel=self.kernel[index[:, None], index],
             mean=None if self.mean is None else self.mean[index],
         )
@@ -76,7 +86,8 @@ class Conditioned:
         mean = None
         if free.mean is not None and silent.mean is not None and click.mean is not None:
             mean = asked(free.mean, silent.mean, click.mean)
-        return Conditioned(
+        return replace(
+            self,
             weight=asked(free.weight, silent.weight, click.weight),
             kernel=asked(free.kernel, silent.kernel, click.kernel),
             mean=mean,
@@ -84,32 +95,61 @@ class Conditioned:
 
     def _split(self, dark: ArrayLike) -> tuple["Conditioned", "Conditioned", "Conditioned"]:
         """First mode not asked, silent, and their differences (the weight's with dark clicks)."""
-        kappa = self.kernel[0, 0].real
-        vacuum = kappa.plus(1.0).reciprocal
-        column = self.kernel[1:, 0]
-        taken = column * SilenceFunction(vacuum.values[:, None], vacuum.n)
-        kernel = self.kernel[1:, 1:]
-        change = taken[:, None] * column.conj[None, :]
-        lit = kappa * vacuum
-        free_mean = silent_mean = click_mean = None
-        if self.mean is not None:
-            amplitude = self.mean[0]
-            exponent = -((amplitude * amplitude.conj).real * vacuum)
-            attenuated = vacuum * exponent.expm1
-            vacuum, lit = vacuum + attenuated, lit - attenuated
-            free_mean = self.mean[1:]
-            click_mean = taken * amplitude[None]
-            silent_mean = free_mean - click_mean
+        silent, lit, kernel, mean = self._first_silent() if self.paired else self._first_alone()
         d = np.asarray(dark, np.float64)
-        silent = self.weight * vacuum
-        click = self.weight * lit
+        silent, click = self.weight * silent, self.weight * lit
         if np.any(d):
             silent, click = silent.times(1 - d), click.times(1 - d) + self.weight.times(d)
+        size = 2 if self.paired else 1
+        free_kernel = self.kernel[size:, size:]
+        free_mean = silent_mean = None
+        if self.mean is not None and mean is not None:
+            free_mean = self.mean[size:]
+            silent_mean = free_mean - mean
         return (
-            Conditioned(weight=self.weight, kernel=kernel, mean=free_mean),
-            Conditioned(weight=silent, kernel=kernel - change, mean=silent_mean),
-            Conditioned(weight=click, kernel=change, mean=click_mean),
+            replace(self, kernel=free_kernel, mean=free_mean),
+            replace(self, weight=silent, kernel=free_kernel - kernel, mean=silent_mean),
+            replace(self, weight=click, kernel=kernel, mean=mean),
         )
+
+    def _first_alone(self) -> _Step:
+        """Silence of one component: its factor, 1 − it, and what it takes off K and d."""
+        kappa, vacuum, change, taken = _eliminate(self.kernel)
+        lit = kappa * vacuum
+        if self.mean is None:
+            return vacuum, lit, change, None
+        amplitude = self.mean[0]
+        exponent = -((amplitude * amplitude.conj).real * vacuum)
+        attenuated = vacuum * exponent.expm1
+        return vacuum + attenuated, lit - attenuated, change, taken * amplitude[None]
+
+    def _first_silent(self) -> _Step:
+        """Silence of a mode with both its components, a and a†: the factors' square roots."""
+        kappa, vacuum, change, taken = _eliminate(self.kernel)
+        second = _eliminate(self.kernel[1:, 1:] - change)
+        exponent = kappa.log1p + second[0].log1p
+        change = change[1:, 1:] + second[2]
+        mean = None
+        if self.mean is not None:
+            first = self.mean[0]
+            shift = taken * first[None]
+            other = self.mean[1] - shift[0]
+            exponent = exponent + (first * first.conj).real * vacuum
+            exponent = exponent + (other * other.conj).real * second[1]
+            mean = shift[1:] + second[3] * other[None]
+        lit = -exponent.times(-0.5).expm1
+        return (-lit).plus(1.0), lit, change, mean
+
+
+def _eliminate(
+    kernel: SilenceFunction,
+) -> tuple[SilenceFunction, SilenceFunction, SilenceFunction, SilenceFunction]:
+    """κ of the first component, 1/(1 + κ), K_·k K_k·/(1 + κ) and K_·k/(1 + κ) of the others."""
+    kappa = kernel[0, 0].real
+    vacuum = kappa.plus(1.0).reciprocal
+    column = kernel[1:, 0]
+    taken = column * vacuum[None]
+    return kappa, vacuum, taken[:, None] * column.conj[None, :], taken
 
 
 def condition(

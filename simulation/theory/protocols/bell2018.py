@@ -94,7 +94,11 @@ def _own_fields() -> list[tuple[str, Any, Any]]:
         fields.append((name, Annotated[Value, Quantity("", FINITE, meaning, source)], default))
     return [
         *fields,
-        ("scale", Annotated[Value, Quantity("", NON_NEGATIVE, "read power; p_read × scale", choice)], 1.0),
+        (
+            "scale",
+            Annotated[Value, Quantity("", NON_NEGATIVE, "read power; p_read × scale", choice)],
+            1.0,
+        ),
         (
             "heating",
             Annotated[

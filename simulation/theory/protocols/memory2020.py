@@ -54,7 +54,9 @@ class Memory2020(Parameters):
     ] = None
     wcs_at: Annotated[
         str,
-        Quantity("", Choice(("device", "coupler")), "where wcs_1 counts: before or after eta_s", ""),
+        Quantity(
+            "", Choice(("device", "coupler")), "where wcs_1 counts: before or after eta_s", ""
+        ),
     ] = "device"
     splitting: Annotated[
         Value, Quantity("", FRACTION, "T, the coherent state's way to the herald", "script")
@@ -202,7 +204,9 @@ def click_fringe(p: Memory2020) -> Real:
     order = np.arange(1, _PHASES // 2)
     damped = _sided(_dephased(p)) ** (order**2)
     wave = np.cos(np.multiply.outer(order, phase))
-    kernel = (1 + 2 * damped @ wave + damped[..., :1] ** 64 * np.cos(_PHASES // 2 * phase)) / _PHASES
+    kernel = (
+        1 + 2 * damped @ wave + damped[..., :1] ** 64 * np.cos(_PHASES // 2 * phase)
+    ) / _PHASES
     ends = [np.sum(np.roll(kernel, shift, -1) * clicks, axis=-1) for shift in (0, _PHASES // 2)]
     return np.sort(np.stack(np.broadcast_arrays(*ends), axis=-1), axis=-1)
 

@@ -50,21 +50,39 @@ _OF_DEVICE: Final = {
     "eta_r": (0.4, "", FRACTION, "from device to read detector"),
     "phi": (0.0, "rad", FINITE, "phase of the Stokes path"),
 }
-_PATTERN: Final = Word("[01x]{2,6}", "be a word of 1 (click), 0 (silent), x (not asked), one per output")
+_PATTERN: Final = Word(
+    "[01x]{2,6}", "be a word of 1 (click), 0 (silent), x (not asked), one per output"
+)
 _INTERFEROMETERS: Final = ("fourier", "hadamard")
 
 
 def _fields() -> list[tuple[str, Any, Any]]:
     common: list[tuple[str, Any, Any]] = [
         ("n", Annotated[Value, Quantity("", Range(2, 6, "be 2 to 6"), "devices", "")], 3.0),
-        ("herald", Annotated[str | None, Quantity("", _PATTERN, "clicks of the herald outputs, else of p0", "")], None),
-        ("reads", Annotated[str | None, Quantity("", _PATTERN, "clicks of the read outputs, else of r0", "")], None),
+        (
+            "herald",
+            Annotated[
+                str | None, Quantity("", _PATTERN, "clicks of the herald outputs, else of p0", "")
+            ],
+            None,
+        ),
+        (
+            "reads",
+            Annotated[
+                str | None, Quantity("", _PATTERN, "clicks of the read outputs, else of r0", "")
+            ],
+            None,
+        ),
         (
             "interferometer",
             Annotated[str, Quantity("", Choice(_INTERFEROMETERS), "U; hadamard for n = 2, 4", "")],
             "fourier",
         ),
-        ("delay", Annotated[Value, Quantity("s", NON_NEGATIVE, "from pump to read", "choice")], 1e-6),
+        (
+            "delay",
+            Annotated[Value, Quantity("s", NON_NEGATIVE, "from pump to read", "choice")],
+            1e-6,
+        ),
         ("dark", Annotated[Value, Quantity("", FRACTION, "dark click per gate", "choice")], 1e-7),
     ]
     for name, (default, unit, allowed, meaning) in _OF_DEVICE.items():
@@ -80,7 +98,9 @@ NetworkHerald: Final[type[Parameters]] = make_dataclass(
     "NetworkHerald",
     _fields(),
     bases=(Parameters,),
-    namespace={"__doc__": "Parameters of n devices: common ones, and those of a device of its own."},
+    namespace={
+        "__doc__": "Parameters of n devices: common ones, and those of a device of its own."
+    },
     frozen=True,
     slots=True,
     kw_only=True,
@@ -212,7 +232,9 @@ def _asked(p: Any, name: str, kind: str) -> dict[str, str]:
     """Modes that click and that stay silent."""
     word = getattr(p, name) or "1" + "x" * (int(p.n) - 1)
     if len(word) != int(p.n):
-        message = f"`{name}` must have one letter for each of the {int(p.n)} outputs, but is {word!r}"
+        message = (
+            f"`{name}` must have one letter for each of the {int(p.n)} outputs, but is {word!r}"
+        )
         raise ValueError(message)
     chosen = {
         key: " ".join(f"{kind}{k}" for k, found in enumerate(word) if found == letter)

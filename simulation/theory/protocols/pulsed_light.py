@@ -176,9 +176,7 @@ class PulsedState:
             state = state.ask(dark)
         return state
 
-    def probability(
-        self, *, clicked: str = "", silent: str = "", dark: ArrayLike = 0.0
-    ) -> Real:
+    def probability(self, *, clicked: str = "", silent: str = "", dark: ArrayLike = 0.0) -> Real:
         """Probability of the clicks and silences named, whatever the others do."""
         return self.condition(clicked=clicked, silent=silent, dark=dark).probability
 

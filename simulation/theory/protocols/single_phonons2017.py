@@ -109,7 +109,11 @@ def solve(p: SinglePhonons2017, wanted: Collection[str]) -> Mapping[str, ArrayLi
 def field_autocorrelation(p: SinglePhonons2017) -> Real:
     """(2n² + 4nh)/(n + h)² of the fields: weak herald and read, no leaks or darks."""
     n = _mechanics(p).occupation("m")
-    h = (1 + np.asarray(p.p_pump)) * (1 + np.asarray(p.n_0)) * np.exp(-np.asarray(p.delay) / p.lifetime)
+    h = (
+        (1 + np.asarray(p.p_pump))
+        * (1 + np.asarray(p.n_0))
+        * np.exp(-np.asarray(p.delay) / p.lifetime)
+    )
     return np.asarray((2 * n**2 + 4 * n * h) / (n + h) ** 2)
 
 

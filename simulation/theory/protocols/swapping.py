@@ -297,9 +297,7 @@ def _combined(state: Conditioned, sign: float) -> Conditioned:
     return replace(state, kernel=kernel[None, None])
 
 
-def _repeater(
-    p: Swapping, links: int, found: Mapping[str, ArrayLike]
-) -> dict[str, ArrayLike]:
+def _repeater(p: Swapping, links: int, found: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
     """Rate of the repeater, its links made in parallel."""
     success = round_success(p, np.asarray(found["P_link"]))
     round_time = np.asarray(p.length_km) / p.c_km_s

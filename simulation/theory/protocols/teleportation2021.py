@@ -144,7 +144,9 @@ RESULTS: Final = {
     "F_mean": Result("", "mean fidelity of the six inputs; 2/3 is classical"),
     "P_herald": Result("", "probability of the herald, one pair of ports", tuple(SETTINGS)),
     "P_read": Result("", "probability of a read click given the herald", tuple(SETTINGS)),
-    "events": Result("", "read clicks to n_sigma above 2/3, each input (inf: never)", ("H", "V", "D")),
+    "events": Result(
+        "", "read clicks to n_sigma above 2/3, each input (inf: never)", ("H", "V", "D")
+    ),
     "time": Result("s", "time to collect these events, all four pairs", ("H", "V", "D")),
     "fringe_visibility": Result("", "of the entanglement fringe, (max − min)/(max + min)"),
     "g2_max": Result("", "pump-read g² of clicks at the fringe's maximum"),

@@ -69,7 +69,8 @@ class Transducer(Parameters):
         Value, Quantity("s", NON_NEGATIVE, "of the pulse, half of 'two sigma'", "supplement")
     ] = 48e-9
     sigma_of: Annotated[
-        str, Quantity("", Choice(("field", "power")), "what `sigma` is the width of", "fits heralds")
+        str,
+        Quantity("", Choice(("field", "power")), "what `sigma` is the width of", "fits heralds"),
     ] = "field"
     g_piezo_hz: Annotated[
         Value, Quantity("Hz", NON_NEGATIVE, "piezoelectric coupling g/2π", "supplement")

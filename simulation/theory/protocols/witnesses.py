@@ -107,7 +107,9 @@ def heralded_witnesses(state: Conditioned) -> Real:
     return np.stack(np.broadcast_arrays(*values), axis=-1)
 
 
-def click_concurrence(q10: ArrayLike, q01: ArrayLike, q11: ArrayLike, visibility: ArrayLike) -> Real:
+def click_concurrence(
+    q10: ArrayLike, q01: ArrayLike, q11: ArrayLike, visibility: ArrayLike
+) -> Real:
     """2|d| − 2√(q00 q11) with d = V (q10 + q01)/2 and q00 what the others leave."""
     one = np.asarray(q10, np.float64) + q01
     none = np.maximum(1 - one - q11, 0.0)

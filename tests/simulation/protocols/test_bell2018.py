@@ -130,9 +130,7 @@ def test_read_light_is_entangled_but_dim():
 
 
 def test_unheralded_pairs():
-    found = MODEL.evaluate(
-        ["pair_A", "pair_B", "pair_A_detected", "pair_B_detected"], **PAPER_003
-    )
+    found = MODEL.evaluate(["pair_A", "pair_B", "pair_A_detected", "pair_B_detected"], **PAPER_003)
     assert found["pair_A"] == pytest.approx(
         [0.971901735704, 1.21597533028, 0.992609426864, 0.934316195621, 0.0980172187688], rel=1e-11
     )

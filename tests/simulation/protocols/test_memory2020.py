@@ -62,7 +62,9 @@ def test_efficiency_and_darks():
     found = point(MODEL, eta_s=0.05, wcs_1=0.002)
     assert found["V"] == pytest.approx(0.666925527707, rel=1e-11)
     assert found["P_h"] == pytest.approx(1.02490744526e-4, rel=1e-11)
-    assert point(MODEL, eta_s=0.05, wcs_1=0.002, dark=1e-6)["V"] == pytest.approx(0.663410263681, rel=1e-11)
+    assert point(MODEL, eta_s=0.05, wcs_1=0.002, dark=1e-6)["V"] == pytest.approx(
+        0.663410263681, rel=1e-11
+    )
 
 
 def test_click_fringe():

@@ -38,7 +38,9 @@ def test_three_unequal_devices():
         assert found["P_herald"] == pytest.approx(1.192010867032e-3, rel=5e-12)
         assert found["P_reads"] == pytest.approx(0.01383228818002, rel=5e-12)
         correlations.append(found["g2"])
-    assert correlations == pytest.approx([14.43428038367, 1.507137491679, 1.507137491679], rel=5e-12)
+    assert correlations == pytest.approx(
+        [14.43428038367, 1.507137491679, 1.507137491679], rel=5e-12
+    )
     pair = point(MODEL, herald="11x", reads="11x", **UNEQUAL)
     assert pair["P_herald"] == pytest.approx(1.619982314603e-6, rel=5e-12)
     assert pair["P_reads_h"] == pytest.approx(0.03834570920069, rel=5e-12)
