@@ -37,6 +37,7 @@ def test_list_names_all_models(labkit):
         "tan2020",
         "yu2020",
         "bell2018",
+        "fan2026_storage",
         "memory2020",
         "network_herald",
         "single_phonons2017",

@@ -16,6 +16,7 @@ _PAPERS = (
 )
 _PROTOCOLS = (
     "bell2018",
+    "fan2026_storage",
     "memory2020",
     "network_herald",
     "single_phonons2017",

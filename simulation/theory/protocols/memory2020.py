@@ -185,30 +185,34 @@ def click_fringe(p: Memory2020) -> Real:
     at the coupler. Dephasing averages over a normal phase of ⟨e^{iφ}⟩ = f, which takes f^{n²} of
     the n-th harmonic.
     """
-    stokes = _pump(p) * (1 + np.asarray(p.n_0))
-    first = _first(p, stokes) * _reaching(p)
-    state = PulsedState.vacuum("w s", "m r v").heat("m", _sided(p.n_0))
+    dark = _sided(p.dark)
+    made = fringe_state(p).condition(clicked="w", kept="r1", dark=dark)
+    clicks = made.ask(dark).probability / made.probability
+    return np.sort(at_both_ends(p, clicks), axis=-1)
+
+
+def fringe_state(p: Memory2020) -> PulsedState:
+    """State of the herald w and both read outputs r1, r2, over the phases of the second state."""
+    state = PulsedState.vacuum("w s", "m r1 r2").heat("m", _sided(p.n_0))
     state = state.squeeze("s", "m", _sided(_pump(p))).lose("s", _sided(p.eta_s))
-    state = state.displace("w", _sided(np.sqrt(first)))
-    state = state.couple("w", "s", _sided(p.splitting))
+    first = _first(p, _pump(p) * (1 + np.asarray(p.n_0))) * _reaching(p)
+    state = state.displace("w", _sided(np.sqrt(first))).couple("w", "s", _sided(p.splitting))
     n_env = p.n_0 if p.n_env is None else p.n_env
     state = state.decay("m", _sided(p.tau), _sided(p.T1), _sided(n_env))
-    state = state.heat("m", _sided(p.n_heat)).read("m", "r", _sided(p.p_read))
-    state = state.lose("r", _sided(p.eta_r))
-    second = np.asarray(_second(p))
-    phase = 2 * np.pi * np.arange(_PHASES) / _PHASES
-    state = state.displace("v", _sided(np.sqrt(second)) * np.exp(1j * phase)).couple("r", "v")
-    dark = _sided(p.dark)
-    made = state.condition(clicked="w", kept="r", dark=dark)
-    clicks = made.ask(dark).probability / made.probability
-    order = np.arange(1, _PHASES // 2)
-    damped = _sided(_dephased(p)) ** (order**2)
-    wave = np.cos(np.multiply.outer(order, phase))
-    kernel = (
-        1 + 2 * damped @ wave + damped[..., :1] ** 64 * np.cos(_PHASES // 2 * phase)
-    ) / _PHASES
-    ends = [np.sum(np.roll(kernel, shift, -1) * clicks, axis=-1) for shift in (0, _PHASES // 2)]
-    return np.sort(np.stack(np.broadcast_arrays(*ends), axis=-1), axis=-1)
+    state = state.heat("m", _sided(p.n_heat)).read("m", "r1", _sided(p.p_read))
+    state = state.lose("r1", _sided(p.eta_r))
+    second = _sided(np.sqrt(_second(p))) * np.exp(1j * _phases())
+    return state.displace("r2", second).couple("r1", "r2")
+
+
+def at_both_ends(p: Memory2020, values: Real) -> Real:
+    """Values over the phases of `fringe_state`, dephased, at phase 0 and π, shape (..., 2)."""
+    order = np.arange(1, _PHASES // 2 + 1)
+    # the highest harmonic of a grid of phases stands for both signs of itself
+    weights = np.where(order == _PHASES // 2, 1.0, 2.0) * _sided(_dephased(p)) ** (order**2)
+    kernel = (1 + weights @ np.cos(np.multiply.outer(order, _phases()))) / _PHASES
+    ends = [np.sum(np.roll(kernel, shift, -1) * values, axis=-1) for shift in (0, _PHASES // 2)]
+    return np.stack(np.broadcast_arrays(*ends), axis=-1)
 
 
 def solve(p: Memory2020, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
@@ -231,6 +235,10 @@ def solve(p: Memory2020, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
         found["P_read"] = fringe
         found["V_clicks"] = (fringe[..., 1] - fringe[..., 0]) / fringe.sum(axis=-1)
     return found
+
+
+def _phases() -> Real:
+    return 2 * np.pi * np.arange(_PHASES) / _PHASES
 
 
 def _pump(p: Memory2020) -> Real:
