@@ -136,7 +136,7 @@ def weighted_sum(
         start += first
     cumulative = np.cumsum(cells)
     # cell i of the sum holds values about start + i·step (each term's cell by its middle)
-    grid = start + step * (np.arange(len(cells)) + 0.5)
+    grid = np.asarray(start + step * (np.arange(len(cells)) + 0.5), np.float64)
     return SumPosterior(grid=grid, cumulative=cumulative / cumulative[-1])
 
 

@@ -133,7 +133,7 @@ def _last(matrix: Complex, batch: tuple[int, ...]) -> Complex:
 def _amplitudes(
     mean: ArrayLike, efficiency: ArrayLike, order: Sequence[int], measured: int
 ) -> Complex:
-    """⟨a⟩ of the modes in order, those measured after their loss."""
+    """Return ⟨a⟩ of the modes in order, those measured after their loss."""
     x = np.asarray(mean, np.float64)
     amplitudes = (x[..., 0::2] + 1j * x[..., 1::2])[..., list(order)] / np.sqrt(2)
     share = np.sqrt(fraction("efficiency", efficiency))[..., None]

@@ -154,7 +154,7 @@ def _product(f: Array, g: Array, n: int) -> Array:
 def _unasked(n: int) -> NDArray[np.float64]:
     """1 where no detector clicks, so that a constant counts, and 0 where one does."""
     digits = np.indices((3,) * n).reshape(n, 3**n)
-    return np.all(digits != CLICK, axis=0).astype(np.float64)
+    return np.where(np.all(digits != CLICK, axis=0), 1.0, 0.0)
 
 
 def _plus(f: Array, constant: Any, n: int) -> Array:

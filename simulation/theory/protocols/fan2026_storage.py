@@ -79,7 +79,7 @@ class Pair(NamedTuple):
     d: Real
 
     def second_lost(self, transmissivity: Real, noise: Real) -> "Pair":
-        """b → T b + y."""
+        """Lose 1 − T of the second mode and add noise y."""
         t = transmissivity
         return Pair(self.a, t * self.b + noise, np.sqrt(t) * self.c, t * self.d + self.a * noise)
 

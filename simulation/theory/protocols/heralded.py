@@ -6,6 +6,7 @@ nothing cancels at any rate. Modes are counted as `kept` by `Conditioned`; all a
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def populations(state: Conditioned, i: int = 0, j: int = 1) -> Populations:
         p10=(none * up).all_click / probability,
         p01=(none * down).all_click / probability,
         p11=(none * pair).all_click / probability,
-        d=(none * mixed).all_click / probability,
+        d=np.asarray((none * mixed).all_click / probability, np.complex128),
     )
 
 
@@ -155,7 +156,7 @@ def _number(state: Conditioned, mode: int) -> SilenceFunction:
     return number
 
 
-def _mean(state: Conditioned, quantity: SilenceFunction) -> NDArray[np.generic]:
+def _mean(state: Conditioned, quantity: SilenceFunction) -> NDArray[Any]:
     probability = state.probability
     if not np.all(probability > 0):
         message = (

@@ -16,7 +16,7 @@ e^{−(τ/T2)²} (gaussian: slow frequency jitter) or e^{−τ/T2} (exponential:
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,7 +118,7 @@ class Herald(NamedTuple):
 
 
 def herald(p: Memory2020, wcs_1: ArrayLike | None = None) -> Herald:
-    """Closed form of the heralded state, written without differences of near numbers.
+    """Return the heralded state in closed form, written without differences of near numbers.
 
     Parameters
     ----------
@@ -168,7 +168,8 @@ def best_input(p: Memory2020) -> tuple[Real, Real]:
     stokes = np.log(np.maximum(_pump(p) * (1 + np.asarray(p.n_0)), 1e-12))
     low, high = stokes - 4 * np.log(10), stokes + 6 * np.log(10)
     shares = np.linspace(0.0, 1.0, _GRID)
-    each = replace(p, **{name: _sided(getattr(p, name)) for name in _CLOSED_FORM})
+    sided: dict[str, Any] = {name: _sided(getattr(p, name)) for name in _CLOSED_FORM}
+    each = replace(p, **sided)
     for _ in range(_ROUNDS):
         grid = _sided(low) + _sided(high - low) * shares
         best = np.argmax(_visibility_at(each, grid), axis=-1)
@@ -216,7 +217,7 @@ def at_both_ends(p: Memory2020, values: Real) -> Real:
 
 
 def solve(p: Memory2020, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
-    """Closed forms, and the click fringe if wanted."""
+    """Evaluate the closed forms, and the click fringe if wanted."""
     made = herald(p)
     kept = stored(p, made)
     found: dict[str, ArrayLike] = {

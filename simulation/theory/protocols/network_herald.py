@@ -236,11 +236,10 @@ def _asked(p: Any, name: str, kind: str) -> dict[str, str]:
             f"`{name}` must have one letter for each of the {int(p.n)} outputs, but is {word!r}"
         )
         raise ValueError(message)
-    chosen = {
+    return {
         key: " ".join(f"{kind}{k}" for k, found in enumerate(word) if found == letter)
         for key, letter in (("clicked", "1"), ("silent", "0"))
     }
-    return chosen
 
 
 def _ratio(joint: Real, single: Real) -> Real:

@@ -7,7 +7,6 @@ unchanged by opposite phase rotations of the kinds, and one Hermitian n × n mat
 everything (`simulation.theory.threshold`). Arrays have batch axes last.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,7 +53,7 @@ class PulsedState:
         )
 
     def places(self, modes: str) -> NDArray[np.intp]:
-        """Indices of the modes named."""
+        """Return the indices of the modes named."""
         names = (*self.light, *self.matter)
         return np.array([names.index(mode) for mode in modes.split()], np.intp)
 

@@ -256,7 +256,7 @@ def solve(p: Swapping, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
 
 
 def _described(state: Conditioned, name: str) -> dict[str, ArrayLike]:
-    """Populations and witnesses of two kept modes; with `name` "" the keys of a link."""
+    """Describe two kept modes by populations and witnesses; `name` is "" for a link's keys."""
     few = heralded.populations(state)
     cross = np.abs(heralded.coherence(state, 0, 1))
     total = heralded.occupation(state, 0) + heralded.occupation(state, 1)
@@ -332,7 +332,7 @@ def _herald_efficiency(p: Swapping) -> Real:
 
 
 def _with_axis(p: Swapping) -> Swapping:
-    """Same parameters, with an axis for the phases."""
+    """Return the same parameters with an axis for the phases."""
     return replace(
         p,
         **{

@@ -260,7 +260,7 @@ def _fringe(p: Teleportation2021) -> Real:
 
 
 def _sent(p: Teleportation2021) -> PulsedState:
-    """Inputs and pumped devices up to the couplers."""
+    """Return inputs and pumped devices after the couplers."""
     theta, phi, _, phi_read = _settings()
     state = PulsedState.vacuum("w_H w_V o_H o_V", "m_H m_V r_H r_V")
     photons = np.asarray(p.wcs_ratio) * p.p_pump * p.eta

@@ -78,7 +78,7 @@ def heralded_devices(
 
 
 def heralded_witnesses(state: Conditioned) -> Real:
-    """Populations and witnesses of two heralded modes, shape (..., 15): see `HERALDED`."""
+    """Return populations and witnesses of two heralded modes, shape (..., 15): see `HERALDED`."""
     few = heralded.populations(state)
     q10, q01, q11 = heralded.click_populations(state)
     n_a, n_b = heralded.occupation(state, 0), heralded.occupation(state, 1)
@@ -107,11 +107,9 @@ def heralded_witnesses(state: Conditioned) -> Real:
     return np.stack(np.broadcast_arrays(*values), axis=-1)
 
 
-def click_concurrence(
-    q10: ArrayLike, q01: ArrayLike, q11: ArrayLike, visibility: ArrayLike
-) -> Real:
+def click_concurrence(q10: Real, q01: Real, q11: Real, visibility: Real) -> Real:
     """2|d| − 2√(q00 q11) with d = V (q10 + q01)/2 and q00 what the others leave."""
-    one = np.asarray(q10, np.float64) + q01
+    one = q10 + q01
     none = np.maximum(1 - one - q11, 0.0)
     return np.asarray(visibility * one - 2 * np.sqrt(none * q11))
 
@@ -130,12 +128,12 @@ def pair_witnesses(n_s: ArrayLike, n_m: ArrayLike, cross: ArrayLike) -> Real:
     n_s, n_m, cross : array_like
         Quanta of both and |⟨s m⟩|, shape (...).
     """
-    n_s, n_m, c = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (n_s, n_m, cross)))
-    a, b = n_s + 0.5, n_m + 0.5
+    s, m, c = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (n_s, n_m, cross)))
+    a, b = s + 0.5, m + 0.5
     # 2ν = 2 (ab − c²)·2/((a + b) + √…), without the difference of near numbers
     two_nu = 4 * (a * b - c**2) / ((a + b) + np.sqrt((a - b) ** 2 + 4 * c**2))
     values = (
-        1 + n_s + n_m - 2 * c,
+        1 + s + m - 2 * c,
         2 * (b - c**2 / a),
         2 * (a - c**2 / b),
         two_nu,
