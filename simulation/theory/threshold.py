@@ -17,7 +17,7 @@ are then silent together, with the square root of that probability.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,10 +70,10 @@ class Conditioned:
         index = np.array(modes, np.intp)
         if self.paired:
             index = np.stack([2 * index, 2 * index + 1], axis=-1).ravel()
-        return replace(
-            self,
-            kernel=self.kernel[index[:, None], index],
-            mean=None if self.mean is None else self.mean[index],
+        return self._with(
+            self.weight,
+            self.kernel[index[:, None], index],
+            None if self.mean is None else self.mean[index],
         )
 
     def silence(self, dark: ArrayLike = 0.0) -> "Conditioned":
@@ -86,11 +86,10 @@ class Conditioned:
         mean = None
         if free.mean is not None and silent.mean is not None and click.mean is not None:
             mean = asked(free.mean, silent.mean, click.mean)
-        return replace(
-            self,
-            weight=asked(free.weight, silent.weight, click.weight),
-            kernel=asked(free.kernel, silent.kernel, click.kernel),
-            mean=mean,
+        return self._with(
+            asked(free.weight, silent.weight, click.weight),
+            asked(free.kernel, silent.kernel, click.kernel),
+            mean,
         )
 
     def _split(self, dark: ArrayLike) -> tuple["Conditioned", "Conditioned", "Conditioned"]:
@@ -107,10 +106,15 @@ class Conditioned:
             free_mean = self.mean[size:]
             silent_mean = free_mean - mean
         return (
-            replace(self, kernel=free_kernel, mean=free_mean),
-            replace(self, weight=silent, kernel=free_kernel - kernel, mean=silent_mean),
-            replace(self, weight=click, kernel=kernel, mean=mean),
+            self._with(self.weight, free_kernel, free_mean),
+            self._with(silent, free_kernel - kernel, silent_mean),
+            self._with(click, kernel, mean),
         )
+
+    def _with(
+        self, weight: SilenceFunction, kernel: SilenceFunction, mean: SilenceFunction | None
+    ) -> "Conditioned":
+        return Conditioned(weight=weight, kernel=kernel, mean=mean, paired=self.paired)
 
     def _first_alone(self) -> _Step:
         """Silence of one component: its factor, 1 − it, and what it takes off K and d."""

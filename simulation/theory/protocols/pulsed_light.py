@@ -7,7 +7,7 @@ unchanged by opposite phase rotations of the kinds, and one Hermitian n × n mat
 everything (`simulation.theory.threshold`). Arrays have batch axes last.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class PulsedState:
         (i,) = self.places(mode)
         kernel = self._kernel(np.shape(quanta))
         kernel[i, i] += quanta
-        return replace(self, kernel=kernel)
+        return self._with(kernel, self.mean)
 
     def displace(self, mode: str, amplitude: ArrayLike) -> "PulsedState":
         """Add a coherent amplitude ⟨a⟩."""
@@ -71,7 +71,7 @@ class PulsedState:
         mean = np.zeros(len(self.kernel), np.complex128) if self.mean is None else self.mean
         mean = _spread(mean, 1, np.broadcast_shapes(mean.shape[1:], shape))
         mean[i] += amplitude if i < len(self.light) else np.conj(amplitude)
-        return replace(self, mean=mean)
+        return self._with(self.kernel, mean)
 
     def squeeze(self, light: str, matter: str, p: ArrayLike) -> "PulsedState":
         """Blue pulse with sinh² r = p: s → cosh r s + sinh r m†, and s ↔ m."""
@@ -179,6 +179,9 @@ class PulsedState:
         """Probability of the clicks and silences named, whatever the others do."""
         return self.condition(clicked=clicked, silent=silent, dark=dark).probability
 
+    def _with(self, kernel: Complex, mean: Complex | None) -> "PulsedState":
+        return PulsedState(light=self.light, matter=self.matter, kernel=kernel, mean=mean)
+
     def _kernel(self, shape: tuple[int, ...]) -> Complex:
         batch = self.kernel.shape[2:]
         return _spread(self.kernel, 2, np.broadcast_shapes(batch, shape) if shape else batch)
@@ -186,15 +189,16 @@ class PulsedState:
     def _scale(self, mode: str, factor: Any, noise: ArrayLike) -> "PulsedState":
         (i,) = self.places(mode)
         scale = np.asarray(factor if i < len(self.light) else np.conj(factor))
-        kernel = self._kernel(np.broadcast_shapes(scale.shape, np.shape(noise)))
+        shape = np.shape(noise)
+        kernel = self._kernel(np.broadcast_shapes(scale.shape, shape) if shape else scale.shape)
         kernel[i] *= scale
-        kernel[:, i] *= np.conj(scale)
+        kernel[:, i] *= scale.conj()
         kernel[i, i] += noise
         if self.mean is None:
-            return replace(self, kernel=kernel)
+            return self._with(kernel, self.mean)
         mean = _spread(self.mean, 1, np.broadcast_shapes(self.mean.shape[1:], scale.shape))
         mean[i] *= scale
-        return replace(self, kernel=kernel, mean=mean)
+        return self._with(kernel, mean)
 
     def _map(self, index: NDArray[np.intp], m: Complex, noise: Complex | None) -> "PulsedState":
         kernel = self._kernel(m.shape[2:])
@@ -203,10 +207,10 @@ class PulsedState:
         if noise is not None:
             kernel[index[:, None], index] += _spread(noise, 2, kernel.shape[2:])
         if self.mean is None:
-            return replace(self, kernel=kernel)
+            return self._with(kernel, self.mean)
         mean = _spread(self.mean, 1, np.broadcast_shapes(self.mean.shape[1:], m.shape[2:]))
         mean[index] = np.einsum("ij...,j...->i...", m, mean[index])
-        return replace(self, kernel=kernel, mean=mean)
+        return self._with(kernel, mean)
 
 
 def _spread(array: Complex, own: int, batch: tuple[int, ...]) -> Complex:
