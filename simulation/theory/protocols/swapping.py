@@ -39,6 +39,7 @@ from simulation.theory.quantities import (
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_OR_INFINITE,
+    Choice,
     Parameters,
     Quantity,
     Range,
@@ -67,6 +68,12 @@ class Swapping(Parameters):
     p_read: Annotated[Value, Quantity("", FRACTION, "swap efficiency", "choice")] = 0.5
     eta_r: Annotated[Value, Quantity("", FRACTION, "from device to a read click", "choice")] = 0.4
     dark: Annotated[Value, Quantity("", FRACTION, "dark click per gate, detector", "choice")] = 1e-7
+    outputs: Annotated[
+        str,
+        Quantity(
+            "", Choice(("silent", "unasked")), "the other output of each herald of a chain", ""
+        ),
+    ] = "silent"
     theta: Annotated[
         Value, Quantity("rad", FINITE, "phase of Bob's second read, for E_theta", "")
     ] = 0.0
@@ -135,9 +142,10 @@ def empty(devices: str) -> PulsedState:
 
 
 def link(p: Swapping) -> Conditioned:
-    """One link, heralded: output 1 clicks, 2 is silent; both mechanics kept before the read."""
+    """One link, heralded by output 1; both mechanics kept before the read."""
     state = chain(p, empty("1 2"), "1 2")
-    return state.condition(clicked="s1", silent="s2", kept="m1 m2", dark=p.dark)
+    silent = "s2" if p.outputs == "silent" else ""
+    return state.condition(clicked="s1", silent=silent, kept="m1 m2", dark=p.dark)
 
 
 def swapped(p: Swapping, links: int, *, read: bool = False) -> Conditioned:
@@ -148,7 +156,9 @@ def swapped(p: Swapping, links: int, *, read: bool = False) -> Conditioned:
     if read:
         state = state.lose(ends, np.asarray(p.p_read) * p.eta_r)
     clicked = [f"s{x}" for x in names[::2]] + [f"m{x}" for x in names[1:-1:2]]
-    silent = [f"s{x}" for x in names[1::2]] + [f"m{x}" for x in names[2::2]]
+    silent = [f"s{x}" for x in names[1::2]] + [f"m{x}" for x in names[2:-1:2]]
+    if p.outputs == "unasked":
+        silent = []
     return state.condition(
         clicked=" ".join(clicked), silent=" ".join(silent), kept=ends, dark=p.dark
     )

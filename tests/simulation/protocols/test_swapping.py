@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from simulation.theory.models import point
-from simulation.theory.protocols.swapping import MODEL, Swapping, waiting_rounds
+from simulation.theory.protocols.swapping import MODEL, Swapping, link, waiting_rounds
+from simulation.theory.protocols.witnesses import HERALDED, heralded_witnesses
 
 COLD = {"n_0": 0.0, "n_env": 0.0, "n_heat": 0.0, "dark": 0.0}
 CHAIN = ["P_links", "P_swap", "swapped", "C", "F", "V", "R"]
@@ -66,6 +67,13 @@ def test_link():
     assert found["link_F"] == pytest.approx(0.841604495576, rel=5e-12)
     assert found["link_V"] == pytest.approx(0.912235002952, rel=5e-12)
     assert found["link_R"] == pytest.approx(0.203711763218, rel=5e-12)
+
+
+def test_the_click_form_of_the_concurrence_lies_above_the_exact_one():
+    state = link(Swapping())
+    found = dict(zip(HERALDED, heralded_witnesses(state), strict=True))
+    assert found["C_clicks"] == pytest.approx(0.777097404957, rel=5e-12)
+    assert found["C_clicks"] > found["C"]
 
 
 def test_final_clicks():
@@ -167,5 +175,8 @@ def test_a_sweep_of_length_equals_its_points():
         assert together["direct"][place] == pytest.approx(alone["direct"], rel=1e-11)
 
 
-def test_parameters_are_equal_devices():
-    assert Swapping().shape == ()
+def test_an_unasked_output_leaves_the_link_less_pure():
+    loose = MODEL.evaluate(["P_link", "link_C"], outputs="unasked")
+    assert loose["P_link"] == pytest.approx(1.01906055823e-3, rel=5e-12)
+    strict = MODEL.evaluate(["link_C"])["link_C"]
+    assert loose["link_C"] < strict
