@@ -62,8 +62,8 @@ class Conditioned:
 
     @property
     def probability(self) -> Real:
-        """Probability that all detectors asked click, shape (...)."""
-        return np.asarray(self.weight.all_click)
+        """Probability that all detectors asked click, shape (...); rounding below 0 is 0."""
+        return np.maximum(self.weight.all_click, 0.0)
 
     def keep(self, *modes: int) -> "Conditioned":
         """Leave only these of the modes, in this order; the others are not looked at."""
