@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analysis.binomial import LEVEL, Interval, at_least, weighted_sum, whole
+from analysis.binomial import Interval, at_least, weighted_sum
+from analysis.correlation import LEVEL
+from analysis.counts_file import count_of
 
 if TYPE_CHECKING:
     from analysis.counts import Counts
@@ -137,4 +139,4 @@ def _count(counts: Mapping[str, Mapping[str, int]], setting: str, pair: str) -> 
     if setting not in counts or pair not in counts[setting]:
         message = f"`counts` must give {pair} of setting {setting!r}, but does not"
         raise ValueError(message)
-    return whole(f"{pair} of {setting}", counts[setting][pair])
+    return count_of(f"{pair} of {setting}", counts[setting][pair])

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-Real = NDArray[np.float64]
+from analysis.correlation import LEVEL
+from analysis.counts_file import count_of, must_not_exceed
 
-LEVEL: Final = 0.68
-"""Probability inside an interval unless told otherwise."""
+Real = NDArray[np.float64]
 
 _CELLS_PER_SIGMA: Final = 40
 _REACH: Final = 12
@@ -35,24 +35,6 @@ class Interval:
         return f"{self.value:.4f}  [{self.low:.4f}, {self.high:.4f}]"
 
 
-def whole(name: str, value: object, most: int | None = None) -> int:
-    """Return a count as an int ≥ 0, at most `most`.
-
-    Raises
-    ------
-    ValueError
-        If it is no whole number in that range; the message names it.
-    """
-    number = float(str(value))
-    if not (number.is_integer() and number >= 0):
-        message = f"`{name}` must be a whole number ≥ 0, but is {value!r}"
-        raise ValueError(message)
-    if most is not None and number > most:
-        message = f"`{name}` must be at most {most}, but is {int(number)}"
-        raise ValueError(message)
-    return int(number)
-
-
 def share(successes: int, trials: int, level: float = LEVEL) -> Interval:
     """Return k/n with the Clopper–Pearson interval: exact coverage of at least `level`.
 
@@ -64,8 +46,7 @@ def share(successes: int, trials: int, level: float = LEVEL) -> Interval:
     ValueError
         If there were no trials, a count is impossible or the level is outside (0, 1).
     """
-    n = whole("trials", trials)
-    k = whole("successes", successes, n)
+    k, n = _of(successes, trials)
     _check_level(level)
     if n == 0:
         message = "`trials` must be at least 1 for a share, but is 0; measure longer"
@@ -78,8 +59,7 @@ def share(successes: int, trials: int, level: float = LEVEL) -> Interval:
 
 def at_least(successes: int, trials: int, probability: float) -> float:
     """Probability of `successes` or more in `trials`, each with `probability`: exact tail."""
-    n = whole("trials", trials)
-    k = whole("successes", successes, n)
+    k, n = _of(successes, trials)
     return 1.0 if k == 0 else float(special.betainc(k, n - k + 1, probability))
 
 
@@ -121,8 +101,7 @@ def weighted_sum(
     """
     terms = []
     for k, n, weight in zip(successes, trials, weights, strict=True):
-        total = whole("trials", n)
-        good = whole("successes", k, total)
+        good, total = _of(k, n)
         if weight:
             terms.append((good + 1.0, total - good + 1.0, float(weight)))
     if not terms:
@@ -163,6 +142,12 @@ def _convolved(a: Real, b: Real) -> Real:
     size = len(a) + len(b) - 1
     product = np.fft.rfft(a, size) * np.fft.rfft(b, size)
     return np.maximum(np.fft.irfft(product, size), 0.0)
+
+
+def _of(successes: int, trials: int) -> tuple[int, int]:
+    k, n = count_of("successes", successes), count_of("trials", trials)
+    must_not_exceed("successes", k, "trials", n)
+    return k, n
 
 
 def _check_level(level: float) -> None:

@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from analysis.binomial import LEVEL, Interval, SumPosterior, at_least, share, weighted_sum, whole
-from analysis.correlation import G2, g2
+from analysis.binomial import Interval, SumPosterior, at_least, share, weighted_sum
+from analysis.correlation import G2, LEVEL, g2
+from analysis.counts_file import count_of, must_not_exceed
 
 CLASSICAL: Final = 2 / 3
 """Best fidelity of teleporting a qubit without entanglement."""
@@ -70,8 +71,8 @@ def visibility(
     ValueError
         If a count or an exposure is impossible, or nothing was counted.
     """
-    a, b = whole("brightest", brightest), whole("darkest", darkest)
-    first, second = (whole("exposures", value) for value in exposures)
+    a, b = count_of("brightest", brightest), count_of("darkest", darkest)
+    first, second = (count_of("exposures", value) for value in exposures)
     if min(first, second) < 1:
         message = f"`exposures` must be at least 1, but are {exposures}"
         raise ValueError(message)
@@ -112,7 +113,7 @@ def fidelity(right: int, wrong: int, level: float = LEVEL) -> Fidelity:
     ValueError
         If a count is impossible, or nothing was counted.
     """
-    k, other = whole("right", right), whole("wrong", wrong)
+    k, other = count_of("right", right), count_of("wrong", wrong)
     return Fidelity(F=share(k, k + other, level), p_classical=at_least(k, k + other, CLASSICAL))
 
 
@@ -134,8 +135,8 @@ def mean_fidelity(
                 f"`counts` must hold clicks of every input {', '.join(weights)}; {name} has none"
             )
             raise ValueError(message)
-    right = [whole(f"right of {name}", counts[name][0]) for name in weights]
-    total = [k + whole("wrong", counts[name][1]) for k, name in zip(right, weights, strict=True)]
+    right = [count_of(f"right of {name}", counts[name][0]) for name in weights]
+    total = [k + count_of("wrong", counts[name][1]) for k, name in zip(right, weights, strict=True)]
     posterior = weighted_sum(right, total, list(weights.values()))
     value = float(np.dot(list(weights.values()), np.divide(right, total)))
     return Fidelity(
@@ -206,8 +207,9 @@ def entanglement(
     ValueError
         If a count is impossible.
     """
-    n = whole("heralds", heralds)
-    single, pair = whole("one", one, n), whole("both", both, n - whole("one", one, n))
+    n = count_of("heralds", heralds)
+    single, pair = count_of("one", one), count_of("both", both)
+    must_not_exceed("one + both", single + pair, "heralds", n)
     joint = 1 - (1 - level) / 2
     seen = visibility(*fringe, exposures, joint)
     singles, pairs = share(single, n, joint), share(pair, n, joint)

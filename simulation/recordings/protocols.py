@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.recordings.clicks import ClickModel, click_model
-from simulation.recordings.pulses import pulsed_timing
 from simulation.recordings.ptu import Mode, Progress, SimulatedRecording, simulate_ptu
+from simulation.recordings.pulses import pulsed_timing
 from simulation.theory.models import get
 from simulation.theory.protocols import bell2018, memory2020, single_phonons2017
 from simulation.theory.protocols.pulsed_light import PulsedState

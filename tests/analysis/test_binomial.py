@@ -58,7 +58,8 @@ def test_a_weighted_sum_agrees_with_sampling(scale):
 
 
 @pytest.mark.parametrize(
-    ("counts", "message"), [((5, 4), "at most 4"), ((-1, 4), "≥ 0"), ((0, 0), "at least 1")]
+    ("counts", "message"),
+    [((5, 4), "must not exceed"), ((-1, 4), "not be negative"), ((0, 0), "at least 1")],
 )
 def test_impossible_counts_are_refused(counts, message):
     with pytest.raises(ValueError, match=message):

@@ -24,7 +24,7 @@ from simulation.theory.dlcz import (
     detected_state,
     fringe_phase,
 )
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols import witnesses
 from simulation.theory.quantities import (
     FINITE,
@@ -139,23 +139,23 @@ Bell2018: Final[type[DLCZParameters]] = make_dataclass(
 )
 
 RESULTS: Final = {
-    "S": Result("", "CHSH of inclusive coincidences; local models have S ≤ 2"),
-    "S_exclusive": Result("", "CHSH of exclusive coincidences"),
-    "S_fields": Result("", "CHSH of weakly detected fields"),
-    "E": Result("", "correlation at each setting", SETTINGS),
-    "E_cardinal": Result("", "correlation at θ", tuple(_CARDINAL)),
-    "E_theta": Result("", "correlation at const + theta"),
-    "coincidences": Result("", "P(r_i p_j) at θ = 0", ("r1p1", "r1p2", "r2p1", "r2p2")),
-    "P_coinc": Result("", "probability of a coincidence, mean of the settings"),
-    "events": Result("", "coincidences to violate by n_sigma (inf: no violation)"),
-    "time": Result("s", "time to collect these"),
-    "herald_1": Result("", "devices given a click of detector 1", witnesses.HERALDED),
-    "herald_2": Result("", "devices given a click of detector 2", witnesses.HERALDED),
-    "pair_A": Result("", "unheralded pair of A", witnesses.PAIR),
-    "pair_B": Result("", "unheralded pair of B", witnesses.PAIR),
-    "pair_A_detected": Result("", "the same after eta and p_read eta", witnesses.PAIR),
-    "pair_B_detected": Result("", "the same after eta and p_read eta", witnesses.PAIR),
-    "light_1": Result("", "read light at the combiner given detector 1", witnesses.HERALDED),
+    "S": Outcome("", "CHSH of inclusive coincidences; local models have S ≤ 2"),
+    "S_exclusive": Outcome("", "CHSH of exclusive coincidences"),
+    "S_fields": Outcome("", "CHSH of weakly detected fields"),
+    "E": Outcome("", "correlation at each setting", SETTINGS),
+    "E_cardinal": Outcome("", "correlation at θ", tuple(_CARDINAL)),
+    "E_theta": Outcome("", "correlation at const + theta"),
+    "coincidences": Outcome("", "P(r_i p_j) at θ = 0", ("r1p1", "r1p2", "r2p1", "r2p2")),
+    "P_coinc": Outcome("", "probability of a coincidence, mean of the settings"),
+    "events": Outcome("", "coincidences to violate by n_sigma (inf: no violation)"),
+    "time": Outcome("s", "time to collect these"),
+    "herald_1": Outcome("", "devices given a click of detector 1", witnesses.HERALDED),
+    "herald_2": Outcome("", "devices given a click of detector 2", witnesses.HERALDED),
+    "pair_A": Outcome("", "unheralded pair of A", witnesses.PAIR),
+    "pair_B": Outcome("", "unheralded pair of B", witnesses.PAIR),
+    "pair_A_detected": Outcome("", "the same after eta and p_read eta", witnesses.PAIR),
+    "pair_B_detected": Outcome("", "the same after eta and p_read eta", witnesses.PAIR),
+    "light_1": Outcome("", "read light at the combiner given detector 1", witnesses.HERALDED),
 }
 
 

@@ -21,7 +21,7 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.quantities import (
     FRACTION,
     NON_NEGATIVE,
@@ -62,11 +62,11 @@ class Fan2026Storage(Parameters):
 
 
 RESULTS: Final = {
-    "E_12": Result("", "logarithmic negativity of both mechanics (natural log)"),
-    "log_nu": Result("", "−ln 2ν, below 0 where nothing is entangled"),
-    "n_b1": Result("", "phonons of b1"),
-    "n_b2": Result("", "phonons of b2"),
-    "c": Result("", "|⟨x1 x2⟩|"),
+    "E_12": Outcome("", "logarithmic negativity of both mechanics (natural log)"),
+    "log_nu": Outcome("", "−ln 2ν, below 0 where nothing is entangled"),
+    "n_b1": Outcome("", "phonons of b1"),
+    "n_b2": Outcome("", "phonons of b2"),
+    "c": Outcome("", "|⟨x1 x2⟩|"),
 }
 
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols.pulsed_light import PulsedState
 from simulation.theory.quantities import (
     FRACTION,
@@ -95,17 +95,17 @@ class Memory2020(Parameters):
 
 
 RESULTS: Final = {
-    "P_h": Result("", "probability of the herald"),
-    "n_herald": Result("", "⟨m†m⟩ given the herald"),
-    "m_herald": Result("", "|⟨m⟩| given the herald"),
-    "n_stored": Result("", "⟨m†m⟩ after storage and heating"),
-    "m_stored": Result("", "|⟨m⟩| after storage"),
-    "V_herald": Result("", "visibility of the fields at once"),
-    "V": Result("", "visibility of the fields after storage"),
-    "wcs_best": Result("", "first coherent state of the highest visibility (x = 1, at once)"),
-    "V_best": Result("", "visibility there"),
-    "P_read": Result("", "click of a read detector given the herald, over phase", ("min", "max")),
-    "V_clicks": Result("", "visibility of the read clicks"),
+    "P_h": Outcome("", "probability of the herald"),
+    "n_herald": Outcome("", "⟨m†m⟩ given the herald"),
+    "m_herald": Outcome("", "|⟨m⟩| given the herald"),
+    "n_stored": Outcome("", "⟨m†m⟩ after storage and heating"),
+    "m_stored": Outcome("", "|⟨m⟩| after storage"),
+    "V_herald": Outcome("", "visibility of the fields at once"),
+    "V": Outcome("", "visibility of the fields after storage"),
+    "wcs_best": Outcome("", "first coherent state of the highest visibility (x = 1, at once)"),
+    "V_best": Outcome("", "visibility there"),
+    "P_read": Outcome("", "click of a read detector given the herald, over phase", ("min", "max")),
+    "V_clicks": Outcome("", "visibility of the read clicks"),
 }
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols import heralded
 from simulation.theory.protocols.pulsed_light import PulsedState
 from simulation.theory.quantities import (
@@ -108,13 +108,13 @@ NetworkHerald: Final[type[Parameters]] = make_dataclass(
 )
 
 RESULTS: Final = {
-    "P_herald": Result("", "probability of the herald pattern"),
-    "P_reads": Result("", "probability of the read pattern"),
-    "P_joint": Result("", "probability of both patterns"),
-    "P_reads_h": Result("", "probability of the read pattern given the herald"),
-    "g2": Result("", "P_joint/(P_herald P_reads)"),
-    "F_W": Result("", "fidelity of the mechanics with Σ_X U_jX |X⟩ of the first click j"),
-    "P_vacuum": Result("", "probability that the mechanics is empty given the herald"),
+    "P_herald": Outcome("", "probability of the herald pattern"),
+    "P_reads": Outcome("", "probability of the read pattern"),
+    "P_joint": Outcome("", "probability of both patterns"),
+    "P_reads_h": Outcome("", "probability of the read pattern given the herald"),
+    "g2": Outcome("", "P_joint/(P_herald P_reads)"),
+    "F_W": Outcome("", "fidelity of the mechanics with Σ_X U_jX |X⟩ of the first click j"),
+    "P_vacuum": Outcome("", "probability that the mechanics is empty given the herald"),
 }
 
 

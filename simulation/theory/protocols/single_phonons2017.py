@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols.pulsed_light import PulsedState
 from simulation.theory.quantities import (
     FRACTION,
@@ -60,16 +60,16 @@ class SinglePhonons2017(Parameters):
 
 
 RESULTS: Final = {
-    "P_h": Result("", "probability of the herald"),
-    "P_read": Result("", "probability of a click of detector 1, 2 given the herald", ("1", "2")),
-    "P_r1r2": Result("", "probability of both read clicks given the herald"),
-    "g2": Result("", "heralded g²(0) of threshold clicks; 1 is coherent, 0 a single phonon"),
-    "g2_fields": Result("", "heralded g²(0) of weakly detected fields"),
-    "g2_unheralded": Result("", "g²(0) of the read clicks without a herald"),
-    "g2_cross": Result("", "pump-read g² of clicks, read detectors 1, 2", ("1", "2")),
-    "n_read": Result("", "⟨m†m⟩ before the read, without a herald"),
-    "hom_C": Result("", "P(r1 r2) of two heralded equal devices on the splitter"),
-    "hom_V": Result("", "Hong–Ou–Mandel visibility 1 − C/C_dist"),
+    "P_h": Outcome("", "probability of the herald"),
+    "P_read": Outcome("", "probability of a click of detector 1, 2 given the herald", ("1", "2")),
+    "P_r1r2": Outcome("", "probability of both read clicks given the herald"),
+    "g2": Outcome("", "heralded g²(0) of threshold clicks; 1 is coherent, 0 a single phonon"),
+    "g2_fields": Outcome("", "heralded g²(0) of weakly detected fields"),
+    "g2_unheralded": Outcome("", "g²(0) of the read clicks without a herald"),
+    "g2_cross": Outcome("", "pump-read g² of clicks, read detectors 1, 2", ("1", "2")),
+    "n_read": Outcome("", "⟨m†m⟩ before the read, without a herald"),
+    "hom_C": Outcome("", "P(r1 r2) of two heralded equal devices on the splitter"),
+    "hom_V": Outcome("", "Hong–Ou–Mandel visibility 1 − C/C_dist"),
 }
 
 

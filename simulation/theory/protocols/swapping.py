@@ -30,7 +30,7 @@ from typing import Annotated, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols import heralded
 from simulation.theory.protocols.pulsed_light import PulsedState
 from simulation.theory.quantities import (
@@ -91,28 +91,28 @@ _STATE: Final = ("p00", "p10", "p01", "p11", "abs_d")
 _CHSH: Final = ("E_0", "E_pi4", "E_theta", "S", "P_final", "P_heralds")
 
 RESULTS: Final = {
-    "P_link": Result("", "probability of one herald of a link"),
-    "link": Result("", "populations of a link and |d|", _STATE),
-    "link_C": Result("", "concurrence bound 2|d| − 2√(p00 p11) of a link"),
-    "link_F": Result("", "fidelity (p10 + p01)/2 + |d| of a link"),
-    "link_V": Result("", "visibility 2|⟨a†b⟩|/(n_A + n_B) of a link"),
-    "link_R": Result("", "⟨n_A n_B⟩/|⟨a†b⟩|² of a link, entangled below 1"),
-    "P_links": Result("", "probability of one herald of every link at once"),
-    "P_swap": Result("", "probability that all swaps succeed given the links, any outcome"),
-    "swapped": Result("", "populations of the ends A, D and |d|", _STATE),
-    "C": Result("", "concurrence bound of the ends"),
-    "F": Result("", "fidelity of the ends"),
-    "V": Result("", "visibility of the ends"),
-    "R": Result("", "⟨n_A n_D⟩/|⟨a†d⟩|² of the ends, entangled below 1"),
-    "P_final": Result("", "read click of A, of D, of both given the swap", ("A", "D", "both")),
-    "P_combined": Result("", "click of A and D combined on a 50/50, over phase", ("min", "max")),
-    "V_final": Result("", "visibility of these clicks"),
-    "direct": Result("", "two parallel links", _CHSH),
-    "parallel": Result("", "two parallel swapped chains of two links", _CHSH),
-    "P_M": Result("", "probability that a link succeeds in a round of M tries"),
-    "rounds": Result("", "mean rounds until all links are there"),
-    "T": Result("s", "mean time per swapped pair"),
-    "T_small": Result("s", "the same by the rule of 3/(2 P_M) per doubling"),
+    "P_link": Outcome("", "probability of one herald of a link"),
+    "link": Outcome("", "populations of a link and |d|", _STATE),
+    "link_C": Outcome("", "concurrence bound 2|d| − 2√(p00 p11) of a link"),
+    "link_F": Outcome("", "fidelity (p10 + p01)/2 + |d| of a link"),
+    "link_V": Outcome("", "visibility 2|⟨a†b⟩|/(n_A + n_B) of a link"),
+    "link_R": Outcome("", "⟨n_A n_B⟩/|⟨a†b⟩|² of a link, entangled below 1"),
+    "P_links": Outcome("", "probability of one herald of every link at once"),
+    "P_swap": Outcome("", "probability that all swaps succeed given the links, any outcome"),
+    "swapped": Outcome("", "populations of the ends A, D and |d|", _STATE),
+    "C": Outcome("", "concurrence bound of the ends"),
+    "F": Outcome("", "fidelity of the ends"),
+    "V": Outcome("", "visibility of the ends"),
+    "R": Outcome("", "⟨n_A n_D⟩/|⟨a†d⟩|² of the ends, entangled below 1"),
+    "P_final": Outcome("", "read click of A, of D, of both given the swap", ("A", "D", "both")),
+    "P_combined": Outcome("", "click of A and D combined on a 50/50, over phase", ("min", "max")),
+    "V_final": Outcome("", "visibility of these clicks"),
+    "direct": Outcome("", "two parallel links", _CHSH),
+    "parallel": Outcome("", "two parallel swapped chains of two links", _CHSH),
+    "P_M": Outcome("", "probability that a link succeeds in a round of M tries"),
+    "rounds": Outcome("", "mean rounds until all links are there"),
+    "T": Outcome("s", "mean time per swapped pair"),
+    "T_small": Outcome("s", "the same by the rule of 3/(2 P_M) per doubling"),
 }
 
 

@@ -24,7 +24,7 @@ from typing import Annotated, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols.pulsed_light import PulsedState
 from simulation.theory.quantities import (
     FINITE,
@@ -140,17 +140,17 @@ class Teleportation2021(Parameters):
 
 
 RESULTS: Final = {
-    "F": Result("", "fidelity of each input", tuple(SETTINGS)),
-    "F_mean": Result("", "mean fidelity of the six inputs; 2/3 is classical"),
-    "P_herald": Result("", "probability of the herald, one pair of ports", tuple(SETTINGS)),
-    "P_read": Result("", "probability of a read click given the herald", tuple(SETTINGS)),
-    "events": Result(
+    "F": Outcome("", "fidelity of each input", tuple(SETTINGS)),
+    "F_mean": Outcome("", "mean fidelity of the six inputs; 2/3 is classical"),
+    "P_herald": Outcome("", "probability of the herald, one pair of ports", tuple(SETTINGS)),
+    "P_read": Outcome("", "probability of a read click given the herald", tuple(SETTINGS)),
+    "events": Outcome(
         "", "read clicks to n_sigma above 2/3, each input (inf: never)", ("H", "V", "D")
     ),
-    "time": Result("s", "time to collect these events, all four pairs", ("H", "V", "D")),
-    "fringe_visibility": Result("", "of the entanglement fringe, (max − min)/(max + min)"),
-    "g2_max": Result("", "pump-read g² of clicks at the fringe's maximum"),
-    "g2_min": Result("", "pump-read g² of clicks at the fringe's minimum"),
+    "time": Outcome("s", "time to collect these events, all four pairs", ("H", "V", "D")),
+    "fringe_visibility": Outcome("", "of the entanglement fringe, (max − min)/(max + min)"),
+    "g2_max": Outcome("", "pump-read g² of clicks at the fringe's maximum"),
+    "g2_min": Outcome("", "pump-read g² of clicks at the fringe's minimum"),
 }
 
 

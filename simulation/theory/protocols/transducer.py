@@ -23,7 +23,7 @@ from typing import Annotated, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.models.model import Model, Result
+from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols import heralded
 from simulation.theory.protocols.pulsed_light import PulsedState
 from simulation.theory.quantities import (
@@ -88,21 +88,21 @@ class Transducer(Parameters):
 
 
 RESULTS: Final = {
-    "P_h": Result("", "probability of the herald"),
-    "n_h": Result("", "microwave quanta given the herald"),
-    "n_u": Result("", "microwave quanta without a herald"),
-    "ratio": Result("", "n_h/n_u"),
-    "g2_h": Result("", "heralded g²(0) of moments"),
-    "F_z": Result("", "time bins: share of the right bin, one photon"),
-    "V_x": Result("", "time bins: visibility of the superposition, one photon"),
-    "F_sub": Result("", "time bins: (F_z + V_x)/2"),
-    "P_z": Result("", "time bins: share of the right bin, moments"),
-    "V_mom": Result("", "time bins: visibility, moments"),
-    "F_mom": Result("", "time bins: (P_z + V_mom)/2"),
-    "S": Result("", "CHSH of the moments, √2 ((2 P_z − 1) + V_mom)"),
-    "heralds": Result("1/s", "P_h per period"),
-    "pair_probability": Result("", "of the device's pulse"),
-    "conversion": Result("", "of the device's rates"),
+    "P_h": Outcome("", "probability of the herald"),
+    "n_h": Outcome("", "microwave quanta given the herald"),
+    "n_u": Outcome("", "microwave quanta without a herald"),
+    "ratio": Outcome("", "n_h/n_u"),
+    "g2_h": Outcome("", "heralded g²(0) of moments"),
+    "F_z": Outcome("", "time bins: share of the right bin, one photon"),
+    "V_x": Outcome("", "time bins: visibility of the superposition, one photon"),
+    "F_sub": Outcome("", "time bins: (F_z + V_x)/2"),
+    "P_z": Outcome("", "time bins: share of the right bin, moments"),
+    "V_mom": Outcome("", "time bins: visibility, moments"),
+    "F_mom": Outcome("", "time bins: (P_z + V_mom)/2"),
+    "S": Outcome("", "CHSH of the moments, √2 ((2 P_z − 1) + V_mom)"),
+    "heralds": Outcome("1/s", "P_h per period"),
+    "pair_probability": Outcome("", "of the device's pulse"),
+    "conversion": Outcome("", "of the device's rates"),
 }
 
 
