@@ -25,7 +25,7 @@ q = P_M (2 − P_M), b = P_M/(2 − P_M). Decay during the wait is not in T: it 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from math import comb
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -343,14 +343,11 @@ def _herald_efficiency(p: Swapping) -> Real:
 
 def _with_axis(p: Swapping) -> Swapping:
     """Return the same parameters with an axis for the phases."""
-    return replace(
-        p,
-        **{
-            name: value[..., None]
-            for name in p.quantities()
-            if isinstance(value := getattr(p, name), np.ndarray)
-        },
-    )
+    given = {name: getattr(p, name) for name in p.quantities()}
+    arrays: dict[str, Any] = {
+        name: value[..., None] for name, value in given.items() if isinstance(value, np.ndarray)
+    }
+    return replace(p, **arrays)
 
 
 MODEL: Final = Model(
