@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from simulation.theory.dlcz import (
     DLCZParameters,
     click_probabilities,
-    detected_state,
     fringe_phase,
 )
+from simulation.theory.dlcz.witness import joint_photons
 from simulation.theory.models.model import Model, Outcome
 from simulation.theory.protocols import witnesses
 from simulation.theory.quantities import (
@@ -198,7 +198,7 @@ def solve(p: Any, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     if {"S", "S_exclusive", "E", "P_coinc", "events", "time"} & set(wanted):
         found |= _violation(p)
     if "S_fields" in wanted:
-        found["S_fields"] = np.abs(correlation(_field_coincidences(at_settings(p))) @ _SIGNS)
+        found["S_fields"] = np.abs(correlation(joint_photons(at_settings(p))[0]) @ _SIGNS)
     if {"E_cardinal", "coincidences"} & set(wanted):
         theta = np.array(list(_CARDINAL.values())) - fringe_phase(p)[..., None]
         clicks = click_probabilities(_turned(p, theta)).coincidences
@@ -265,14 +265,6 @@ def _exclusive(patterns: Real) -> Real:
     """[i, j]: r_{i+1} and p_{j+1} click, the others do not; axes p1, p2, r1, r2 of `patterns`."""
     picked = [patterns[..., 1 - j, j, 1 - i, i] for i in (0, 1) for j in (0, 1)]
     return np.stack(picked, axis=-1).reshape(*picked[0].shape, 2, 2)
-
-
-def _field_coincidences(p: DLCZParameters) -> Real:
-    """⟨r_i†r_i p_j†p_j⟩ of the detected fields by Wick's theorem, element [i, j]."""
-    state = detected_state(p)
-    photons = state.photons
-    accidental = photons[..., 2:, None] * photons[..., None, :2]
-    return np.asarray(accidental + np.abs(np.swapaxes(state.pump_read, -1, -2)) ** 2)
 
 
 MODEL: Final = Model(
