@@ -19,7 +19,8 @@ most m rounds, two links start again after that,
 
     rounds = [1/q + (1 − b)(1 − (1 − P_M)^m)/P_M] / [1 − (1 − b)(1 − P_M)^m],
 
-q = P_M (2 − P_M), b = P_M/(2 − P_M). Decay during the wait is not in T: it belongs into `delay`.
+q = P_M (2 − P_M), b = P_M/(2 − P_M). Decay during the wait is not in T: `T_wait`
+says how long the first link waits for the last, `wait` stores it so much longer.
 """
 
 from collections.abc import Collection, Mapping
@@ -64,6 +65,9 @@ class Swapping(Parameters):
         Value, Quantity("s", POSITIVE_OR_INFINITE, "energy lifetime 1/Γ", "choice")
     ] = 100e-6
     delay: Annotated[Value, Quantity("s", NON_NEGATIVE, "from pump to read", "choice")] = 1e-6
+    wait: Annotated[
+        Value, Quantity("s", NON_NEGATIVE, "further storage of the first link's devices", "")
+    ] = 0.0
     n_heat: Annotated[Value, Quantity("", NON_NEGATIVE, "phonons added", "choice")] = 0.02
     p_read: Annotated[Value, Quantity("", FRACTION, "swap efficiency", "choice")] = 0.5
     eta_r: Annotated[Value, Quantity("", FRACTION, "from device to a read click", "choice")] = 0.4
@@ -112,6 +116,7 @@ RESULTS: Final = {
     "P_M": Outcome("", "probability that a link succeeds in a round of M tries"),
     "rounds": Outcome("", "mean rounds until all links are there"),
     "T": Outcome("s", "mean time per swapped pair"),
+    "T_wait": Outcome("s", "mean wait of the first link for the last, of those that meet"),
     "T_small": Outcome("s", "the same by the rule of 3/(2 P_M) per doubling"),
 }
 
@@ -123,9 +128,10 @@ def chain(p: Swapping, state: PulsedState, devices: str) -> PulsedState:
     its two devices, a swap's the m of the two it joins; the ends' m wait before their read.
     """
     names = devices.split()
-    for x in names:
+    for place, x in enumerate(names):
+        storage = np.asarray(p.delay) + (p.wait if place < 2 else 0.0)
         state = state.heat(f"m{x}", p.n_0).squeeze(f"s{x}", f"m{x}", p.p_pump)
-        state = state.decay(f"m{x}", p.delay, p.lifetime, p.n_env).heat(f"m{x}", p.n_heat)
+        state = state.decay(f"m{x}", storage, p.lifetime, p.n_env).heat(f"m{x}", p.n_heat)
         state = state.lose(f"s{x}", _herald_efficiency(p))
     for left, right in zip(names[::2], names[1::2], strict=True):
         state = state.couple(f"s{left}", f"s{right}")
@@ -243,6 +249,23 @@ def waiting_rounds(success: Real, links: int, memory: ArrayLike = np.inf) -> Rea
     return np.asarray(np.sum(terms, axis=0))
 
 
+def waiting_time(success: Real, links: int, memory: ArrayLike = np.inf) -> Real:
+    """Mean rounds that the first link waits for the last, of those that meet.
+
+    Without limit E[max] − E[min]; for two links and a limit m, with G geometric,
+    E[G | G ≤ m] = 1/P − m (1 − P)^m/(1 − (1 − P)^m), and 0 if both come at once.
+    """
+    if links != 2:
+        first = -1 / np.expm1(links * np.log1p(-success))
+        return np.asarray(waiting_rounds(success, links, memory) - first)
+    limit = np.asarray(memory, np.float64)
+    lost = np.exp(limit * np.log1p(-success))
+    both = success / (2 - success)
+    later = (1 - both) * (1 - lost)
+    at_limit = np.where(np.isfinite(limit), limit, 0.0) * lost / (1 - lost)
+    return np.asarray(later * (1 / success - at_limit) / (both + later))
+
+
 def solve(p: Swapping, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     """Link, chain, parallel chains and repeater, as wanted."""
     links = _links(p)
@@ -260,7 +283,7 @@ def solve(p: Swapping, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     for name, count in (("direct", 1), ("parallel", 2)):
         if name in wanted:
             found[name] = np.stack(list(chsh(p, count).values()), axis=-1)
-    if {"P_M", "rounds", "T", "T_small"} & set(wanted):
+    if {"P_M", "rounds", "T", "T_wait", "T_small"} & set(wanted):
         found |= _repeater(p, links, found)
     return found
 
@@ -320,7 +343,11 @@ def _repeater(p: Swapping, links: int, found: Mapping[str, ArrayLike]) -> dict[s
         )
         raise ValueError(message)
     rounds = waiting_rounds(success, links, memory)
-    result: dict[str, ArrayLike] = {"P_M": success, "rounds": rounds}
+    result: dict[str, ArrayLike] = {
+        "P_M": success,
+        "rounds": rounds,
+        "T_wait": waiting_time(success, links, memory) * round_time,
+    }
     if "P_swap" in found:
         per_try = round_time / np.asarray(found["P_swap"])
         result["T"] = rounds * per_try

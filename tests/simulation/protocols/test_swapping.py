@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulation.theory.models import point
-from simulation.theory.protocols.swapping import MODEL, Swapping, link, waiting_rounds
+from simulation.theory.protocols.swapping import MODEL, Swapping, link, waiting_rounds, waiting_time
 from simulation.theory.protocols.witnesses import HERALDED, heralded_witnesses
 
 COLD = {"n_0": 0.0, "n_env": 0.0, "n_heat": 0.0, "dark": 0.0}
@@ -132,7 +132,7 @@ def test_repeater(length, modes, success, seconds, bound):
 def test_waiting_rounds_are_those_of_simulated_links(memory):
     rng = np.random.default_rng(4)
     success, trials = 0.2, 40_000
-    times = np.zeros(trials)
+    times, waits = np.zeros(trials), np.zeros(trials)
     waiting = np.arange(trials)
     while len(waiting):
         made = rng.geometric(success, (2, len(waiting)))
@@ -140,16 +140,30 @@ def test_waiting_rounds_are_those_of_simulated_links(memory):
         lost = gap > memory
         spent = np.where(lost, made.min(axis=0) + memory, made.max(axis=0))
         times[waiting] += spent
+        waits[waiting] = gap
         waiting = waiting[lost]
     mean, error = times.mean(), times.std() / np.sqrt(trials)
     assert abs(waiting_rounds(np.asarray(success), 2, memory) - mean) < 4 * error
+    mean, error = waits.mean(), waits.std() / np.sqrt(trials)
+    assert abs(waiting_time(np.asarray(success), 2, memory) - mean) < 4 * error
 
 
 def test_more_links_take_the_mean_of_the_slowest():
     rng = np.random.default_rng(5)
-    slowest = rng.geometric(0.1, (4, 100_000)).max(axis=0)
+    made = rng.geometric(0.1, (4, 100_000))
+    slowest, gap = made.max(axis=0), np.ptp(made, axis=0)
     error = slowest.std() / np.sqrt(100_000)
     assert abs(waiting_rounds(np.asarray(0.1), 4) - slowest.mean()) < 4 * error
+    error = gap.std() / np.sqrt(100_000)
+    assert abs(waiting_time(np.asarray(0.1), 4) - gap.mean()) < 4 * error
+
+
+def test_a_link_that_waits_loses_coherence_unless_it_never_decays():
+    waiting = MODEL.evaluate(["V", "T_wait"], wait=[0.0, 2e-5, 1e-4], length_km=20)
+    assert np.all(np.diff(waiting["V"]) < 0)
+    assert np.all(waiting["T_wait"] > 20 / 2e5)
+    kept = MODEL.evaluate(["V"], wait=[0.0, 1e-4], lifetime=np.inf)["V"]
+    assert kept[0] == pytest.approx(kept[1], rel=1e-13)
 
 
 def test_longer_chains_hold_less():
