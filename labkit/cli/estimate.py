@@ -39,7 +39,7 @@ def estimate(
     ] = 0.68,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Count tag files with the gates files beside them; print the protocol's estimator."""
+    """Count a protocol's tag files; print S, V or heralded g²(0)."""
     text, plain = {
         Protocol.bell2018: _bell,
         Protocol.memory2020: _memory,
