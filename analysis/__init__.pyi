@@ -1,8 +1,10 @@
 # Public names of the analysis; see `analysis.lazy_names`.
+from analysis.bell import chsh as chsh
 from analysis.correlation import G2 as G2
 from analysis.correlation import g2 as g2
 from analysis.counting.count import count as count
 from analysis.counting.count import follow as follow
+from analysis.counting.patterns import count_patterns as count_patterns
 from analysis.counts import Counts as Counts
 from analysis.counts_file import WitnessCounts as WitnessCounts
 from analysis.counts_file import load_counts_file as load_counts_file
@@ -17,6 +19,8 @@ from analysis.fits import fit_heating as fit_heating
 from analysis.gates import Gate as Gate
 from analysis.gates import GateSet as GateSet
 from analysis.gates import TrialStart as TrialStart
+from analysis.heralded import heralded_g2 as heralded_g2
+from analysis.homodyne import homodyne_witness as homodyne_witness
 from analysis.resonance import fit_resonance as fit_resonance
 from analysis.tagfile.conversion import convert as convert
 from analysis.tagfile.formats import open_tags as open_tags

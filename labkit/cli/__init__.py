@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 import typer
 
-from labkit.cli import dashboard, demo, doctor, lab, planning, runs, simulate, tags, theory
+from labkit.cli import (
+    dashboard,
+    demo,
+    doctor,
+    estimate,
+    lab,
+    planning,
+    runs,
+    simulate,
+    tags,
+    theory,
+)
 from labkit.cli.output import remarks
 from labkit.station.ending import said
 
@@ -17,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demo, tags, theory, simulate, planning, lab, runs, dashboard, doctor):
+for room in (demo, tags, theory, simulate, estimate, planning, lab, runs, dashboard, doctor):
     room.register(app)
 
 

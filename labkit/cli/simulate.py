@@ -1,12 +1,15 @@
-"""``labkit simulate``: a tag file of a modelled experiment, with its gates file."""
+"""``labkit simulate``: tag files of a modelled experiment, with their gates files."""
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labkit.cli.output import progress_bar, remarks
+
+if TYPE_CHECKING:
+    from simulation.recordings.ptu import SimulatedRecording
 
 
 class RecordMode(StrEnum):
@@ -53,28 +56,57 @@ Trials = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tags.")]
 
 
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; not of riedinger2018."),
+]
+
+
 def simulate(
     experiment: Annotated[
-        str, typer.Argument(metavar="EXPERIMENT", help="What to simulate: riedinger2018.")
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="riedinger2018, bell2018, memory2020 or single_phonons2017.",
+        ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .ptu file to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The .ptu file; x_b1r1.ptu … for several settings."),
+    ],
     trials: Trials = 1_000_000_000,
     mode: Annotated[
         RecordMode, typer.Option(help="T3: clicks only. T2: a sync record per trial too.")
     ] = RecordMode.T3,
-    data: Annotated[DataSet, typer.Option(help="Which set of the paper.")] = DataSet.optimal,
+    data: Annotated[
+        DataSet, typer.Option(help="Which set of the paper, of riedinger2018.")
+    ] = DataSet.optimal,
+    settings: Settings = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Simulate a recording, and write its gates file beside it."""
+    """Simulate recordings, and write their gates files beside them."""
+    if experiment == "riedinger2018":
+        if settings:
+            message = (
+                "--set must not be given for riedinger2018, whose sets are published; see --data"
+            )
+            raise ValueError(message)
+        recordings = [_published(output, trials, mode, data, seed, overwrite)]
+    else:
+        recordings = _protocol(experiment, output, trials, mode, settings, seed, overwrite)
+    for recording in recordings:
+        remarks.print(str(recording), soft_wrap=True, markup=False)
+
+
+def _published(
+    output: Path, trials: int, mode: RecordMode, data: DataSet, seed: int, overwrite: bool
+) -> "SimulatedRecording":
     from simulation.recordings.ptu import simulate_ptu
     from simulation.theory.dlcz import riedinger2018
 
-    if experiment != "riedinger2018":
-        message = f"no experiment {experiment!r}; there is riedinger2018"
-        raise ValueError(message)
     with progress_bar("simulating", "trials") as progress:
-        recording = simulate_ptu(
+        return simulate_ptu(
             output,
             riedinger2018(data.value),
             trials,
@@ -83,4 +115,34 @@ def simulate(
             overwrite=overwrite,
             progress=progress,
         )
-    remarks.print(str(recording), soft_wrap=True, markup=False)
+
+
+def _protocol(
+    experiment: str,
+    output: Path,
+    trials: int,
+    mode: RecordMode,
+    settings: list[str] | None,
+    seed: int,
+    overwrite: bool,
+) -> "list[SimulatedRecording]":
+    from labkit.cli.theory import changes_of
+    from simulation.recordings.protocols import PROTOCOLS, simulate_protocol
+    from simulation.theory.models import get
+
+    if experiment not in PROTOCOLS:
+        message = f"no experiment {experiment!r}; there is riedinger2018, {', '.join(PROTOCOLS)}"
+        raise ValueError(message)
+    changes = changes_of(settings, get(experiment).parameters.words())
+    with progress_bar("simulating", "trials") as progress:
+        made = simulate_protocol(
+            experiment,
+            output,
+            trials,
+            mode=mode.value,
+            seed=seed,
+            overwrite=overwrite,
+            progress=progress,
+            **changes,
+        )
+    return list(made.values())

@@ -1,6 +1,7 @@
 """``labkit theory``: the models of the papers, at points, in sweeps and as the papers' figures."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from simulation.theory.models import Model
 
 theory = typer.Typer(
-    help="Theory models of the five papers.", no_args_is_help=True, rich_markup_mode=None
+    help="Theory models of the papers and of later protocols.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="See `labkit theory list`.")]
@@ -35,9 +38,9 @@ def list_models() -> None:
 
     for name in MODELS:
         model = get(name)
-        results.print(f"{name:<16} {model.paper}", markup=False, highlight=False, soft_wrap=True)
+        results.print(f"{name:<18} {model.paper}", markup=False, highlight=False, soft_wrap=True)
         results.print(
-            f"{'':<16} → {', '.join(model.results)}", markup=False, highlight=False, soft_wrap=True
+            f"{'':<18} → {', '.join(model.results)}", markup=False, highlight=False, soft_wrap=True
         )
 
 
@@ -73,7 +76,7 @@ def point(model: ModelName, settings: Settings = None, json: Json = False) -> No
     from simulation.theory.models import point as evaluate
 
     chosen = get(model)
-    changes = changes_of(settings)
+    changes = changes_of(settings, chosen.parameters.words())
     found = {
         name: _plain(name, value, chosen) for name, value in evaluate(chosen, **changes).items()
     }
@@ -117,9 +120,10 @@ def sweep(
         message = f"{output}: there is no folder {output.parent}; make it first"
         raise FileNotFoundError(message)
     chosen = get(model)
+    changes = changes_of(settings, chosen.parameters.words())
     across, up = _axis("--x", x), None if y is None else _axis("--y", y)
     with progress_bar("sweeping", "points") as progress:
-        data = evaluate(chosen, x=across, y=up, progress=progress, **changes_of(settings))
+        data = evaluate(chosen, x=across, y=up, progress=progress, **changes)
     for name, variable in list(data.variables.items()):
         if variable.dtype.kind == "c":
             data = data.assign({name: _real_and_imaginary(data[name])})
@@ -171,8 +175,8 @@ def figure(
         results.print(str(page), markup=False, highlight=False, soft_wrap=True)
 
 
-def changes_of(settings: list[str] | None) -> dict[str, Any]:
-    """Read NAME=VALUE settings; values that are no numbers stay words."""
+def changes_of(settings: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
+    """Read NAME=VALUE settings; of `words`, and where they are no numbers, values stay words."""
     changes: dict[str, Any] = {}
     for setting in settings or []:
         name, equals, text = setting.partition("=")
@@ -184,7 +188,7 @@ def changes_of(settings: list[str] | None) -> dict[str, Any]:
             message = f"--set {name} must be given once, but is given twice"
             raise ValueError(message)
         try:
-            changes[name] = float(text)
+            changes[name] = text.strip() if name in words else float(text)
         except ValueError:
             changes[name] = text.strip()
     return changes

@@ -49,8 +49,49 @@ class Clicks:
         return len(self.trial)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClickModel:
+    """Click probabilities of two detectors in the gates ``pump`` and ``read``.
+
+    Attributes
+    ----------
+    light : ndarray, shape (2, 2, 2, 2)
+        Probability of each pattern without dark clicks; axes p1, p2, r1, r2, index 1 for a click.
+    dark : ndarray, shape (2, 2)
+        Probability of a dark click, element [gate, detector].
+    """
+
+    light: Real
+    dark: Real
+
+    @property
+    def clicks(self) -> float:
+        """Mean clicks per trial, at most one per gate and detector."""
+        axes = range(4)
+        lit = np.array([self.light.sum(axis=tuple(set(axes) - {k}))[1] for k in axes])
+        dark = self.dark.reshape(4)
+        return float(np.sum(lit + dark - lit * dark))
+
+
+def click_model(source: DLCZParameters | ClickModel) -> ClickModel:
+    """Return the click probabilities of the two-device protocol, light and darks apart.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is an array.
+    """
+    if isinstance(source, ClickModel):
+        return source
+    if source.shape:
+        message = f"parameters must be numbers to sample from, but are arrays {source.shape}"
+        raise ValueError(message)
+    light = click_probabilities(replace(source, dark_1=0.0, dark_2=0.0)).patterns
+    return ClickModel(light=light, dark=np.tile(source.per_detector("dark"), (2, 1)))
+
+
 def sample_clicks(
-    parameters: DLCZParameters, timing: Timing, trials: int, rng: np.random.Generator
+    source: DLCZParameters | ClickModel, timing: Timing, trials: int, rng: np.random.Generator
 ) -> Iterator[Clicks]:
     """Draw the clicks of a measurement from the exact model.
 
@@ -61,8 +102,8 @@ def sample_clicks(
 
     Parameters
     ----------
-    parameters : DLCZParameters
-        Numbers only, no arrays.
+    source : DLCZParameters or ClickModel
+        Parameters are numbers only, no arrays.
     timing : Timing
     trials : int
     rng : numpy.random.Generator
@@ -81,10 +122,7 @@ def sample_clicks(
     if trials < 1:
         message = f"`trials` must be at least 1, but is {trials}"
         raise ValueError(message)
-    if parameters.shape:
-        message = f"parameters must be numbers to sample from, but are arrays {parameters.shape}"
-        raise ValueError(message)
-    return _runs(_Sampler(parameters, timing, rng), trials)
+    return _runs(_Sampler(click_model(source), timing, rng), trials)
 
 
 def t3_events(clicks: Clicks, gates: GateSet, resolution: float) -> Events:
@@ -172,16 +210,14 @@ def whole_ticks(what: str, seconds: float, resolution: float) -> int:
 class _Sampler:
     """What every run needs, computed once."""
 
-    def __init__(
-        self, parameters: DLCZParameters, timing: Timing, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, model: ClickModel, timing: Timing, rng: np.random.Generator) -> None:
         self.timing = timing
         self.rng = rng
-        light = click_probabilities(_without_darks(parameters)).patterns.reshape(16)
+        light = model.light.reshape(16)
         # the silent pattern comes last: its probability is what the others leave
         self.patterns = np.append(light[1:], 1 - light[1:].sum())
-        self.dark = parameters.per_detector("dark")
-        busy = light[1:].sum() + 2 * self.dark.sum()
+        self.dark = model.dark
+        busy = light[1:].sum() + self.dark.sum()
         self.run_length = int(min(_CLICKED_TRIALS / busy, 2.0**62)) if busy > 0 else 2**62
 
     def run(self, first_trial: int, trials: int) -> Clicks:
@@ -190,9 +226,9 @@ class _Sampler:
         chosen = self.rng.choice(trials, counts.sum(), replace=False)
         pattern = np.repeat(np.arange(15), counts)
         cells = [
-            self._cell(trials, lit, gate, pulse, detector)
-            for lit, (gate, pulse, detector) in zip(
-                split_by_mode(chosen, pattern), self._modes(), strict=True
+            self._cell(trials, lit, gate, pulse, detector, dark)
+            for lit, (gate, pulse, detector), dark in zip(
+                split_by_mode(chosen, pattern), self._modes(), self.dark.ravel(), strict=True
             )
         ]
         trial, time, detector = (np.concatenate(column) for column in zip(*cells, strict=True))
@@ -215,11 +251,11 @@ class _Sampler:
         ]
 
     def _cell(
-        self, trials: int, lit: Integers, gate: Gate, pulse: PhotonPulse, detector: int
+        self, trials: int, lit: Integers, gate: Gate, pulse: PhotonPulse, detector: int, dark: float
     ) -> tuple[Integers, Real, NDArray[np.uint8]]:
         """Clicks of one detector in one gate: from light, and dark ones."""
         time = arrival_times(self.rng, pulse, gate, self.timing.jitter, len(lit))
-        darks = self.rng.binomial(trials, self.dark[detector - 1])
+        darks = self.rng.binomial(trials, dark)
         dark_trial = self.rng.choice(trials, darks, replace=False)
         dark_time = self.rng.uniform(gate.start, gate.stop, darks)
         trial, time = np.append(lit, dark_trial), np.append(time, dark_time)
@@ -234,10 +270,6 @@ class _Sampler:
 def _runs(sampler: _Sampler, trials: int) -> Iterator[Clicks]:
     for first in range(0, trials, sampler.run_length):
         yield sampler.run(first, min(sampler.run_length, trials - first))
-
-
-def _without_darks(parameters: DLCZParameters) -> DLCZParameters:
-    return replace(parameters, dark_1=0.0, dark_2=0.0)
 
 
 def _with_dead_time(clicks: Clicks, dead_time: float) -> Clicks:

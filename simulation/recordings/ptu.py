@@ -16,15 +16,17 @@ from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import TIMEHARP_260N_T2, TIMEHARP_260N_T3, RecordLayout
 from analysis.tagfile.ptu_writer import NANO_BASE_RESOLUTION, PtuWriter
 from simulation.recordings.clicks import (
+    ClickModel,
     Clicks,
     check_grid,
+    click_model,
     sample_clicks,
     t2_events,
     t3_events,
     whole_ticks,
 )
 from simulation.recordings.pulses import Timing, pulsed_timing
-from simulation.theory.dlcz import DLCZParameters, click_probabilities
+from simulation.theory.dlcz import DLCZParameters
 
 Mode = Literal["T2", "T3"]
 Progress = Callable[[int, int], object]
@@ -65,7 +67,7 @@ class SimulatedRecording:
 
 def simulate_ptu(
     path: str | Path,
-    parameters: DLCZParameters,
+    source: DLCZParameters | ClickModel,
     trials: int,
     *,
     mode: Mode = "T3",
@@ -86,8 +88,8 @@ def simulate_ptu(
     ----------
     path : str or Path
         The ``.ptu`` file; the gates go to ``.gates.yaml`` beside it.
-    parameters : DLCZParameters
-        Numbers only, no arrays.
+    source : DLCZParameters or ClickModel
+        Parameters are numbers only, no arrays.
     trials : int
         T3 files hold the number of trials as measured time × sync rate, with the time rounded to
         ms: a multiple of 20 (at 50 µs) is read back exactly.
@@ -100,7 +102,7 @@ def simulate_ptu(
         Repetition period in s; ignored if `timing` is given.
     timing : Timing, optional
         Gates, pulse shapes, jitter, dead time; by default `pulsed_timing` with the parameters'
-        delay.
+        delay, or with its own for a `ClickModel`.
     resolution : float
         Seconds per T2 tick or T3 bin: 250 ps, in T3 times a power of two.
     created : datetime, optional
@@ -127,14 +129,15 @@ def simulate_ptu(
     path, beside = Path(path), gates_path(path)
     _check_target(path)
     if timing is None:
-        timing = _default_timing(parameters, period, resolution)
+        timing = _default_timing(source, period, resolution)
     layout = _layout(mode)
     _check_timing(timing.gates, layout, resolution)
-    runs = sample_clicks(parameters, timing, trials, np.random.default_rng(seed))
+    model = click_model(source)
+    runs = sample_clicks(model, timing, trials, np.random.default_rng(seed))
     _refuse_existing([] if overwrite else [path, beside])
     ticks = _ticks_per_trial(layout, timing.gates, resolution)
-    check_space(path, expected_bytes(parameters, layout, trials, ticks), trials)
-    identity = f"labkit simulation {parameters} {timing} {trials} {mode} {seed} {resolution}"
+    check_space(path, expected_bytes(model, layout, trials, ticks), trials)
+    identity = f"labkit simulation {source} {timing} {trials} {mode} {seed} {resolution}"
     part = path.with_name(path.name + ".part")
     writer = PtuWriter(
         part,
@@ -182,8 +185,12 @@ def _check_target(path: Path) -> None:
         raise FileNotFoundError(message)
 
 
-def _default_timing(parameters: DLCZParameters, period: float, resolution: float) -> Timing:
-    delay = parameters.delay
+def _default_timing(
+    source: DLCZParameters | ClickModel, period: float, resolution: float
+) -> Timing:
+    if isinstance(source, ClickModel):
+        return pulsed_timing(period=period, resolution=resolution)
+    delay = source.delay
     if not isinstance(delay, float):
         message = "`delay` must be a number to simulate a recording, but is an array"
         raise ValueError(message)
@@ -254,14 +261,13 @@ def _ticks_per_trial(layout: RecordLayout, gates: GateSet, resolution: float) ->
 
 
 def expected_bytes(
-    parameters: DLCZParameters, layout: RecordLayout, trials: int, ticks_per_trial: int
+    model: ClickModel, layout: RecordLayout, trials: int, ticks_per_trial: int
 ) -> int:
     """Estimate a recording's size: clicks, overflows, and in T2 a sync record per trial.
 
     Parameters
     ----------
-    parameters : DLCZParameters
-        Numbers only, no arrays.
+    model : ClickModel
     layout : RecordLayout
         With counted overflows.
     trials : int
@@ -274,7 +280,7 @@ def expected_bytes(
         Bytes, expected clicks rounded up; in T3 from above, for one overflow record may stand for
         several wraps.
     """
-    clicks = int(trials * float(click_probabilities(parameters).singles.sum())) + 1
+    clicks = int(trials * model.clicks) + 1
     wraps = trials * ticks_per_trial // layout.wrap + 1
     if layout.mode == "T2":
         return HEADER_BYTES + RECORD_BYTES * (trials + clicks + wraps)

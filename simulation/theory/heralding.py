@@ -3,26 +3,33 @@
 A threshold detector of a mode stays silent with the operator (1−d)|0⟩⟨0| and clicks with the rest.
 Silence of the modes B leaves a Gaussian state of the others, A:
 
-    P(B silent) = Π(1−d) / √det(V_B + 1/2),    V_A → V_A − C (V_B + 1/2)⁻¹ Cᵀ.
+    P(B silent) = Π(1−d) e^{−½ x_Bᵀ (V_B + 1/2)⁻¹ x_B} / √det(V_B + 1/2),
+    V_A → V_A − C (V_B + 1/2)⁻¹ Cᵀ,    x_A → x_A − C (V_B + 1/2)⁻¹ x_B.
 
-A click is everything minus silence, so that a heralded state is no Gaussian state; its second
-moments are weighted differences of Gaussian ones.
+A click is everything minus silence, so that a heralded state is no Gaussian state; its moments are
+weighted differences of Gaussian ones, which `simulation.theory.threshold` takes without
+cancellation.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.gaussian import fraction, loss, reduce
+from simulation.theory.gaussian import (
+    anomalous_moments,
+    fraction,
+    from_moments,
+    loss,
+    number_moments,
+    reduce,
+)
+from simulation.theory.silent_sets import constant
+from simulation.theory.threshold import Conditioned
 
 Real = NDArray[np.float64]
-
-_RAREST: Final = 1e-7
-"""Smallest probability of two or more clicks that inclusion–exclusion gives to 1e-9."""
+Complex = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,11 +41,14 @@ class Heralded:
     probability : ndarray, shape (...)
         Of the pattern.
     cov : ndarray, shape (..., 2k, 2k)
-        Second moments of the kept modes, symmetrised, given the pattern.
+        Covariance matrix of the kept modes given the pattern.
+    mean : ndarray, shape (..., 2k)
+        Mean quadratures of the kept modes given the pattern.
     """
 
     probability: Real
     cov: Real
+    mean: Real
 
 
 def heralded(
@@ -49,119 +59,111 @@ def heralded(
     silent: Sequence[int] = (),
     efficiency: ArrayLike = 1.0,
     dark: ArrayLike = 0.0,
+    mean: ArrayLike | None = None,
 ) -> Heralded:
-    """Second moments of the kept modes when some detectors click and some stay silent.
+    """First and second moments of the kept modes when some detectors click and some stay silent.
 
     Parameters
     ----------
     cov : array_like, shape (..., 2n, 2n)
-        Gaussian state of zero mean.
+        Any Gaussian state.
     kept, clicked, silent : sequences of int
         Distinct modes; those not named are not looked at.
     efficiency : array_like
         Of every detector.
     dark : array_like
         Probability d of a dark click of every detector.
+    mean : array_like, shape (..., 2n), optional
+        Mean quadratures; 0 if None.
 
     Returns
     -------
     Heralded
-        One click is as exact as `cov` however improbable. Several clicks are summed by
-        inclusion–exclusion.
+        However improbable the clicks, as exact as the quanta V − 1/2 of `cov` are.
 
     Raises
     ------
     ValueError
-        If a mode is named twice, the pattern is impossible, or several clicks are less probable
-        than 1e-7, where the sum has no digits left (see `simulation.theory.threshold`).
+        If a mode is named twice, or the pattern is impossible.
     """
-    measured = [*clicked, *silent]
+    measured = [*silent, *clicked]
     if len({*kept, *measured}) != len(kept) + len(measured):
         message = f"`kept`, `clicked` and `silent` must be distinct modes, but are {kept, measured}"
         raise ValueError(message)
+    order = [*measured, *kept]
     seen = loss(cov, efficiency, measured) if measured else np.asarray(cov, np.float64)
-    seen = reduce(seen, [*kept, *measured])
-    bright = 1 - fraction("dark", dark)
-    first = len(kept)
-    quiet = list(range(first + len(clicked), first + len(measured)))
-    loud = list(range(first, first + len(clicked)))
-    base = _silence(seen, first, quiet, bright)
-    probability = np.zeros(np.shape(base[0]))
-    change = np.zeros(np.shape(base[1]))
-    for sign, chosen in _subsets(loud):
-        log_ratio, correction = _more_silence(seen, first, quiet, chosen, bright)
-        # P(S silent)/P(base) − 1 with the alternating sum of 1 left out, which is 0
-        probability = probability + sign * np.expm1(log_ratio)
-        change = change - sign * (np.exp(log_ratio)[..., None, None] * correction)
-    if not loud:
-        return Heralded(probability=np.exp(base[0]), cov=base[1])
-    _refuse_rare(np.exp(base[0]) * probability, len(loud))
-    moments = base[1] + change / probability[..., None, None]
-    return Heralded(probability=np.asarray(np.exp(base[0]) * probability), cov=moments)
+    amplitudes = None if mean is None else _amplitudes(mean, efficiency, order, len(measured))
+    d = fraction("dark", dark)
+    state = _state(reduce(seen, order), amplitudes, np.shape(d))
+    for _ in silent:
+        state = state.silence(d)
+    for _ in clicked:
+        state = state.ask(d)
+    return _moments(state)
 
 
-def _subsets(modes: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """Nonempty subsets with the sign of inclusion–exclusion."""
-    for size in range(1, len(modes) + 1):
-        for chosen in combinations(modes, size):
-            yield (-1) ** size, list(chosen)
-
-
-def _silence(v: Real, first: int, quiet: Sequence[int], bright: Real) -> tuple[Real, Real]:
-    """Ln P and second moments of the first modes, given silence of `quiet`."""
-    kept = reduce(v, range(first))
-    if not quiet:
-        return np.zeros(np.broadcast_shapes(v.shape[:-2], bright.shape)), kept
-    return (
-        _log_vacuum(reduce(v, quiet)) + len(quiet) * np.log(bright),
-        kept - _correction(v, first, quiet),
+def _state(cov: Real, mean: Complex | None, shape: tuple[int, ...]) -> Conditioned:
+    """State with both components a, a† of each mode, batch axes last."""
+    number, anomalous = number_moments(cov), anomalous_moments(cov)
+    n = number.shape[-1]
+    batch = np.broadcast_shapes(cov.shape[:-2], shape, () if mean is None else mean.shape[:-1])
+    kernel = np.empty((2 * n, 2 * n, *batch), np.complex128)
+    kernel[0::2, 0::2] = _last(number.swapaxes(-1, -2), batch)
+    kernel[1::2, 1::2] = _last(number, batch)
+    kernel[0::2, 1::2] = _last(anomalous, batch)
+    kernel[1::2, 0::2] = _last(anomalous.conj(), batch)
+    both = None
+    if mean is not None:
+        both = np.empty((2 * n, *batch), np.complex128)
+        both[0::2] = np.moveaxis(np.broadcast_to(mean, (*batch, n)), -1, 0)
+        both[1::2] = both[0::2].conj()
+    return Conditioned(
+        weight=constant(np.ones(batch)),
+        kernel=constant(kernel),
+        mean=None if both is None else constant(both),
+        paired=True,
     )
 
 
-def _more_silence(
-    v: Real, first: int, quiet: Sequence[int], chosen: Sequence[int], bright: Real
-) -> tuple[Real, Real]:
-    """Ln P(quiet and chosen silent)/P(quiet silent), and what it takes off the second moments."""
-    both = reduce(v, [*range(first), *quiet, *chosen])
-    start = first + len(quiet)
-    if quiet:
-        rest = [*range(first), *range(start, start + len(chosen))]
-        block = list(range(first, start))
-        reduced = reduce(both, rest) - _cross(both, rest, block)
-    else:
-        reduced = both
-    modes = list(range(first, first + len(chosen)))
-    ratio = _log_vacuum(reduce(reduced, modes)) + len(chosen) * np.log(bright)
-    return np.asarray(ratio), _correction(reduced, first, modes)
+def _last(matrix: Complex, batch: tuple[int, ...]) -> Complex:
+    spread = np.broadcast_to(matrix, (*batch, *matrix.shape[-2:]))
+    return np.moveaxis(spread, (-2, -1), (0, 1))
 
 
-def _correction(v: Real, first: int, block: Sequence[int]) -> Real:
-    return _cross(v, range(first), block)
+def _amplitudes(
+    mean: ArrayLike, efficiency: ArrayLike, order: Sequence[int], measured: int
+) -> Complex:
+    """Return ⟨a⟩ of the modes in order, those measured after their loss."""
+    x = np.asarray(mean, np.float64)
+    amplitudes = (x[..., 0::2] + 1j * x[..., 1::2])[..., list(order)] / np.sqrt(2)
+    share = np.sqrt(fraction("efficiency", efficiency))[..., None]
+    return np.asarray(amplitudes * np.where(np.arange(len(order)) < measured, share, 1.0))
 
 
-def _cross(v: Real, rest: Sequence[int], block: Sequence[int]) -> Real:
-    """C (V_B + 1/2)⁻¹ Cᵀ between the modes `rest` and the block B."""
-    rows = np.array([2 * mode + k for mode in rest for k in (0, 1)], np.intp)
-    columns = np.array([2 * mode + k for mode in block for k in (0, 1)], np.intp)
-    c = v[..., rows[:, None], columns]
-    b = v[..., columns[:, None], columns] + 0.5 * np.eye(len(columns))
-    return np.asarray(c @ np.linalg.solve(b, np.swapaxes(c, -1, -2)))
-
-
-def _log_vacuum(v: Real) -> Real:
-    """Ln ⟨0|ρ|0⟩ = −½ ln det(1 + (V − ½)), accurate for the dimmest light."""
-    excess = np.linalg.eigvalsh(v - 0.5 * np.eye(v.shape[-1]))
-    return np.asarray(-0.5 * np.sum(np.log1p(excess), axis=-1))
-
-
-def _refuse_rare(probability: Real, clicks: int) -> None:
-    smallest = np.min(probability)
-    if not smallest > 0:
-        message = f"the pattern of clicks must be possible, but its probability is {smallest:g}"
-        raise ValueError(message)
-    if clicks > 1 and smallest < _RAREST:
+def _moments(state: Conditioned) -> Heralded:
+    probability = state.probability
+    if not np.all(probability > 0):
         message = (
-            f"{clicks} clicks must have a probability above {_RAREST:g} for their state to be "
-            f"summed, but it is {smallest:g}; see `threshold.click_tensor` for the probability"
+            "the pattern of clicks must be possible, but its probability is "
+            f"{np.min(probability):g}"
         )
         raise ValueError(message)
+
+    second, first = state.kernel, None
+    if state.mean is not None:
+        second = second + state.mean[:, None] * state.mean.conj[None, :]
+        first = (state.weight[None] * state.mean).all_click / probability
+    moments = (state.weight[None, None] * second).all_click / probability
+    if first is not None:
+        moments = moments - first[:, None] * first.conj()[None, :]
+    moments = np.moveaxis(moments, (0, 1), (-2, -1))
+    k = moments.shape[-1] // 2
+    x = np.zeros((*moments.shape[:-2], 2 * k))
+    if first is not None:
+        amplitude = np.moveaxis(first[0::2], 0, -1) * np.sqrt(2)
+        x[..., 0::2], x[..., 1::2] = amplitude.real, amplitude.imag
+    return Heralded(
+        probability=np.asarray(probability),
+        cov=from_moments(moments[..., 1::2, 1::2], moments[..., 0::2, 1::2]),
+        mean=x,
+    )

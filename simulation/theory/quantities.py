@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import cache
+from re import fullmatch
 from typing import Any, Final, NamedTuple, cast, get_type_hints
 
 import numpy as np
@@ -42,11 +43,18 @@ class Choice(NamedTuple):
         return f"be one of {', '.join(self.options)}"
 
 
+class Word(NamedTuple):
+    """Words that match a regular expression as a whole; `text` completes "the value must …"."""
+
+    pattern: str
+    text: str
+
+
 class Quantity(NamedTuple):
     """What a parameter means: unit (empty for a number), allowed values, meaning, source."""
 
     unit: str
-    allowed: Range | Choice
+    allowed: Range | Choice | Word
     meaning: str
     source: str
 
@@ -110,7 +118,7 @@ class Parameters:
     def __post_init__(self) -> None:
         for name, item in self.quantities().items():
             value = getattr(self, name)
-            if value is None or isinstance(item.allowed, Choice):
+            if value is None or isinstance(item.allowed, Choice | Word):
                 _check_word(name, value, item)
             else:
                 object.__setattr__(self, name, checked(name, value, item.allowed))
@@ -125,6 +133,12 @@ class Parameters:
     def defaults(cls) -> dict[str, Any]:
         """Return the paper's value of every parameter, by name."""
         return {entry.name: entry.default for entry in fields(cls)}
+
+    @classmethod
+    def words(cls) -> tuple[str, ...]:
+        """Return the names of the parameters that are words, no numbers."""
+        items = cls.quantities().items()
+        return tuple(name for name, item in items if not isinstance(item.allowed, Range))
 
     @classmethod
     def known(cls, name: str) -> str:
@@ -160,6 +174,8 @@ def _quantities(parameters: Any) -> dict[str, Quantity]:
 def _check_word(name: str, value: object, item: Quantity) -> None:
     allowed = item.allowed
     if value is None or (isinstance(allowed, Choice) and value in allowed.options):
+        return
+    if isinstance(allowed, Word) and isinstance(value, str) and fullmatch(allowed.pattern, value):
         return
     message = f"`{name}` must {allowed.text}, but is {value!r}"
     raise ValueError(message)

@@ -1,52 +1,225 @@
-"""Click statistics of Gaussian light on threshold detectors, exact to rounding at any rate.
+"""Threshold detectors on Gaussian light: click probabilities and heralded states, at any rate.
 
-The probability that every detector of a set S stays silent is F(S) = 1/det(1 + K_S), so click
-probabilities are alternating sums of F: at rates of 1e-4 per detector and below, sums of numbers
-next to 1 that leave no digits. Here nothing of the kind is ever summed. A function of the silent
-set is carried as an array with one axis of length 3 per detector: ``FREE`` (not asked),
-``SILENT``, and their difference ``CLICK``, which is kept as a small number of its own. Products,
-reciprocals and exponentials have exact rules for that difference,
+Detectors are asked one after the other. Silence of a mode leaves a Gaussian state of the others; a
+click is what silence leaves, kept as a difference of its own (`simulation.theory.silent_sets`), so
+that probabilities of 1e-20 and the moments they herald hold as many digits as the state itself.
 
-    Δ(fg) = Δf·g_silent + f_free·Δg,    Δ(1/f) = −Δf/(f_free f_silent),
-    Δ(e^f) = e^{f_silent} (e^{Δf} − 1),
+Light here is what pulsed heralding makes of thermal and coherent inputs: modes of two signs, so
+that a phase rotation of all modes, of opposite direction for the two, changes nothing but the
+means. With v_k = a_k for modes of one sign and a_k† for the other, all is in the normally ordered
+covariance K = ⟨:v v†:⟩ − ⟨v⟩⟨v⟩† and the means d = ⟨v⟩. Silence of mode k
 
-and det(1 + K_S) = Σ_{W⊆S} det K_W starts them off without cancellation.
+    has probability  (1 − dark) exp(−|d_k|²/(1 + K_kk))/(1 + K_kk)
+    and leaves       K → K − K_·k K_k·/(1 + K_kk),   d → d − K_·k d_k/(1 + K_kk).
+
+Any other Gaussian state (`simulation.theory.heralding`) has both a and a† of each mode in v; both
+are then silent together, with the square root of that probability.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from itertools import combinations
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simulation.theory.silent_sets import (
+    CLICK,
+    FREE,
+    SILENT,
+    SilenceFunction,
+    asked,
+    constant,
+)
+
+__all__ = ["CLICK", "FREE", "SILENT", "Conditioned", "click_tensor", "condition"]
+
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
-Minors = Mapping[tuple[Sequence[int], Sequence[int]], Complex]
+_Step = tuple[SilenceFunction, SilenceFunction, SilenceFunction, SilenceFunction | None]
 
-FREE: Final = 0
-"""Index of "this detector may click or not" on a detector's axis."""
-SILENT: Final = 1
-"""Index of "this detector does not click"."""
-CLICK: Final = 2
-"""Index of "this detector clicks"."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Conditioned:
+    """Unmeasured modes for every set of silent detectors, weighted by its probability.
+
+    Attributes
+    ----------
+    weight : SilenceFunction of (...)
+        Probability.
+    kernel : SilenceFunction of (k, k, ...)
+        K of the other modes given that silence.
+    mean : SilenceFunction of (k, ...), or None
+        Their means; None if all are 0.
+    paired : bool
+        Whether each mode has both components, a and a†, one after the other: any Gaussian state,
+        squeezed single modes included.
+    """
+
+    weight: SilenceFunction
+    kernel: SilenceFunction
+    mean: SilenceFunction | None
+    paired: bool = False
+
+    @property
+    def probability(self) -> Real:
+        """Probability that all detectors asked click, shape (...); rounding below 0 is 0."""
+        return np.maximum(self.weight.all_click, 0.0)
+
+    def keep(self, *modes: int) -> "Conditioned":
+        """Leave only these of the modes, in this order; the others are not looked at."""
+        index = np.array(modes, np.intp)
+        if self.paired:
+            index = np.stack([2 * index, 2 * index + 1], axis=-1).ravel()
+        return self._with(
+            self.weight,
+            self.kernel[index[:, None], index],
+            None if self.mean is None else self.mean[index],
+        )
+
+    def silence(self, dark: ArrayLike = 0.0) -> "Conditioned":
+        """Condition on silence of the first mode left."""
+        return self._split(dark)[1]
+
+    def ask(self, dark: ArrayLike = 0.0) -> "Conditioned":
+        """Ask the detector of the first mode left."""
+        free, silent, click = self._split(dark)
+        mean = None
+        if free.mean is not None and silent.mean is not None and click.mean is not None:
+            mean = asked(free.mean, silent.mean, click.mean)
+        return self._with(
+            asked(free.weight, silent.weight, click.weight),
+            asked(free.kernel, silent.kernel, click.kernel),
+            mean,
+        )
+
+    def _split(self, dark: ArrayLike) -> tuple["Conditioned", "Conditioned", "Conditioned"]:
+        """First mode not asked, silent, and their differences (the weight's with dark clicks)."""
+        silent, lit, kernel, mean = self._first_silent() if self.paired else self._first_alone()
+        d = np.asarray(dark, np.float64)
+        silent, click = self.weight * silent, self.weight * lit
+        if np.any(d):
+            silent, click = silent.times(1 - d), click.times(1 - d) + self.weight.times(d)
+        size = 2 if self.paired else 1
+        free_kernel = self.kernel[size:, size:]
+        free_mean = silent_mean = None
+        if self.mean is not None and mean is not None:
+            free_mean = self.mean[size:]
+            silent_mean = free_mean - mean
+        return (
+            self._with(self.weight, free_kernel, free_mean),
+            self._with(silent, free_kernel - kernel, silent_mean),
+            self._with(click, kernel, mean),
+        )
+
+    def _with(
+        self, weight: SilenceFunction, kernel: SilenceFunction, mean: SilenceFunction | None
+    ) -> "Conditioned":
+        return Conditioned(weight=weight, kernel=kernel, mean=mean, paired=self.paired)
+
+    def _first_alone(self) -> _Step:
+        """Silence of one component: its factor, 1 − it, and what it takes off K and d."""
+        kappa, vacuum, change, taken = _eliminate(self.kernel)
+        lit = kappa * vacuum
+        if self.mean is None:
+            return vacuum, lit, change, None
+        amplitude = self.mean[0]
+        exponent = -((amplitude * amplitude.conj).real * vacuum)
+        attenuated = vacuum * exponent.expm1
+        return vacuum + attenuated, lit - attenuated, change, taken * amplitude[None]
+
+    def _first_silent(self) -> _Step:
+        """Silence of a mode with both its components, a and a†: the factors' square roots."""
+        kappa, vacuum, change, taken = _eliminate(self.kernel)
+        second = _eliminate(self.kernel[1:, 1:] - change)
+        exponent = kappa.log1p + second[0].log1p
+        change = change[1:, 1:] + second[2]
+        mean = None
+        if self.mean is not None:
+            first = self.mean[0]
+            shift = taken * first[None]
+            other = self.mean[1] - shift[0]
+            exponent = exponent + (first * first.conj).real * vacuum
+            exponent = exponent + (other * other.conj).real * second[1]
+            mean = shift[1:] + second[3] * other[None]
+        lit = -exponent.times(-0.5).expm1
+        return (-lit).plus(1.0), lit, change, mean
+
+
+def _eliminate(
+    kernel: SilenceFunction,
+) -> tuple[SilenceFunction, SilenceFunction, SilenceFunction, SilenceFunction]:
+    """κ of the first component, 1/(1 + κ), K_·k K_k·/(1 + κ) and K_·k/(1 + κ) of the others."""
+    kappa = kernel[0, 0].real
+    vacuum = kappa.plus(1.0).reciprocal
+    column = kernel[1:, 0]
+    taken = column * vacuum[None]
+    return kappa, vacuum, taken[:, None] * column.conj[None, :], taken
+
+
+def condition(
+    kernel: ArrayLike,
+    mean: ArrayLike | None = None,
+    *,
+    kept: Sequence[int] = (),
+    clicked: Sequence[int] = (),
+    silent: Sequence[int] = (),
+    dark: ArrayLike | None = None,
+) -> Conditioned:
+    """Ask the detectors of `clicked` after those of `silent` stayed silent; keep `kept`.
+
+    Parameters
+    ----------
+    kernel : array_like of complex, shape (..., n, n)
+        K, Hermitian: ⟨a_j†a_i⟩ among modes of the first sign, ⟨a_i†a_j⟩ among the second, and
+        ⟨a_i a_j⟩ between them, fluctuations only.
+    mean : array_like of complex, shape (..., n), optional
+        ⟨v⟩: mean amplitudes, conjugated for modes of the second sign.
+    kept, clicked, silent : sequences of int
+        Distinct modes; those not named are not looked at.
+    dark : array_like, shape (..., n), optional
+        Probability of a click without light.
+
+    Returns
+    -------
+    Conditioned
+        Axes of the detectors in the order of `clicked`, batch axes last.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not go together or a mode is named twice.
+    """
+    order = [*silent, *clicked, *kept]
+    k, d, darks = _with_batch_last(kernel, mean, dark)
+    if len(set(order)) < len(order) or not all(0 <= mode < len(k) for mode in order):
+        message = (
+            f"`kept`, `clicked` and `silent` must be distinct modes from 0 to {len(k) - 1}, but "
+            f"are {list(kept)}, {list(clicked)}, {list(silent)}"
+        )
+        raise ValueError(message)
+    index = np.array(order, np.intp)
+    displaced = d is not None and bool(np.any(d[index]))
+    state = Conditioned(
+        weight=constant(np.ones(k.shape[2:])),
+        kernel=constant(k[index[:, None], index]),
+        mean=constant(d[index]) if d is not None and displaced else None,
+    )
+    for mode in silent:
+        state = state.silence(0.0 if darks is None else darks[mode])
+    for mode in clicked:
+        state = state.ask(0.0 if darks is None else darks[mode])
+    return state
 
 
 def click_tensor(kernel: ArrayLike, displacement: ArrayLike, dark: ArrayLike) -> Real:
     """Probabilities of every outcome of n threshold detectors, marginal ones included.
-
-    Each detector sees one mode of a Gaussian state which a phase rotation of all modes (of either
-    sign per mode) leaves unchanged but for its mean. With v_k = a_k for modes of one sign and
-    a_k† for the other,
 
         P(S silent) = Π_{k∈S} (1 − d_k) · exp(−⟨v⟩_S† G_S⁻¹ ⟨v⟩_S) / det G_S,    G = 1 + K.
 
     Parameters
     ----------
     kernel : array_like of complex, shape (..., n, n)
-        K, Hermitian: the normally ordered covariance, K_ij = ⟨a_j†a_i⟩ among modes of the first
-        sign, ⟨a_i†a_j⟩ among the second, and ⟨a_i a_j⟩ between them, fluctuations only.
+        K as for `condition`.
     displacement : array_like of complex, shape (..., n)
         ⟨v⟩: mean amplitudes, conjugated for modes of the second sign.
     dark : array_like, shape (..., n)
@@ -63,138 +236,33 @@ def click_tensor(kernel: ArrayLike, displacement: ArrayLike, dark: ArrayLike) ->
     probability that one detector misses what a lossless other one saw (where it is exactly 0,
     rounding below 0 is raised to 0).
     """
-    k, mean, dark = _with_batch_last(kernel, displacement, dark)
-    n = len(k)
-    minors = _minors(k)
-    silence = _reciprocal(_from_subsets(_principal(minors, n), n), n)
-    if np.any(mean):
-        exponent = -_product(_from_subsets(_mean_weights(minors, mean), n), silence, n)
-        silence = silence + _product(silence, _expm1(exponent, n), n)
-    outcomes = silence.reshape((3,) * n + silence.shape[1:])
-    for axis in range(n):
-        outcomes = _with_dark_clicks(outcomes, dark[axis], axis)
-    return np.maximum(outcomes, 0.0)
+    n = np.shape(kernel)[-1]
+    state = condition(kernel, displacement, clicked=range(n), dark=dark)
+    return np.maximum(state.weight.outcomes, 0.0)
 
 
 def _with_batch_last(
-    kernel: ArrayLike, displacement: ArrayLike, dark: ArrayLike
-) -> tuple[Complex, Complex, Real]:
+    kernel: ArrayLike, mean: ArrayLike | None, dark: ArrayLike | None
+) -> tuple[Complex, Complex | None, Real | None]:
     k = np.asarray(kernel, np.complex128)
-    mean = np.asarray(displacement, np.complex128)
-    d = np.asarray(dark, np.float64)
     n = k.shape[-1]
-    if k.shape[-2] != n or mean.shape[-1] != n or d.shape[-1] != n:
+    d = None if mean is None else np.asarray(mean, np.complex128)
+    p = None if dark is None else np.asarray(dark, np.float64)
+    given = [array.shape for array in (d, p) if array is not None]
+    if k.shape[-2] != n or any(shape[-1:] != (n,) for shape in given):
         message = (
-            "`kernel`, `displacement` and `dark` must have shapes (..., n, n), (..., n), (..., n), "
-            f"but have {k.shape}, {mean.shape}, {d.shape}"
+            "`kernel`, means and `dark` must have shapes (..., n, n), (..., n), (..., n), "
+            f"but have {', '.join(map(str, [k.shape, *given]))}"
         )
         raise ValueError(message)
-    batch = np.broadcast_shapes(k.shape[:-2], mean.shape[:-1], d.shape[:-1])
+    batch = np.broadcast_shapes(k.shape[:-2], *(shape[:-1] for shape in given))
+
+    def last(array: NDArray[np.generic], axes: int) -> NDArray[np.generic]:
+        spread = np.broadcast_to(array, (*batch, *array.shape[-axes:]))
+        return np.moveaxis(spread, range(-axes, 0), range(axes))
+
     return (
-        np.moveaxis(np.broadcast_to(k, (*batch, n, n)), (-2, -1), (0, 1)),
-        np.moveaxis(np.broadcast_to(mean, (*batch, n)), -1, 0),
-        np.moveaxis(np.broadcast_to(d, (*batch, n)), -1, 0),
+        np.asarray(last(k, 2), np.complex128),
+        None if d is None else np.asarray(last(d, 1), np.complex128),
+        None if p is None else np.asarray(last(p, 1), np.float64),
     )
-
-
-def _minors(k: Complex) -> Minors:
-    """Minors of K by rows and columns, each expanded along its first row (no pivots, no division).
-
-    Terms of a minor all scale alike with the rates, so its error is one of rounding.
-    """
-    n = len(k)
-    minors: dict[tuple[Sequence[int], Sequence[int]], Complex] = {((), ()): np.ones_like(k[0, 0])}
-    for size in range(1, n + 1):
-        for rows in combinations(range(n), size):
-            for columns in combinations(range(n), size):
-                minors[rows, columns] = sum(
-                    (-1) ** place
-                    * k[rows[0], column]
-                    * minors[rows[1:], columns[:place] + columns[place + 1 :]]
-                    for place, column in enumerate(columns)
-                )
-    return minors
-
-
-def _principal(minors: Minors, n: int) -> Real:
-    """Principal minors det K_W of every subset W, an array (2,)*n + batch (1: in W)."""
-    subsets = [
-        minors[rows, rows].real for rows in (_members(index, n) for index in np.ndindex((2,) * n))
-    ]
-    return np.stack(subsets).reshape((2,) * n + subsets[0].shape)
-
-
-def _mean_weights(minors: Minors, mean: Complex) -> Real:
-    """⟨v⟩_W† adj(K_W) ⟨v⟩_W for every subset W, as an array (2,)*n + batch."""
-    n = len(mean)
-    weights = np.zeros((2,) * n + mean.shape[1:])
-    displaced = [bool(np.any(amplitude)) for amplitude in mean]
-    for index in np.ndindex((2,) * n):
-        members = _members(index, n)
-        places = [place for place, mode in enumerate(members) if displaced[mode]]
-        for i in places:
-            for j in places:
-                row, column = members[i], members[j]
-                cofactor = minors[members[:j] + members[j + 1 :], members[:i] + members[i + 1 :]]
-                sign = (-1) ** (i + j)
-                weights[index] += sign * (mean[row].conj() * cofactor * mean[column]).real
-    return weights
-
-
-def _members(index: tuple[int, ...], n: int) -> tuple[int, ...]:
-    return tuple(mode for mode in range(n) if index[mode])
-
-
-def _from_subsets(terms: Real, n: int) -> Real:
-    """f(S) = Σ_{W⊆S} terms(W), as an array (3ⁿ, batch): free, silent, click on each axis."""
-    for axis in range(n):
-        absent, present = np.moveaxis(terms, axis, 0)
-        terms = np.stack([absent, absent + present, -present], axis)
-    return terms.reshape(3**n, *terms.shape[n:])
-
-
-@cache
-def _product_plan(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Which entries of f and g to multiply, sorted by the entry they add to, and its first term."""
-    left, right, target = (np.zeros(1, np.intp) for _ in range(3))
-    for _ in range(n):
-        left, right, target = (
-            (3 * plan[:, None] + np.array(step)).ravel()
-            for plan, step in (
-                (left, (FREE, SILENT, CLICK, FREE)),
-                (right, (FREE, SILENT, SILENT, CLICK)),
-                (target, (FREE, SILENT, CLICK, CLICK)),
-            )
-        )
-    order = np.argsort(target, kind="stable")
-    return left[order], right[order], np.searchsorted(target[order], np.arange(3**n))
-
-
-def _product(f: Real, g: Real, n: int) -> Real:
-    """F times g; both (3ⁿ, batch)."""
-    left, right, first = _product_plan(n)
-    return np.asarray(np.add.reduceat(f[left] * g[right], first, axis=0))
-
-
-def _reciprocal(f: Real, n: int) -> Real:
-    """1/f, shape (3ⁿ, batch)."""
-    if n == 0:
-        return np.asarray(1 / f)
-    f = f.reshape(3, 3 ** (n - 1), *f.shape[1:])
-    free, silent = np.moveaxis(_reciprocal(np.moveaxis(f[:CLICK], 0, 1), n - 1), 1, 0)
-    click = -_product(_product(free, f[CLICK], n - 1), silent, n - 1)
-    return np.concatenate([free, silent, click])
-
-
-def _expm1(f: Real, n: int) -> Real:
-    """e^f − 1, shape (3ⁿ, batch)."""
-    if n == 0:
-        return np.asarray(np.expm1(f))
-    f = f.reshape(3, 3 ** (n - 1), *f.shape[1:])
-    free, silent, change = np.moveaxis(_expm1(np.moveaxis(f, 0, 1), n - 1), 1, 0)
-    return np.concatenate([free, silent, change + _product(silent, change, n - 1)])
-
-
-def _with_dark_clicks(f: Real, dark: Real, axis: int) -> Real:
-    free, silent, click = np.moveaxis(f, axis, 0)
-    return np.stack([free, silent * (1 - dark), click * (1 - dark) + free * dark], axis)

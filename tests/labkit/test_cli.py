@@ -268,3 +268,17 @@ def test_doctor_finds_this_installation_sound(labkit):
 def test_wrong_usage_exits_with_2(labkit):
     assert labkit("analyse")[0] == 2
     assert labkit("nonsense")[0] == 2
+
+
+def test_a_bell_test_is_simulated_setting_by_setting(labkit, tmp_path):
+    options = ("--trials", "2e5", "--set", "eta_A=0.5", "--set", "heating=power")
+    code, _, err = labkit("simulate", "bell2018", *options, "-o", tmp_path / "bell.ptu")
+    assert code == 0
+    assert "bell_b1r1.ptu  200,000 trials" in err
+    assert len(list(tmp_path.glob("bell_b?r?.gates.yaml"))) == 4
+
+
+def test_published_sets_take_no_settings(labkit, tmp_path):
+    code, _, err = labkit("simulate", "riedinger2018", "--set", "eta_A=1", "-o", tmp_path / "x.ptu")
+    assert code == 1
+    assert "--set must not be given for riedinger2018" in err

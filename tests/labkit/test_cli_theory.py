@@ -36,6 +36,14 @@ def test_list_names_all_models(labkit):
         "riedinger2018",
         "tan2020",
         "yu2020",
+        "bell2018",
+        "fan2026_storage",
+        "memory2020",
+        "network_herald",
+        "single_phonons2017",
+        "swapping",
+        "teleportation2021",
+        "transducer",
     ]
 
 
@@ -157,3 +165,16 @@ def test_figure_writes_pictures_and_a_page(labkit, tmp_path):
         str(page),
     ]
     assert "(png/004-2a.png)" in page.read_text(encoding="utf-8")
+
+
+def test_words_of_digits_stay_words(labkit):
+    pattern = ("--set", "herald=011", "--set", "reads=x1x", "--json")
+    code, out, _ = labkit("theory", "point", "network_herald", *pattern)
+    assert code == 0
+    assert json.loads(out)["parameters"]["herald"] == "011"
+
+
+def test_words_that_do_not_fit_are_refused(labkit):
+    code, _, err = labkit("theory", "point", "network_herald", "--set", "herald=012")
+    assert code == 1
+    assert "`herald` must be a word of 1 (click), 0 (silent), x (not asked)" in err

@@ -11,6 +11,7 @@ from analysis.gates import GateSet
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from analysis.tagfile.ptu import PtuFile
+from simulation.recordings.clicks import click_model
 from simulation.recordings.ptu import expected_bytes, simulate_ptu
 from simulation.recordings.pulses import pulsed_timing
 from simulation.theory.dlcz import click_probabilities, riedinger2018
@@ -147,7 +148,7 @@ def test_a_recording_is_a_ptu_file_in_an_existing_folder(tmp_path):
 def test_expected_size_is_close_above_the_real_one(tmp_path, mode, trials):
     recording = simulate_ptu(tmp_path / "x.ptu", riedinger2018(), trials, mode=mode)
     layout, ticks = (TIMEHARP_260N_T2, 200_000) if mode == "T2" else (TIMEHARP_260N_T3, 1)
-    expected = expected_bytes(riedinger2018(), layout, trials, ticks)
+    expected = expected_bytes(click_model(riedinger2018()), layout, trials, ticks)
     size = recording.path.stat().st_size
     assert 0.99 * size < expected < 2.0 * size + 8192
     assert mode == "T3" or expected < 1.01 * size

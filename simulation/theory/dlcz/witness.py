@@ -27,11 +27,15 @@ def g2_moments(parameters: DLCZParameters) -> Real:
     ValueError
         If a mode holds no photons.
     """
+    return ratio_to_accidental(*joint_photons(parameters))
+
+
+def joint_photons(parameters: DLCZParameters) -> tuple[Real, Real]:
+    """Return ⟨r_i†p_j†r_i p_j⟩ and ⟨r_i†r_i⟩⟨p_j†p_j⟩ of the fields, element [i, j] (Wick)."""
     state = detected_state(parameters)
     photons = state.photons
     accidental = photons[..., 2:, None] * photons[..., None, :2]
-    joint = accidental + np.abs(np.swapaxes(state.pump_read, -1, -2)) ** 2
-    return ratio_to_accidental(joint, accidental)
+    return accidental + np.abs(np.swapaxes(state.pump_read, -1, -2)) ** 2, accidental
 
 
 def measurable_witness(g2: ArrayLike) -> Real:

@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 
 from simulation.theory.models.model import Array, Model
 from simulation.theory.models.table import get
-from simulation.theory.quantities import Choice
 from simulation.theory.steady_state import describe_growth
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def sweep(
 def _check_axes(model: Model, axes: Sequence[Axis], parameters: dict[str, Any]) -> None:
     names = [model.parameters.known(name) for name, _ in axes]
     for name, values in axes:
-        if isinstance(model.parameters.quantities()[name].allowed, Choice):
+        if name in model.parameters.words():
             message = f"`{name}` must be fixed in a sweep, but is swept: it is a word, no number"
             raise ValueError(message)
         if np.ndim(values) != 1 or np.shape(values) == (0,):

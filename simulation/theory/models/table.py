@@ -1,4 +1,4 @@
-"""The models by name: those of this package, each loaded when first asked for, and plug-ins'."""
+"""The models by name: papers' and protocols', each loaded when first asked for, and plug-ins'."""
 
 from difflib import get_close_matches
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from analysis.plugins import Table
 from simulation.theory.models.model import Model
 
-_OWN = (
+_PAPERS = (
     "fan2026_cascade",
     "fan2026_pulsed",
     "liu2024",
@@ -14,9 +14,22 @@ _OWN = (
     "tan2020",
     "yu2020",
 )
+_PROTOCOLS = (
+    "bell2018",
+    "fan2026_storage",
+    "memory2020",
+    "network_herald",
+    "single_phonons2017",
+    "swapping",
+    "teleportation2021",
+    "transducer",
+)
 
 MODELS: Final = Table(
-    "labkit.models", Model, {name: f"simulation.theory.models.{name}:MODEL" for name in _OWN}
+    "labkit.models",
+    Model,
+    {name: f"simulation.theory.models.{name}:MODEL" for name in _PAPERS}
+    | {name: f"simulation.theory.protocols.{name}:MODEL" for name in _PROTOCOLS},
 )
 """All models by name; those of plug-ins come last."""
 

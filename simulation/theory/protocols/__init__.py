@@ -1,0 +1,1 @@
+"""Protocols beyond the two-device witness: pulsed pairs, linear optics, threshold heralds."""
