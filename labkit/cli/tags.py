@@ -218,7 +218,7 @@ def witness(
     assume: Assume = None,
     json: Json = False,
 ) -> None:
-    """Compute g², the witness R_m and the verdict from a file of counts."""
+    """Compute g², R_m and the verdict from a counts file."""
     from analysis.evidence import assumed_conditions, load_evidence
     from analysis.witness import judge
     from analysis.witness import witness as estimate
