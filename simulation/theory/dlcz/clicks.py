@@ -142,8 +142,8 @@ def _memory(afterpulse: Real, blindness: Real, crosstalk: Real) -> Real:
 
 
 def _clicked(patterns: Real, mode: int) -> Real:
-    return np.take(patterns, 1, axis=mode - 4)
+    return np.asarray(np.take(patterns, 1, axis=mode - 4))
 
 
 def _both(patterns: Real, pump: int, read: int) -> Real:
-    return _clicked(_clicked(patterns, read), pump + 1).sum((-2, -1))
+    return np.asarray(_clicked(_clicked(patterns, read), pump + 1).sum((-2, -1)))
