@@ -289,9 +289,3 @@ def test_a_bell_test_is_simulated_setting_by_setting(labkit, tmp_path):
     assert code == 0
     assert "bell_b1r1.ptu  200,000 trials" in err
     assert len(list(tmp_path.glob("bell_b?r?.gates.yaml"))) == 4
-
-
-def test_published_sets_take_no_settings(labkit, tmp_path):
-    code, _, err = labkit("simulate", "riedinger2018", "--set", "eta_A=1", "-o", tmp_path / "x.ptu")
-    assert code == 1
-    assert "--set must not be given for riedinger2018" in err
