@@ -1,5 +1,6 @@
 """``labkit simulate``: tag files of a modelled experiment, with their gates files."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +59,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Same seed, same tags.")]
 
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; not of riedinger2018."),
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated."),
 ]
 
 
@@ -87,12 +88,7 @@ def simulate(
 ) -> None:
     """Simulate recordings, and write their gates files beside them."""
     if experiment == "riedinger2018":
-        if settings:
-            message = (
-                "--set must not be given for riedinger2018, whose sets are published; see --data"
-            )
-            raise ValueError(message)
-        recordings = [_published(output, trials, mode, data, seed, overwrite)]
+        recordings = [_published(output, trials, mode, data, settings, seed, overwrite)]
     else:
         recordings = _protocol(experiment, output, trials, mode, settings, seed, overwrite)
     for recording in recordings:
@@ -100,15 +96,26 @@ def simulate(
 
 
 def _published(
-    output: Path, trials: int, mode: RecordMode, data: DataSet, seed: int, overwrite: bool
+    output: Path,
+    trials: int,
+    mode: RecordMode,
+    data: DataSet,
+    settings: list[str] | None,
+    seed: int,
+    overwrite: bool,
 ) -> "SimulatedRecording":
+    from labkit.cli.theory import changes_of
     from simulation.recordings.ptu import simulate_ptu
     from simulation.theory.dlcz import riedinger2018
 
+    published = riedinger2018(data.value)
+    changes = changes_of(settings)
+    for name in changes:
+        published.known(name)
     with progress_bar("simulating", "trials") as progress:
         return simulate_ptu(
             output,
-            riedinger2018(data.value),
+            replace(published, **changes),
             trials,
             mode=mode.value,
             seed=seed,

@@ -95,15 +95,21 @@ def heating(
     """Return the phonons that absorption has added when pulse `number` of a trial scatters.
 
     ṅ = −Γn + k e^{−γt} after each pulse (seed 003, supplement): n = b (e^{−Γt} − e^{−γt}), besides
-    what a pulse adds at once, which decays with Γ. Energies add linearly; the previous trial's
-    pulses count too. The pulse's own prompt heating is included.
+    what a pulse adds at once, which decays with Γ. A pulse of energy E counts with E (1 + cE), c
+    the world's `heating_curvature`; the previous trial's pulses count too. The pulse's own prompt
+    heating is included.
     """
     now = pulses[number]
-    phonons = parameters.prompt_heating[device] * now.energy
+    phonons = parameters.prompt_heating[device] * _heat(now.energy, parameters)
     decay, bath = parameters.lifetime[device], parameters.bath_lifetime
     for other, pulse in enumerate(pulses):
         elapsed = now.time - pulse.time + (parameters.period if other >= number else 0.0)
         left = np.exp(-elapsed / decay)
         delayed = parameters.bath_heating[device] * (left - np.exp(-elapsed / bath))
-        phonons += pulse.energy * (delayed + parameters.prompt_heating[device] * left)
+        prompt = parameters.prompt_heating[device] * left
+        phonons += _heat(pulse.energy, parameters) * (delayed + prompt)
     return float(phonons)
+
+
+def _heat(energy: float, parameters: WorldParameters) -> float:
+    return energy * (1 + parameters.heating_curvature * energy)

@@ -86,7 +86,7 @@ def phase_record(
     return PhaseRecord(
         start=start,
         step=step,
-        phase=np.pi * amplified / parameters.eom_v_pi,
+        phase=parameters.modulator_sign * np.pi * amplified / parameters.eom_v_pi,
         bias=offset,
         in_step=drive.trigger == "external",
     )

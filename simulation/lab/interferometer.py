@@ -49,13 +49,18 @@ class Interferometer:
         self._settings = LockSettings()
         self.fringe = LockFringe()
         self._behaviour: LoopBehaviour | None = None
-        self._memory = exp(-2 * pi * parameters.acoustic_bandwidth_hz * parameters.period)
+        self._memory = _memory(parameters)
         self._stuck = False
         self.output = 0.0
         self.limit: Limit = 0
         self.stretcher_volts = 0.0
         self.sigma = parameters.acoustic_noise
         self.phase = self._free_phase(0.0)
+
+    def adopt(self, parameters: WorldParameters) -> None:
+        """Live in a world with other constants from now on."""
+        self._parameters, self._behaviour = parameters, None
+        self._memory = _memory(parameters)
 
     def configure(self, settings: LockSettings) -> None:
         """Take over servo settings; engaging anew ends a lost lock."""
@@ -186,3 +191,8 @@ class Interferometer:
 
     def _error_signal(self, phase: float) -> float:
         return self.fringe.amplitude * sin(phase - self.fringe.offset)
+
+
+def _memory(parameters: WorldParameters) -> float:
+    """Correlation of the acoustic phase from one sample of the servo to the next."""
+    return exp(-2 * pi * parameters.acoustic_bandwidth_hz * parameters.period)

@@ -39,6 +39,8 @@ class Conditions:
         K.
     efficiency, dark_rate : tuple of float
         Of detectors 1, 2; dark counts per s.
+    noise : tuple of float
+        Of each laser, photons on the cavity's resonance per drive photon.
     """
 
     pulses: tuple[ScatteredPulse, ...]
@@ -51,17 +53,24 @@ class Conditions:
     temperature: float
     efficiency: tuple[float, float]
     dark_rate: tuple[float, float]
+    noise: tuple[float, float] = (0.0, 0.0)
+
+
+def arm_output(parameters: WorldParameters) -> Real:
+    """Part of the photons of devices A, B that reaches the combining coupler."""
+    return np.multiply(parameters.arm_output, parameters.arm_transmission)
 
 
 def combined(parameters: WorldParameters) -> Real:
-    """Part of device X's output in port j of the combining coupler, element [X, j]."""
-    through = parameters.splitting
+    """Part of device X's output in port j of the combining coupler, element [laser, X, j]."""
+    pump, read = parameters.splitting, parameters.read_splitting
+    through = np.array([pump, pump if read is None else read])
     coupler = np.array([[through, 1 - through], [1 - through, through]])
-    return np.asarray(np.array(parameters.arm_output)[:, None] * coupler)
+    return np.asarray(arm_output(parameters)[:, None] * np.moveaxis(coupler, -1, 0))
 
 
 def collection(conditions: Conditions, parameters: WorldParameters) -> Real:
-    """Part of device X's output that detector j would see without filters, element [X, j]."""
+    """Part of device X's output that detector j would see without filters: [laser, X, j]."""
     eta = np.multiply(parameters.detection, conditions.efficiency)
     return np.asarray(combined(parameters) * eta)
 
@@ -69,11 +78,12 @@ def collection(conditions: Conditions, parameters: WorldParameters) -> Real:
 def leaked_photons(
     conditions: Conditions, light: FilteredPulse, number: int, collected: Real
 ) -> tuple[float, float]:
-    """Return the drive photons of pulse `number` that detectors 1, 2 detect."""
+    """Return the drive photons of pulse `number` that detectors 1, 2 detect, laser noise too."""
     energy = np.array([[train[number].energy] for train in conditions.trains])
-    laser_hz = conditions.laser_hz[conditions.pulses[number].laser]
-    photons = energy / photon_energy(laser_hz)
-    first, second = np.sum(photons * light.leak * collected, axis=0)
+    laser = conditions.pulses[number].laser
+    photons = energy / photon_energy(conditions.laser_hz[laser])
+    passed = light.leak + conditions.noise[laser] * light.passage
+    first, second = np.sum(photons * passed * collected[laser], axis=0)
     return float(first), float(second)
 
 
@@ -98,26 +108,31 @@ def uncorrelated_pulse(
         phonons += heating(x, train, number, parameters)
         mine = train[number]
         photons = mine.stokes * (1 + phonons) if pulse.side < 0 else mine.anti_stokes * phonons
-        mean += photons * light.passage[x] * collected[x]
+        mean += photons * light.passage[x] * collected[pulse.laser, x]
     # the ringing of the filters is left out: nobody looks at the shape of such a pulse
     arrival = Arrival.of(pulse.light.start + path_delay(parameters), pulse.light.transmission)
     return UncorrelatedPulse(mean=mean, arrival=(arrival, arrival))
 
 
 def unpulsed_rate(conditions: Conditions, collected: Real, parameters: WorldParameters) -> Real:
-    """Return the clicks per s of light between the pulses: leaked drive, and what it scatters."""
+    """Return the clicks per s of light between the pulses: what leaks, scatters, strays."""
     lasers = np.array(conditions.laser_hz)
     scattered = np.array([-1, 1])[:, None, None] * np.array(parameters.omega_m_hz)
     scattered = scattered + lasers[:, None]
-    passed = _passed(conditions, np.concatenate([lasers, scattered.ravel()]))
+    on_resonance = np.array([parameters.resonance_hz[0]])
+    passed = _passed(conditions, np.concatenate([lasers, scattered.ravel(), on_resonance]))
+    sensitive = np.divide(conditions.efficiency, parameters.detector_efficiency)
+    stray = np.array(parameters.stray_light_hz) * sensitive * passed[-1]
     back = np.transpose([reflected_part(x, lasers, parameters) for x in (0, 1)])
     flux = conditions.resting_power * back / photon_energy(lasers)[:, None]
-    rate = np.einsum("lx,xj,lj->j", flux, collected, passed[:2])
+    rate = np.einsum("lx,lxj,lj->j", flux, collected, passed[:2])
     phonons = np.array([resting_phonons(x, conditions.temperature, parameters) for x in (0, 1)])
     photons = conditions.resting_power * conditions.resting_scattering
     photons = photons * np.array([1 + phonons, phonons])[:, None, :]
     return np.asarray(
-        rate + np.einsum("slx,xj,slxj->j", photons, collected, passed[2:].reshape(2, 2, 2, 2))
+        rate
+        + stray
+        + np.einsum("slx,lxj,slxj->j", photons, collected, passed[2:-1].reshape(2, 2, 2, 2))
     )
 
 

@@ -30,6 +30,8 @@ class LightPath:
     ----------
     filters : dict of str to TunableFilterState
         By name in `FILTERS`.
+    parameters : WorldParameters
+        The world now, slow drifts included.
     jumps : int
         How often a filter has jumped.
     """
@@ -37,7 +39,7 @@ class LightPath:
     def __init__(
         self, wiring: Wiring, parameters: WorldParameters, rng: np.random.Generator
     ) -> None:
-        self._wiring, self._parameters, self._rng = wiring, parameters, rng
+        self._wiring, self.parameters, self._rng = wiring, parameters, rng
         self._wander = parameters.laser_drift_hz * rng.standard_normal(2)
         self.jumps = 0
         self._hops: dict[int, tuple[object, float]] = {}
@@ -64,10 +66,10 @@ class LightPath:
     def step(self, seconds: float) -> None:
         """Let lasers and filters drift; a laser that was tuned or switched has ended its hop."""
         self._hops = {n: hop for n, hop in self._hops.items() if hop[0] == self._state(n)}
-        kept = exp(-seconds / self._parameters.laser_drift_time)
-        spread = self._parameters.laser_drift_hz * sqrt(1 - kept**2)
+        kept = exp(-seconds / self.parameters.laser_drift_time)
+        spread = self.parameters.laser_drift_hz * sqrt(1 - kept**2)
         self._wander = kept * self._wander + spread * self._rng.standard_normal(2)
-        walk = self._parameters.filter_drift_hz * sqrt(seconds)
+        walk = self.parameters.filter_drift_hz * sqrt(seconds)
         steps = walk * self._rng.standard_normal(len(self.filters))
         for element, change in zip(self.filters.values(), steps, strict=True):
             element.drift_hz += float(change)
@@ -98,13 +100,24 @@ class LightPath:
         if not state.emission:
             return 0.0
         passed = self.filters[LASERS[laser]].transmission(self.frequency_hz(laser))
-        return state.power * passed
+        return state.power * self.parameters.laser_gain[laser] * passed
+
+    def noise_part(self, laser: int) -> float:
+        """Return the noise photons on the cavity's resonance per drive photon, prefiltered."""
+        raw = self.parameters.laser_noise[laser]
+        if raw == 0:
+            return 0.0
+        element, resonance = self.filters[LASERS[laser]], self.parameters.resonance_hz[0]
+        return (
+            raw * element.transmission(resonance) / element.transmission(self.frequency_hz(laser))
+        )
 
     def arm_transmission(self, device: int) -> float:
         """Return the power transmission from behind the prefilter to a device."""
         volts = self._wiring.actuator[f"attenuator_{'ab'[device]}"].voltage
-        opened = float(attenuator_transmission(volts, self._parameters))
-        return self._parameters.arm_input[device] * opened
+        opened = float(attenuator_transmission(volts, self.parameters))
+        world = self.parameters
+        return world.arm_input[device] * world.arm_transmission[device] * opened
 
     def _state(self, laser: int) -> "LaserState":
         return self._wiring.laser[LASERS[laser]].state

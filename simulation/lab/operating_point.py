@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import constants
 
 from simulation.lab.device import heating, resting_phonons
 from simulation.lab.emission import PHASES, Arrival, FringePatterns, UncorrelatedPulse
 from simulation.lab.light_budget import (
     Conditions,
+    arm_output,
     collection,
+    combined,
     leaked_photons,
     path_delay,
     uncorrelated_pulse,
@@ -39,7 +42,9 @@ class OperatingPoint:
     passage : ndarray, shape (2, 2, 2)
         Filter transmission by gate, device, detector, besides `parameters`.
     contrast : float
-        Indistinguishability of the devices' photons, 0 to 1.
+        Indistinguishability of the devices' photons, polarisation included, 0 to 1.
+    phase_noise : float
+        Standard deviation of θ by the mechanics, rad; the interferometer's comes on top.
     patterns : FringePatterns
     arrivals : tuple of Arrival
         Of p1, p2, r1, r2 at the detectors.
@@ -52,6 +57,7 @@ class OperatingPoint:
     parameters: DLCZParameters
     passage: Real
     contrast: float
+    phase_noise: float
     patterns: FringePatterns
     arrivals: tuple[Arrival, ...]
     others: tuple[UncorrelatedPulse, ...]
@@ -101,11 +107,18 @@ def operating_point(conditions: Conditions, parameters: WorldParameters) -> Oper
     values |= _numbered("leak_read", leaked_photons(conditions, read, pair[1], collected), "12")
     turning = 2 * np.pi * values["delta_omega_hz"] * values["delay"]
     values["delta_phi"] = float(np.pi - np.mod(np.pi - (np.angle(overlap) - turning), 2 * np.pi))
+    values["phi_0"] += _path_shift(conditions.laser_hz, parameters)
     paired, passage = DLCZParameters(**values), np.array([pump.passage, read.passage])
+    if parameters.read_splitting is not None:
+        by_pump, by_read = combined(parameters)
+        passage[1] *= by_read / by_pump
+    same = np.cos(parameters.polarisation_angle) ** 2
+    jitter = float(np.hypot(*parameters.mechanical_jitter_hz))
     return OperatingPoint(
         parameters=paired,
         passage=passage,
-        contrast=float(abs(overlap)) if conditions.in_step else 0.0,
+        contrast=float(abs(overlap) * same) if conditions.in_step else 0.0,
+        phase_noise=2 * np.pi * jitter * values["delay"],
         patterns=_patterns(paired, passage),
         arrivals=tuple(
             arrival
@@ -126,6 +139,13 @@ def _pair(pulses: Sequence[ScatteredPulse]) -> tuple[int, int] | None:
     return first, sides.index(1, first)
 
 
+def _path_shift(laser_hz: tuple[float, float], parameters: WorldParameters) -> float:
+    """φ₀ by arms of unequal length: half of θ, for pump and read share the lock."""
+    usual = 2 * parameters.omega_m_hz[1]
+    detour = parameters.path_mismatch / constants.c
+    return float(np.pi * detour * (laser_hz[0] - laser_hz[1] - usual))
+
+
 def _setup(conditions: Conditions, parameters: WorldParameters) -> Values:
     """Parameters that no pulse decides."""
     return {
@@ -134,7 +154,7 @@ def _setup(conditions: Conditions, parameters: WorldParameters) -> Values:
         "delta_omega_hz": parameters.omega_m_hz[1] - parameters.omega_m_hz[0],
         **_numbered("dark", np.array(conditions.dark_rate) * _GATE, "12"),
         **_numbered("lifetime", parameters.lifetime, "AB"),
-        **_numbered("eta", parameters.arm_output, "AB"),
+        **_numbered("eta", arm_output(parameters), "AB"),
         **_numbered("eta", np.multiply(parameters.detection, conditions.efficiency), "12"),
     }
 
@@ -173,6 +193,7 @@ def _without_pair(
         parameters=DLCZParameters(**setup, **dark),
         passage=np.ones((2, 2, 2)),
         contrast=0.0,
+        phase_noise=0.0,
         patterns=FringePatterns.of(never),
         arrivals=(nowhere,) * 4,
         others=others,

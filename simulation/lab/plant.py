@@ -3,12 +3,14 @@
 from dataclasses import replace
 from functools import partial
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import constants
 
 from simulation.lab.clock import VirtualClock
+from simulation.lab.detector_memory import remembered
 from simulation.lab.detectors import Nanowire
 from simulation.lab.device import reflected_part
 from simulation.lab.emission import (
@@ -25,6 +27,7 @@ from simulation.lab.optics import resting_transmission
 from simulation.lab.ports.phase_lock import LockReading, LockSettings
 from simulation.lab.pulse_train import PulseTrain
 from simulation.lab.recorder import Recorder
+from simulation.lab.slow_drifts import SlowDrifts
 from simulation.lab.wiring import LASERS, Wiring
 from simulation.lab.world_parameters import WorldParameters
 
@@ -35,6 +38,9 @@ _PHASE_BLOCK = 1.0
 
 _POINT_LIFE = 120.0
 """Longest time for which an operating point holds while filters and lasers drift, s."""
+
+_CHANCES = 7
+"""Independent streams of random numbers."""
 
 _MIXING_CHAMBER = 6
 """Thermometer channel of the mixing chamber."""
@@ -58,6 +64,13 @@ class Plant:
     parameters : WorldParameters, optional
     seed : int or tuple of int
         Same seed and same actions, same world.
+
+    Attributes
+    ----------
+    constants : WorldParameters
+        Of the world, as faults have left them.
+    parameters : WorldParameters
+        The same with what has drifted by now.
     """
 
     def __init__(
@@ -69,10 +82,12 @@ class Plant:
         seed: int | tuple[int, ...] = 0,
     ) -> None:
         self.clock, self.wiring = clock, wiring
-        self.parameters = parameters or WorldParameters()
-        self._luck = np.random.default_rng(seed).spawn(5)
-        drift, phase, clicks, tagger, meters = self._luck
-        self._rng, self._meter_rng = clicks, meters
+        self.parameters = self.constants = self._first = parameters or WorldParameters()
+        self._luck = np.random.default_rng(seed).spawn(_CHANCES)
+        drift, phase, clicks, tagger, meters, slow, memory = self._luck
+        self._rng, self._meter_rng, self._memory_rng = clicks, meters, memory
+        self._slow = SlowDrifts(slow)
+        self._next_period = self.parameters.period
         self.light = LightPath(wiring, self.parameters, drift)
         self.interferometer = Interferometer(self.parameters, phase)
         self.detectors = Nanowire(0, self.parameters), Nanowire(1, self.parameters)
@@ -87,8 +102,33 @@ class Plant:
     def reseed(self, seed: int) -> None:
         """Begin new random numbers; all that has happened so far stays as it is."""
         with self.clock.lock:
-            for mine, new in zip(self._luck, np.random.default_rng(seed).spawn(5), strict=True):
+            for mine, new in zip(
+                self._luck, np.random.default_rng(seed).spawn(_CHANCES), strict=True
+            ):
                 mine.bit_generator.state = new.bit_generator.state
+
+    def change(self, name: str, value: float | bool, place: int | None = None) -> None:
+        """Change a constant of the world; of a pair only the one at `place`, if that is given.
+
+        The trigger's period changes between recordings: a recording keeps its own.
+        """
+        with self.clock.lock:
+            kept = getattr(self.constants, name)
+            if not isinstance(kept, tuple):
+                self._adopt(name, value)
+                return
+            changed = (value if place in (None, n) else part for n, part in enumerate(kept))
+            self._adopt(name, tuple(changed))
+
+    def restore(self, name: str) -> None:
+        """Let a constant be again what it was at first."""
+        with self.clock.lock:
+            self._adopt(name, getattr(self._first, name))
+
+    def settle(self) -> None:
+        """Between recordings: let the trigger have its new period."""
+        if self._next_period != self.constants.period:
+            self._live_in(replace(self.constants, period=self._next_period))
 
     def operating_point(self) -> OperatingPoint:
         """Return the click statistics that the present settings amount to."""
@@ -105,6 +145,7 @@ class Plant:
 
     def drift(self, seconds: float) -> None:
         """Let the world live for some time without looking at the clicks."""
+        self.settle()
         self._look_at_fringe()
         left = seconds
         while left > 0:
@@ -134,18 +175,35 @@ class Plant:
             self.interferometer.step(float(length) * period)
             phase[number], sigma[number] = self.interferometer.phase, self.interferometer.sigma
         self._grow_older(trials * period)
-        patterns = point.patterns.at(point.theta(phase), 2 * sigma, point.contrast)
-        return DetectorClicks.joined(
+        noise = np.hypot(2 * sigma, point.phase_noise)
+        patterns = point.patterns.at(point.theta(phase), noise, point.contrast)
+        clicks = DetectorClicks.joined(
             [
                 pair_clicks(self._rng, patterns, blocks, point.arrivals),
                 *(uncorrelated_clicks(self._rng, other, trials) for other in point.others),
                 steady_clicks(self._rng, point.steady_rate, trials, period),
             ]
         )
+        return remembered(clicks, self.parameters, self._memory_rng)
 
     def _grow_older(self, seconds: float) -> None:
         self.light.step(seconds)
         self._age += seconds
+        if self._slow.step(seconds, self.constants):
+            self.parameters = self.light.parameters = self._slow.applied(self.constants)
+
+    def _adopt(self, name: str, value: Any) -> None:
+        changed = replace(self.constants, **{name: value})
+        self._next_period = changed.period if name == "period" else self._next_period
+        self._live_in(replace(changed, period=self.constants.period))
+        if not self.recorder.running():
+            self.settle()
+
+    def _live_in(self, constants: WorldParameters) -> None:
+        """Let every part of the world know its constants."""
+        self.constants = self._train.parameters = constants
+        self.parameters = self.light.parameters = self._slow.applied(constants)
+        self.interferometer.adopt(constants)
 
     def _look_at_fringe(self) -> None:
         arms = [self.light.arm_transmission(device) for device in (0, 1)]
@@ -181,6 +239,7 @@ class Plant:
             for device in (0, 1)
         )
         return Conditions(
+            noise=(light.noise_part(0), light.noise_part(1)),
             pulses=pulses,
             trains=(first, second),
             laser_hz=(light.frequency_hz(0), light.frequency_hz(1)),
@@ -243,7 +302,8 @@ class Plant:
             return float(at_devices[:, ("arm_a", "arm_b").index(place)].sum())
         lasers = [self.light.frequency_hz(laser) for laser in (0, 1)]
         back = np.transpose([reflected_part(x, lasers, self.parameters) for x in (0, 1)])
-        return float(np.sum(at_devices * back @ combined(self.parameters)[:, 0]))
+        in_port = combined(self.parameters)[:, :, 0]
+        return float(np.sum(at_devices * back * in_port))
 
     def _mean_powers(self) -> Real:
         """Mean power of each laser at each device, W, element [laser, device]."""

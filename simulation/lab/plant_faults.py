@@ -19,20 +19,68 @@ PlantFaultKind = Literal[
     "fifo_full",
     "dropped_events",
     "sync_loss",
+    "splitting",
+    "read_splitting",
+    "arm_transmission",
+    "laser_gain",
+    "polarisation_angle",
+    "polarisation_drift",
+    "arm_drift",
+    "power_drift",
+    "splitting_drift",
+    "laser_noise",
+    "mechanical_jitter_hz",
+    "path_mismatch",
+    "heating_curvature",
+    "modulator_sign",
+    "afterpulse",
+    "recovery_time",
+    "crosstalk",
+    "stray_light_hz",
+    "swapped_detectors",
+    "period",
 ]
+
+CONSTANTS: Final = {
+    "splitting": 0.99,
+    "read_splitting": 0.6,
+    "arm_transmission": 0.5,
+    "laser_gain": 3.0,
+    "polarisation_angle": 0.8,
+    "polarisation_drift": 0.02,
+    "arm_drift": 0.1,
+    "power_drift": 0.1,
+    "splitting_drift": 0.02,
+    "laser_noise": 1e-5,
+    "mechanical_jitter_hz": 5e5,
+    "path_mismatch": 10.0,
+    "heating_curvature": 2e12,
+    "modulator_sign": -1.0,
+    "afterpulse": 0.01,
+    "recovery_time": 2e-7,
+    "crosstalk": 1e-3,
+    "stray_light_hz": 20.0,
+    "swapped_detectors": 1.0,
+    "period": 60e-6,
+}
+"""Constants of the world that a fault may change, by name, and what to."""
 
 _DEFAULTS: Final = {
     "mode_hop": 12e9,
     "filter_drift": 40e6,
     "warm_cryostat": 0.5,
     "dropped_events": 0.5,
+    **CONSTANTS,
 }
 _TARGETS: Final[dict[str, tuple[str, ...]]] = {
     "mode_hop": LASERS,
     "filter_drift": FILTERS,
     "latched_detector": ("1", "2"),
+    **dict.fromkeys(("laser_gain", "laser_noise"), ("", *LASERS)),
+    **dict.fromkeys(("arm_transmission", "mechanical_jitter_hz"), ("", "A", "B")),
+    **dict.fromkeys(("afterpulse", "recovery_time", "crosstalk", "stray_light_hz"), ("", "1", "2")),
 }
-_LASTING: Final = ("warm_cryostat", "dropped_events", "sync_loss")
+_LASTING: Final = ("warm_cryostat", "dropped_events", "sync_loss", *CONSTANTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +94,18 @@ class PlantFault:
         laser `target` by `value` Hz, until it is tuned or switched), ``filter_drift`` (of filter
         `target` by `value` Hz), ``warm_cryostat`` (to `value` K), ``latched_detector`` (`target`
         1 or 2, until its bias went to 0), ``fifo_full`` (once), ``dropped_events`` (the part
-        `value` of them), ``sync_loss`` (the tagger's trigger cable is off).
+        `value` of them), ``sync_loss`` (the tagger's trigger cable is off). Or the name of a
+        constant of the world that takes on `value`: `CONSTANTS`, explained by `WorldParameters`.
     at : float
         Virtual time at which it begins, s.
     duration : float or None
-        How long it lasts, s; None for good. Only for ``warm_cryostat``, ``dropped_events`` and
-        ``sync_loss``: the others end by what the user does.
+        How long it lasts, s; None for good. Only for ``warm_cryostat``, ``dropped_events``,
+        ``sync_loss`` and constants: the others end by what the user does.
     target : str
-        Laser, filter or detector.
+        Laser, filter or detector; of a constant that is a pair: which (laser ``pump``, ``read``,
+        device ``A``, ``B``, detector ``1``, ``2``), empty for both.
     value : float or None
-        Size; None for the usual one (12 GHz, 40 MHz, 0.5 K, 0.5).
+        Size; None for the usual one (12 GHz, 40 MHz, 0.5 K, 0.5; of constants: `CONSTANTS`).
     """
 
     kind: PlantFaultKind
@@ -71,10 +121,8 @@ class PlantFault:
             raise ValueError(message)
         allowed = _TARGETS.get(self.kind, ("",))
         if self.target not in allowed:
-            message = (
-                f"`target` of {self.kind} must be one of {', '.join(allowed) or 'none'}, "
-                f"but is {self.target!r}"
-            )
+            named = ", ".join(filter(None, allowed)) or "none"
+            message = f"`target` of {self.kind} must be one of {named}, but is {self.target!r}"
             raise ValueError(message)
         if self.duration is not None and (self.kind not in _LASTING or not self.duration > 0):
             message = (
@@ -160,6 +208,17 @@ def _unplug(plant: Plant, _: PlantFault) -> None:
     plant.recorder.troubles.sync_off = True
 
 
+def _change(plant: Plant, fault: PlantFault) -> None:
+    targets = [target for target in _TARGETS.get(fault.kind, ()) if target]
+    place = targets.index(fault.target) if fault.target else None
+    kept = getattr(plant.constants, fault.kind)
+    plant.change(fault.kind, bool(fault.size) if isinstance(kept, bool) else fault.size, place)
+
+
+def _restore(name: str, plant: Plant) -> None:
+    plant.restore(name)
+
+
 def _cool(plant: Plant) -> None:
     plant.temperature = plant.parameters.temperature
 
@@ -181,9 +240,11 @@ _BEGIN: Final[dict[str, Callable[[Plant, PlantFault], None]]] = {
     "fifo_full": _fill,
     "dropped_events": _drop,
     "sync_loss": _unplug,
+    **dict.fromkeys(CONSTANTS, _change),
 }
 _END: Final[dict[str, Callable[[Plant], None]]] = {
     "warm_cryostat": _cool,
     "dropped_events": _stop_dropping,
     "sync_loss": _plug,
+    **{name: partial(_restore, name) for name in CONSTANTS},
 }

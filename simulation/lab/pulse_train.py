@@ -21,10 +21,11 @@ class PulseTrain:
     wiring : Wiring
     light : LightPath
     parameters : WorldParameters
+        Its slow drifts change nothing here.
     """
 
     def __init__(self, wiring: Wiring, light: LightPath, parameters: WorldParameters) -> None:
-        self._wiring, self._light, self._parameters = wiring, light, parameters
+        self._wiring, self._light, self.parameters = wiring, light, parameters
         self._seen: tuple[object, ...] = ()
         self._pulses: tuple[ScatteredPulse, ...] = ()
         self._eom = phase_record(None, 0.0, 0.0, parameters)
@@ -35,6 +36,7 @@ class PulseTrain:
         """Return what decides the pulses' shape and scattering."""
         own = self._wiring
         return (
+            self.parameters,
             *(port.drive for port in own.aom_drive.values()),
             own.eom_drive[1].drive,
             own.actuator["eom_bias"].voltage,
@@ -72,7 +74,7 @@ class PulseTrain:
         self._update()
         field = self._lock_field[0] * power[0] + self._lock_field[1] * power[1]
         return LockFringe(
-            amplitude=float(abs(field)) * self._parameters.lock_volts_per_watt,
+            amplitude=float(abs(field)) * self.parameters.lock_volts_per_watt,
             offset=float(np.angle(field)),
         )
 
@@ -83,7 +85,7 @@ class PulseTrain:
         lights = [
             (laser, light)
             for laser in (0, 1)
-            for light in light_pulses(self._wiring.aom_drive[laser + 1].drive, self._parameters)
+            for light in light_pulses(self._wiring.aom_drive[laser + 1].drive, self.parameters)
         ]
         lights.sort(key=lambda item: item[1].centre)
         lasers_hz = [self._light.frequency_hz(laser, drift=False) for laser in (0, 1)]
@@ -91,16 +93,16 @@ class PulseTrain:
         self._eom = phase_record(
             self._wiring.eom_drive[1].drive,
             self._wiring.actuator["eom_bias"].voltage,
-            last + self._parameters.eom_arm_delay,
-            self._parameters,
+            last + self.parameters.eom_arm_delay,
+            self.parameters,
         )
         self._pulses = tuple(
-            scatter(light, laser, lasers_hz[laser], self._eom, self._parameters)
+            scatter(light, laser, lasers_hz[laser], self._eom, self.parameters)
             for laser, light in lights
         )
         self._resting_scattering = np.stack(
             [
-                [scattering_spectrum(x, lasers_hz, side, self._parameters) for x in (0, 1)]
+                [scattering_spectrum(x, lasers_hz, side, self.parameters) for x in (0, 1)]
                 for side in (-1, 1)
             ]
         ).swapaxes(1, 2)
@@ -109,13 +111,13 @@ class PulseTrain:
 
     def _in_lock_window(self, laser: int) -> complex:
         """Mean of T e^{iφ} over the lock window: AOM transmission and the modulator's phase."""
-        opening, closing = self._parameters.lock_window
+        opening, closing = self.parameters.lock_window
         total = 0j
         for pulse in self._pulses:
             if pulse.laser != laser:
                 continue
             time = pulse.light.time
             inside = (time >= opening) & (time < closing)
-            phase = self._eom.at(time[inside] + self._parameters.eom_arm_delay)
+            phase = self._eom.at(time[inside] + self.parameters.eom_arm_delay)
             total += complex(np.sum(pulse.light.transmission[inside] * np.exp(1j * phase)))
         return total * STEP / (closing - opening)

@@ -1,6 +1,7 @@
 """A recording of the world's clicks: the world's side of the tagger's connectors."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.tagfile.layouts import SYNC
 from simulation.lab.clock import VirtualClock
+from simulation.lab.detector_memory import remembered_rates
 from simulation.lab.emission import DetectorClicks
 from simulation.lab.operating_point import OperatingPoint
 from simulation.lab.ports.tagger import (
@@ -19,6 +21,8 @@ from simulation.lab.ports.tagger import (
 )
 from simulation.lab.tagger import Fifo, Registrar, discriminate, sync_edge
 from simulation.lab.world_parameters import WorldParameters
+
+Real = NDArray[np.float64]
 
 _STRIDE = 60.0
 """Longest time that passes when a reader finds nothing waiting, s."""
@@ -64,6 +68,9 @@ class ClickSource(Protocol):
     def pulse_volts(self) -> tuple[float, float]:
         """Return the height of the detectors' pulses, V."""
 
+    def settle(self) -> None:
+        """Let the trigger have its new period, if it has one."""
+
     def drift(self, seconds: float) -> None:
         """Live without looking at clicks."""
 
@@ -88,7 +95,7 @@ class Recorder(TaggerPort):
 
     def __init__(self, plant: ClickSource, rng: np.random.Generator) -> None:
         self._plant, self._rng = plant, rng
-        self._clock, self._parameters = plant.clock, plant.parameters
+        self._clock = plant.clock
         self.stride = _STRIDE
         self.troubles = TaggerTroubles()
         self._registrar: Registrar | None = None
@@ -101,13 +108,14 @@ class Recorder(TaggerPort):
     def rates(self, settings: TaggerSettings) -> TaggerRates:
         """Return count rates with these settings, measured over 100 ms."""
         with self._clock.lock:
-            clicks = self._plant.operating_point().click_rates(self._parameters.period)
-            heights = self._plant.pulse_volts()
+            light = self._plant.operating_point().click_rates(self._parameters.period)
+            clicks = self._cabled(remembered_rates(light, self._parameters))
+            heights = self._cabled(self._plant.pulse_volts())
             inputs = []
             for number, trigger in enumerate(settings.inputs):
-                light, height = (clicks[number], heights[number]) if number < 2 else (0.0, 0.0)
+                rate, height = (clicks[number], heights[number]) if number < 2 else (0.0, 0.0)
                 seen = discriminate(trigger, height, self._parameters)
-                mean = light * seen.registered + seen.noise_rate
+                mean = rate * seen.registered + seen.noise_rate
                 inputs.append(float(self._rng.poisson(mean * _RATE_GATE)) / _RATE_GATE)
             has_sync = sync_edge(settings.sync, self._parameters) is not None
             seen_sync = has_sync and not self.troubles.sync_off
@@ -118,6 +126,7 @@ class Recorder(TaggerPort):
     def start(self, settings: TaggerSettings, duration: float) -> None:
         """Begin a recording of `duration` s of virtual time; clears FIFO and flags."""
         with self._clock.lock:
+            self._plant.settle()
             self._registrar = Registrar(settings, self._parameters, self._rng)
             self._fifo = Fifo(self._parameters.fifo_records)
             self._flags = TaggerFlags()
@@ -175,6 +184,14 @@ class Recorder(TaggerPort):
             if stop > self._end:
                 self._plant.drift(stop - self._end)
 
+    @property
+    def _parameters(self) -> WorldParameters:
+        return self._plant.parameters
+
+    def _cabled(self, of_detectors: Sequence[float] | Real) -> Sequence[float] | Real:
+        """Return values of detectors 1, 2 in the order of the inputs they are plugged into."""
+        return of_detectors[::-1] if self._parameters.swapped_detectors else of_detectors
+
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
         with self._clock.lock:
@@ -199,11 +216,14 @@ class Recorder(TaggerPort):
     def _register(self, registrar: Registrar, clicks: DetectorClicks, trials: int) -> None:
         troubles = self.troubles
         has_sync = registrar.has_sync and not troubles.sync_off
+        first, second = self._cabled(self._plant.pulse_volts())
+        if self._parameters.swapped_detectors:
+            clicks = replace(clicks, detector=1 - clicks.detector)
         time, channel = registrar.register(
             clicks,
             self._trial,
             trials,
-            self._plant.pulse_volts(),
+            (first, second),
             syncs_seen=has_sync,
             keep=troubles.keep,
         )

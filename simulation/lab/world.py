@@ -80,7 +80,8 @@ class World(Stoppable):
         instruments : iterable of str, optional
             Names in `simulation.lab.bench.BENCH`; by default the standard ones.
         parameters : WorldParameters or mapping, optional
-            Constants of the world; a mapping names those that differ from the usual ones.
+            Constants of the world; a mapping names those that differ from the usual ones (one
+            number serves for both of a pair).
         stride : float, optional
             Longest virtual time that passes when the tagger's reader finds nothing waiting, s.
 
@@ -153,8 +154,4 @@ class World(Stoppable):
 def _constants(given: WorldParameters | Mapping[str, Any] | None) -> WorldParameters:
     if isinstance(given, WorldParameters):
         return given
-    try:
-        return WorldParameters(**(given or {}))
-    except TypeError as error:
-        message = f"`parameters` must name constants of the world, but: {error}"
-        raise ValueError(message) from None
+    return WorldParameters.of(given or {})

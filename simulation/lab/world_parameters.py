@@ -1,7 +1,9 @@
 """Constants of the virtual lab's world: what no instrument can change."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import inf
+from typing import Any, Final, Self
 
 import numpy as np
 from scipy import constants
@@ -10,11 +12,19 @@ PerDevice = tuple[float, float]
 """Devices A, B."""
 PerDetector = tuple[float, float]
 """Detectors 1, 2."""
+PerLaser = tuple[float, float]
+"""Lasers pump, read."""
 PerFilter = tuple[float, float, float, float, float, float]
 """In the order of `FILTERS`."""
 
 FILTERS: Final = ("pump", "read", "1a", "1b", "2a", "2b")
 """Tunable filters: one behind each laser, then two in a row before each detector."""
+
+_FRACTIONS: Final = ("splitting", "read_splitting", "afterpulse", "crosstalk")
+_NOT_NEGATIVE: Final = (
+    *("arm_transmission", "laser_gain", "polarisation_drift", "arm_drift", "power_drift"),
+    *("splitting_drift", "laser_noise", "mechanical_jitter_hz", "recovery_time", "stray_light_hz"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +58,29 @@ class WorldParameters:
     prompt_heating, bath_heating : PerDevice
         Phonons per J of drive at the device: during the pulse itself; amplitude b of the delayed
         part b (e^{−Γt} − e^{−γt}) (fit to 003's 0.03 and 0.05 phonons).
-    splitting : float
-        Combining coupler (003: 0.5 to 0.6 %).
+    splitting, read_splitting : float
+        Combining coupler, part of A's light that goes to detector 1 (003: 0.5 to 0.6 %); for light
+        of the read laser where that differs (None: as `splitting`). Near 1 the coupler is a mirror.
+    arm_transmission : PerDevice
+        Fibre to device, of the calibrated transmission; drive and scattered light both pass it.
+    laser_gain : PerLaser
+        Power at a laser's head of what it reports.
+    polarisation_angle, polarisation_drift : float
+        Between the light of A and B at the combining coupler, rad: contrast cos² of it; random walk
+        in rad/√s.
+    arm_drift, power_drift, splitting_drift, slow_drift_time : float
+        Standard deviations of slow drifts from the calibrated values: of both arms' transmission
+        and of both lasers' power (parts of them), of the splitting; their correlation time.
+    laser_noise : PerLaser
+        Noise photons on the cavity's resonance, per drive photon that a device reflects, in front
+        of the prefilter: phase noise at the mechanical frequency.
+    mechanical_jitter_hz : PerDevice
+        Standard deviation of the mechanical frequency from trial to trial.
+    path_mismatch : float
+        Optical path of arm B longer than that of A, m: the fringe follows the difference of the
+        lasers' frequencies, θ = … + 2π (L/c) (ν_pump − ν_read − 2 Ω_B/2π).
+    heating_curvature : float
+        Absorption heats by E (1 + curvature · E), 1/J.
     arm_input : PerDevice
         Power from a laser's head to the device, all fixed losses, attenuator fully open (chosen).
     arm_output : PerDevice
@@ -97,6 +128,8 @@ class WorldParameters:
         Sampling window of the balanced detector, s after the trigger (003: about 5 µs).
     lock_volts_per_watt, lock_noise : float
         Fringe amplitude per W of √(P_A P_B) at the devices in the window; V rms (chosen).
+    modulator_sign : float
+        1, or −1 for a modulator with its polarity reversed: the serrodyne runs backwards.
     detector_efficiency, detector_dark_hz : PerDetector
         On the plateau, and at the nominal current (dark: 003).
     nominal_current, switching_current : float
@@ -105,6 +138,19 @@ class WorldParameters:
         Half-efficiency current, its width, e-fold of dark counts, A (chosen).
     jitter, detector_dead_time : float
         Standard deviation of a click's time; recovery (chosen).
+    afterpulse, afterpulse_time : PerDetector, float
+        Probability that a click makes a false one of the same detector, and its mean delay beyond
+        the dead time.
+    recovery_time : PerDetector
+        A time t after a click the part e^{−(t − dead time)/recovery_time} of the efficiency is
+        missing.
+    crosstalk, crosstalk_lag : PerDetector, float
+        Probability that a click of the other detector makes a false one of this, and its delay.
+    stray_light_hz : PerDetector
+        Counts per s of stray light on the cavity's resonance, the filters in tune: dark counts
+        that depend on the filters.
+    swapped_detectors : bool
+        The detectors' cables at the tagger are exchanged.
     pulse_volts_per_amp, pulse_fall, pulse_noise, noise_bandwidth_hz : float
         Amplified detector pulse: height per bias current, fall time, rms noise, noise bandwidth
         (chosen).
@@ -134,6 +180,19 @@ class WorldParameters:
     prompt_heating: PerDevice = (1.9e11, 1.6e11)
     bath_heating: PerDevice = (4.5e12, 3.9e12)
     splitting: float = 0.5
+    read_splitting: float | None = None
+    arm_transmission: PerDevice = (1.0, 1.0)
+    laser_gain: PerLaser = (1.0, 1.0)
+    polarisation_angle: float = 0.0
+    polarisation_drift: float = 0.0
+    arm_drift: float = 0.0
+    power_drift: float = 0.0
+    splitting_drift: float = 0.0
+    slow_drift_time: float = 1800.0
+    laser_noise: PerLaser = (0.0, 0.0)
+    mechanical_jitter_hz: PerDevice = (0.0, 0.0)
+    path_mismatch: float = 0.0
+    heating_curvature: float = 0.0
     arm_input: PerDevice = (1.0e-3, 1.0e-3)
     arm_output: PerDevice = (0.0442, 0.0316)
     detection: PerDetector = (0.541, 0.863)
@@ -171,6 +230,7 @@ class WorldParameters:
     lock_window: tuple[float, float] = (4.5e-6, 7.5e-6)
     lock_volts_per_watt: float = 1e7
     lock_noise: float = 2e-3
+    modulator_sign: float = 1.0
     detector_efficiency: PerDetector = (0.85, 0.9)
     detector_dark_hz: PerDetector = (4.83, 8.83)
     nominal_current: float = 12e-6
@@ -180,6 +240,13 @@ class WorldParameters:
     dark_current: float = 1e-6
     jitter: float = 127.4e-12
     detector_dead_time: float = 50e-9
+    afterpulse: PerDetector = (0.0, 0.0)
+    afterpulse_time: float = 100e-9
+    recovery_time: PerDetector = (0.0, 0.0)
+    crosstalk: PerDetector = (0.0, 0.0)
+    crosstalk_lag: float = 120e-9
+    stray_light_hz: PerDetector = (0.0, 0.0)
+    swapped_detectors: bool = False
     pulse_volts_per_amp: float = 25e3
     pulse_fall: float = 15e-9
     pulse_noise: float = 0.01
@@ -189,6 +256,48 @@ class WorldParameters:
     sync_width: float = 100e-9
     tagger_dead_time: float = 25e-9
     fifo_records: int = 1 << 21
+
+    def __post_init__(self) -> None:
+        for names, high, text in (
+            (_FRACTIONS, 1.0, "lie in [0, 1]"),
+            (_NOT_NEGATIVE, inf, "be ≥ 0"),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                parts = value if isinstance(value, tuple) else (0.0 if value is None else value,)
+                if not all(0 <= part <= high for part in parts):
+                    message = f"`{name}` of the world must {text}, but is {value}"
+                    raise ValueError(message)
+        if self.modulator_sign not in (-1.0, 1.0):
+            message = f"`modulator_sign` must be 1 or -1, but is {self.modulator_sign}"
+            raise ValueError(message)
+        if not (self.period > 0 and self.slow_drift_time > 0):
+            message = (
+                "`period` and `slow_drift_time` must be > 0 s, "
+                f"but are {self.period} and {self.slow_drift_time}"
+            )
+            raise ValueError(message)
+        if self.read_splitting is not None and not 0 < self.splitting < 1:
+            message = (
+                "`splitting` must lie between 0 and 1 if `read_splitting` is given, "
+                f"but is {self.splitting}; take 0.001 or 0.999"
+            )
+            raise ValueError(message)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the usual world but for some constants; one number serves for both of a pair.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a value impossible.
+        """
+        known = {entry.name: entry.default for entry in fields(cls)}
+        if unknown := sorted(set(plain) - set(known)):
+            message = f"`parameters` must name constants of the world, but has {', '.join(unknown)}"
+            raise ValueError(message)
+        return cls(**{name: _like(known[name], value) for name, value in plain.items()})
 
     @property
     def resonance_hz(self) -> tuple[float, float]:
@@ -200,3 +309,10 @@ class WorldParameters:
     def kappa(self) -> float:
         """Energy decay rate of the optical cavities, rad/s."""
         return 2 * np.pi * self.resonance_hz[0] / self.cavity_q
+
+
+def _like(usual: object, value: Any) -> Any:
+    """Return a plain value as a tuple where the usual one is a tuple."""
+    if not isinstance(usual, tuple):
+        return value
+    return tuple(value) if isinstance(value, list | tuple) else (value,) * len(usual)

@@ -15,6 +15,8 @@ from simulation.theory.dlcz import DLCZParameters, click_probabilities
 
 Integers = NDArray[np.int64]
 Real = NDArray[np.float64]
+Cell = tuple[Integers, Real, NDArray[np.uint8]]
+"""Trial, time and detector of the clicks of one detector in one gate."""
 
 _CLICKED_TRIALS: Final = 1 << 16
 """Expected trials with clicks that are drawn together; part of what a seed means."""
@@ -59,22 +61,28 @@ class ClickModel:
         Probability of each pattern without dark clicks; axes p1, p2, r1, r2, index 1 for a click.
     dark : ndarray, shape (2, 2)
         Probability of a dark click, element [gate, detector].
+    blindness, afterpulse, crosstalk : float
+        The detectors' memory, see `simulation.theory.dlcz.click_probabilities`.
     """
 
     light: Real
     dark: Real
+    blindness: float = 0.0
+    afterpulse: float = 0.0
+    crosstalk: float = 0.0
 
     @property
     def clicks(self) -> float:
-        """Mean clicks per trial, at most one per gate and detector."""
+        """Mean clicks per trial, at most one per gate and detector; with memory from above."""
         axes = range(4)
         lit = np.array([self.light.sum(axis=tuple(set(axes) - {k}))[1] for k in axes])
         dark = self.dark.reshape(4)
-        return float(np.sum(lit + dark - lit * dark))
+        each = lit + dark - lit * dark
+        return float(each.sum() + (self.afterpulse + self.crosstalk) * each[:2].sum())
 
 
 def click_model(source: DLCZParameters | ClickModel) -> ClickModel:
-    """Return the click probabilities of the two-device protocol, light and darks apart.
+    """Return the click probabilities of the two-device protocol: light, darks, memory apart.
 
     Raises
     ------
@@ -86,8 +94,15 @@ def click_model(source: DLCZParameters | ClickModel) -> ClickModel:
     if source.shape:
         message = f"parameters must be numbers to sample from, but are arrays {source.shape}"
         raise ValueError(message)
-    light = click_probabilities(replace(source, dark_1=0.0, dark_2=0.0)).patterns
-    return ClickModel(light=light, dark=np.tile(source.per_detector("dark"), (2, 1)))
+    apart = ("dark_1", "dark_2", "blindness", "afterpulse", "crosstalk")
+    light = click_probabilities(replace(source, **dict.fromkeys(apart, 0.0))).patterns
+    return ClickModel(
+        light=light,
+        dark=np.tile(source.per_detector("dark"), (2, 1)),
+        blindness=float(source.blindness),
+        afterpulse=float(source.afterpulse),
+        crosstalk=float(source.crosstalk),
+    )
 
 
 def sample_clicks(
@@ -97,8 +112,10 @@ def sample_clicks(
 
     Per run of trials: the numbers of the 16 photon click patterns are one multinomial draw, their
     trials a uniform choice without replacement, and dark clicks independent binomials, uniform in
-    the gate. A detector clicks once per gate, at the earliest of its events, as in
-    `simulation.theory.dlcz.click_probabilities`; then the dead time applies.
+    the gate. Of the detectors' memory (`blindness`, `afterpulse`, `crosstalk`) each pump click
+    decides by itself; false clicks are uniform in the read gate. A detector clicks once per gate,
+    at the earliest of its events, as in `simulation.theory.dlcz.click_probabilities`; then the
+    dead time applies.
 
     Parameters
     ----------
@@ -211,7 +228,7 @@ class _Sampler:
     """What every run needs, computed once."""
 
     def __init__(self, model: ClickModel, timing: Timing, rng: np.random.Generator) -> None:
-        self.timing = timing
+        self.model, self.timing = model, timing
         self.rng = rng
         light = model.light.reshape(16)
         # the silent pattern comes last: its probability is what the others leave
@@ -231,6 +248,7 @@ class _Sampler:
                 split_by_mode(chosen, pattern), self._modes(), self.dark.ravel(), strict=True
             )
         ]
+        cells[2:] = [self._remembered(cells[:2], cells[2:], own) for own in (0, 1)]
         trial, time, detector = (np.concatenate(column) for column in zip(*cells, strict=True))
         order = np.lexsort((time, trial))
         clicks = Clicks(
@@ -252,24 +270,48 @@ class _Sampler:
 
     def _cell(
         self, trials: int, lit: Integers, gate: Gate, pulse: PhotonPulse, detector: int, dark: float
-    ) -> tuple[Integers, Real, NDArray[np.uint8]]:
+    ) -> Cell:
         """Clicks of one detector in one gate: from light, and dark ones."""
         time = arrival_times(self.rng, pulse, gate, self.timing.jitter, len(lit))
         darks = self.rng.binomial(trials, dark)
         dark_trial = self.rng.choice(trials, darks, replace=False)
         dark_time = self.rng.uniform(gate.start, gate.stop, darks)
-        trial, time = np.append(lit, dark_trial), np.append(time, dark_time)
-        if darks:
-            order = np.lexsort((time, trial))
-            trial, time = trial[order], time[order]
-            is_first = np.diff(trial, prepend=-1) > 0
-            trial, time = trial[is_first], time[is_first]
-        return trial, time, np.full(len(trial), detector, np.uint8)
+        return _with_more(lit, time, dark_trial, dark_time, detector)
+
+    def _remembered(self, pump: list[Cell], read: list[Cell], own: int) -> Cell:
+        """Read clicks of one detector once it remembers the pump clicks of both."""
+        trial, time, _ = read[own]
+        mine, others = pump[own][0], pump[1 - own][0]
+        if self.model.blindness:
+            missed = self.rng.random(len(trial)) < self.model.blindness
+            missed &= np.isin(trial, mine)
+            trial, time = trial[~missed], time[~missed]
+        causes = ((mine, self.model.afterpulse), (others, self.model.crosstalk))
+        false = [
+            clicked[self.rng.random(len(clicked)) < probability]
+            for clicked, probability in causes
+            if probability
+        ]
+        more = np.concatenate([np.empty(0, np.int64), *false])
+        gate = self.timing.gates.gates[1]
+        more_time = self.rng.uniform(gate.start, gate.stop, len(more))
+        return _with_more(trial, time, more, more_time, own + 1)
 
 
 def _runs(sampler: _Sampler, trials: int) -> Iterator[Clicks]:
     for first in range(0, trials, sampler.run_length):
         yield sampler.run(first, min(sampler.run_length, trials - first))
+
+
+def _with_more(trial: Integers, time: Real, more: Integers, more_time: Real, detector: int) -> Cell:
+    """Clicks of one detector in one gate with some more: the earliest of a trial counts."""
+    trial, time = np.append(trial, more), np.append(time, more_time)
+    if len(more):
+        order = np.lexsort((time, trial))
+        trial, time = trial[order], time[order]
+        is_first = np.diff(trial, prepend=-1) > 0
+        trial, time = trial[is_first], time[is_first]
+    return trial, time, np.full(len(trial), detector, np.uint8)
 
 
 def _with_dead_time(clicks: Clicks, dead_time: float) -> Clicks:

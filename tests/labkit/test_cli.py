@@ -238,6 +238,19 @@ def test_unknown_experiment_and_existing_output_are_refused(labkit, tmp_path):
     assert path.read_bytes() == b"precious"
 
 
+def test_simulated_detectors_lie_if_told_to(labkit, tmp_path):
+    path = tmp_path / "x.ptu"
+    simulate = ("simulate", "riedinger2018", "--trials", "2e7", "-o", path)
+    code, _, err = labkit(*simulate, "--set", "afterpulsing=0.5")
+    assert code == 1
+    assert "nearest: afterpulse" in err
+    assert labkit(*simulate, "--set", "afterpulse=0.5", "--set", "eta_1=0.8")[0] == 0
+    found = json.loads(labkit("analyse", path, "--json")[1])
+    heralds = sum(found["singles"]["pump"].values())
+    same = sum(found["coincidences"][cell] for cell in ("r1p1", "r2p2"))
+    assert same / heralds == pytest.approx(0.5, abs=5 * 0.5 / heralds**0.5)
+
+
 def test_convert_keeps_the_counts(labkit, recording, tmp_path):
     target = tmp_path / "x.h5"
     code, _, _ = labkit("convert", recording.path, target)
@@ -276,9 +289,3 @@ def test_a_bell_test_is_simulated_setting_by_setting(labkit, tmp_path):
     assert code == 0
     assert "bell_b1r1.ptu  200,000 trials" in err
     assert len(list(tmp_path.glob("bell_b?r?.gates.yaml"))) == 4
-
-
-def test_published_sets_take_no_settings(labkit, tmp_path):
-    code, _, err = labkit("simulate", "riedinger2018", "--set", "eta_A=1", "-o", tmp_path / "x.ptu")
-    assert code == 1
-    assert "--set must not be given for riedinger2018" in err

@@ -49,6 +49,16 @@ def test_patterns_follow_the_model_in_chi_square(noisy, seed):
     assert stats.chisquare(counts, expected).pvalue > 1e-3
 
 
+def test_patterns_of_lying_detectors_follow_the_model_in_chi_square(lying):
+    trials = 300_000
+    expected = trials * click_probabilities(lying()).patterns.ravel()
+    counts = pattern_counts(sample(lying(), trials, 4))
+    assert expected.min() > 20
+    assert stats.chisquare(counts, expected).pvalue > 1e-3
+    honest = trials * click_probabilities(lying(blindness=0, afterpulse=0, crosstalk=0)).patterns
+    assert stats.chisquare(counts, honest.ravel()).pvalue < 1e-9
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_paper_singles_agree_with_the_model_within_4_sigma(seed):
     trials = 200_000_000

@@ -75,15 +75,90 @@ def test_click_patterns_below_1e_20_hold_1e_12_against_80_digits(noiseless, exac
     assert_patterns_exact(faint, exact_pattern)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"contrast": 1.0, "phase_noise": 1e-4}, {"blindness": 1.0}, {"afterpulse": 1e-9}],
+)
+def test_lying_clicks_hold_1e_12_against_80_digits(lying, exact_pattern, changes):
+    assert_patterns_exact(lying(**changes), exact_pattern)
+
+
+def test_lies_of_1e_10_on_the_papers_clicks_hold_1e_12(exact_pattern):
+    faint = dict.fromkeys(("afterpulse", "blindness", "crosstalk"), 1e-10)
+    assert_patterns_exact(replace(riedinger2018(), contrast=1 - 1e-10, **faint), exact_pattern)
+
+
 def assert_patterns_exact(parameters, exact_pattern):
-    state = detected_state(parameters)
-    mean = np.concatenate([[0, 0], state.read_amplitude])
-    dark = np.tile(parameters.per_detector("dark"), 2)
-    patterns = click_probabilities(parameters).patterns
+    clicks = click_probabilities(parameters)
     with mp.workdps(80):
-        for clicks in np.ndindex(2, 2, 2, 2):
-            exact = exact_pattern(state.kernel, mean, dark, clicks)
-            assert abs(patterns[clicks] / exact - 1) < 1e-12
+        exact = exact_patterns(parameters, exact_pattern)
+        for pattern in np.ndindex(2, 2, 2, 2):
+            assert abs(clicks.patterns[pattern] / exact[pattern] - 1) < 1e-12
+        for mode in range(4):
+            single = mp.fsum(p for pattern, p in exact.items() if pattern[mode])
+            assert abs(clicks.singles[mode] / single - 1) < 1e-12
+        for i, j in np.ndindex(2, 2):
+            both = mp.fsum(p for pattern, p in exact.items() if pattern[j] and pattern[2 + i])
+            assert abs(clicks.coincidences[i, j] / both - 1) < 1e-12
+
+
+def exact_patterns(parameters, exact_pattern):
+    """Patterns in mpmath: θ and θ + π mixed, then every accident of the detectors' memory."""
+    left = parameters.contrast * mp.exp(-(mp.mpf(parameters.phase_noise) ** 2) / 2)
+    there = replace(parameters, delta_phi=parameters.delta_phi + np.pi)
+    mixed = dict.fromkeys(np.ndindex(2, 2, 2, 2), mp.mpf(0))
+    for one, weight in ((parameters, (1 + left) / 2), (there, (1 - left) / 2)):
+        state = detected_state(one)
+        mean = np.concatenate([[0, 0], state.read_amplitude])
+        dark = np.tile(one.per_detector("dark"), 2)
+        for pattern in mixed:
+            mixed[pattern] += weight * exact_pattern(state.kernel, mean, dark, pattern)
+    remembered = dict.fromkeys(mixed, mp.mpf(0))
+    for (p1, p2, r1, r2), probability in mixed.items():
+        for accidents in np.ndindex(2, 2, 2, 2, 2, 2):
+            chance = mp.fprod(
+                mp.mpf(value) if happens else 1 - mp.mpf(value)
+                for happens, value in zip(
+                    accidents,
+                    2 * [parameters.blindness, parameters.afterpulse, parameters.crosstalk],
+                    strict=True,
+                )
+            )
+            blind_1, after_1, cross_1, blind_2, after_2, cross_2 = accidents
+            seen_1 = (r1 and not (p1 and blind_1)) or (p1 and after_1) or (p2 and cross_1)
+            seen_2 = (r2 and not (p2 and blind_2)) or (p2 and after_2) or (p1 and cross_2)
+            remembered[p1, p2, int(bool(seen_1)), int(bool(seen_2))] += probability * chance
+    return remembered
+
+
+def test_contrast_and_phase_noise_damp_the_fringe_alike(noiseless):
+    def fringe(**changes):
+        g = g2_clicks(noiseless(delta_phi=np.array([0.0, np.pi]), **changes))
+        return g[0, 1, 0] - g[1, 1, 0]
+
+    assert fringe(contrast=0.8) / fringe() == pytest.approx(0.8, rel=1e-9)
+    assert fringe(phase_noise=0.5) / fringe() == pytest.approx(np.exp(-0.125), rel=1e-9)
+    assert fringe(contrast=0.0) == pytest.approx(0, abs=1e-9)
+
+
+def test_memory_of_independent_light_makes_the_correlations_that_fool(noiseless):
+    """Coherent-like light: g² = 1 + a/P, 1 − b, 1 + x/P to leading order."""
+    light = {"p_read_A": 0, "p_read_B": 0, "leak_read_1": 1e-5, "leak_read_2": 1e-5}
+    a, b, x = 3e-5, 0.3, 2e-5
+    read = click_probabilities(noiseless(**light)).singles[2]
+    after = g2_clicks(noiseless(**light, afterpulse=a))
+    blind = g2_clicks(noiseless(**light, blindness=b))
+    cross = g2_clicks(noiseless(**light, crosstalk=x))
+    np.testing.assert_allclose(np.diag(after), 1 + a / read, rtol=3e-3)
+    np.testing.assert_allclose(np.diag(blind), 1 - b, rtol=1e-3)
+    np.testing.assert_allclose([cross[0, 1], cross[1, 0]], 1 + x / read, rtol=3e-3)
+    np.testing.assert_allclose([after[0, 1], blind[0, 1], cross[0, 0]], 1, rtol=3e-3)
+
+
+def test_prompt_heating_is_heat_before_the_pump_that_decays(noisy):
+    warm = click_probabilities(noisy(n_prompt_A=0.05)).patterns
+    same = click_probabilities(noisy(n_0_A=noisy().n_0_A + 0.05)).patterns
+    np.testing.assert_allclose(warm, same, rtol=1e-13)
 
 
 def test_joint_clicks_are_those_of_the_covariance_matrix_step_by_step(noisy):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from simulation.theory.dlcz import (
+    detected_state,
     fringe_phase,
     g2_clicks,
     g2_moments,
     measurable_witness,
+    riedinger2018,
     symmetrised_witness,
     true_witness,
     visibility,
@@ -58,14 +60,18 @@ def test_small_occupations_follow_equation_s2(noiseless):
     assert g2_moments(p)[0, 0] == pytest.approx(expected, rel=2e-4)
 
 
+FAINT = {"eta_1": 1e-14, "eta_2": 1e-14}
+"""Heralds so faint that a click has the weight p†p of Eq. (S1)."""
+
+
 @pytest.mark.parametrize("p_pump", [1e-4, 0.01, 0.5])
 def test_measured_witness_is_the_true_one_for_identical_noiseless_devices(noiseless, p_pump):
-    p = noiseless(p_pump_A=p_pump, p_pump_B=p_pump)
+    p = noiseless(p_pump_A=p_pump, p_pump_B=p_pump, **FAINT)
     np.testing.assert_allclose(measurable_witness(g2_moments(p)), true_witness(p), rtol=1e-12)
 
 
 def test_measured_witness_bounds_the_true_one_over_the_whole_fringe(noiseless):
-    p = noiseless(n_heat_A=0.1, n_heat_B=0.1, delta_phi=np.linspace(-1.5, 1.5, 41))
+    p = noiseless(n_heat_A=0.1, n_heat_B=0.1, delta_phi=np.linspace(-1.5, 1.5, 41), **FAINT)
     excess = measurable_witness(g2_moments(p)) / true_witness(p)
     assert np.min(excess) == pytest.approx(1, rel=1e-12)
     assert np.argmin(excess[:, 0]) == 20
@@ -75,11 +81,43 @@ def test_flux_imbalance_changes_the_witness_as_derived(noiseless):
     # heralds balanced, read fluxes n (1 ± δ/2): the correction replacing the paper's 1 + δ²/2
     delta, n, pair = 0.1, 0.15, 0.01
     n_a, n_b = n * (1 + delta / 2), n * (1 - delta / 2)
-    p = noiseless(n_heat_A=n_a - pair, n_heat_B=n_b - pair)
+    p = noiseless(n_heat_A=n_a - pair, n_heat_B=n_b - pair, **FAINT)
     x_a, x_b = (1 + pair) / n_a, (1 + pair) / n_b
     expected = (1 + delta / 4 * (x_a - x_b) / (1 + (x_a + x_b) / 2)) / (1 - delta**2 / 4)
     ratio = measurable_witness(g2_moments(p)) / true_witness(p)
     np.testing.assert_allclose(ratio, expected, rtol=1e-12)
+
+
+def test_true_witness_of_the_paper_is_that_of_its_clicks():
+    np.testing.assert_allclose(true_witness(riedinger2018()), [0.435501, 0.431292], atol=5e-7)
+
+
+def test_true_witness_of_a_click_is_the_difference_of_gaussian_states(noisy):
+    p = noisy(coherent_read_1=0.0, coherent_read_2=0.0)
+    state, dark = detected_state(p), p.per_detector("dark")
+    n_a, n_b = state.mechanics
+    for j in (0, 1):
+        light, (k_a, k_b) = state.pump[j, j].real, state.pump_mechanics[j]
+        silent = (1 - dark[j]) / (1 + light)
+        left_a, left_b = (n - abs(k) ** 2 / (1 + light) for n, k in ((n_a, k_a), (n_b, k_b)))
+        between = abs(k_a * k_b) / (1 + light)
+        joint = (n_a * n_b - silent * (left_a * left_b + between**2)) / (1 - silent)
+        expected = joint / (silent * between / (1 - silent)) ** 2
+        assert true_witness(p)[j] == pytest.approx(expected, rel=1e-9)
+
+
+def test_dark_heralds_carry_no_entanglement(noiseless):
+    r = true_witness(noiseless(dark_1=np.array([0.0, 1e-4, 1e-1])))
+    assert np.all(np.diff(r[:, 0]) > 0)
+    assert r[0, 0] < 1 < r[2, 0]
+    assert np.all(np.isinf(true_witness(noiseless(eta_1=0.0, dark_1=1e-3))[0]))
+    with pytest.raises(ValueError, match="true witness needs clicks of both heralds"):
+        true_witness(noiseless(eta_1=0.0))
+
+
+def test_contrast_enters_the_moments_as_the_clicks(noiseless):
+    p = noiseless(contrast=0.6, phase_noise=0.3, delta_phi=0.4, eta_1=1e-8, eta_2=1e-8)
+    np.testing.assert_allclose(g2_moments(p), g2_clicks(p), rtol=1e-6)
 
 
 def test_no_contrast_witnesses_nothing():

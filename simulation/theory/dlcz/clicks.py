@@ -1,22 +1,15 @@
 """Click probabilities of the pulsed DLCZ protocol on threshold detectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.state import detected_state
-from simulation.theory.threshold import CLICK, FREE, SILENT, click_tensor
+from simulation.theory.threshold import SILENT, click_tensor
 
 Real = NDArray[np.float64]
-
-SINGLES = tuple(tuple(CLICK if mode == k else FREE for mode in range(4)) for k in range(4))
-COINCIDENCES = tuple(
-    tuple(CLICK if mode in (j, 2 + i) else FREE for mode in range(4))
-    for i in range(2)
-    for j in range(2)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,10 +46,13 @@ class ClickProbabilities:
 def click_probabilities(
     parameters: DLCZParameters, passage: Real | None = None
 ) -> ClickProbabilities:
-    """Exact click probabilities of the Gaussian model, dark clicks included.
+    """Exact click probabilities of the Gaussian model, dark and false clicks included.
 
     A detector clicks at most once per gate: if it sees at least one photon (thermal and coherent
-    leaks included) or has a dark click. Dark clicks are independent in each gate.
+    leaks included) or has a dark click. Dark clicks are independent in each gate. Then the
+    detectors' memory acts on the read gate: after a click in the pump gate a detector misses a read
+    click with probability `blindness`, and has a false one with probability `afterpulse` by its
+    own, `crosstalk` by the other detector's.
 
     Parameters
     ----------
@@ -69,20 +65,12 @@ def click_probabilities(
     -------
     ClickProbabilities
     """
-    state = detected_state(parameters, passage)
-    dark = parameters.per_detector("dark")
-    amplitude = state.read_amplitude
-    outcomes = click_tensor(
-        state.kernel,
-        np.concatenate([np.zeros_like(amplitude), amplitude], axis=-1),
-        np.concatenate([dark, dark], axis=-1),
-    )
-    coincidences = np.stack([outcomes[pair] for pair in COINCIDENCES], axis=-1)
-    patterns = outcomes[SILENT:, SILENT:, SILENT:, SILENT:]
+    patterns = _remembered(_interfering(parameters, passage), parameters)
+    coincidences = [_both(patterns, j, 2 + i) for i in (0, 1) for j in (0, 1)]
     return ClickProbabilities(
-        patterns=np.moveaxis(patterns, (0, 1, 2, 3), (-4, -3, -2, -1)),
-        singles=np.stack([outcomes[single] for single in SINGLES], axis=-1),
-        coincidences=coincidences.reshape(*coincidences.shape[:-1], 2, 2),
+        patterns=patterns,
+        singles=np.stack([_clicked(patterns, mode).sum((-3, -2, -1)) for mode in range(4)], -1),
+        coincidences=np.stack(coincidences, -1).reshape(*patterns.shape[:-4], 2, 2),
     )
 
 
@@ -108,3 +96,54 @@ def ratio_to_accidental(joint: Real, accidental: Real) -> Real:
         )
         raise ValueError(message)
     return np.asarray(joint / accidental)
+
+
+def _interfering(parameters: DLCZParameters, passage: Real | None) -> Real:
+    """Patterns at contrast v: (1 + v)/2 of those at θ, (1 − v)/2 of those at θ + π."""
+    here = _patterns(parameters, passage)
+    lost = parameters.lost_interference[..., None, None, None, None]
+    if not np.any(lost):
+        return here
+    there = _patterns(replace(parameters, delta_phi=parameters.delta_phi + np.pi), passage)
+    return np.asarray((1 - lost / 2) * here + lost / 2 * there)
+
+
+def _patterns(parameters: DLCZParameters, passage: Real | None) -> Real:
+    """Patterns of light and dark clicks at one θ."""
+    state = detected_state(parameters, passage)
+    dark = parameters.per_detector("dark")
+    amplitude = state.read_amplitude
+    outcomes = click_tensor(
+        state.kernel,
+        np.concatenate([np.zeros_like(amplitude), amplitude], axis=-1),
+        np.concatenate([dark, dark], axis=-1),
+    )
+    return np.moveaxis(outcomes[SILENT:, SILENT:, SILENT:, SILENT:], (0, 1, 2, 3), (-4, -3, -2, -1))
+
+
+def _remembered(patterns: Real, parameters: DLCZParameters) -> Real:
+    """Patterns after the detectors' memory: only positive terms are added, no digit is lost."""
+    memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
+    if not any(np.any(value) for value in memory):
+        return patterns
+    change = _memory(*(np.asarray(value)[..., None, None] for value in memory))
+    return np.asarray(
+        np.einsum("...pqrs,...pqrt,...qpsu->...pqtu", patterns, change, change, optimize=True)
+    )
+
+
+def _memory(afterpulse: Real, blindness: Real, crosstalk: Real) -> Real:
+    """Element [p, q, r, t]: P(read click r becomes t | own pump click p, other's q)."""
+    own, other = np.array([[0.0], [1.0]]), np.array([[0.0, 1.0]])
+    false = afterpulse * own + crosstalk * other * (1 - afterpulse * own)
+    missed = blindness * own * (1 - false)
+    rows = [np.stack([1 - false, false], -1), np.stack([missed, 1 - missed], -1)]
+    return np.stack(rows, -2)
+
+
+def _clicked(patterns: Real, mode: int) -> Real:
+    return np.asarray(np.take(patterns, 1, axis=mode - 4))
+
+
+def _both(patterns: Real, pump: int, read: int) -> Real:
+    return np.asarray(_clicked(_clicked(patterns, read), pump + 1).sum((-2, -1)))

@@ -29,6 +29,10 @@ def _means(unit: str, allowed: Range, meaning: str) -> Quantity:
 _Phonons = Annotated[Value, _means("", NON_NEGATIVE, "phonons before the pump")]
 _Pairs = Annotated[Value, _means("", NON_NEGATIVE, "Stokes probability of the pump, sinh² r")]
 _Lifetime = Annotated[Value, _means("s", POSITIVE_OR_INFINITE, "mechanical energy lifetime 1/Γ")]
+_Prompt = Annotated[
+    Value,
+    _means("", NON_NEGATIVE, "phonons the pump's absorption adds at once, before it scatters"),
+]
 _Bath = Annotated[
     Value, _means("", NON_NEGATIVE, "phonons of the bath the device decays to in the delay")
 ]
@@ -55,6 +59,27 @@ _DeltaPhi = Annotated[
 ]
 _Beat = Annotated[Value, _means("Hz", FINITE, "mechanical frequency difference ΔΩ/2π, of B to A")]
 _Path = Annotated[Value, _means("rad", FINITE, "phase φ₀ of arm B relative to arm A")]
+_Contrast = Annotated[
+    Value, _means("", FRACTION, "indistinguishability of the devices' photons, pump and read")
+]
+_PhaseNoise = Annotated[
+    Value, _means("rad", NON_NEGATIVE, "standard deviation of θ (slow lock noise counts twice)")
+]
+_Afterpulse = Annotated[
+    Value,
+    _means(
+        "", FRACTION, "probability of a false click in the read gate per pump click, same detector"
+    ),
+]
+_Blindness = Annotated[
+    Value, _means("", FRACTION, "part of read clicks lost after a pump click of the same detector")
+]
+_Crosstalk = Annotated[
+    Value,
+    _means(
+        "", FRACTION, "probability of a false click in the read gate per pump click, other detector"
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,6 +97,8 @@ class DLCZParameters(Parameters):
     lifetime_A: _Lifetime = 4.0e-6
     lifetime_B: _Lifetime = 5.8e-6
     delay: _Delay = 123e-9
+    n_prompt_A: _Prompt = 0.0
+    n_prompt_B: _Prompt = 0.0
     n_env_A: _Bath = 0.039
     n_env_B: _Bath = 0.017
     n_heat_A: _Heat = 0.075
@@ -94,6 +121,18 @@ class DLCZParameters(Parameters):
     delta_phi: _DeltaPhi = 0.2 * np.pi
     delta_omega_hz: _Beat = 45e6
     phi_0: _Path = -0.585 * np.pi
+    contrast: _Contrast = 1.0
+    phase_noise: _PhaseNoise = 0.0
+    afterpulse: _Afterpulse = 0.0
+    blindness: _Blindness = 0.0
+    crosstalk: _Crosstalk = 0.0
+
+    @property
+    def lost_interference(self) -> Real:
+        """1 − v with v = contrast · e^{−σ²/2}, what is left of the interference; shape (...)."""
+        contrast = np.asarray(self.contrast)
+        noise = -np.expm1(-0.5 * np.square(self.phase_noise))
+        return np.asarray((1 - contrast) + contrast * noise)
 
     def per_device(self, name: str) -> Real:
         """Values of ``name_A`` and ``name_B`` on the last axis, shape (..., 2)."""

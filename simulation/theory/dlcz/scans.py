@@ -63,7 +63,7 @@ def leading_order_g2(parameters: DLCZParameters, device: str, *, detector: int =
     lifetime = parameters.per_device("lifetime")[..., x]
     survival = np.exp(-np.asarray(parameters.delay) / lifetime)
     n_th = (
-        parameters.per_device("n_0")[..., x] * survival
+        (parameters.per_device("n_0") + parameters.per_device("n_prompt"))[..., x] * survival
         + parameters.per_device("n_env")[..., x] * (1 - survival)
         + parameters.per_device("n_heat")[..., x]
     )

@@ -2,7 +2,8 @@
 
 Per device (pump, delay, read; seed 003 and its reference 27, all steps linear):
 
-- thermal mechanics n₀; pump, two-mode squeezing with the Stokes mode s, p = sinh² r:
+- thermal mechanics n₀, the pump's prompt heating included (n_0 + n_prompt, decaying alike);
+  pump, two-mode squeezing with the Stokes mode s, p = sinh² r:
   ⟨s†s⟩ = p (1 + n₀), ⟨m†m⟩ = n₀ + p (1 + n₀), ⟨s m⟩ = √(p (1 + p)) (1 + n₀);
 - delay τ, energy survival ε = e^{−τ/t₁} in a bath n_env, then n_heat classical phonons:
   ⟨m†m⟩ → ε ⟨m†m⟩ + (1 − ε) n_env + n_heat, ⟨s m⟩ → √ε ⟨s m⟩;
@@ -19,6 +20,11 @@ sits in arm A and makes Δφ by a phase of −Δφ there. Both paths meet on the
 `gaussian.beam_splitter`, whose reflection is a quarter period late: ⟨p₁r₂⟩ and ⟨p₂r₁⟩ are
 ∝ c_A + c_B e^{iθ}, ⟨p₁r₁⟩ and ⟨p₂r₂⟩ are ∝ c_A − c_B e^{iθ} on a 50/50 coupler. The optimal phase,
 where different detectors are correlated most, is θ = 0.
+
+`detected_state` is the state at one θ. Distinguishable photons and phase noise leave the part
+v = contrast · e^{−σ²/2} of the interference: whatever is observed is the mixture
+(1 + v)/2 of the state at θ and (1 − v)/2 of the one at θ + π. To the fringe's first harmonic this
+is every way of losing contrast; the second, a few 1e-8 of it at the paper's rates, stays whole.
 """
 
 from dataclasses import dataclass
@@ -108,7 +114,8 @@ def fringe_phase(parameters: DLCZParameters) -> Real:
 
 def device_moments(parameters: DLCZParameters) -> DeviceMoments:
     """Pump, delay and heating of both devices (see the module's equations)."""
-    n_0, p = parameters.per_device("n_0"), parameters.per_device("p_pump")
+    n_0 = parameters.per_device("n_0") + parameters.per_device("n_prompt")
+    p = parameters.per_device("p_pump")
     decay = -np.asarray(parameters.delay)[..., None] / parameters.per_device("lifetime")
     stokes = p * (1 + n_0)
     heating = parameters.per_device("n_heat") - np.expm1(decay) * parameters.per_device("n_env")

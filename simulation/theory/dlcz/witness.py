@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.witness.systematics import witness_ratio
 from simulation.theory.dlcz.clicks import g2_clicks, ratio_to_accidental
 from simulation.theory.dlcz.parameters import DLCZParameters
-from simulation.theory.dlcz.state import DetectedState, detected_state, fringe_phase
+from simulation.theory.dlcz.state import detected_state, fringe_phase
 
 Real = NDArray[np.float64]
 G2 = Callable[[DLCZParameters], Real]
@@ -19,8 +19,9 @@ def g2_moments(parameters: DLCZParameters) -> Real:
     """g² of the detected fields from their moments (Wick), element [i, j] for (r_{i+1}, p_{j+1}).
 
     g²_ij = ⟨r_i†p_j†r_i p_j⟩ / (⟨r_i†r_i⟩⟨p_j†p_j⟩) = 1 + |⟨p_j r_i⟩|² / (⟨r_i†r_i⟩⟨p_j†p_j⟩),
-    shape (..., 2, 2). Leaked light belongs to the fields; dark clicks are no field and do not
-    enter. Independent of efficiency but for the leaks.
+    shape (..., 2, 2); with a contrast below 1 |⟨p_j r_i⟩|² is its mean over the mixture (see
+    `simulation.theory.dlcz.state`). Leaked light belongs to the fields; dark and false clicks are
+    no field and do not enter. Independent of efficiency but for the leaks.
 
     Raises
     ------
@@ -35,7 +36,13 @@ def joint_photons(parameters: DLCZParameters) -> tuple[Real, Real]:
     state = detected_state(parameters)
     photons = state.photons
     accidental = photons[..., 2:, None] * photons[..., None, :2]
-    return accidental + np.abs(np.swapaxes(state.pump_read, -1, -2)) ** 2, accidental
+    pairs = np.abs(state.pump_read) ** 2
+    lost = parameters.lost_interference[..., None, None]
+    if np.any(lost):
+        turned = replace(parameters, delta_phi=parameters.delta_phi + np.pi)
+        there = np.abs(detected_state(turned).pump_read) ** 2
+        pairs = (1 - lost / 2) * pairs + lost / 2 * there
+    return accidental + np.swapaxes(pairs, -1, -2), accidental
 
 
 def measurable_witness(g2: ArrayLike) -> Real:
@@ -62,15 +69,16 @@ def symmetrised_witness(r_m: ArrayLike) -> Real:
 
 
 def true_witness(parameters: DLCZParameters) -> Real:
-    """R(j) of the heralded mechanical state just before the read, seed 003 Eq. (S1).
+    """R(j) of the mechanical state heralded by a click, just before the read, seed 003 Eq. (S1).
 
-    R(j) = ⟨m_A†m_A m_B†m_B⟩_j / |⟨m_A†m_B⟩_j|², with the herald's weight
-    ⟨o⟩_j = ⟨p_j† o p_j⟩ / ⟨p_j†p_j⟩ (leaked light included, dark clicks not). By Wick's theorem,
-    with h_X = |⟨p_j m_X⟩|² / (⟨p_j†p_j⟩⟨m_X†m_X⟩),
+    R(j) = ⟨m_A†m_A m_B†m_B⟩_j / |⟨m_A†m_B⟩_j|² of the state that a click of threshold detector j
+    leaves: of light, leaked light included, or dark. With K = ⟨p_j†p_j⟩, n_X = ⟨m_X†m_X⟩,
+    h_X = |⟨p_j m_X⟩|²/(1 + K), and w = (1 − dark_j)/(1 + K) that the detector stays silent,
 
-        R(j) = (1 + h_A + h_B) / (h_A h_B).
+        R(j) = (1 − w) [(1 − w) n_A n_B + w (h_A (n_B − h_B) + h_B (n_A − h_A))] / (w² h_A h_B).
 
-    Entangled if R < 1. Independent of all phases.
+    A faint herald without darks has the paper's weight p_j†p_j. Entangled if R < 1. Independent of
+    all phases. Contrast and phase noise are taken as lost in the read: the state does not suffer.
 
     Returns
     -------
@@ -82,9 +90,22 @@ def true_witness(parameters: DLCZParameters) -> Real:
     ValueError
         If a herald never arrives or a device holds no phonons.
     """
-    h = _herald_correlation(detected_state(parameters))
+    state = detected_state(parameters)
+    light = np.diagonal(state.pump, axis1=-2, axis2=-1).real
+    dark = parameters.per_detector("dark")
+    click, silent = (light + dark) / (1 + light), (1 - dark) / (1 + light)
+    phonons = state.mechanics[..., None, :]
+    told = np.abs(state.pump_mechanics) ** 2 / (1 + light[..., None])
+    if not (np.all(click > 0) and np.all(phonons > 0)):
+        message = (
+            "the true witness needs clicks of both heralds and phonons in both devices; pump, "
+            "efficiencies, leaks or darks must give the first, pump or heating the second"
+        )
+        raise ValueError(message)
+    crossed = np.sum(told * (phonons - told)[..., ::-1], axis=-1)
+    joint = click * phonons.prod(axis=-1) + silent * crossed
     with np.errstate(divide="ignore"):
-        return np.asarray((1 + h.sum(axis=-1)) / h.prod(axis=-1))
+        return np.asarray(click * joint / (silent**2 * told.prod(axis=-1)))
 
 
 def visibility(parameters: DLCZParameters, g2: G2 = g2_clicks) -> Real:
@@ -112,10 +133,3 @@ def visibility(parameters: DLCZParameters, g2: G2 = g2_clicks) -> Real:
 
 def _different_detectors(g2: Real) -> Real:
     return np.asarray(0.5 * (g2[..., 1, 0] + g2[..., 0, 1]))
-
-
-def _herald_correlation(state: DetectedState) -> Real:
-    """h_X for herald j: element [j, X], shape (..., 2, 2)."""
-    herald = np.diagonal(state.pump, axis1=-2, axis2=-1).real
-    unrelated = herald[..., None] * state.mechanics[..., None, :]
-    return ratio_to_accidental(np.abs(state.pump_mechanics) ** 2, unrelated)

@@ -35,13 +35,18 @@ class Lab:
     def contrast(self) -> float:
         """Fringe contrast now: distinguishability and lock noise."""
         self.clock.advance(0.5)
-        noise = np.exp(-0.5 * (2 * self.plant.interferometer.sigma) ** 2)
-        return float(self.plant.operating_point().contrast * noise)
+        point = self.plant.operating_point()
+        return float(point.contrast * np.exp(-0.5 * self.noise() ** 2))
+
+    def noise(self) -> float:
+        """Standard deviation of θ now, by interferometer and mechanics."""
+        jitter = self.plant.operating_point().phase_noise
+        return float(np.hypot(2 * self.plant.interferometer.sigma, jitter))
 
     def visibility(self) -> float:
         """Visibility over θ of coincidences between different detectors, noise included."""
         self.clock.advance(0.5)
-        point, sigma = self.plant.operating_point(), 2 * self.plant.interferometer.sigma
+        point, sigma = self.plant.operating_point(), self.noise()
         patterns = point.patterns.at(np.array([0, np.pi]), np.full(2, sigma), point.contrast)
         high, low = patterns[:, (np.arange(16) & 0b1001) == 0b1001].sum(axis=1)
         return float((high - low) / (high + low))

@@ -338,6 +338,6 @@ def test_sync_divider_thins_the_sync_records(lab):
 
 def test_every_row_of_the_table_is_checked_here():
     text = (Path(__file__).parents[3] / "docs" / "virtual_lab.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(test_\w+)` \|", text))
+    named = set(re.findall(r"`(test_\w+)` \|", text.partition("## Ways to lie")[0]))
     here = {name for name in globals() if name.startswith("test_")}
     assert named == here - {"test_every_row_of_the_table_is_checked_here"}

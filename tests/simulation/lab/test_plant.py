@@ -179,7 +179,7 @@ def test_light_between_the_pulses_is_reflected_light_too(lab):
         resting_power=np.full((2, 2), 1e-9),
     )  # fmt: skip
     rates = {
-        ratio: unpulsed_rate(tuned, np.ones((2, 2)), replace(QUIET, coupling_ratio=ratio))
+        ratio: unpulsed_rate(tuned, np.ones((2, 2, 2)), replace(QUIET, coupling_ratio=ratio))
         for ratio in (0.5, 1.0)
     }
     assert np.all(rates[0.5] < 1e-3 * rates[1.0])
@@ -188,7 +188,7 @@ def test_light_between_the_pulses_is_reflected_light_too(lab):
 
 def test_stokes_light_of_a_pulse_outside_the_pair_grows_with_n_plus_1(lab):
     world, cold = QUIET, lab.plant._conditions()
-    bright = np.ones((2, 2))
+    bright = np.ones((2, 2, 2))
     light = [through_filters(p, cold.laser_hz[p.laser], cold.filters, world) for p in cold.pulses]
     dark = [replace(pulse, leak=np.zeros((2, 2))) for pulse in light]
     a_only = [replace(pulse, passage=pulse.passage * [[1.0], [0.0]]) for pulse in dark]

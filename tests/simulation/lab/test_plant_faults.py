@@ -5,7 +5,7 @@ import pytest
 
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import TIMEHARP_260N_T3
-from simulation.lab.plant_faults import PlantFault, mend, schedule
+from simulation.lab.plant_faults import CONSTANTS, PlantFault, mend, schedule
 from simulation.lab.ports.phase_lock import LockSettings
 from simulation.lab.ports.tagger import TaggerSettings
 
@@ -98,9 +98,65 @@ def test_sync_loss_empties_t3_and_can_be_mended(lab):
     assert len(lab.record(10.0)) > 0
 
 
+@pytest.mark.parametrize("kind", CONSTANTS)
+def test_constants_change_for_a_while(lab, kind):
+    usual = lab.plant.constants
+    schedule(lab.plant, PlantFault(kind=kind, at=5.0, duration=10.0))
+    lab.clock.advance(4.0)
+    assert lab.plant.constants == usual
+    lab.clock.advance(2.0)
+    changed = getattr(lab.plant.constants, kind)
+    assert changed in (CONSTANTS[kind], (CONSTANTS[kind],) * 2)
+    assert replace(lab.plant.constants, **{kind: getattr(usual, kind)}) == usual
+    lab.plant.operating_point()
+    lab.clock.advance(10.0)
+    assert lab.plant.constants == usual
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "after"),
+    [
+        ("afterpulse", "2", (0.0, 0.3)),
+        ("arm_transmission", "A", (0.3, 1.0)),
+        ("laser_gain", "read", (1.0, 0.3)),
+    ],
+)
+def test_one_of_a_pair_changes(lab, kind, target, after):
+    schedule(lab.plant, PlantFault(kind=kind, target=target, value=0.3))
+    assert getattr(lab.plant.constants, kind) == after
+
+
+def test_coupler_becomes_a_mirror_in_the_middle_of_a_run(lab):
+    before = lab.visibility()
+    schedule(lab.plant, PlantFault(kind="splitting", at=5.0, duration=10.0))
+    lab.clock.advance(6.0)
+    assert lab.visibility() < 0.25 * before
+    mend(lab.plant)
+    assert lab.visibility() == pytest.approx(before, rel=1e-3)
+
+
+def test_detectors_begin_to_lie_in_the_middle_of_a_recording(lab):
+    schedule(lab.plant, PlantFault(kind="afterpulse", at=1000.0, value=1.0))
+    trial = Decoder(TIMEHARP_260N_T3).decode(lab.record(2000.0)).time
+    half = np.searchsorted(trial, 1000.0 / lab.plant.parameters.period)
+    honest, lying = (np.sum(np.diff(part) == 0) for part in np.split(trial, [half]))
+    assert lying > 20 * (honest + 1)
+
+
+def test_trigger_changes_its_period_after_the_recording(lab):
+    lab.wiring.tagger.start(T3, 20.0)
+    schedule(lab.plant, PlantFault(kind="period", at=5.0, value=100e-6))
+    lab.clock.advance(10.0)
+    assert lab.wiring.tagger.rates(T3).sync == pytest.approx(20e3)
+    lab.wiring.tagger.stop()
+    lab.wiring.tagger.start(T3, 20.0)
+    assert lab.wiring.tagger.rates(T3).sync == pytest.approx(10e3)
+
+
 @pytest.mark.parametrize(
     ("plain", "said"),
     [
+        ({"kind": "afterpulse", "target": "A"}, "`target` of afterpulse must be one of 1, 2"),
         ({"kind": "earthquake"}, "`kind` must be one of lock_loss"),
         ({"kind": "mode_hop"}, "`target` of mode_hop must be one of pump, read"),
         ({"kind": "lock_loss", "duration": 3.0}, "belongs to warm_cryostat"),

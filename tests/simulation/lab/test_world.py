@@ -35,6 +35,29 @@ def test_standard_instruments_are_reachable(world):
     assert "81180A" in ask(world.addresses["awg"], "*IDN?")
 
 
+def test_constants_of_the_world_are_named_and_checked():
+    changed = {"afterpulse": 0.01, "crosstalk": [0.0, 0.1], "splitting": 0.6}
+    with World.start(seed=1, instruments=[], parameters=changed) as world:
+        found = world.plant.parameters
+    assert (found.afterpulse, found.crosstalk, found.splitting) == ((0.01,) * 2, (0.0, 0.1), 0.6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"afterpulsing": 0.1}, "must name constants of the world, but has afterpulsing"),
+        ({"afterpulse": 1.1}, r"`afterpulse` of the world must lie in \[0, 1\]"),
+        ({"arm_drift": -0.1}, "`arm_drift` of the world must be ≥ 0"),
+        ({"modulator_sign": 0.5}, "`modulator_sign` must be 1 or -1"),
+        ({"period": 0.0}, "`period` and `slow_drift_time` must be > 0 s"),
+        ({"splitting": 1.0, "read_splitting": 0.5}, "`splitting` must lie between 0 and 1 if"),
+    ],
+)
+def test_impossible_constants_are_refused(changed, said):
+    with pytest.raises(ValueError, match=said):
+        World.start(parameters=changed)
+
+
 def test_protocol_reaches_the_plant_and_nothing_else_does(world):
     assert world.plant.operating_point().others == ()
     ask(
