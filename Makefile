@@ -6,13 +6,22 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 READY := $(VENV)/.ready
 READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test peers lint bench docs clean
 
 demo: $(READY)
 	$(BIN)/labkit run autopilot --station virtual --out demo-output
 
 test: $(READY)
 	$(BIN)/pytest -n 2 -q
+
+# Others' clients on the simulated bench, in an environment of their own: they bring much along.
+peers: .venv-peers/.ready
+	.venv-peers/bin/pytest -q -W ignore tests/peers
+
+.venv-peers/.ready: pyproject.toml constraints.txt
+	$(MAKE) .venv-peers/.base VENV=.venv-peers READY=.venv-peers/.base
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group peers
+	touch $@
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -29,7 +38,7 @@ docs: $(READY_FOR_DOCS)
 	@echo "docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) .venv-3.* demo-output docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-3.* .venv-peers demo-output docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

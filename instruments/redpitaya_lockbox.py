@@ -8,7 +8,14 @@ of the lockbox service reloads the gateware: a running lock is lost.
 from math import isclose
 from typing import TYPE_CHECKING, Literal
 
-from instruments.bases.parameters import Declared, add_parameters, number, reading, switch
+from instruments.bases.parameters import (
+    Declared,
+    add_parameters,
+    number,
+    number_in,
+    reading,
+    switch,
+)
 from instruments.bases.scpi import ScpiInstrument
 from instruments.bases.servo import Servo, check_output_limits
 
@@ -103,11 +110,16 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
         add_parameters(self)
         self._narrow_limits()
 
-    def engage(self) -> None:
+    def engage(self, near: float | None = None) -> None:
         """Close the loop without a step of the output.
 
         From a released loop it goes on where it was. From a parked output the integrator starts
         anew, which it does at 0 V only.
+
+        Parameters
+        ----------
+        near : float, optional
+            Park the output before: at 0 V, whatever is asked for, because it can begin there only.
 
         Raises
         ------
@@ -115,6 +127,8 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
             If the output is parked elsewhere than at 0 V.
         """
         with self.lock:
+            if near is not None:
+                self.output(0.0)
             low, high = self._limits()
             if isclose(low, high, abs_tol=RESOLUTION):
                 if abs(low) > RESOLUTION:
@@ -167,7 +181,8 @@ class RedPitayaLockbox(Servo, ScpiInstrument):
         self._set_limits(volts, volts)
 
     def _limits(self) -> tuple[float, float]:
-        return float(self.ask(f"{self._limit}:MIN?")), float(self.ask(f"{self._limit}:MAX?"))
+        low, high = (self.ask(f"{self._limit}:{end}?") for end in ("MIN", "MAX"))
+        return number_in(low, low=-1, high=1), number_in(high, low=-1, high=1)
 
     def _set_limits(self, low: float, high: float) -> None:
         self.write(f"{self._limit}:MIN {low:.6g}")

@@ -136,8 +136,14 @@ class PhaseLock(Device, Protocol):
     def output(self) -> "AnyFloat":
         """Actuator voltage in V; settable only while released."""
 
-    def engage(self) -> None:
-        """Close the loop without a step of the output."""
+    def engage(self, near: float | None = None) -> None:
+        """Close the loop without a step of the output.
+
+        Parameters
+        ----------
+        near : float, optional
+            Put the output here before, in V, or as near as the servo can begin.
+        """
 
     def release(self) -> None:
         """Open the loop and hold the output where it is."""

@@ -3,6 +3,7 @@
 Not verified on hardware.
 """
 
+import re
 from threading import RLock
 from typing import Any
 
@@ -82,13 +83,27 @@ class OxfordTritonThermometer(OxfordTriton):
     ----------
     name : str
         Name in the station.
+    address : str
+        ``TCPIP0::HOST::PORT::SOCKET``.
+    timeout : float, optional
+        Longest wait for a reply, s.
     **kwargs
-        Of `qcodes.instrument_drivers.oxford.OxfordTriton`: address, port, timeout.
+        Of `qcodes.instrument_drivers.oxford.OxfordTriton`.
+
+    Raises
+    ------
+    ValueError
+        If the address has another form.
     """
 
-    def __init__(self, name: str, **kwargs: Any) -> None:
+    def __init__(self, name: str, address: str, timeout: float = 5.0, **kwargs: Any) -> None:
+        found = re.fullmatch(r"TCPIP\d*::([^:]+)::(\d+)::SOCKET", address, re.IGNORECASE)
+        if found is None:
+            message = f"{name}: `address` must be TCPIP0::HOST::PORT::SOCKET, but is {address!r}"
+            raise ValueError(message)
         self.lock = RLock()
-        super().__init__(name, **kwargs)
+        options = {"terminator": "\r\n"} | kwargs
+        super().__init__(name, address=found[1], port=int(found[2]), timeout=timeout, **options)
 
     def write_raw(self, cmd: str) -> None:
         """Send a command and take its confirmation."""

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from qcodes.validators import Ints
 
-from instruments.bases.parameters import Declared, add_parameters, number, reading, switch
+from instruments.bases.parameters import (
+    Declared,
+    add_parameters,
+    number,
+    number_in,
+    reading,
+    switch,
+)
 from instruments.bases.scpi import ScpiInstrument
 
 if TYPE_CHECKING:
@@ -46,7 +53,7 @@ class ThorlabsPM100(ScpiInstrument):
     )
     wavelength = number(
         "SENS:CORR:WAV", "m", "Wavelength of the calibration", 100e-9, 20e-6,
-        get_parser=lambda reply: float(reply) * 1e-9,
+        get_parser=lambda reply: number_in(reply, low=100, high=20e3) * 1e-9,
         doc="Vacuum wavelength; read back, because the meter silently keeps the old one "
         "if its sensor has no calibration there.",
     )  # fmt: skip
@@ -60,7 +67,7 @@ class ThorlabsPM100(ScpiInstrument):
     averages = Declared[int](
         "Readings averaged",
         get="SENS:AVER?",
-        get_parser=lambda reply: int(float(reply)),
+        get_parser=lambda reply: int(number_in(reply)),
         set="SENS:AVER {:d}",
         vals=Ints(min_value=1),
         doc="Readings that make one result.",
@@ -74,12 +81,21 @@ class ThorlabsPM100(ScpiInstrument):
         """Return name, serial number, calibration and type of the sensor head."""
         return tuple(field.strip(' "') for field in self.ask("SYST:SENS:IDN?").split(","))
 
+    def wavelength_limits(self) -> tuple[float, float]:
+        """Return the wavelengths that the connected sensor is calibrated for, m."""
+        low, high = (self.ask(f"SENS:CORR:WAV? {end}") for end in ("MIN", "MAX"))
+        return number_in(low) * 1e-9, number_in(high) * 1e-9
+
     def safe_state(self) -> None:
         """Do nothing: the meter has no effect on anything."""
 
     @power.getter
     def _get_power(self) -> float:
-        power = float(self.ask("MEAS:POW?"))
+        with self.lock:
+            if (unit := self.ask("SENS:POW:UNIT?")) != "W":
+                message = f"{self.name}: the meter must show W, but shows {unit}; set its unit"
+                raise RuntimeError(message)
+            power = number_in(self.ask("MEAS:POW?"))
         if not abs(power) < OVERFLOW:
             message = f"{self.name}: the power is beyond the range; set `auto_range` or attenuate"
             raise RuntimeError(message)
@@ -88,11 +104,18 @@ class ThorlabsPM100(ScpiInstrument):
     @wavelength.setter
     def _set_wavelength(self, wavelength: float) -> None:
         with self.lock:
+            low, high = self.wavelength_limits()
+            if not low <= wavelength <= high:
+                message = (
+                    f"{self.name}: `wavelength` must be one its sensor is calibrated for, "
+                    f"{low:g} to {high:g} m, but is {wavelength:g} m"
+                )
+                raise RuntimeError(message)
             self.write(f"SENS:CORR:WAV {wavelength * 1e9:.6g}")
-            now = float(self.ask("SENS:CORR:WAV?")) * 1e-9
+            now = number_in(self.ask("SENS:CORR:WAV?")) * 1e-9
         if not abs(now - wavelength) <= 0.6e-9:
             message = (
-                f"{self.name}: `wavelength` must be one its sensor is calibrated for, "
-                f"but is {wavelength:g} m; the meter kept {now:g} m"
+                f"{self.name}: `wavelength` must be {wavelength:g} m after setting it, but the "
+                f"meter kept {now:g} m"
             )
             raise RuntimeError(message)

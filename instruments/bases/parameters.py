@@ -11,7 +11,9 @@ and `add_parameters` makes QCoDeS parameters of it, for one instrument or channe
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, Generic, Self, TypeVar, overload
 
 from qcodes.instrument import InstrumentBase
@@ -25,6 +27,37 @@ Setter = TypeVar("Setter", bound=Callable[[Any, Any], None])
 
 ON_OFF = {True: "1", False: "0"}
 """Replies to the query of a switch, as SCPI has them."""
+NUMBER = r"[+-]?(?:0|[1-9]\d*)?(?:\.\d*)?|[+-]?\d?(?:\.\d*)?[eE][+-]?\d+"
+"""How SCPI instruments write numbers: no leading zeros, one digit before the point of an exponent
+form. What a disturbed line puts before a number mostly breaks that."""
+
+
+def number_in(reply: str, grammar: str = NUMBER, low: float = -inf, high: float = inf) -> float:
+    """Return the number that a reply is.
+
+    Parameters
+    ----------
+    reply : str
+    grammar : str
+        Regular expression that the whole reply must match.
+    low, high : float
+        What the instrument can answer at all; its rounding of them is let pass.
+
+    Raises
+    ------
+    ConnectionError
+        If the reply is no such number: garbled on its way.
+    """
+    text = reply.strip()
+    wrong = f"a number must match {grammar!r}"
+    if re.fullmatch(grammar, text):
+        with suppress(ValueError):  # "", "." and "E5" match too
+            value = float(text)
+            if low - 1e-6 * abs(low) <= value <= high + 1e-6 * abs(high):
+                return value
+            wrong = f"a number must be {low:g} to {high:g}"
+    message = f"the reply {reply!r} is not what this setting can be: {wrong}; ask again"
+    raise ConnectionError(message)
 
 
 class Declared(Generic[T]):
@@ -85,6 +118,7 @@ class Declared(Generic[T]):
     def getter(self, method: Getter) -> Getter:
         """Let a method, decorated with this, return the value."""
         self._get = method
+        self._more.pop("get_parser", None)
         return method
 
     def setter(self, method: Setter) -> Setter:
@@ -140,20 +174,24 @@ def number(
     ----------
     header, unit, label : str
     low, high : float
-        What is sent to the instrument at all.
+        What is sent to the instrument at all, and what it can answer.
     form : str
         Format of a value in a command.
     doc : str
     **more
         As for `Declared`.
     """
-    given: dict[str, Any] = {"set": f"{header} {{:{form}}}", "vals": Numbers(low, high)}
+    given: dict[str, Any] = {
+        "set": f"{header} {{:{form}}}",
+        "vals": Numbers(low, high),
+        "get_parser": partial(number_in, low=low, high=high),
+    }
     return reading(f"{header}?", unit, label, doc=doc or _said(label, header), **given | more)
 
 
 def reading(query: str, unit: str, label: str, *, doc: str = "", **more: Any) -> Declared[float]:
     """Declare a number that is asked for."""
-    given: dict[str, Any] = {"get_parser": float} | more
+    given: dict[str, Any] = {"get_parser": number_in} | more
     return Declared[float](label, unit, get=query, doc=doc or _said(label, query), **given)
 
 

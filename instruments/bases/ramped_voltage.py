@@ -15,6 +15,21 @@ SAFE_WAIT = 1.0
 """Longest wait of `head_for`, s."""
 
 
+_SWITCHES = ("output", "output_enabled")
+"""Names by which QCoDeS's drivers of voltage sources call the switch of their output."""
+
+
+def _is_off(state: object) -> bool:
+    return state is False or (isinstance(state, str) and state.lower() == "off")
+
+
+def _output_switch(source: Parameter[float, Any]) -> Parameter[Any, Any] | None:
+    """Return the switch of a source's output, if its instrument or channel has one."""
+    owner = source.instrument
+    found = (getattr(owner, "parameters", {}).get(name) for name in _SWITCHES)
+    return next((switch for switch in found if switch is not None and switch is not source), None)
+
+
 def find_parameter(path: str) -> Parameter[float, Any]:
     """Return the parameter of an open instrument, as ``gs200.voltage`` or ``daq.voa.voltage``.
 
@@ -83,7 +98,8 @@ class RampedVoltage:
         self._abort = Event()
         self._heading: Thread | None = None
         self._failure: Exception | None = None
-        present = self.read()
+        self._switch = _output_switch(self._source)
+        present = self._set_to()
         if not minimum <= present <= maximum:
             message = (
                 f"{owner}: the source {self._source.full_name} must be within {minimum:g} to "
@@ -92,9 +108,28 @@ class RampedVoltage:
             raise ValueError(message)
 
     def read(self) -> float:
-        """Return what the source is set to, V."""
+        """Return what the source puts out, V.
+
+        Raises
+        ------
+        RuntimeError
+            If the source has an output switch, and that is off: nothing is applied then.
+        """
         with self._lock:
-            return float(self._source.get())
+            self._require_output()
+            return self._set_to()
+
+    def _set_to(self) -> float:
+        return float(self._source.get())
+
+    def _require_output(self) -> None:
+        if self._switch is not None and _is_off(self._switch.get()):
+            message = (
+                f"{self._owner}: {self._switch.full_name} must be on, but is off: the voltage of "
+                f"{self._source.full_name}, {self._set_to():g} V, is not applied; bring it to a "
+                "voltage that is safe to switch on, then switch the output on"
+            )
+            raise RuntimeError(message)
 
     def check(self, voltage: float, lowest: float | None = None) -> None:
         """Refuse a voltage outside the limits.
@@ -120,10 +155,12 @@ class RampedVoltage:
         ValueError
             If it is outside the limits.
         RuntimeError
-            If another thread interrupts the ramp.
+            If the source's output is off, or another thread interrupts the ramp.
         """
         self.check(voltage)
         self._interrupt()
+        with self._lock:
+            self._require_output()
         with self._ramping:
             self._abort.clear()
             if not self._ramp(voltage):
@@ -184,7 +221,8 @@ class RampedVoltage:
 
     def _ramp(self, voltage: float) -> bool:
         """Step to a voltage; tell whether it was reached."""
-        start = self.read()
+        with self._lock:
+            start = self._set_to()
         steps = max(1, math.ceil(abs(voltage - start) / (self._slew_rate * INTERVAL) - 1e-9))
         pause = abs(voltage - start) / self._slew_rate / steps
         for step in range(1, steps + 1):

@@ -46,7 +46,11 @@ class RecordReader(Protocol):
         """Tell whether the device has stopped measuring; records may still wait."""
 
     def stop(self) -> None:
-        """Make the device stop measuring; waiting records stay readable."""
+        """Make the device stop measuring; waiting records stay readable.
+
+        Called once at the end of every recording, also of one that ended by itself: a device may
+        need it to leave its measuring state.
+        """
 
 
 class BlockReader(ABC):
@@ -197,6 +201,8 @@ class Recording:
                 continue
             if finishing:
                 self._note(self._reader.faults())
+                if not stopped:
+                    self._reader.stop()
                 return
             finishing = stopped or self._reader.ended()
             if not finishing:

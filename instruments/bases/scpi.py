@@ -1,13 +1,21 @@
 """A SCPI instrument whose error queue is read after every command."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from instruments.links.visa import VisaLink
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from qcodes.instrument import VisaInstrumentKWArgs
 
 
 class ScpiInstrument(VisaLink):
     """Base of the SCPI drivers: a command that the instrument refuses raises.
+
+    What the error queue holds when the link is opened is older than any command of this driver:
+    it is told to the log, and blamed on none.
 
     Thread-safe: a command and the reading of the error queue hold `lock` together.
     """
@@ -15,6 +23,19 @@ class ScpiInstrument(VisaLink):
     error_query: ClassVar[str] = "SYST:ERR?"
     queue_depth: ClassVar[int] = 64
     """More entries than this are not drained: then the queue does not empty."""
+
+    def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
+        super().__init__(name, address, **kwargs)
+        try:
+            self._tell_old_errors()
+        except BaseException:
+            self.close()
+            raise
+
+    def reconnect(self) -> None:
+        """Open the link anew, and tell the log what the error queue holds."""
+        super().reconnect()
+        self._tell_old_errors()
 
     def write_raw(self, cmd: str) -> None:
         """Send a command and drain the error queue.
@@ -42,6 +63,19 @@ class ScpiInstrument(VisaLink):
                     break
                 found.append(entry)
             return tuple(found)
+
+    def _tell_old_errors(self) -> None:
+        try:
+            old = self.drain_errors()
+        except ConnectionError as error:
+            self.log.warning("%s: its error queue cannot be read: %s", self.name, error)
+            return
+        if old:
+            self.log.warning(
+                "%s had errors in its queue from before it was connected; they were taken out: %s",
+                self.name,
+                _join(old),
+            )
 
     def raise_errors(self, what: str) -> None:
         """Drain the error queue and raise if there was anything in it."""

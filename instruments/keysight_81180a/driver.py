@@ -21,6 +21,7 @@ from instruments.bases.parameters import (
     add_parameters,
     choice,
     number,
+    number_in,
     switch,
 )
 from instruments.bases.scpi import definite_block
@@ -44,7 +45,9 @@ OutputPath = Literal["DC", "DAC", "AC"]
 
 
 class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
-    """One channel; every exchange selects it first, because selection is state of the instrument.
+    """One channel; every message selects it first, because selection is state of the instrument.
+
+    Selection and command are one message: another client cannot come in between.
 
     Parameters
     ----------
@@ -79,7 +82,7 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
         "Trigger delay",
         "points",
         get=":TRIG:DEL?",
-        get_parser=lambda reply: int(float(reply)),
+        get_parser=lambda reply: int(number_in(reply)),
         set=":TRIG:DEL {:d}",
         vals=Multiples(8, min_value=0, max_value=8_000_000),
         doc="A multiple of 8 points (``:TRIG:DEL``).",
@@ -107,16 +110,15 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
         add_parameters(self)
 
     def write(self, cmd: str) -> None:
-        """Select this channel and send a command."""
-        with self.parent.lock:
-            self.parent.select(self.number)
-            self.parent.write(cmd)
+        """Select this channel and send a command, in one message."""
+        self.parent.write(self._addressed(cmd))
 
     def ask(self, cmd: str) -> str:
-        """Select this channel and send a query."""
-        with self.parent.lock:
-            self.parent.select(self.number)
-            return self.parent.ask(cmd)
+        """Select this channel and send a query, in one message."""
+        return self.parent.ask(self._addressed(cmd))
+
+    def _addressed(self, cmd: str) -> str:
+        return f":INST:SEL CH{self.number};{cmd}"
 
     def set_path(self, path: OutputPath, amplitude: float) -> None:
         """Choose the output path: its level first, then the path, so that nothing overshoots.
@@ -273,13 +275,21 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
     def _download(self, number: int, words: NDArray[np.uint16]) -> None:
         self.write(f":TRAC:DEF {number},{len(words)}")
         self.write(f":TRAC:SEL {number}")
-        self.ask("*OPC?")
+        self.parent.ask("*OPC?")
+        # A block goes to the selection: the guide forbids to chain it with other commands.
         self.parent.write_bytes(
             b":TRAC:DATA " + definite_block(words.astype("<u2").tobytes()) + b"\n",
             f":TRAC:DATA of segment {number}",
         )
+        selected = self.parent.ask(":INST:SEL?")[-1:], self.parent.ask(":TRAC:SEL?")
         self.parent.ask("*OPC?")
         self.parent.raise_errors(f":TRAC:DATA of segment {number}")
+        if selected != (str(self.number), str(number)):
+            message = (
+                f"{self.full_name}: another program selected channel {selected[0]}, segment "
+                f"{selected[1]} while segment {number} was loaded; end it, then load again"
+            )
+            raise RuntimeError(message)
 
     def _check_rate(self, sample_rate: float) -> None:
         memory = self.parent.memory
@@ -293,7 +303,7 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
             raise ValueError(message)
 
     def _check_reads(self, query: str, wanted: float, tolerance: float) -> None:
-        now = float(self.ask(query))
+        now = number_in(self.ask(query))
         if not isclose(now, wanted, rel_tol=tolerance):
             message = f"{self.full_name}: {query} must read {wanted:g}, but reads {now:g}"
             raise RuntimeError(message)
@@ -303,7 +313,8 @@ class Keysight81180A(TwoChannelGenerator[Keysight81180AChannel]):
     """Agilent/Keysight 81180A or 81180B; fulfils `instruments.roles.WaveformGenerator`.
 
     Connecting changes nothing. Safe state: both outputs off, runs aborted. Thread-safe: the lock is
-    held around channel selection and command, and around a whole download.
+    held around a whole download. Other clients may use the other channel meanwhile, but not load
+    waveforms: that a download went elsewhere is noticed and raises.
 
     Parameters
     ----------
@@ -319,7 +330,7 @@ class Keysight81180A(TwoChannelGenerator[Keysight81180AChannel]):
         Of `qcodes.instrument.VisaInstrument`.
     """
 
-    identity = r"^Agilent Technologies,81180[AB],"
+    identity = r"^(Agilent|Keysight) Technologies,81180[AB],"
 
     clock_coupled = switch(
         ":INST:COUP:STAT",
@@ -351,10 +362,6 @@ class Keysight81180A(TwoChannelGenerator[Keysight81180AChannel]):
         self.ch2 = self.add_submodule("ch2", Keysight81180AChannel(self, 2))
         add_parameters(self)
 
-    def select(self, channel: int) -> None:
-        """Make a channel the one that commands act on; hold `lock` until they are sent."""
-        self.write_unchecked(f":INST:SEL CH{channel}")
-
     def load_segments(
         self, channel: int, segments: Sequence[NDArray[np.float64]], sample_rate: float
     ) -> None:
@@ -378,4 +385,4 @@ class Keysight81180A(TwoChannelGenerator[Keysight81180AChannel]):
             return snapshot
 
     def _off_commands(self, number: int) -> tuple[str, ...]:
-        return f":INST:SEL CH{number}", ":OUTP 0", ":ABOR"
+        return f":INST:SEL CH{number};:OUTP 0", f":INST:SEL CH{number};:ABOR"

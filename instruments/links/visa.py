@@ -25,7 +25,7 @@ class VisaLink(VisaInstrument):
     text) raises and marks the link as broken; the next one opens it anew, checks that the same
     kind of instrument answers, and forgets cached values. Nothing is ever sent twice by itself.
     Bytes that wait unasked for (a late or garbled reply) also lead to a fresh link, so that no
-    reply is taken for that of another question.
+    reply is taken for that of another question; a reply with something behind it is refused.
 
     Thread-safe: each exchange holds `lock`; hold it yourself around exchanges that belong together.
 
@@ -80,7 +80,11 @@ class VisaLink(VisaInstrument):
     def ask_raw(self, cmd: str) -> str:
         """Send a query and return its reply without terminator."""
         with self.lock, self._exchange(cmd):
-            return super().ask_raw(cmd).strip()
+            reply = super().ask_raw(cmd).strip()
+            if _bytes_are_waiting(self.visa_handle):
+                message = f"{reply!r} came, and more after it"
+                raise ConnectionResetError(message)
+            return reply
 
     def write_bytes(self, data: bytes, what: str, chunk: int = 32_000) -> None:
         """Send bytes as one message, in chunks of bounded time even if nobody takes them.

@@ -44,7 +44,9 @@ ERRORS_QUEUED = 128
 """Bit of the status byte."""
 
 _IDENTITY = re.compile(r"v\d+\.\d+(\.\d+)? \S+ SN\d+")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(E[+-]?\d+)?", re.IGNORECASE)
 _NO_DATA = ("OK", "+00", "")
+_END = b"\r\n"
 
 
 class NewportPort(Protocol):
@@ -101,8 +103,9 @@ class TLB6700Error(RuntimeError):
 class TLB6700Link:
     """Commands and queries over a `NewportPort`.
 
-    Every command gets exactly one reply. Bytes after CR LF in a packet are cut, late replies to
-    earlier commands dropped. After a failed exchange nothing is repeated (the command may have
+    Every command gets exactly one reply. Late replies to earlier commands, in packets of their own
+    or before the reply in one packet, are dropped, and so is what a packet still holds from the one
+    before. After a failed exchange nothing is repeated (the command may have
     been executed); the next exchange first drops what arrived late, and reopens a lost link.
 
     Thread-safe: one exchange at a time.
@@ -120,6 +123,7 @@ class TLB6700Link:
         self._lock = RLock()
         self._is_open = False
         self._is_stale = True
+        self._last = b""
 
     def ask(self, query: str) -> str:
         """Send a query and return the data of its reply.
@@ -134,12 +138,8 @@ class TLB6700Link:
             If the link fails.
         """
         with self._lock:
-            reply = self._exchange(query)
-            for _ in range(MAX_LEFTOVERS):
-                if not _is_leftover(reply, query):
-                    break
-                reply = self._next_line()
-            if not reply or _is_leftover(reply, query):
+            reply = self._data(query)
+            if not reply:
                 self._is_stale = True
                 message = f"{self._owner}: {query!r} must be answered with data, but is not"
                 raise TimeoutError(message)
@@ -150,12 +150,11 @@ class TLB6700Link:
     def number(self, query: str) -> float:
         """Send a query and return the number in its reply."""
         reply = self.ask(query)
-        try:
-            return float(reply)
-        except ValueError:
+        if not _NUMBER.fullmatch(reply):
             self._is_stale = True
             message = f"{self._owner}: {query!r} must be answered with a number, but is {reply!r}"
-            raise ValueError(message) from None
+            raise ValueError(message)
+        return float(reply)
 
     def tell(self, command: str) -> None:
         """Send a command and check that it is answered OK.
@@ -168,7 +167,7 @@ class TLB6700Link:
             As for `ask`; the command may have been executed.
         """
         with self._lock:
-            reply = self._exchange(command)
+            reply = self._exchange(command)[0]
             if reply.upper() != "OK":
                 raise TLB6700Error(self._owner, command, reply, self._queued_errors())
 
@@ -178,10 +177,21 @@ class TLB6700Link:
             self._is_open = False
             self._port.close()
 
-    def _exchange(self, command: str) -> str:
+    def _data(self, query: str) -> str:
+        """Return the first line that is data, empty if none comes."""
+        lines = self._exchange(query)
+        for _ in range(MAX_LEFTOVERS + 1):
+            for line in lines:
+                if not _is_leftover(line, query):
+                    return line
+            lines = self._more_lines()
+        return ""
+
+    def _exchange(self, command: str) -> list[str]:
+        """Send a command and return the lines of the first packet, at least one."""
         try:
             self._prepare()
-            return _line(self._port.exchange(command))
+            return self._fresh_lines(self._port.exchange(command))
         except ConnectionError:
             self._is_open = False
             raise
@@ -189,13 +199,30 @@ class TLB6700Link:
             self._is_stale = True
             raise
 
-    def _next_line(self) -> str:
-        """Return one more waiting line, empty if there is none."""
+    def _more_lines(self) -> list[str]:
+        """Return the lines of one more packet, one empty line if none waits."""
         try:
-            return _line(self._port.read())
+            return self._fresh_lines(self._port.read())
         except ConnectionError:
             self._is_open = False
             raise
+
+    def _fresh_lines(self, packet: bytes) -> list[str]:
+        """Return the lines of a packet without what is left in it from the one before.
+
+        A full packet is a buffer whose beginning was overwritten: behind the first line, a line
+        that stood at the same place before is taken for stale.
+        """
+        before, self._last = self._last, packet
+        first, end, _ = packet.partition(_END)
+        lines, at = [_text(first)], len(first) + len(end)
+        while (stop := packet.find(_END, at)) >= 0:
+            stop += len(_END)
+            if len(packet) >= PACKET and packet[at:stop] == before[at:stop]:
+                break
+            lines.append(_text(packet[at:stop]))
+            at = stop
+        return lines
 
     def _prepare(self) -> None:
         """Reopen a lost link, and drop what an earlier exchange left."""
@@ -205,24 +232,24 @@ class TLB6700Link:
             self._is_open = self._is_stale = True
         if self._is_stale:
             for _ in range(MAX_LEFTOVERS):
-                if not self._port.read():
+                if not (packet := self._port.read()):
                     break
+                self._last = packet
             self._is_stale = False
 
     def _queued_errors(self) -> tuple[str, ...]:
         """Empty the error queue."""
         found: list[str] = []
         for _ in range(MAX_ERRORS):
-            status = self._exchange("*STB?")
+            status = self._data("*STB?")
             if not (status.isdigit() and int(status) & ERRORS_QUEUED):
                 break
-            found.append(_named(self._exchange("ERRSTR?")))
+            found.append(_named(self._data("ERRSTR?")))
         return tuple(found)
 
 
-def _line(packet: bytes) -> str:
-    """Return the text of a packet up to the first CR LF; what follows is stale."""
-    return packet.partition(b"\r\n")[0].split(b"\0")[0].decode("latin-1").strip()
+def _text(line: bytes) -> str:
+    return line.split(b"\0")[0].decode("latin-1").strip()
 
 
 def _is_leftover(reply: str, query: str) -> bool:

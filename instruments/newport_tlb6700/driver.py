@@ -149,7 +149,8 @@ class NewportTLB6700(Instrument):
         port = open_port(address) if isinstance(address, str) else address
         self._link = TLB6700Link(port, self.name)
         self._idn = self._identify()
-        self._sense_mark = self._find_sense_form()
+        self._sense_marks: dict[str, str] = {}
+        self._sense("SENSe:WAVElength")
         self._link.tell("SYSTem:MCONtrol REM")
         add_parameters(self)
         self.connect_message()
@@ -193,17 +194,16 @@ class NewportTLB6700(Instrument):
             raise RuntimeError(message)
         return dict(match.groupdict())
 
-    def _find_sense_form(self) -> str:
-        """Tell whether measuring commands need a question mark: public drivers disagree."""
-        try:
-            self._link.number("SENSe:WAVElength?")
-        except (TLB6700Error, TimeoutError, ValueError):
-            self._link.number("SENSe:WAVElength")
-            return ""
-        return "?"
-
     def _sense(self, command: str) -> float:
-        return self._link.number(command + self._sense_mark)
+        """Measure; public drivers disagree, command by command, on a question mark."""
+        if command in self._sense_marks:
+            return self._link.number(command + self._sense_marks[command])
+        try:
+            value, mark = self._link.number(command), ""
+        except (TLB6700Error, TimeoutError, ValueError):
+            value, mark = self._link.number(f"{command}?"), "?"
+        self._sense_marks[command] = mark
+        return value
 
     @wavelength.getter
     def _get_wavelength(self) -> float:
@@ -269,7 +269,11 @@ class NewportTLB6700(Instrument):
             raise RuntimeError(message)
 
     def _get_switch(self, query: str) -> bool:
-        return self._link.number(query) != 0
+        value = self._link.number(query)
+        if value not in (0, 1):
+            message = f"{self.name}: {query} must be answered with 0 or 1, but is with {value:g}"
+            raise ValueError(message)
+        return value == 1
 
 
 def _check_limits(

@@ -37,8 +37,8 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
     ----------
     name : str
     library : str or object
-        File name of the vendor's library to load (``th260lib64.dll``, ``libth260lib.so``), or an
-        object with its functions.
+        ``installed`` (the vendor's library where its installer puts it), or its file name; see
+        `TH260Lib.load`. Or an object with its functions.
     mode : {"T2", "T3"}
     serial : str, optional
         Which board, if there are several; by default the first that can be opened.

@@ -5,6 +5,7 @@ with the vendor's DLL option and is loaded only when its file name is given.
 """
 
 import ctypes
+import sys
 from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_double, c_int, c_uint
 from enum import IntFlag
@@ -19,8 +20,15 @@ from instruments.links.vendor_library import load_library
 MODES = {"T2": 2, "T3": 3}
 EDGES = {"falling": 0, "rising": 1}
 MAX_DEVICES = 4
-MAX_READ = 131_072
-"""Most records `ReadFiFo` hands over at once."""
+MIN_READ, MAX_READ = 128, 131_072
+"""Records that `ReadFiFo` is asked for: a multiple of the first, up to the second."""
+INSTALLED = "installed"
+"""Instead of a file name: where the vendor's installers put the library."""
+FILE_NAMES = {
+    "win32": ("th260lib64.dll",),
+    "linux": ("libth260.so", "/usr/local/lib64/th260/th260lib.so"),
+}
+"""File names of the vendor's installers by platform."""
 MAX_DURATION_MS = 360_000_000
 NANO, PICO = "TimeHarp 260 N", "TimeHarp 260 P"
 
@@ -159,7 +167,14 @@ class TH260Lib:
 
     @classmethod
     def load(cls, file_name: str) -> "TH260Lib":
-        """Load the vendor's 64-bit library, for instance ``th260lib64.dll`` or ``libth260lib.so``.
+        """Load the vendor's 64-bit library.
+
+        Parameters
+        ----------
+        file_name : str
+            ``installed``: where the vendor's installers put it, that is ``th260lib64.dll``
+            (Windows), or ``libth260.so`` and then ``/usr/local/lib64/th260/th260lib.so`` (Linux).
+            Else a file name or path; snAPI's package has it as ``libth260lib.so``.
 
         Raises
         ------
@@ -167,7 +182,15 @@ class TH260Lib:
             If it cannot be loaded.
         """
         signatures = {f"TH260_{name}": (c_int, types) for name, types in SIGNATURES.items()}
-        return cls(load_library(file_name, "PicoQuant", signatures))
+        names = FILE_NAMES.get(sys.platform, ()) if file_name == INSTALLED else (file_name,)
+        failures = []
+        for name in names:
+            try:
+                return cls(load_library(name, "PicoQuant", signatures))
+            except OSError as error:
+                failures.append(str(error))
+        message = "; ".join(failures) or f"PicoQuant has no TH260Lib for {sys.platform}"
+        raise OSError(message)
 
     def call(self, function: str, *arguments: Any) -> None:
         """Call ``TH260_<function>``.
@@ -207,6 +230,7 @@ class TH260Lib:
         return picoseconds.value * 1e-12, steps.value
 
     def read_fifo(self, device: int, buffer: NDArray[np.uint32]) -> int:
-        """Read waiting records into `buffer` and return their number."""
+        """Read waiting records into `buffer`, of at least 128, and return their number."""
         target = buffer.ctypes.data_as(POINTER(c_uint))
-        return self.integer("ReadFiFo", device, target, min(len(buffer), MAX_READ))  # type: ignore[arg-type]
+        count = min(len(buffer), MAX_READ) // MIN_READ * MIN_READ
+        return self.integer("ReadFiFo", device, target, count)  # type: ignore[arg-type]

@@ -6,13 +6,14 @@ against wrong supply voltages: power it from a mainframe, also when the line is 
 
 import re
 from abc import abstractmethod
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from qcodes.instrument import Instrument
 from qcodes.validators import Bool, MultiTypeOr, Numbers
 
-from instruments.bases.parameters import Declared, add_parameters, number, reading
+from instruments.bases.parameters import Declared, add_parameters, number, number_in, reading
 from instruments.bases.servo import Servo, check_output_limits
 from instruments.links.visa import VisaLink
 from instruments.srs.sim900 import SRSSIM900, check_line
@@ -42,6 +43,8 @@ AT_A_LIMIT = 2 | 4 | 8
 RAMP_STATES = {"IDLE": 0, "PENDING": 1, "RAMPING": 2, "PAUSED": 3}
 TOKENS = {"OFF": 0, "ON": 1, "MAN": 0, "PID": 1, "INT": 0, "EXT": 1} | RAMP_STATES
 """Words for the integers of replies: the instrument's ``TOKN`` setting is left as it is."""
+SIGNED = r"[+-]\d{1,2}\.\d+(?:E[+-]\d+)?"
+"""How the module answers with numbers: always with a sign, which no stray digit can precede."""
 OUTPUT_STEP, LIMIT_STEP = 1e-3, 10e-3
 """Steps in which the output and its limits are set, V."""
 
@@ -49,6 +52,13 @@ OUTPUT_STEP, LIMIT_STEP = 1e-3, 10e-3
 def _token(reply: str) -> int:
     word = reply.strip().upper()
     return TOKENS[word] if word in TOKENS else int(word)
+
+
+def _value(reply: str) -> float:
+    return number_in(reply, SIGNED)
+
+
+_number = partial(number, get_parser=_value)
 
 
 def _switch(header: str, label: str) -> Declared[bool]:
@@ -62,14 +72,35 @@ def _switch(header: str, label: str) -> Declared[bool]:
     )
 
 
+def kept_digits(smallest_step: float, value: float) -> str:
+    """Write a value with the digits that the module keeps: two, but no finer than a step."""
+    two = float(f"{value:.2g}")
+    return f"{round(two / smallest_step) * smallest_step:.2g}"
+
+
+def _two_digits(
+    header: str, unit: str, label: str, low: float, high: float, *, smallest_step: float
+) -> Declared[float]:
+    return _number(
+        header,
+        unit,
+        label,
+        low,
+        high,
+        set=f"{header} {{}}",
+        set_parser=partial(kept_digits, smallest_step),
+        doc=f"{label}; rounded to two digits, not below {smallest_step:g} (``{header}``).",
+    )
+
+
 def _bounded(header: str, label: str, form: str) -> Declared[float]:
     """Declare a voltage within what the actuator bears."""
-    return number(header, "V", label, -10, 10, form=form, vals=Servo.bounds)
+    return _number(header, "V", label, -10, 10, form=form, vals=Servo.bounds)
 
 
 def _monitor(header: str, label: str) -> Declared[float]:
     doc = f"{label}, measured within 0.5 s (``{header}``)."
-    return reading(f"{header}?", "V", label, doc=doc)
+    return reading(f"{header}?", "V", label, get_parser=_value, doc=doc)
 
 
 class SIM960Servo(Servo):
@@ -87,21 +118,29 @@ class SIM960Servo(Servo):
         "GAIN?",
         "V/V",
         "Proportional gain, with sign",
-        set="GAIN {:.2g}",
+        get_parser=_value,
+        set="GAIN {}",
+        set_parser=partial(kept_digits, 0.1),
         vals=MultiTypeOr(Numbers(-1000, -0.1), Numbers(0.1, 1000)),
-        doc="±0.1 to ±1000, two digits (``GAIN``).",
+        doc="±0.1 to ±1000, rounded to two digits, not below 0.1 (``GAIN``).",
     )
-    integral_rate = number("INTG", "1/s", "Integral gain over P", 1e-2, 5e5, form=".2g")
-    derivative_time = number("DERV", "s", "Derivative gain over P", 1e-6, 10, form=".2g")
+    integral_rate = _two_digits(
+        "INTG", "1/s", "Integral gain over P", 1e-2, 5e5, smallest_step=1e-2
+    )
+    derivative_time = _two_digits(
+        "DERV", "s", "Derivative gain over P", 1e-6, 10, smallest_step=1e-6
+    )
     proportional_on = _switch("PCTL", "Proportional term on")
     integral_on = _switch("ICTL", "Integral term on")
     derivative_on = _switch("DCTL", "Derivative term on")
     offset_on = _switch("OCTL", "Output offset on")
     external_setpoint = _switch("INPT", "Set-point from the external input")
     ramp_on = _switch("RAMP", "Set-point changes at the ramp rate")
-    ramp_rate = number("RATE", "V/s", "Slew rate of the set-point", 1e-3, 1e4, form=".3g")
-    offset = number("OFST", "V", "Output offset", -10, 10, form=".3f")
-    setpoint = number("SETP", "V", "Error-signal voltage to hold", -10, 10, form=".3f")
+    ramp_rate = _two_digits(
+        "RATE", "V/s", "Slew rate of the set-point", 1e-3, 1e4, smallest_step=1e-3
+    )
+    offset = _number("OFST", "V", "Output offset", -10, 10, form=".3f")
+    setpoint = _number("SETP", "V", "Error-signal voltage to hold", -10, 10, form=".3f")
     upper_limit = _bounded("ULIM", "Upper output limit", ".2f")
     lower_limit = _bounded("LLIM", "Lower output limit", ".2f")
     manual_output = _bounded("MOUT", "Released output", ".3f")
@@ -110,13 +149,14 @@ class SIM960Servo(Servo):
     error = Declared[float](
         "Measured error signal minus set-point",
         "V",
-        get=lambda self: float(self.ask("MMON?")) - float(self.ask("SMON?")),
+        get=lambda self: _value(self.ask("MMON?")) - _value(self.ask("SMON?")),
         doc="Difference of the monitors ``MMON?`` and ``SMON?``.",
     )
     output = reading(
         "OMON?",
         "V",
         "Actuator voltage",
+        get_parser=_value,
         set=Servo.drive,
         vals=Servo.bounds,
         doc="``OMON?``; set while released only (``MOUT``).",
@@ -172,8 +212,13 @@ class SIM960Servo(Servo):
         self._query("LCME?")
         self._narrow_limits()
 
-    def engage(self) -> None:
+    def engage(self, near: float | None = None) -> None:
         """Close the loop; bumpless, because the integrator starts from the present output.
+
+        Parameters
+        ----------
+        near : float, optional
+            Put the output here before, V.
 
         Raises
         ------
@@ -184,6 +229,8 @@ class SIM960Servo(Servo):
             if not self.integral_on():
                 message = f"{self.name}: set `integral_on` before engaging, else the output steps"
                 raise RuntimeError(message)
+            if near is not None:
+                self.output(near)
             self.write("AMAN 1")
             self._check_engaged(True)
 
@@ -204,13 +251,36 @@ class SIM960Servo(Servo):
             return "saturated" if int(self.ask("INCR?")) & AT_A_LIMIT else "locked"
 
     def ramp_setpoint(self, target: float, rate: float) -> None:
-        """Let the set-point run to `target` (V) at `rate` (V/s); returns at once."""
+        """Let the set-point run to `target` (V) at `rate` (V/s); returns at once.
+
+        Raises
+        ------
+        RuntimeError
+            If a ramp is running or paused, or this one does not start by itself.
+        """
         with self.lock:
+            if (state := self.ramp_state()) in ("ramping", "paused"):
+                message = (
+                    f"{self.name}: a new ramp of the set-point must wait for the end of the one "
+                    f"that is {state}; pause_ramp and resume_ramp act on that one"
+                )
+                raise RuntimeError(message)
             self.ramp_rate(rate)
             self.ramp_on(True)
             self.setpoint(target)
-            if self.ramp_state() in ("pending", "paused"):
-                self.write("STRT 1")
+            if self.ramp_state() == "pending":
+                message = (
+                    f"{self.name}: the ramp waits for the start button at the front panel; press it"
+                )
+                raise RuntimeError(message)
+
+    def pause_ramp(self) -> None:
+        """Hold the set-point of a running ramp where it is."""
+        self.write("STRT 0")
+
+    def resume_ramp(self) -> None:
+        """Let a paused ramp go on."""
+        self.write("STRT 1")
 
     def ramp_state(self) -> str:
         """Return ``idle``, ``pending``, ``ramping`` or ``paused``."""
@@ -241,7 +311,7 @@ class SIM960Servo(Servo):
         self.manual_output(volts)
 
     def _narrow_limits(self) -> None:
-        upper, lower = float(self.ask("ULIM?")), float(self.ask("LLIM?"))
+        upper, lower = _value(self.ask("ULIM?")), _value(self.ask("LLIM?"))
         wanted = {
             "ULIM": min(max(upper, self.output_min), self.output_max),
             "LLIM": max(min(lower, self.output_max), self.output_min),
@@ -253,7 +323,7 @@ class SIM960Servo(Servo):
         for limit in order:
             if present[limit] != wanted[limit]:
                 self.write(f"{limit} {wanted[limit]:.2f}")
-                now = float(self.ask(f"{limit}?"))
+                now = _value(self.ask(f"{limit}?"))
                 if not abs(now - wanted[limit]) <= LIMIT_STEP / 2:
                     message = (
                         f"{self.name}: {limit} must be {wanted[limit]:g} V, but reads {now:g} V; "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import InstrumentChannel
-from qcodes.validators import Numbers
+from qcodes.validators import Enum, Numbers
 
 from instruments.bases.parameters import Declared, add_parameters, whole_steps
 from instruments.bases.recording import RecordingTagger
@@ -44,6 +44,12 @@ class SwabianInput(InstrumentChannel["SwabianTimeTagger"]):
         vals=lambda self: Numbers(*self.parent.level_range(self.hardware)),
         doc="Discriminator level; reads back as rounded to the converter.",
     )
+    trigger_edge = Declared[str](
+        "trigger edge",
+        get=lambda self: "rising" if self.hardware > 0 else "falling",
+        vals=Enum("rising", "falling"),
+        doc="Edge that counts: the sign of the hardware channel.",
+    )
     offset = Declared[float](
         "time offset",
         "s",
@@ -68,6 +74,12 @@ class SwabianInput(InstrumentChannel["SwabianTimeTagger"]):
         self.parent.require_idle(self.trigger_level.full_name)
         self.parent.device.setTriggerLevel(self.hardware, level)
         self.is_set = True
+
+    @trigger_edge.setter
+    def _set_edge(self, edge: str) -> None:
+        self.parent.require_idle(self.trigger_edge.full_name)
+        self.hardware = abs(self.hardware) if edge == "rising" else -abs(self.hardware)
+        self.apply()
 
     @offset.setter
     def _set_offset(self, offset: float) -> None:

@@ -19,6 +19,7 @@ from instruments.bases.parameters import (
     add_parameters,
     choice,
     number,
+    number_in,
     reading,
     switch,
 )
@@ -26,11 +27,16 @@ from instruments.bases.scpi import definite_block
 from instruments.bases.two_channel_generator import GeneratorChannel, TwoChannelGenerator
 from instruments.roles import PulseShape
 from instruments.tektronix_afg3152c.limits import (
+    FREQUENCIES,
     MAX_DELAY,
     MAX_EDGE,
+    PERIODS,
     WIDTHS,
     DriveLimits,
     burst_delay,
+    check_frequency,
+    check_pulse,
+    check_span,
     check_waveform,
     encode_samples,
 )
@@ -40,12 +46,15 @@ if TYPE_CHECKING:
 
     from qcodes.instrument import VisaInstrumentKWArgs
 
-SHAPES = ("SIN", "SQU", "PULS", "RAMP", "DC", "USER1", "USER2", "USER3", "USER4", "EMEM")
+SHAPES = (
+    "SIN", "SQU", "PULS", "RAMP", "PRN", "DC", "SINC", "GAUS", "LOR", "ERIS", "EDEC", "HAV",
+    "USER1", "USER2", "USER3", "USER4", "EMEM", "EMEM2",
+)  # fmt: skip
 
 
 def _number_or_inf(reply: str) -> float:
     """Read a number; instruments write infinity as 9.9E+37."""
-    value = float(reply)
+    value = number_in(reply)
     return inf if value > 9e37 else value
 
 
@@ -73,12 +82,8 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
     limits : DriveLimits
     """
 
-    load = reading(
-        "OUTP{number}:IMP?",
-        "Ω",
-        "Declared load",
-        get_parser=_number_or_inf,
-        doc="Load by which the generator scales its numbers.",
+    load = Declared[float](
+        "Declared load", "Ω", doc="Load by which the generator scales its numbers; asked twice."
     )
     polarity = choice(
         "OUTP{number}:POL",
@@ -98,10 +103,13 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
         "Burst",
         doc="Whether a trigger starts a burst; off: the waveform repeats for ever.",
     )
-    frequency = _number("SOUR{number}:FREQ", "Hz", "Waveform repetitions", 1e-6, 150e6)
+    frequency = _number(
+        "SOUR{number}:FREQ", "Hz", "Waveform repetitions", *FREQUENCIES,
+        doc="Within what the waveform allows, see `instruments.tektronix_afg3152c.limits`.",
+    )  # fmt: skip
     phase = _number("SOUR{number}:PHAS", "rad", "Phase", -pi, pi)
     pulse_width = _number("SOUR{number}:PULS:WIDT", "s", "Full width at half maximum", *WIDTHS)
-    pulse_period = _number("SOUR{number}:PULS:PER", "s", "Pulse period", 1 / 75e6, 1e6)
+    pulse_period = _number("SOUR{number}:PULS:PER", "s", "Pulse period", *PERIODS)
     leading_edge = _number("SOUR{number}:PULS:TRAN:LEAD", "s", "Rise time", 0, MAX_EDGE)
     trailing_edge = _number("SOUR{number}:PULS:TRAN:TRA", "s", "Fall time", 0, MAX_EDGE)
     trigger_delay = _number(
@@ -155,7 +163,9 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
         """
         self.limits.check_levels(self.full_name, low, high)
         with self.parent.lock:
+            self.parent.uncouple()
             self.declare_load()
+            self._check_span(high - low, self._ask_number(f"SOUR{self.number}:FREQ?"))
             volt = f"SOUR{self.number}:VOLT"
             old_low, old_high = self._ask_number(f"{volt}:LOW?"), self._ask_number(f"{volt}:HIGH?")
             self._clamp(old_low, old_high)
@@ -189,27 +199,28 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
         period = max(2 * (pulse.width + edges), 100e-9)
         with self.parent.lock:
             self.programmed = False
+            self.parent.uncouple()
             # Widest first: so no state on the way breaks the bounds between width and period.
-            room = max(self.pulse_period(), period)
+            room = max(self.pulse_period(), period, self.pulse_width())
             room += 2 * (edges + self.leading_edge() + self.trailing_edge())
             self.function("PULS")
             self.polarity("normal")
             self.write(f"SOUR{self.number}:PULS:HOLD WIDT")
-            self.pulse_period(room)
+            self.pulse_period(min(room, PERIODS[1]))
             self.pulse_width(max(self.pulse_width(), pulse.width))
             self.leading_edge(pulse.edge)
             self.trailing_edge(pulse.edge)
             self.pulse_width(pulse.width)
-            self.pulse_period(period)
-            self.write(f"SOUR{self.number}:PULS:DEL 0")
-            self._burst_per_trigger(start)
-            self.set_levels(pulse.low, pulse.high)
             for header, value in (
                 ("PULS:WIDT", pulse.width),
                 ("PULS:TRAN:LEAD", pulse.edge),
                 ("PULS:TRAN:TRA", pulse.edge),
             ):
                 self._check_arrived(f"SOUR{self.number}:{header}", value, 0.11e-9)
+            self.pulse_period(period)
+            self.write(f"SOUR{self.number}:PULS:DEL 0")
+            self._burst_per_trigger(start)
+            self.set_levels(pulse.low, pulse.high)
             self.programmed = True
 
     def program_waveform(self, samples: NDArray[np.float64], sample_rate: float) -> None:
@@ -232,12 +243,22 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
             self.parent.write_bytes(block, "DATA:DATA EMEM")
             self.parent.raise_errors("DATA:DATA EMEM")
             self.write(f"DATA:COPY USER{self.number},EMEM")
+            self._check_memory(definite_block(data))
             self.function(f"USER{self.number}")
             self.polarity("normal")
             self.frequency(sample_rate / len(samples))
             self._burst_per_trigger(0.0)
             self.set_levels(low, high)
             self.programmed = True
+
+    def _check_memory(self, block: bytes) -> None:
+        """Refuse if another program has used the edit memory, which all channels share."""
+        if self.parent.ask_bytes("DATA:DATA? EMEM", len(block) + 1) != block + b"\n":
+            message = (
+                f"{self.full_name}: the edit memory must hold the waveform after its copy, but "
+                "does not; let no other program load waveforms, then load it again"
+            )
+            raise RuntimeError(message)
 
     def _burst_per_trigger(self, delay: float) -> None:
         self.write(f"SOUR{self.number}:BURS:MODE TRIG")
@@ -255,6 +276,69 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
     def forget_programming(self) -> None:
         """Take pulse or waveform for lost, as behind a link that was opened anew."""
         self.programmed = False
+
+    @load.getter
+    def _get_load(self) -> float:
+        query = f"OUTP{self.number}:IMP?"
+        with self.parent.lock:
+            first, second = (_number_or_inf(self.ask(query)) for _ in range(2))
+        if first != second:
+            message = (
+                f"{self.load.full_name} must be answered alike twice, but is with {first:g} and "
+                f"{second:g} Ω; ask again"
+            )
+            raise ConnectionError(message)
+        return first
+
+    @function.setter
+    def _set_function(self, shape: str) -> None:
+        self.write(f"SOUR{self.number}:FUNC {shape}")
+        self.frequency.cache.invalidate()  # the instrument fits it to the waveform
+
+    @frequency.setter
+    def _set_frequency(self, hertz: float) -> None:
+        check_frequency(self.full_name, self.function.get(), hertz)
+        with self.parent.lock:
+            self.parent.uncouple()
+            self._check_span(self.amplitude.get(), hertz)
+            self.write(f"SOUR{self.number}:FREQ {hertz:.12g}")
+            self.pulse_period.cache.invalidate()
+
+    @pulse_width.setter
+    def _set_pulse_width(self, seconds: float) -> None:
+        self._set_times(pulse_width=seconds)
+
+    @pulse_period.setter
+    def _set_pulse_period(self, seconds: float) -> None:
+        self._set_times(pulse_period=seconds)
+
+    @leading_edge.setter
+    def _set_leading_edge(self, seconds: float) -> None:
+        self._set_times(leading_edge=seconds)
+
+    @trailing_edge.setter
+    def _set_trailing_edge(self, seconds: float) -> None:
+        self._set_times(trailing_edge=seconds)
+
+    def _set_times(self, **changed: float) -> None:
+        """Set one time of the pulse, if it fits the others."""
+        ((name, seconds),) = changed.items()
+        headers = {
+            "pulse_width": "WIDT",
+            "pulse_period": "PER",
+            "leading_edge": "TRAN:LEAD",
+            "trailing_edge": "TRAN:TRA",
+        }
+        with self.parent.lock:
+            times = {each: self.parameters[each].get() for each in headers} | changed
+            check_pulse(self.full_name, *(times[each] for each in headers))
+            if name == "pulse_period":
+                self.parent.uncouple()
+                self.frequency.cache.invalidate()
+            self.write(f"SOUR{self.number}:PULS:{headers[name]} {seconds:.12g}")
+
+    def _check_span(self, span: float, hertz: float) -> None:
+        check_span(self.full_name, span / self.limits.scale, hertz)
 
     def _require_programmed(self) -> None:
         # Asked first: a link that is opened anew forgets what was programmed.
@@ -305,14 +389,16 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
             raise RuntimeError(message)
 
     def _ask_number(self, query: str) -> float:
-        return float(self.ask(query))
+        return number_in(self.ask(query))
 
 
 class TektronixAFG3152C(TwoChannelGenerator[TektronixAFG3152CChannel]):
     """Tektronix AFG3152C function generator; fulfils `instruments.roles.PulseGenerator`.
 
-    Connecting changes nothing. Safe state: both outputs off. Thread-safe: programming a channel
-    holds `lock` from beginning to end.
+    Connecting changes nothing. Before levels, frequency or period of a channel are set, the
+    coupling that would copy them to the other channel is switched off. Safe state: both outputs
+    off. Thread-safe: programming a channel holds `lock` from beginning to end. All channels and
+    clients share one edit memory: it is read back after a waveform was copied from it.
 
     Parameters
     ----------
@@ -331,6 +417,16 @@ class TektronixAFG3152C(TwoChannelGenerator[TektronixAFG3152CChannel]):
 
     identity = "^TEKTRONIX,AFG3152C,"
 
+    levels_coupled = switch(
+        "SOUR1:VOLT:CONC:STAT",
+        "Levels coupled",
+        doc="Whether levels and limits of one channel are copied to the other.",
+    )
+    frequencies_coupled = switch(
+        "SOUR1:FREQ:CONC:STAT",
+        "Frequencies coupled",
+        doc="Whether frequency and period of one channel are copied to the other.",
+    )
     trigger_source = choice(
         "TRIG:SOUR",
         "Trigger source",
@@ -378,6 +474,26 @@ class TektronixAFG3152C(TwoChannelGenerator[TektronixAFG3152CChannel]):
     ) -> None:
         """Set an arbitrary waveform (V) per external trigger; the output stays as it was."""
         self.channel(channel).program_waveform(samples, sample_rate)
+
+    def uncouple(self) -> None:
+        """Switch off what copies levels and frequency of one channel to the other.
+
+        Raises
+        ------
+        RuntimeError
+            If it stays on: a limit of one channel could then be exceeded from the other.
+        """
+        with self.lock:
+            for coupled in (self.levels_coupled, self.frequencies_coupled):
+                if not coupled.get():
+                    continue
+                coupled.set(False)
+                if coupled.get():
+                    message = (
+                        f"{coupled.full_name} must be off, but stays on; set the channels "
+                        "independent at the front panel"
+                    )
+                    raise RuntimeError(message)
 
     def trigger(self) -> None:
         """Start a burst on both channels now."""

@@ -13,14 +13,29 @@ from instruments.roles import PulseShape
 SOURCE_OHMS = 50.0
 FULL_CODE = 16382
 MAX_POINTS = 131_072
-FAST_POINTS = 16_384
+FAST_POINTS = 16_383
 FAST_RATE, SLOW_RATE = 1e9, 250e6
 """Up to so many points play at the fast rate (samples per second), more at the slow one."""
+FREQUENCIES = (1e-6, 150e6)
+ARBITRARY_FREQUENCIES = (1e-3, 75e6)
+_OTHER_FREQUENCIES = (1e-6, 1.5e6)
+SHAPE_FREQUENCIES = {
+    "SIN": FREQUENCIES,
+    "SQU": ARBITRARY_FREQUENCIES,
+    "PULS": ARBITRARY_FREQUENCIES,
+    **dict.fromkeys(("USER1", "USER2", "USER3", "USER4", "EMEM", "EMEM2"), ARBITRARY_FREQUENCIES),
+}
+"""Hz by waveform; all others go up to 1.5 MHz."""
 WIDTHS = (5e-9, 999.99)
+PERIODS = (1 / 75e6, 1e3)
 MAX_EDGE, MAX_DELAY = 625.0, 85.0
 """Of pulses, s."""
 MIN_SPAN, MAX_SPAN, MAX_MIDDLE = 0.02, 10.0, 5.0
 """High minus low, and the middle of the levels, V into 50 Ω."""
+FAST_SPAN, FAST_SPAN_FROM = 8.0, 100e6
+"""Largest high minus low above a frequency (Hz), V into 50 Ω."""
+EDGE_IN_WIDTH, EDGE_IN_PERIOD = 0.625, 0.8
+"""A width is at least so many times both edges; width and so many times both fit in a period."""
 HALF_EDGE = 0.625
 """Start of an edge to its middle, over its 10 % to 90 % time: 0.5 / 0.8."""
 
@@ -117,6 +132,40 @@ def check_waveform(where: str, samples: NDArray[np.float64], sample_rate: float)
         message = (
             f"{where}: `sample_rate` must be up to {fastest:g} per s for {samples.size} points, "
             f"but is {sample_rate:g}"
+        )
+        raise ValueError(message)
+    check_frequency(where, "USER1", sample_rate / samples.size)
+
+
+def check_frequency(where: str, shape: str, hertz: float) -> None:
+    """Raise ValueError, naming the channel `where`, unless a waveform can be repeated so often."""
+    low, high = SHAPE_FREQUENCIES.get(shape, _OTHER_FREQUENCIES)
+    if not low * (1 - 1e-9) <= hertz <= high * (1 + 1e-9):
+        message = (
+            f"{where}: `frequency` must be {low:g} to {high:g} Hz for the waveform {shape}, "
+            f"but is {hertz:g} Hz"
+        )
+        raise ValueError(message)
+
+
+def check_span(where: str, span: float, hertz: float) -> None:
+    """Raise ValueError unless high minus low (V into 50 Ω) can be made at a frequency."""
+    if hertz > FAST_SPAN_FROM and span > FAST_SPAN + 1e-9:
+        message = (
+            f"{where}: high − low must be up to {FAST_SPAN:g} V into 50 Ω above "
+            f"{FAST_SPAN_FROM:g} Hz, but is {span:g} V at {hertz:g} Hz"
+        )
+        raise ValueError(message)
+
+
+def check_pulse(where: str, width: float, period: float, lead: float, trail: float) -> None:
+    """Raise ValueError unless width, period and edges (s) of a pulse fit each other."""
+    edges = lead + trail
+    shortest, longest = EDGE_IN_WIDTH * edges, period - EDGE_IN_PERIOD * edges
+    if not shortest * (1 - 1e-9) <= width <= longest * (1 + 1e-9):
+        message = (
+            f"{where}: the pulse width must be {shortest:g} to {longest:g} s with edges of "
+            f"{lead:g} and {trail:g} s and a period of {period:g} s, but is {width:g} s"
         )
         raise ValueError(message)
 

@@ -26,7 +26,8 @@ class LockOptions:
     Attributes
     ----------
     span : float
-        Range of the actuator voltage that is scanned around the middle of its range, V.
+        Range of the actuator voltage that is scanned around 0 V, V; at most twice the station's
+        ``lock_range``.
     points : int
         Voltages in the scan.
     readings : int
@@ -161,8 +162,7 @@ def lock(session: Session, sequence: PulseSequence, options: LockOptions) -> Loc
         servo.setpoint(float(setpoint))
         slope = fringe.amplitude.value * np.cos(options.phase)
         for volt in _starts(fringe, options.phase):
-            servo.output(volt)
-            servo.engage()
+            servo.engage(near=volt)
             noise = _residual(session, options) / slope
             if servo.lock_state() == "locked" and noise <= options.largest_noise:
                 session.say(f"locked at attempt {attempt}: {noise:.3g} rad rms")
@@ -186,7 +186,8 @@ def _scan(
     session: Session, options: LockOptions
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     servo = session.lab.phase_lock
-    volts = np.linspace(-options.span / 2, options.span / 2, options.points)
+    reach = min(options.span / 2, session.lab.file.config.lock_range)
+    volts = np.linspace(-reach, reach, options.points)
     error = np.empty_like(volts)
     servo.setpoint(0.0)
     for i, value in enumerate(volts):

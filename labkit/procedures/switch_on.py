@@ -51,9 +51,11 @@ def switch_on(
     del options
     done: list[tuple[str, object]] = []
     point = session.lab.file.config.working_point
+    # All are looked up before the first is set: a path that does not exist ends nothing half-way.
+    found = {path: find(session.lab.instruments, path) for path in point.parameters}
     session.lab.check_interlocks()
     for path, value in point.parameters.items():
-        find(session.lab.instruments, path)(value)
+        found[path](value)
         done.append((path, value))
         session.lab.check_interlocks()
     for channel, current in point.detector_currents.items():

@@ -10,7 +10,9 @@ from simulation.lab.instruments.highfinesse import SimulatedWlmData
 from simulation.lab.instruments.keysight_81180a import Simulated81180A
 from simulation.lab.instruments.lakeshore_372 import SimulatedLakeshore372
 from simulation.lab.instruments.nidaq import SimulatedNIDAQ
+from simulation.lab.instruments.oxford_triton import SimulatedTriton
 from simulation.lab.instruments.redpitaya_lockbox import SimulatedLockbox
+from simulation.lab.instruments.snapi import SimulatedSnapi
 from simulation.lab.instruments.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
 from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
 from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
@@ -109,13 +111,23 @@ BENCH: Final[Mapping[str, Place]] = {
         build=lambda wiring, clock: SimulatedPM100(wiring.power["reflected"], clock), link="tcp"
     ),
     "sim900": Place(build=_mainframe, link="serial", standard=False),
+    "triton": Place(
+        build=lambda wiring, _: SimulatedTriton(wiring.thermometer, {"MC": 6, "STIL": 5, "PT2": 2}),
+        link="tcp",
+        standard=False,
+    ),
     "lockbox": Place(
-        build=lambda wiring, _: SimulatedLockbox(wiring.lock), link="tcp", standard=False
+        build=lambda wiring, clock: SimulatedLockbox(wiring.lock, clock),
+        link="tcp",
+        standard=False,
     ),
     "gs200": Place(
         build=lambda wiring, clock: SimulatedGS200(wiring.actuator["eom_bias"], clock),
         link="tcp",
         standard=False,
+    ),
+    "snapi": Place(
+        build=lambda wiring, _: SimulatedSnapi(wiring.tagger), link="object", standard=False
     ),
     "timetagger": Place(
         build=lambda wiring, _: SimulatedTimeTagger(wiring.tagger), link="object", standard=False

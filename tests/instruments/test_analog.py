@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 from qcodes.parameters import Parameter
 
 from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, VoltageActuator
@@ -11,7 +12,9 @@ from instruments.nidaq_output import NIDAQOutput
 from instruments.roles import Actuator, Attenuator, TunableFilter
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.instruments.nidaq import SimulatedNIDAQ
+from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.ports.steady import ActuatorPort
+from simulation.lab.servers.tcp import TcpServer
 
 TABLE = [(0.0, 0.5), (2.0, 0.05), (5.0, 5e-5)]
 FAST = {"slew_rate": 1e6}
@@ -283,3 +286,21 @@ def test_unknown_source_is_named(card, source, error):
     with pytest.raises(error, match=source.partition(".")[0]):
         VoltageActuator("eom", source, -1.0, 1.0, 1.0, 0.0)
     assert device.voa.voltage() == 0.0
+
+
+def test_voltage_of_a_source_that_is_switched_off_is_not_reported():
+    with TcpServer(SimulatedGS200()) as server:
+        gs200 = YokogawaGS200("gs200", server.address, visalib="@py", device_clear=False)
+        bias = VoltageActuator(
+            "bias", "gs200.voltage", minimum=-1.0, maximum=1.0, slew_rate=1e6, rest=0.0
+        )
+        for act in (bias.voltage.get, lambda: bias.voltage(0.5)):
+            with pytest.raises(RuntimeError, match="gs200_output must be on, but is off"):
+                act()
+        assert gs200.voltage() == 0
+        gs200.output("on")
+        bias.voltage(0.5)
+        assert bias.voltage.get() == pytest.approx(0.5)
+        gs200.output("off")
+        bias.safe_state()
+        assert gs200.voltage() == 0

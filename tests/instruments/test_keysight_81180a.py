@@ -40,18 +40,18 @@ def awg(server):
 
 
 def play(steps, act):
-    transcript = Transcript([IDN, IDN, *steps])
+    transcript = Transcript([IDN, OK, IDN, *steps])
     with TcpServer(transcript) as server:
         act(connect(server.address))
         transcript.check()
 
 
 def put(command, channel=1):
-    return [(f":INST:SEL CH{channel}", None), (command, None), OK]
+    return [(f":INST:SEL CH{channel};{command}", None), OK]
 
 
 def ask(query, reply, channel=1):
-    return [(f":INST:SEL CH{channel}", None), (query, reply)]
+    return [(f":INST:SEL CH{channel};{query}", reply)]
 
 
 def ramp(points, peak=0.5):
@@ -74,8 +74,10 @@ def test_segment_on_the_wire():
             *put(":OUTP:COUP DC"),
             *put(":TRAC:DEF 1,320"),
             *put(":TRAC:SEL 1"),
-            *ask("*OPC?", "1"),
+            ("*OPC?", "1"),
             (block, None),
+            (":INST:SEL?", "CH1"),
+            (":TRAC:SEL?", "1"),
             ("*OPC?", "1"),
             OK,
             *ask(":FREQ:RAST?", "4.2000000E+09"),
@@ -152,8 +154,8 @@ def test_offset_is_sent_after_the_amplitude_of_its_path_is_known(path, query):
 
 
 def test_safe_state_on_the_wire():
-    off = [step for n in (1, 2) for step in ((f":INST:SEL CH{n}", None), (":OUTP 0", None),
-                                             (":ABOR", None))]  # fmt: skip
+    off = [step for n in (1, 2) for step in (
+        (f":INST:SEL CH{n};:OUTP 0", None), (f":INST:SEL CH{n};:ABOR", None))]  # fmt: skip
     play([*off, *off, *ask(":OUTP?", "0", 1), *ask(":OUTP?", "0", 2)], lambda awg: awg.safe_state())
 
 
@@ -400,4 +402,43 @@ def test_snapshot_asks_for_the_selection_first_and_restores_it():
     assert far_end.lines[0] == ":INST:SEL?"
     assert far_end.lines[-2:] == [":INST:SEL CH2", "SYST:ERR?"]
     commands = {line for line in far_end.lines if not line.endswith("?")}
-    assert commands == {":INST:SEL CH1", ":INST:SEL CH2"}
+    assert commands == {":INST:SEL CH2"}
+
+
+def test_two_clients_do_not_meet_on_the_selected_channel(server):
+    first, second = (
+        connect(server.address),
+        Keysight81180A("other", server.address, visalib="@py", peak_limit=0.9, timeout=2.0),
+    )
+
+    def set_and_read(channel, base):
+        wrong = 0
+        for step in range(100):
+            rate = base + 1e3 * step
+            channel.sample_rate(rate)
+            wrong += channel.sample_rate.get() != rate
+        return wrong
+
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(set_and_read, (first.ch1, second.ch2), (2e9, 3e9))
+    assert list(found) == [0, 0]
+
+
+def test_download_that_went_to_another_channel_is_noticed(awg, device):
+    store = device._download
+
+    def download(call):
+        device.selected = 2
+        store(call)
+
+    device.on("TRACe[:DATA]", set=download)
+    with pytest.raises(RuntimeError, match=r"another program selected channel 2|refused"):
+        awg.load_segments(1, [ramp(320)], RATE)
+
+
+@pytest.mark.parametrize(
+    "maker", ["Agilent Technologies,81180A,IL1,1.64", "Keysight Technologies,81180B,MY1,3.20"]
+)
+def test_both_names_of_the_maker_are_accepted(device, server, maker):
+    device.idn = maker
+    assert connect(server.address).memory.min_points == (384 if "B," in maker else 320)

@@ -10,6 +10,7 @@ from instruments.bases.parameters import (
     choice,
     declared,
     number,
+    number_in,
     reading,
     switch,
     whole_steps,
@@ -103,3 +104,22 @@ def test_what_is_no_whole_step_is_refused_with_the_nearest():
     assert whole_steps(3e-9, 1e-9, "delay", "s") == 3
     with pytest.raises(ValueError, match=r"multiple of 1e-09 s, .* nearest is 3e-09"):
         whole_steps(3.2e-9, 1e-9, "delay", "s")
+
+
+@pytest.mark.parametrize("reply", ["15.000000E+01", "015", "1_0", "nan", "inf", "1,5", "", "."])
+def test_reply_that_is_no_number_of_an_instrument_is_refused(reply):
+    with pytest.raises(ConnectionError, match="is not what this setting can be"):
+        number_in(reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"),
+    [("50", 50), ("-0.5", -0.5), ("1.5E-06", 1.5e-6), ("+0.2E-2", 2e-3), ("9.9E+37", 9.9e37)],
+)
+def test_reply_in_each_form_of_a_number_is_read(reply, value):
+    assert number_in(reply) == value
+
+
+def test_reply_beyond_what_can_be_set_is_refused():
+    with pytest.raises(ConnectionError, match="must be 0 to 5"):
+        number_in("15", low=0, high=5)

@@ -43,6 +43,7 @@ def lock(device):
 def play(steps, act):
     start = [
         ("*IDN?", "REDPITAYA,INSTR2014,0,01-02"),
+        OK,
         ("OUT2:LIM:MIN?", "-0.5"),
         ("OUT2:LIM:MAX?", "0.5"),
     ]

@@ -41,8 +41,7 @@ def afg(address):
 
 
 def triton(address):
-    port = int(address.split("::")[2])
-    return OxfordTritonThermometer("fridge", address="127.0.0.1", port=port)
+    return OxfordTritonThermometer("fridge", address)
 
 
 LIVE = [

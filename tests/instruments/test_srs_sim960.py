@@ -236,10 +236,98 @@ def test_overflowing_line_is_lost_as_a_whole(device):
 
 def test_setpoint_ramp_takes_its_time_in_the_world(lock, device, clock):
     device.execute("SETP 0")
+    assert device.execute("INCR?") == "16"
     lock.ramp_setpoint(0.5, rate=0.1)
+    clock.advance(2.0)
+    assert (lock.ramp_state(), device.execute("INCR?")) == ("ramping", "0")
+    assert device.port.settings.setpoint == pytest.approx(0.2, abs=2e-3)
+    lock.pause_ramp()
+    clock.advance(1.0)
+    assert lock.ramp_state() == "paused"
+    with pytest.raises(RuntimeError, match="must wait for the end of the one that is paused"):
+        lock.ramp_setpoint(0.1, rate=0.1)
+    assert device.port.settings.setpoint == pytest.approx(0.2, abs=2e-3)
+    lock.resume_ramp()
+    clock.advance(3.1)
     assert lock.ramp_state() == "idle"
-    assert clock.now() == pytest.approx(5.0)
-    assert device.setpoint == 0.5
+    assert device.port.settings.setpoint == 0.5
+    assert device.execute("INSR?") == "16"
+
+
+def test_start_begins_no_ramp(device, clock):
+    for line in ("RATE 1", "RAMP 0", "SETP 0.5", "STRT 1"):
+        device.execute(line)
+    assert (device.execute("RMPS?"), device.setpoint) == ("0", 0.5)  # no ramp: it jumped
+    device.execute("RAMP 1")
+    device.execute("SETP 0")
+    assert device.execute("RMPS?") == "2"  # it began by itself
+    clock.advance(0.6)
+    assert device.execute("RMPS?") == "0"
+
+
+def test_pending_ramp_is_told(device):
+    play(
+        [
+            ("RMPS?", "0"),
+            ("RATE 0.1", None),
+            *CHECKED,
+            ("RAMP 1", None),
+            *CHECKED,
+            ("SETP 0.500", None),
+            *CHECKED,
+            ("RMPS?", "PENDING"),
+        ],
+        expect_pending,
+    )
+
+
+def expect_pending(lock):
+    with pytest.raises(RuntimeError, match="start button at the front panel"):
+        lock.ramp_setpoint(0.5, rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "reply"),
+    [
+        ("RATE 2.2E-3", "+0.2E-2"),
+        ("RATE 0.0222", "+2.2E-2"),
+        ("DERV 0.000015", "+1.5E-5"),
+        ("DERV 6E-6", "+0.6E-5"),
+        ("INTG 1520", "+1.5E+3"),
+        ("INTG 0.02", "+0.2E-1"),
+        ("GAIN +2.5E+2", "+2.5E+2"),
+        ("GAIN -0.55", "-0.6E+0"),
+        ("OFST -12.3E-2", "-0.123"),
+        ("MOUT 8", "+8.000"),
+    ],
+)
+def test_numbers_have_the_digits_of_the_manual(device, sent, reply):
+    device.execute(sent)
+    assert device.execute(f"{sent[:4]}?") == reply
+
+
+@pytest.mark.parametrize("limit", ["ULIM", "LLIM"])
+def test_output_limit_that_the_module_does_not_take_is_refused(device, limit):
+    device.faults.inject(InstrumentFault(kind="stick", setting=limit, count=None))
+    with (
+        SerialLine(device) as line,
+        pytest.raises(RuntimeError, match=f"{limit} must be .* set the output limits at the front"),
+    ):
+        SRSSIM960("lock", line.address, visalib="@py", timeout=2.0, **LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sent"),
+    [
+        ("ramp_rate", 2.26e-3, "RATE 0.002"),
+        ("ramp_rate", 0.0226, "RATE 0.023"),
+        ("gain", -0.55, "GAIN -0.6"),
+        ("gain", 251.0, "GAIN 2.5e+02"),
+        ("derivative_time", 1.52e-5, "DERV 1.5e-05"),
+    ],
+)
+def test_no_more_digits_are_sent_than_the_module_keeps(name, value, sent):
+    play([(sent, None), *CHECKED], lambda lock: lock.parameters[name](value))
 
 
 def test_words_and_integers_are_both_understood(lock, device):
@@ -334,15 +422,14 @@ def test_frame_on_the_wire():
 def test_setpoint_ramp_on_the_wire():
     play(
         [
+            ("RMPS?", "IDLE"),
             ("RATE 0.1", None),
             *CHECKED,
             ("RAMP 1", None),
             *CHECKED,
             ("SETP 0.500", None),
             *CHECKED,
-            ("RMPS?", "PENDING"),
-            ("STRT 1", None),
-            *CHECKED,
+            ("RMPS?", "RAMPING"),
         ],
         lambda lock: lock.ramp_setpoint(0.5, rate=0.1),
     )

@@ -43,7 +43,7 @@ def afg(server):
 
 
 def play(steps, act):
-    transcript = Transcript([IDN, *steps])
+    transcript = Transcript([IDN, OK, *steps])
     with TcpServer(transcript) as server:
         afg = connect(server.address)
         act(afg)
@@ -54,22 +54,48 @@ def put(command):
     return [(command, None), OK]
 
 
+UNCOUPLED = [("SOUR1:VOLT:CONC:STAT?", "0"), ("SOUR1:FREQ:CONC:STAT?", "0")]
+LOAD = [("OUTP1:IMP?", "5.000000E+01")] * 2
+
+
+def times(width, period, lead, trail, source="SOUR1"):
+    headers = ("WIDT", "PER", "TRAN:LEAD", "TRAN:TRA")
+    values = (width, period, lead, trail)
+    return [
+        (f"{source}:PULS:{header}?", f"{value:.9E}")
+        for header, value in zip(headers, values, strict=True)
+    ]
+
+
 def test_pulse_on_the_wire():
     source = "SOUR1"
     play(
         [
+            *UNCOUPLED,
             (f"{source}:PULS:PER?", "1.000000000E-06"),
+            (f"{source}:PULS:WIDT?", "5.000000000E-07"),
             (f"{source}:PULS:TRAN:LEAD?", "5.000000000E-09"),
             (f"{source}:PULS:TRAN:TRA?", "5.000000000E-09"),
             *put(f"{source}:FUNC PULS"),
             *put("OUTP1:POL NORM"),
             *put(f"{source}:PULS:HOLD WIDT"),
+            *times(5e-7, 1e-6, 5e-9, 5e-9),
+            *UNCOUPLED,
             *put(f"{source}:PULS:PER 1.036e-06"),
             (f"{source}:PULS:WIDT?", "5.000000000E-07"),
+            *times(5e-7, 1.036e-6, 5e-9, 5e-9),
             *put(f"{source}:PULS:WIDT 5e-07"),
+            *times(5e-7, 1.036e-6, 5e-9, 5e-9),
             *put(f"{source}:PULS:TRAN:LEAD 4e-09"),
+            *times(5e-7, 1.036e-6, 4e-9, 5e-9),
             *put(f"{source}:PULS:TRAN:TRA 4e-09"),
+            *times(5e-7, 1.036e-6, 4e-9, 4e-9),
             *put(f"{source}:PULS:WIDT 4e-08"),
+            (f"{source}:PULS:WIDT?", "4.000000000E-08"),
+            (f"{source}:PULS:TRAN:LEAD?", "4.000000000E-09"),
+            (f"{source}:PULS:TRAN:TRA?", "4.000000000E-09"),
+            *times(4e-8, 1.036e-6, 4e-9, 4e-9),
+            *UNCOUPLED,
             *put(f"{source}:PULS:PER 1e-07"),
             *put(f"{source}:PULS:DEL 0"),
             *put(f"{source}:BURS:MODE TRIG"),
@@ -77,8 +103,10 @@ def test_pulse_on_the_wire():
             *put(f"{source}:BURS:TDEL 1.975e-07"),
             *put(f"{source}:BURS:STAT 1"),
             *put("TRIG:SOUR EXT"),
-            ("OUTP1:IMP?", "5.000000E+01"),
-            ("OUTP1:IMP?", "5.000000E+01"),
+            *UNCOUPLED,
+            *LOAD,
+            *LOAD,
+            (f"{source}:FREQ?", "1.00000000000E+07"),
             (f"{source}:VOLT:LOW?", "-5.000000E-01"),
             (f"{source}:VOLT:HIGH?", "5.000000E-01"),
             *put(f"{source}:VOLT:LIM:HIGH 1"),
@@ -89,9 +117,6 @@ def test_pulse_on_the_wire():
             (f"{source}:VOLT:LOW?", "0.000000E+00"),
             *put(f"{source}:VOLT:LIM:HIGH 1"),
             *put(f"{source}:VOLT:LIM:LOW -0.1"),
-            (f"{source}:PULS:WIDT?", "4.000000000E-08"),
-            (f"{source}:PULS:TRAN:LEAD?", "4.000000000E-09"),
-            (f"{source}:PULS:TRAN:TRA?", "4.000000000E-09"),
         ],
         lambda afg: afg.program_pulse(1, PULSE),
     )
@@ -105,16 +130,23 @@ def test_waveform_on_the_wire_is_big_endian_14_bit():
             (block, None),
             OK,
             *put("DATA:COPY USER1,EMEM"),
+            ("DATA:DATA? EMEM", block.removeprefix(b"DATA:DATA EMEM,")),
             *put("SOUR1:FUNC USER1"),
             *put("OUTP1:POL NORM"),
+            ("SOUR1:FUNC?", "USER1"),
+            *UNCOUPLED,
+            ("SOUR1:VOLT:HIGH?", "1.0E+00"),
+            ("SOUR1:VOLT:LOW?", "0.0E+00"),
             *put("SOUR1:FREQ 10000000"),
             *put("SOUR1:BURS:MODE TRIG"),
             *put("SOUR1:BURS:NCYC 1"),
             *put("SOUR1:BURS:TDEL 0"),
             *put("SOUR1:BURS:STAT 1"),
             *put("TRIG:SOUR EXT"),
-            ("OUTP1:IMP?", "5.000000E+01"),
-            ("OUTP1:IMP?", "5.000000E+01"),
+            *UNCOUPLED,
+            *LOAD,
+            *LOAD,
+            ("SOUR1:FREQ?", "1.00000000000E+07"),
             ("SOUR1:VOLT:LOW?", "0.0E+00"),
             ("SOUR1:VOLT:HIGH?", "1.0E+00"),
             *put("SOUR1:VOLT:LIM:HIGH 1"),
@@ -134,7 +166,6 @@ def test_waveform_on_the_wire_is_big_endian_14_bit():
     ("name", "value", "sent"),
     [
         ("phase", pi / 2, "SOUR2:PHAS 1.57079632679"),
-        ("frequency", 45e6, "SOUR2:FREQ 45000000"),
         ("burst_cycles", inf, "SOUR2:BURS:NCYC INF"),
         ("burst_cycles", 3, "SOUR2:BURS:NCYC 3"),
         ("burst", False, "SOUR2:BURS:STAT 0"),
@@ -231,7 +262,9 @@ def test_impossible_pulse_is_refused_before_anything_is_sent(device, afg, change
         (np.zeros(1), 1e9, "2 to 131072"),
         (np.full(10, np.nan), 1e9, "finite"),
         (np.zeros(20_000), 1e9, "up to 2.5e"),
-        (np.linspace(0, 2, 10), 1e9, "within -0.1 to 1 V"),
+        (np.linspace(0, 2, 100), 1e9, "within -0.1 to 1 V"),
+        (np.zeros(16_384), 1e9, "up to 2.5e"),
+        (np.zeros(10), 1e9, "0.001 to 7.5e\\+07 Hz for the waveform USER1"),
     ],
 )
 def test_impossible_waveform_is_refused(afg, samples, rate, message):
@@ -339,9 +372,159 @@ def test_switching_on_asks_levels_and_load_first():
         [
             ("SOUR1:VOLT:LOW?", "0.0000E+00"),
             ("SOUR1:VOLT:HIGH?", "8.0000E-01"),
-            ("OUTP1:IMP?", "5.0000E+01"),
+            *LOAD,
             *put("OUTP1:STAT ON"),
             ("OUTP1:STAT?", "1"),
         ],
         act,
     )
+
+
+def test_frequency_is_set_within_what_waveform_and_levels_allow():
+    play(
+        [
+            ("SOUR2:FUNC?", "SIN"),
+            *UNCOUPLED,
+            ("SOUR2:VOLT:HIGH?", "1.0E+00"),
+            ("SOUR2:VOLT:LOW?", "0.0E+00"),
+            *put("SOUR2:FREQ 45000000"),
+        ],
+        lambda afg: afg.ch2.frequency(45e6),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "highest"), [("SIN", 150e6), ("SQU", 75e6), ("RAMP", 1.5e6), ("LOR", 1.5e6)]
+)
+def test_frequency_limit_is_that_of_the_waveform(afg, device, shape, highest):
+    afg.ch1.function(shape)
+    afg.ch1.frequency(highest)
+    if highest < 150e6:
+        with pytest.raises(ValueError, match=f"for the waveform {shape}"):
+            afg.ch1.frequency(1.01 * highest)
+    device.execute(b"SOUR1:FREQ %.9g" % (1.01 * highest))
+    assert device.execute(b"SYST:ERR?").startswith(b"-222")
+    assert device.number("frequency", 1) == highest
+
+
+def test_levels_above_100_mhz_are_smaller(server, device):
+    afg = connect(server.address, channels={1: {"load": 50, "low": -5, "high": 5}, 2: CHANNELS[2]})
+    afg.ch1.function("SIN")
+    afg.ch1.set_levels(-4.5, 4.5)
+    with pytest.raises(ValueError, match="up to 8 V into 50 Ω above 1e"):
+        afg.ch1.frequency(101e6)
+    afg.ch1.set_levels(-4, 4)
+    afg.ch1.frequency(101e6)
+    with pytest.raises(ValueError, match=r"but is 8\.2 V at 1\.01e"):
+        afg.ch1.set_levels(-4.1, 4.1)
+    device.execute(b"SOUR1:VOLT:HIGH 4.1")
+    assert device.execute(b"SYST:ERR?").startswith(b"-222")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("pulse_width", 95e-9), ("leading_edge", 0.9e-6), ("pulse_period", 45e-9)]
+)
+def test_pulse_time_that_does_not_fit_the_others_is_refused(afg, device, name, value):
+    afg.program_pulse(1, PULSE)
+    before = dict(device.values)
+    with pytest.raises(ValueError, match="the pulse width must be"):
+        afg.ch1.parameters[name](value)
+    assert device.values == before
+
+
+def test_channels_do_not_follow_each_other(afg, device):
+    device.execute(b"SOUR2:VOLT:CONC 1;:SOUR1:FREQ:CONC:STAT ON")
+    device.execute(b"SOUR1:VOLT:HIGH 0.9;:SOUR1:VOLT:LIM:HIGH 2;:SOUR1:FREQ 2E6")
+    assert device.execute(b"SOUR2:VOLT:HIGH?;LIM:HIGH?") == b"9.000000E-01;2.000000E+00\n"
+    assert device.execute(b"SOUR2:FREQ?") == b"2.00000000000E+06\n"
+    afg.program_pulse(1, PULSE)
+    other = afg.ch1.high(), afg.ch1.low()
+    afg.ch2.set_levels(0, 5)
+    afg.ch2.frequency(1e5)
+    assert (afg.ch1.high.get(), afg.ch1.low.get()) == other
+    assert afg.ch1.frequency.get() == pytest.approx(10e6)
+    assert not afg.levels_coupled.get()
+    assert not afg.frequencies_coupled.get()
+
+
+def test_coupling_that_cannot_be_ended_refuses_levels(afg, device):
+    device.execute(b"SOUR1:VOLT:CONC ON")
+    device.faults.inject(InstrumentFault(kind="stick", setting="SOUR1:VOLT:CONC", count=None))
+    before = dict(device.values), {n: str(v) for n, v in device.levels.items()}
+    with pytest.raises(RuntimeError, match="afg_levels_coupled must be off, but stays on"):
+        afg.ch2.set_levels(0, 5)
+    assert (dict(device.values), {n: str(v) for n, v in device.levels.items()}) == before
+
+
+def test_old_errors_are_told_and_blamed_on_no_command(server, device, caplog):
+    device.execute(b"FOO:BAR 1")
+    afg = connect(server.address)
+    assert "had errors in its queue from before" in caplog.text
+    assert '-113,"Undefined header"' in caplog.text
+    afg.ch1.frequency(2e6)
+    assert device.number("frequency", 1) == 2e6
+
+
+def test_edit_memory_used_by_another_program_is_noticed(afg, device):
+    copied = device.memory.copy
+
+    def copy(target, source):
+        device.memory.store("EMEM", b"\0\1\0\2\0\3")
+        copied(target, source)
+
+    device.memory.copy = copy
+    with pytest.raises(RuntimeError, match="edit memory must hold the waveform"):
+        afg.program_waveform(1, np.array([0, 0.25, 0.5]), 30e6)
+
+
+@pytest.mark.parametrize("stray", [b"1", b"7", b"-", b"0", b"5."])
+def test_stray_character_before_a_number_is_refused(afg, device, stray):
+    device.faults.inject(InstrumentFault(kind="garbage", data=stray))
+    with pytest.raises(ConnectionError, match=r"is not what this setting can be|alike twice"):
+        afg.ch1.load()
+    assert afg.ch1.load() == 50
+
+
+@pytest.mark.parametrize(
+    ("sent", "query", "reply"),
+    [
+        ("PHAS 90DEG", "PHAS?", 1.570796),
+        ("PHAS 90 DEG", "PHAS?", 1.570796),
+        ("PHAS 1", "PHAS?", 1.0),
+        ("VOLT:UNIT VRMS;:VOLT 0.25", "VOLT?", 0.25),
+        ("VOLT 0.25VRMS", "VOLT?", 0.7071068),
+        ("VOLT:UNIT DBM;:VOLT 3", "VOLT?", 3.0),
+        ("VOLT 0 DBM", "VOLT?", 0.6324555),
+        ("VOLT 500MVPP", "VOLT?", 0.5),
+        ("FUNC PULS;:PULS:DCYC 30", "PULS:WIDT?", 0.3e-6),
+        ("FUNC PULS;:PULS:WIDT 0.2E-6", "PULS:DCYC?", 20.0),
+        ("FUNC PULS;:PULS:DCYC 30;HOLD DUTY;PER 2E-6", "PULS:WIDT?", 0.6e-6),
+        ("BURS:NCYC INF", "BURS:NCYC?", 9.9e37),
+        ("FUNC RAMP", "FREQ?", 1e6),
+        ("FREQ 100MHZ;:FUNC SQU", "FREQ?", 75e6),
+    ],
+)
+def test_simulated_generator_answers_as_the_manual(device, sent, query, reply):
+    assert device.execute(sent.encode()) is None
+    assert float(device.execute(query.encode())) == pytest.approx(reply, rel=1e-6)
+    assert device.execute(b"SYST:ERR?") == b'0,"No error"\n'
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("FUNC PULS;:PULS:DCYC 0.1", -221),  # 1 ns is less than the edges take
+        ("FUNC PULS;:PULS:DCYC 99.9", -221),
+        ("FUNC LOR;:VOLT 0.2VRMS", -221),
+        ("OUTP1:IMP INF;:VOLT 0DBM", -221),
+        ("VOLT 1FURLONG", -131),
+        ("FREQ:MODE SWE", -224),
+        ("FREQ 1,2", -108),
+        ("SOUR1:AM:STAT ON", -113),
+        ("PHAS 400DEG", -222),
+        ("FREQ? 5", -141),
+    ],
+)
+def test_simulated_generator_refuses_what_it_does_not_know(device, sent, code):
+    assert device.execute(sent.encode()) is None
+    assert device.execute(b"SYST:ERR?").startswith(str(code).encode())

@@ -31,9 +31,7 @@ def bridge(port):
 @pytest.fixture
 def triton(port):
     with TcpServer(SimulatedTriton(port)) as server:
-        yield OxfordTritonThermometer(
-            "triton", address="127.0.0.1", port=server.port, terminator="\r\n", timeout=1
-        )
+        yield OxfordTritonThermometer("triton", server.address, timeout=1.0)
 
 
 @pytest.mark.parametrize(("fixture", "name"), [("bridge", "mixing"), ("triton", "MC")])

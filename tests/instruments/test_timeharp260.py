@@ -369,3 +369,125 @@ def test_decoded_records_are_those_of_the_world(sink, scripted_tagger):
     decoded = Decoder(layout).decode(sink.records)
     np.testing.assert_array_equal(decoded.time, events.time)
     np.testing.assert_array_equal(decoded.dtime, events.dtime)
+
+
+class Calls:
+    """A library that notes what is called."""
+
+    def __init__(self, library):
+        self.library, self.names = library, []
+
+    def __getattr__(self, name):
+        function = getattr(self.library, name)
+
+        def call(*arguments):
+            self.names.append(name.removeprefix("TH260_"))
+            return function(*arguments)
+
+        return call
+
+
+def test_every_recording_ends_with_stop(sink, scripted_tagger):
+    library = Calls(SimulatedTH260Lib(scripted_tagger(blocks=[[1], [2]])))
+    device = PicoQuantTimeHarp260("tagger", library, "T2")
+    configure(device)
+    for _ in range(2):
+        library.names.clear()
+        device.start(sink, 1.0)
+        assert device.wait(5.0)
+        assert library.names[0] == "StartMeas"
+        assert library.names[-1] == "StopMeas"
+        assert library.names.count("StopMeas") == 1
+        before = library.names[: library.names.index("StopMeas")]
+        assert before.index("CTCStatus") > before.index("ReadFiFo") > before.index("GetFlags")
+        device.inputs[0].offset(1e-9)  # refused until StopMeas
+
+
+def test_call_order_of_the_vendors_demos_is_accepted(scripted_tagger):
+    """TH260-Demos, TTTR mode: what each call returns, restated."""
+    library = SimulatedTH260Lib(scripted_tagger(blocks=[[1, 2, 3]]))
+    text, number, real = ctypes.create_string_buffer(40), ctypes.c_int(), ctypes.c_double()
+    buffer = (ctypes.c_uint * 131_072)()
+    integer, double = ctypes.pointer(number), ctypes.pointer(real)
+    assert library.TH260_CloseDevice(1) == 0  # closing what is not open does no harm
+    assert library.TH260_StopMeas(0) == -10
+    for function, *arguments in (
+        ("OpenDevice", text), ("Initialize", 2), ("GetHardwareInfo", text, text, text),
+        ("GetFeatures", integer), ("GetBaseResolution", double, integer),
+        ("GetNumOfInputChannels", integer), ("SetSyncDiv", 1), ("SetSyncEdgeTrg", -50, 0),
+        ("SetSyncChannelOffset", 0), ("SetInputEdgeTrg", 0, -50, 0),
+        ("SetInputChannelOffset", 0, 0), ("SetInputChannelEnable", 0, 1),
+        ("GetResolution", double), ("GetSyncRate", integer), ("GetCountRate", 0, integer),
+        ("GetCountRate", 1, integer), ("GetWarnings", integer), ("StartMeas", 1000),
+    ):  # fmt: skip
+        assert getattr(library, f"TH260_{function}")(0, *arguments) == 0, function
+    total = 0
+    while True:
+        assert library.TH260_GetFlags(0, integer) == 0
+        assert number.value & 2 == 0
+        assert library.TH260_ReadFiFo(0, buffer, 131_072, integer) == 0
+        if number.value:
+            total += number.value
+            continue
+        assert library.TH260_CTCStatus(0, integer) == 0
+        if number.value:
+            break
+    assert total == 3
+    assert library.TH260_SetSyncDiv(0, 1) == -16  # the time has passed, but nobody stopped
+    assert library.TH260_StartMeas(0, 1000) == -16
+    assert library.TH260_StopMeas(0) == 0
+    assert library.TH260_StartMeas(0, 1000) == 0
+    assert library.TH260_CloseDevice(0) == 0
+
+
+def test_read_is_a_multiple_of_128_records(scripted_tagger):
+    library = SimulatedTH260Lib(scripted_tagger(blocks=[np.arange(500)]))
+    PicoQuantTimeHarp260("tagger", library, "T2")
+    actual = ctypes.pointer(ctypes.c_int())
+    assert library.TH260_ReadFiFo(0, (ctypes.c_uint * 300)(), 300, actual) == -17
+    calls = []
+
+    class Functions:
+        def TH260_ReadFiFo(self, device, buffer, count, actual):
+            calls.append(count)
+            return 0
+
+    lib = TH260Lib(Functions())
+    lib.read_fifo(0, np.empty(300, np.uint32))
+    lib.read_fifo(0, np.empty(1 << 20, np.uint32))
+    assert calls == [256, 131_072]
+
+
+def test_warnings_are_valid_only_after_all_rates_were_read(scripted_tagger):
+    library = SimulatedTH260Lib(scripted_tagger())
+    device = PicoQuantTimeHarp260("tagger", library, "T3")
+    bits = ctypes.c_int()
+    library.TH260_GetWarnings(0, ctypes.pointer(bits))
+    assert bits.value & 0x11 == 0x11
+    assert not any("no " in text for text in device.warnings())
+
+
+def test_sync_period_is_in_seconds(scripted_tagger):
+    library = SimulatedTH260Lib(scripted_tagger())
+    PicoQuantTimeHarp260("tagger", library, "T2")
+    period = ctypes.c_double()
+    assert library.TH260_GetSyncPeriod(0, ctypes.pointer(period)) == 0
+    assert period.value == pytest.approx(50e-6)
+
+
+def test_vendors_library_is_looked_for_where_its_installer_puts_it(monkeypatch):
+    tried = []
+
+    def load(name, maker, signatures):
+        tried.append(name)
+        if len(tried) < 2:
+            raise OSError(name)
+        return "library"
+
+    monkeypatch.setattr("instruments.picoquant_timeharp260.library.load_library", load)
+    monkeypatch.setattr("sys.platform", "linux")
+    TH260Lib.load("installed")
+    assert tried == ["libth260.so", "/usr/local/lib64/th260/th260lib.so"]
+    tried.clear()
+    with pytest.raises(OSError, match=r"mine\.so"):
+        TH260Lib.load("mine.so")

@@ -69,7 +69,7 @@ def test_move_writes_tracks_waits_and_reads_back(laser, controller):
         "SOURce:WAVElength 1555.5000",
         "OUTPut:TRACk 1",
     ]
-    assert controller.log[-2:] == ["OUTPut:TRACk 0", "SENSe:WAVElength?"]
+    assert controller.log[-2:] == ["OUTPut:TRACk 0", "SENSe:WAVElength"]
     assert laser.wavelength() == pytest.approx(1555.5e-9, abs=1e-13)
     assert controller.port.state.wavelength == pytest.approx(1555.5e-9, abs=1e-13)
     assert controller.clock.now() == pytest.approx(1.7 / 8, rel=1e-6)
@@ -147,7 +147,7 @@ def test_snapshot_only_asks(laser, controller):
     controller.log.clear()
     snapshot = laser.snapshot(update=True)
     assert controller.port.state == state
-    assert all(command.endswith("?") for command in controller.log)
+    assert all(c.endswith("?") or c.startswith("SENSe:") for c in controller.log)
     assert snapshot["parameters"]["head"]["value"] == "TLB-6728"
 
 
@@ -263,11 +263,64 @@ def test_unplugged_cable_stays_an_error(laser, controller):
     assert laser.emission() is False
 
 
-def test_measuring_commands_without_question_mark_are_found_out():
-    controller = SimulatedTLB6700(head=TLBHead(sense_mark=False))
+@pytest.mark.parametrize("forms", [("",), ("?",), ("", "?")])
+def test_measuring_commands_are_found_out(forms):
+    controller = SimulatedTLB6700(head=TLBHead(sense_forms=forms))
     laser = NewportTLB6700("laser", controller, **LIMITS)
     assert laser.wavelength() == pytest.approx(1553.8e-9)
-    assert controller.log[-1] == "SENSe:WAVElength"
+    assert controller.log[-1] == f"SENSe:WAVElength{forms[0]}"
+    assert laser.diode_current() == 0.0
+    assert laser.diode_current() == 0.0
+    assert controller.log[-1] == f"SENSe:CURRent:DIODe{forms[0]}"
+
+
+@pytest.mark.parametrize(
+    ("packets", "value"),
+    [
+        ([b"OK\r\n1553.8000\r\n"], 1553.8),
+        ([b"OK\r\nOK\r\n99.99\r\n"], 99.99),
+        ([b"99.99\r\nOK\r\n"], 99.99),
+        ([b"OK\r\nOK\r\n", b"99.99\r\n"], 99.99),
+        ([b"+00\r\n", b"OK\r\n99.99\r\n"], 99.99),
+        ([b"New_Focus 6700 v2.4 03/19/14 SN1012\r\n99.99\r\n"], 99.99),
+    ],
+)
+def test_value_among_left_over_lines_is_found(packets, value):
+    port = Transcript(*(packet.ljust(64, b"\0") for packet in packets))
+    port.sent.append("")  # nothing waits yet: the link is not drained before the first exchange
+    link = TLB6700Link(port, "laser")
+    port.read = lambda: b""
+    link._prepare()
+    del port.read
+    assert link.number("SENSe:WAVElength?") == value
+
+
+def test_rest_of_the_former_reply_is_no_value(controller, laser):
+    assert laser.wavelength() == pytest.approx(1553.8e-9)
+    controller.leftovers.append("OK")  # lies over '1553.8000', of which '.8000' then remains
+    assert laser.piezo_percent() == 50.0
+    controller.joined = "OK\r\n"
+    assert laser.wavelength() == pytest.approx(1553.8e-9)
+
+
+def test_garbage_in_answer_to_the_question_for_motion_raises_at_once(controller):
+    laser = NewportTLB6700("laser", controller, **LIMITS, move_timeout=60.0)
+    controller._ask_motion = lambda: "7"
+    start = time.monotonic()
+    with pytest.raises(
+        RuntimeError, match=r"\*OPC\? must be answered with 0 or 1, but is with '7'"
+    ):
+        laser.wavelength(1555.5e-9)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("reply", [b"10\r\n", b"2\r\n", b"-1\r\n"])
+def test_switch_is_on_or_off(reply):
+    port = Transcript(b"New_Focus 6700 v2.4 03/19/14 SN1\r\n", b"1550.0\r\n", b"OK\r\n", reply)
+    laser = NewportTLB6700("laser", port, **LIMITS)
+    with pytest.raises(ValueError, match="must be answered with 0 or 1"):
+        laser.emission()
+    port.packets.append(b"OK\r\n")
 
 
 def test_another_device_is_refused():
@@ -337,13 +390,13 @@ def test_link_lost_while_errors_are_read_is_reopened():
 @pytest.mark.parametrize(
     ("name", "query", "reply", "value"),
     [
-        ("diode_current", "SENSe:CURRent:DIODe?", b"60.5\r\n", 0.0605),
-        ("diode_power", "SENSe:POWer:DIODe?", b"6.0\r\n", 6e-3),
-        ("diode_temperature_celsius", "SENSe:TEMPerature:DIODe?", b"25.0\r\n", 25.0),
-        ("cavity_temperature_celsius", "SENSe:TEMPerature:CAVity?", b"30.1\r\n", 30.1),
-        ("auxiliary_voltage", "SENSe:VOLTage:AUXiliary?", b"0.5\r\n", 0.5),
-        ("piezo_voltage", "SENSe:VOLTage:PIEZo?", b"58.0\r\n", 58.0),
-        ("fine_tuning_voltage", "SENSe:VOLTage:WAVEIN?", b"-1.5\r\n", -1.5),
+        ("diode_current", "SENSe:CURRent:DIODe", b"60.5\r\n", 0.0605),
+        ("diode_power", "SENSe:POWer:DIODe", b"6.0\r\n", 6e-3),
+        ("diode_temperature_celsius", "SENSe:TEMPerature:DIODe", b"25.0\r\n", 25.0),
+        ("cavity_temperature_celsius", "SENSe:TEMPerature:CAVity", b"30.1\r\n", 30.1),
+        ("auxiliary_voltage", "SENSe:VOLTage:AUXiliary", b"0.5\r\n", 0.5),
+        ("piezo_voltage", "SENSe:VOLTage:PIEZo", b"58.0\r\n", 58.0),
+        ("fine_tuning_voltage", "SENSe:VOLTage:WAVEIN", b"-1.5\r\n", -1.5),
         ("on_time", "SYSTem:ENTIME?", b"90\r\n", 5400.0),
         ("head", "SYSTem:LASer:MODEL?", b"TLB6728\r\nstale", "TLB6728"),
     ],
@@ -351,7 +404,7 @@ def test_link_lost_while_errors_are_read_is_reopened():
 def test_reading_on_the_wire(name, query, reply, value):
     port = Transcript(b"New_Focus 6700 v2.4 03/19/14 SN1\r\n", b"1550.0\r\n", b"OK\r\n", reply)
     laser = NewportTLB6700("laser", port, **LIMITS)
-    assert port.sent == ["*IDN?", "SENSe:WAVElength?", "SYSTem:MCONtrol REM"]
+    assert port.sent == ["*IDN?", "SENSe:WAVElength", "SYSTem:MCONtrol REM"]
     assert laser.parameters[name]() == (value if name == "head" else pytest.approx(value))
     assert port.sent[-1] == query
     port.packets.append(b"OK\r\n")  # for closing

@@ -46,7 +46,8 @@ def driver(server):
         (InstrumentFault(kind="delay", seconds=1.5 * TIMEOUT), TimeoutError),
         (InstrumentFault(kind="disconnect"), TimeoutError),
         (InstrumentFault(kind="garbage"), ConnectionError),
-        (InstrumentFault(kind="garbage", data=b"5e\n"), ValueError),
+        (InstrumentFault(kind="garbage", data=b"5e\n"), ConnectionError),
+        (InstrumentFault(kind="garbage", data=b"7\n"), ConnectionError),
     ],
     ids=lambda value: getattr(value, "kind", None),
 )
@@ -67,9 +68,12 @@ def test_cut_link_is_opened_anew_unnoticed(server, driver):
 
 
 def test_late_reply_is_not_taken_for_another(server, driver):
-    server.instrument.faults.inject(InstrumentFault(kind="garbage", data=b"7\n"))
-    assert driver.voltage() == 7  # it cannot be known yet that this was garbage
-    assert driver.voltage() == 0.5
+    server.instrument.faults.inject(InstrumentFault(kind="delay", seconds=1.5 * TIMEOUT))
+    with pytest.raises(TimeoutError):
+        driver.voltage()
+    time.sleep(TIMEOUT)
+    driver.voltage(1.25)
+    assert driver.voltage() == 1.25
 
 
 def test_refused_command_raises_with_the_instruments_words(driver):

@@ -121,11 +121,14 @@ class DryLab:
 
 
 @contextmanager
-def dry_lab(folder: Path, *, parameters=None, seed=1) -> Iterator[DryLab]:
-    """Open the virtual lab at the working point of its station file."""
-    file = read_station_file(STATION)
+def dry_lab(
+    folder: Path, *, parameters=None, seed=1, station=STATION, instruments=None
+) -> Iterator[DryLab]:
+    """Open the virtual lab, or another station in its world, at the station's working point."""
+    file = read_station_file(station)
     experiment = read_experiment(LABKIT / "experiments" / "autopilot.yaml")
-    world = World.start(seed=seed, parameters=BRIGHT if parameters is None else parameters)
+    constants = BRIGHT if parameters is None else parameters
+    world = World.start(seed=seed, parameters=constants, instruments=instruments)
     with world, open_instruments(file, {**world.addresses, **world.objects}) as instruments:
         sequence = experiment.sequence
         run = create_run(folder, "witness", experiment.to_dict(), file.text, gates=sequence.gates)

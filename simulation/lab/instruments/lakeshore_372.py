@@ -1,7 +1,4 @@
-"""Simulated Lake Shore 372: sixteen sensors that read the world's cryostat, three heaters.
-
-The reply to ``*IDN?`` is not documented word for word; it only names vendor and model here.
-"""
+"""Simulated Lake Shore 372: sixteen sensors that read the world's cryostat, three heaters."""
 
 from functools import partial
 
@@ -47,7 +44,7 @@ class SimulatedLakeshore372(SimulatedScpi):
         self.names = {number: f"Channel {number}" for number in range(1, N_SENSORS + 1)}
         self.names |= names or {}
         self._stored: dict[tuple[str, int], str] = {}
-        super().__init__("LSCI,MODEL372,SIMULATED,0")
+        super().__init__("LSCI,MODEL372,LSA0000,1.3")
         sensors, heaters = range(1, N_SENSORS + 1), range(N_HEATERS)
         for tables, numbers in ((_SENSOR_TABLES, sensors), (_HEATER_TABLES, heaters)):
             for header, (default, bounds) in tables.items():

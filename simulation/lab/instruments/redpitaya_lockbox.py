@@ -2,10 +2,13 @@
 
 from typing import ClassVar
 
+from simulation.lab.clock import VirtualClock
 from simulation.lab.ports.phase_lock import LockPort, LockSettings
 from simulation.lab.servers.scpi_values import Number, Switch
 from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
+READING_SECONDS = 0.02
+"""Of a voltage over the network; chosen."""
 _BOOL = Switch(shown=("OFF", "ON"))
 _VOLT = Number(low=-1, high=1, form=".6g")
 
@@ -19,6 +22,8 @@ class SimulatedLockbox(SimulatedScpi):
     ----------
     port : LockPort
         Wired to the PID from `input_channel` to `output_channel`.
+    clock : VirtualClock, optional
+        On which readings take their time.
     """
 
     settings: ClassVar[tuple[Setting, ...]] = (
@@ -36,9 +41,15 @@ class SimulatedLockbox(SimulatedScpi):
     reply_end = b"\r\n"
 
     def __init__(
-        self, port: LockPort | None = None, *, input_channel: int = 1, output_channel: int = 1
+        self,
+        port: LockPort | None = None,
+        clock: VirtualClock | None = None,
+        *,
+        input_channel: int = 1,
+        output_channel: int = 1,
     ) -> None:
         self.port = port or LockPort()
+        self.clock = clock or VirtualClock()
         self._input, self._output = input_channel, output_channel
         self._frozen = 0.0
         super().__init__("REDPITAYA,INSTR2014,0,01-02")
@@ -67,9 +78,11 @@ class SimulatedLockbox(SimulatedScpi):
         return 10 * self._input + self._output
 
     def _show_input(self, call: Call) -> str:
+        self.clock.advance(READING_SECONDS)
         return f"{self.port.read().measured if call.channel == self._input else 0.0:.6g}"
 
     def _show_output(self, call: Call) -> str:
+        self.clock.advance(READING_SECONDS)
         return f"{self.port.read().output if call.channel == self._output else 0.0:.6g}"
 
     def _publish(self) -> None:

@@ -1,21 +1,24 @@
 """Simulated Tektronix AFG3152C: coupled levels, declared load, bursts, edit memory, limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, pi
 from typing import ClassVar
 
 from simulation.lab.instruments.tektronix_afg3152c_output import ChannelState, drive_of
+from simulation.lab.instruments.tektronix_afg3152c_units import AmplitudeUnit
 from simulation.lab.instruments.tektronix_memory import MAX_POINTS, USER, WaveformMemory
 from simulation.lab.ports.drives import PulseDrivePort, Trigger
 from simulation.lab.servers.scpi_grammar import make_block, read_block
 from simulation.lab.servers.scpi_values import (
     HERTZ,
     OHMS,
+    RADIANS,
     SECONDS,
     VOLTS,
     Integer,
     Number,
+    RawText,
     ScpiError,
     Switch,
     Value,
@@ -23,9 +26,18 @@ from simulation.lab.servers.scpi_values import (
 )
 from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
-PEAK_TO_PEAK = VOLTS | {"vpp": 1.0, "mvpp": 1e-3}
 TIME = partial(Number, units=SECONDS, form=".9E")
-FREQUENCY = Number(low=1e-6, high=150e6, units=HERTZ, form=".12G")
+FREQUENCY = Number(low=1e-6, high=150e6, units=HERTZ, form=".11E")
+PERCENT = Number(low=0.001, high=99.999, units={"": 1.0, "pct": 1.0})
+CYCLES_PER_S = {"SIN": (1e-6, 150e6), "SQU": (1e-3, 75e6), "PULS": (1e-3, 75e6)}
+IN_MEMORY, ANALYTIC = (1e-3, 75e6), (1e-6, 1.5e6)
+"""Frequencies of waveforms in memory, and of the shapes not named above, Hz."""
+FAST_MEMORY, SLOW_RATE = 16_384, 250e6
+"""From so many points on a waveform is played at up to 250 MS/s only."""
+MANY_VOLTS, HALF_WAY = 16.0, 100e6
+"""At an open end above 100 MHz."""
+EVERYWHERE = frozenset({"levels_coupled", "frequencies_coupled"})
+"""Settings that both channels share although their header names one."""
 
 
 @dataclass(slots=True)
@@ -41,8 +53,9 @@ class _Levels:
 class SimulatedAFG3152C(SimulatedScpi):
     """The generator behind a SCPI wire.
 
-    Not simulated: amplitude units other than VPP, sweeps, modulation, EFILe, the shapes SINC to
-    HAVersine, ``*SAV`` and ``*RCL``.
+    Not simulated, and refused: sweeps, modulation, EFILe, ``*SAV`` and ``*RCL``; VRMS and DBM of
+    other shapes than sine, square, pulse and ramp. Whether the channels are coupled after power-on
+    is not published; here they are not.
 
     Parameters
     ----------
@@ -63,24 +76,37 @@ class SimulatedAFG3152C(SimulatedScpi):
         Setting(
             "[SOURce#]:FUNCtion[:SHAPe]",
             "shape",
-            Word(("SINusoid", "SQUare", "PULSe", "RAMP", "DC", *USER, "EMEMory", "EMEMory2")),
+            Word(
+                (
+                    *("SINusoid", "SQUare", "PULSe", "RAMP", "PRNoise", "DC", "SINC", "GAUSsian"),
+                    *("LORentz", "ERISe", "EDECay", "HAVersine", *USER, "EMEMory", "EMEMory2"),
+                )
+            ),
             "SIN",
         ),
+        Setting("[SOURce#]:FREQuency:MODE", "frequency_mode", Word(("CW", "FIXed")), "CW"),
+        Setting("[SOURce#]:FREQuency:CONCurrent[:STATe]", "frequencies_coupled", Switch(), False),
+        Setting("[SOURce#]:VOLTage:CONCurrent[:STATe]", "levels_coupled", Switch(), False),
+        Setting("SOURce:ROSCillator:SOURce", "reference", Word(("INTernal", "EXTernal")), "INT"),
+        Setting("[SOURce#]:PULSe:DCYCle", "duty", PERCENT, 50.0),
         Setting("[SOURce#]:FREQuency[:FIXed]", "frequency", FREQUENCY, 1e6),
-        Setting("[SOURce#]:PHASe[:ADJust]", "phase", Number(low=-pi, high=pi), 0.0),
-        Setting("[SOURce#]:VOLTage:UNIT", "unit", Word(("VPP",)), "VPP"),
+        Setting("[SOURce#]:FREQuency:CW", "frequency", FREQUENCY, 1e6),
+        Setting("[SOURce#]:PHASe[:ADJust]", "phase", Number(low=-pi, high=pi, units=RADIANS), 0.0),
+        Setting("[SOURce#]:VOLTage:UNIT", "unit", Word(("VPP", "VRMS", "DBM")), "VPP"),
         Setting("[SOURce#]:BURSt[:STATe]", "burst", Switch(), False),
         Setting("[SOURce#]:BURSt:MODE", "burst_mode", Word(("TRIGgered", "GATed")), "TRIG"),
         Setting(
             "[SOURce#]:BURSt:NCYCles", "cycles", Integer(low=1, high=1_000_000, infinity=True), 5
         ),
         Setting("[SOURce#]:BURSt:TDELay", "burst_delay", TIME(low=0, high=85), 0.0),
-        Setting("[SOURce#]:PULSe:PERiod", "period", TIME(low=1 / 75e6, high=1e6), 1e-6),
+        Setting("[SOURce#]:PULSe:PERiod", "period", TIME(low=1 / 75e6, high=1e3), 1e-6),
         Setting("[SOURce#]:PULSe:WIDTh", "width", TIME(low=5e-9, high=999.99), 0.5e-6),
         Setting("[SOURce#]:PULSe:DELay", "pulse_delay", TIME(low=0, high=1e6), 0.0),
         Setting("[SOURce#]:PULSe:HOLD", "hold", Word(("WIDTh", "DUTY")), "WIDT"),
         Setting("[SOURce#]:PULSe:TRANsition[:LEADing]", "lead", TIME(low=0, high=625), 5e-9),
         Setting("[SOURce#]:PULSe:TRANsition:TRAiling", "trail", TIME(low=0, high=625), 5e-9),
+        Setting("OUTPut:TRIGger:MODE", "trigger_out", Word(("TRIGger", "SYNC")), "TRIG"),
+        Setting("SYSTem:KLOCk[:STATe]", "keys_locked", Switch(), False),
         Setting("TRIGger[:SEQuence]:SOURce", "trigger", Word(("TIMer", "EXTernal")), "TIM"),
         Setting("TRIGger[:SEQuence]:TIMer", "timer", TIME(low=1e-6, high=500), 1e-3),
         Setting("TRIGger[:SEQuence]:SLOPe", "slope", Word(("POSitive", "NEGative")), "POS"),
@@ -100,8 +126,22 @@ class SimulatedAFG3152C(SimulatedScpi):
         super().__init__(f"TEKTRONIX,AFG3152C,{serial},SCPI:99.0 FV:1.0.1")
         self._register_levels()
         self._register_memory()
-        for pattern in ("*TRG", "TRIGger[:SEQuence][:IMMediate]", "[SOURce#]:PHASe:INITiate"):
-            self.on(pattern, set=lambda _: None)
+        for pattern in (
+            *("*TRG", "TRIGger[:SEQuence][:IMMediate]", "[SOURce#]:PHASe:INITiate"),
+            *("ABORt", "SYSTem:BEEPer[:IMMediate]"),
+        ):
+            self.on(pattern, set=lambda call: call.expect(0))
+
+    def channels_of(self, setting: Setting) -> tuple[int, ...]:
+        """Return the channels that have this setting; 0 stands for the whole instrument."""
+        return (0,) if setting.name in EVERYWHERE else super().channels_of(setting)
+
+    def channel_of(self, setting: Setting, call: Call) -> int:
+        """Return the channel that a call acts on."""
+        if setting.name not in EVERYWHERE:
+            return super().channel_of(setting, call)
+        self._channel(call)
+        return 0
 
     def power_on(self) -> None:
         """Take the default setup; waveforms stay in memory."""
@@ -110,21 +150,88 @@ class SimulatedAFG3152C(SimulatedScpi):
         self._publish()
 
     def check(self, name: str, suffixes: tuple[int, ...], value: Value) -> Value:
-        """Keep the bounds between width, edges and period; round delays to 100 ps."""
+        """Keep the bounds between width, edges and period, and of each shape; round delays."""
         if name in ("width", "lead", "trail", "period"):
-            self._check_pulse(suffixes[0], {name: float(value)})
+            self._check_pulse(suffixes[0], self._with_period(suffixes[0], name, float(value)))
+        if name == "duty":
+            width = float(value) / 100 * self.number("period", suffixes[0])
+            self._check_pulse(suffixes[0], {"width": width})
+            return round(float(value), 3)
+        if name == "frequency":
+            self._check_frequency(suffixes[0], float(value))
         if name == "burst_delay":
             step = 1e-10 if float(value) < 1e-5 else 1e-5 * float(value)
             return round(float(value) / step) * step
         return value
 
     def changed(self, name: str, suffixes: tuple[int, ...]) -> None:
-        """Couple frequency and period, and publish."""
-        if name == "period":
-            self.values["frequency", suffixes[0]] = 1 / self.number("period", suffixes[0])
-        if name == "frequency":
-            self.values["period", suffixes[0]] = 1 / self.number("frequency", suffixes[0])
+        """Couple what depends on each other, in the channel and between the channels; publish."""
+        channel = suffixes[0] if suffixes else 0
+        match name:
+            case "period":
+                self._take_frequency(channel, 1 / self.number("period", channel))
+            case "frequency":
+                self._take_frequency(channel, self.number("frequency", channel))
+            case "duty":
+                width = self.number("duty", channel) / 100 * self.number("period", channel)
+                self.values["width", channel] = width
+            case "width":
+                self._note_duty(channel)
+            case "shape":
+                low, high = self._frequencies(channel)
+                inside = min(max(self.number("frequency", channel), low), high)
+                self._take_frequency(channel, inside)
+                if self.value(name, channel) == "PULS":
+                    self._narrow(channel)
+            case "levels_coupled" if self.value(name):
+                self._copy_levels(channel)
+            case "frequencies_coupled" if self.value(name):
+                self._take_frequency(channel, self.number("frequency", channel))
         self._publish()
+
+    def _take_frequency(self, channel: int, hertz: float) -> None:
+        """Set frequency and period of a channel, and of the other one if they are coupled."""
+        for each in self.channels if self.value("frequencies_coupled") else (channel,):
+            self.values["frequency", each] = hertz
+            self.values["period", each] = 1 / hertz
+            if self.value("hold", each) == "DUTY":
+                self.values["width", each] = self.number("duty", each) / 100 / hertz
+            self._note_duty(each)
+
+    def _narrow(self, channel: int) -> None:
+        """Let the pulse fit its period."""
+        edges = self.number("lead", channel) + self.number("trail", channel)
+        longest = self.number("period", channel) - 0.8 * edges
+        self.values["width", channel] = min(self.number("width", channel), max(longest, 5e-9))
+        self._note_duty(channel)
+
+    def _note_duty(self, channel: int) -> None:
+        share = self.number("width", channel) / self.number("period", channel)
+        self.values["duty", channel] = 100 * share
+
+    def _with_period(self, channel: int, name: str, value: float) -> dict[str, float]:
+        """Return a new time of the pulse, and the width that a new period brings with it."""
+        if name == "period" and self.value("hold", channel) == "DUTY":
+            return {name: value, "width": self.number("duty", channel) / 100 * value}
+        return {name: value}
+
+    def _frequencies(self, channel: int) -> tuple[float, float]:
+        shape = str(self.value("shape", channel))
+        codes = self.memory.played(shape)
+        if codes is None:
+            return CYCLES_PER_S.get(shape, ANALYTIC)
+        low, high = IN_MEMORY
+        return low, high if len(codes) < FAST_MEMORY else SLOW_RATE / len(codes)
+
+    def _check_frequency(self, channel: int, hertz: float) -> None:
+        low, high = self._frequencies(channel)
+        levels = self.levels[channel]
+        too_high = hertz > HALF_WAY and levels.high - levels.low > MANY_VOLTS + 1e-9
+        if not low <= hertz <= high * (1 + 1e-9) or too_high:
+            raise ScpiError(-222)
+        if self.value("shape", channel) == "PULS":
+            new = self._with_period(channel, "period", 1 / hertz)
+            self._check_pulse(channel, new)
 
     def _check_pulse(self, channel: int, new: dict[str, float]) -> None:
         width, lead, trail, period = (
@@ -159,8 +266,12 @@ class SimulatedAFG3152C(SimulatedScpi):
 
     def _put_level(self, name: str, call: Call) -> None:
         channel = self._channel(call)
-        kind = Number(units=PEAK_TO_PEAK if name == "amplitude" else VOLTS)
-        volts = float(call.argument(kind)) / self._divider(channel)
+        call.expect(1)
+        if name == "amplitude":
+            span = self._amplitude_unit(channel).volts(call.argument(RawText()))
+            volts = span / self._divider(channel)
+        else:
+            volts = float(call.argument(Number(units=VOLTS))) / self._divider(channel)
         levels = self.levels[channel]
         low, high = levels.low, levels.high
         match name:
@@ -174,13 +285,26 @@ class SimulatedAFG3152C(SimulatedScpi):
                 low = volts
             case _:
                 self._put_limit(levels, name, volts)
+                self._copy_levels(channel)
                 return
-        most = 16.0 if self.number("frequency", channel) > 100e6 else 20.0
+        most = MANY_VOLTS if self.number("frequency", channel) > HALF_WAY else 20.0
         inside = levels.low_limit - 1e-9 <= low and high <= levels.high_limit + 1e-9
         if not (0.04 - 1e-9 <= high - low <= most + 1e-9 and abs(low + high) <= 20 and inside):
             raise ScpiError(-222)
         levels.low, levels.high = low, high
+        self._copy_levels(channel)
         self._publish()
+
+    def _copy_levels(self, channel: int) -> None:
+        """Give levels, their limits and their unit to the other channel, if they are coupled."""
+        if self.value("levels_coupled"):
+            for other in self.channels:
+                self.levels[other] = replace(self.levels[channel])
+                self.values["unit", other] = self.value("unit", channel)
+
+    def _amplitude_unit(self, channel: int) -> AmplitudeUnit:
+        shape, load = str(self.value("shape", channel)), self.number("load", channel)
+        return AmplitudeUnit(unit=str(self.value("unit", channel)), shape=shape, load=load)
 
     @staticmethod
     def _put_limit(levels: _Levels, name: str, volts: float) -> None:
@@ -192,14 +316,17 @@ class SimulatedAFG3152C(SimulatedScpi):
     def _show_level(self, name: str, call: Call) -> str:
         channel = self._channel(call)
         levels = self.levels[channel]
+        call.expect(0)
+        divider = self._divider(channel)
         match name:
             case "amplitude":
-                volts = levels.high - levels.low
+                span = (levels.high - levels.low) * divider
+                return format(self._amplitude_unit(channel).shown(span), ".6E")
             case "offset":
                 volts = (levels.high + levels.low) / 2
             case _:
                 volts = float(getattr(levels, name))
-        return format(volts * self._divider(channel), ".6E")
+        return format(volts * divider, ".6E")
 
     def _channel(self, call: Call) -> int:
         if call.channel not in self.channels:

@@ -84,9 +84,36 @@ def _one_cycle(state: ChannelState) -> tuple[NDArray[np.float64], float]:
             unit = turn
         case "DC":
             unit = np.full(_SAMPLED_POINTS, 0.5)
-        case _:
+        case "SIN":
             unit = (1 + np.sin(2 * pi * turn)) / 2
+        case _:
+            unit = _analytic(state.shape, turn)
     return unit, _SAMPLED_POINTS * state.frequency
+
+
+def _analytic(shape: str, turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one cycle of a further shape, from 0 to 1; its proportions are not published."""
+    middle = turn - 0.5
+    match shape:
+        case "SINC":
+            curve = np.sinc(16 * middle)
+        case "GAUS":
+            curve = np.exp(-32 * middle**2)
+        case "LOR":
+            curve = 1 / (1 + (16 * middle) ** 2)
+        case "ERIS":
+            curve = 1 - np.exp(-5 * turn)
+        case "EDEC":
+            curve = np.exp(-5 * turn)
+        case "HAV":
+            curve = -np.cos(2 * pi * turn)
+        case "PRN":
+            curve = np.random.default_rng(0).normal(size=len(turn))
+        case _:
+            message = f"`shape` must be one of the generator's, but is {shape!r}"
+            raise ValueError(message)
+    unit: NDArray[np.float64] = (curve - curve.min()) / (curve.max() - curve.min())
+    return unit
 
 
 def _trapezoid(state: ChannelState, times: NDArray[np.float64]) -> NDArray[np.float64]:

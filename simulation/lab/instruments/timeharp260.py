@@ -29,7 +29,9 @@ class SimulatedTH260Lib:
     """The functions ``TH260_…`` with one board at index 0.
 
     Error codes for calls in the wrong order, arguments out of range and functions that the model
-    lacks are the vendor's. Times are virtual; records, rates and flags come from the port.
+    lacks are the vendor's. From StartMeas to StopMeas, also after the measuring time has passed,
+    settings and another start are refused: the manual forbids them, and what a board then does is
+    not known. Times are virtual; records, rates and flags come from the port.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ class SimulatedTH260Lib:
         self.board = board or TimeHarpModel()
         self._state: State = "closed"
         self._mode = 0
+        self._is_measuring = False
+        self._rates: dict[int | None, float] = {}
         self.settings = self._initial_settings()
 
     def __getattr__(self, name: str) -> Callable[..., int]:
@@ -73,6 +77,8 @@ class SimulatedTH260Lib:
     def _check(self, rule: Rule, device: int) -> None:
         """Refuse a call that the board's state or model does not allow."""
         _within(device, 0, 3)
+        if rule.needs is None:
+            return
         if rule.needs == "closed":
             if device != 0:
                 raise _RefusedError(OPEN_FAIL)
@@ -83,8 +89,10 @@ class SimulatedTH260Lib:
             raise _RefusedError(NOT_INITIALIZED)
         if rule.only not in {None, self.board.model}:
             raise _RefusedError(UNSUPPORTED)
-        if rule.sets and self.port.running():
+        if rule.sets and self._is_measuring:
             raise _RefusedError(RUNNING)
+        if rule.sets:
+            self._rates.clear()
 
     def _OpenDevice(self, serial: Any) -> None:
         if self._state != "closed":
@@ -93,13 +101,14 @@ class SimulatedTH260Lib:
         serial.value = self.board.serial.encode()
 
     def _CloseDevice(self) -> None:
-        self.port.stop()
+        self._StopMeas()
         self._state = "closed"
 
     def _Initialize(self, mode: int) -> None:
         if mode not in {0, 2, 3}:
             raise _RefusedError(INVALID_MODE)
-        self.port.stop()
+        self._StopMeas()
+        self._rates.clear()
         self._mode = mode
         self._state = "ready"
         self.settings = self._initial_settings()
@@ -159,9 +168,11 @@ class SimulatedTH260Lib:
 
     def _StartMeas(self, milliseconds: int) -> None:
         self.port.start(self._effective(), _within(milliseconds, 1, LONGEST_MS) * 1e-3)
+        self._is_measuring = True
 
     def _StopMeas(self) -> None:
         self.port.stop()
+        self._is_measuring = False
 
     def _CTCStatus(self, status: Any) -> None:
         status[0] = int(not self.port.running())
@@ -170,11 +181,17 @@ class SimulatedTH260Lib:
         picoseconds[0] = self._bin() * 1e12
 
     def _GetSyncRate(self, rate: Any) -> None:
-        rate[0] = round(self.port.rates(self._effective()).sync)
+        self._rates[None] = self.port.rates(self._effective()).sync
+        rate[0] = round(self._rates[None])
 
     def _GetCountRate(self, channel: int, rate: Any) -> None:
         _within(channel, 0, len(self.settings.inputs) - 1)
-        rate[0] = round(self.port.rates(self._effective()).inputs[channel])
+        self._rates[channel] = self.port.rates(self._effective()).inputs[channel]
+        rate[0] = round(self._rates[channel])
+
+    def _GetSyncPeriod(self, seconds: Any) -> None:
+        rate = self.port.rates(self._effective()).sync
+        seconds[0] = 1 / rate if rate else 0.0
 
     def _GetFlags(self, flags: Any) -> None:
         now = self.port.flags()
@@ -189,20 +206,24 @@ class SimulatedTH260Lib:
         milliseconds[0] = self.port.elapsed() * 1e3
 
     def _GetWarnings(self, warnings: Any) -> None:
-        rates = self.port.rates(self._effective())
+        """Judge by the rates that were read: valid only once all of them were."""
+        sync = self._rates.get(None, 0.0)
+        inputs = [self._rates.get(index, 0.0) for index in range(len(self.settings.inputs))]
         is_t3 = self._mode == 3
         found = {
-            0x0001: rates.sync < 0.5,
-            0x0010: min(rates.inputs) < 0.5,
-            0x0100: is_t3 and max(rates.inputs) > rates.sync > 0,
+            0x0001: sync < 0.5,
+            0x0010: min(inputs) < 0.5,
+            0x0100: is_t3 and max(inputs) > sync > 0,
             0x0200: self.settings.sync_divider > 1,
-            0x0400: is_t3 and 0 < 32_768 * self._bin() * rates.sync < 1,
+            0x0400: is_t3 and 0 < 32_768 * self._bin() * sync < 1,
         }
         warnings[0] = sum(bit for bit, holds in found.items() if holds)
 
     def _ReadFiFo(self, buffer: Any, count: int, actual: Any) -> None:
         if self._mode == 0:
             raise _RefusedError(INVALID_MODE)
+        if count % MIN_READ:
+            raise _RefusedError(INVALID_ARGUMENT)
         records = self.port.records(_within(count, MIN_READ, MAX_READ))
         ctypes.memmove(buffer, records.ctypes.data, 4 * len(records))
         actual[0] = len(records)

@@ -15,21 +15,22 @@ class Rule(NamedTuple):
 
     Attributes
     ----------
-    needs : State
+    needs : State or None
+        None: it answers in every state, and for every board.
     sets : bool
-        Whether it is refused while a measurement runs.
+        Whether it is refused from StartMeas to StopMeas.
     only : str or None
         The one model that has it.
     """
 
-    needs: State = "ready"
+    needs: State | None = "ready"
     sets: bool = False
     only: str | None = None
 
 
 RULES = {
     "OpenDevice": Rule(needs="closed"),
-    "CloseDevice": Rule(needs="open"),
+    "CloseDevice": Rule(needs=None),
     "Initialize": Rule(needs="open"),
     "GetHardwareInfo": Rule(),
     "GetFeatures": Rule(),
@@ -54,6 +55,7 @@ RULES = {
     "GetCountRate": Rule(),
     "GetFlags": Rule(),
     "GetElapsedMeasTime": Rule(),
+    "GetSyncPeriod": Rule(),
     "GetWarnings": Rule(),
     "ReadFiFo": Rule(),
 }

@@ -56,6 +56,8 @@ class SimulatedTLB6700:
     faults : InstrumentFaults
     leftovers : deque of str
         Lines that stand before the next reply, each in a packet of its own.
+    joined : str
+        Lines that stand before the next reply in its own packet, with their ends.
     log : list of str
         Commands received.
     """
@@ -71,6 +73,7 @@ class SimulatedTLB6700:
         self.head = head or TLBHead()
         self.key_on = True
         self.leftovers: deque[str] = deque()
+        self.joined = ""
         self.log: list[str] = []
         self._errors: deque[int] = deque()
         self._buffer = bytearray(PACKET)
@@ -112,8 +115,10 @@ class SimulatedTLB6700:
         for line in self.leftovers:
             self._waiting.append(self._packet(f"{line}\r\n".encode("latin-1")))
         self.leftovers.clear()
+        joined, self.joined = self.joined, ""
         try:
-            reply = self.faults.spoil(f"{self._execute(command)}\r\n".encode("latin-1"))
+            text = f"{joined}{self._execute(command)}\r\n"
+            reply = self.faults.spoil(text.encode("latin-1"))
         except LinkCutError:
             self._is_open = False
             raise
@@ -200,7 +205,7 @@ class SimulatedTLB6700:
 
     def _sensor(self, value: Callable[[], float]) -> Callable[[str, bool], str]:
         def answer(argument: str, is_query: bool) -> str:
-            if argument or is_query != self.head.sense_mark:
+            if argument or ("?" if is_query else "") not in self.head.sense_forms:
                 raise _RefusedError(INVALID)
             return f"{value():.4f}"
 

@@ -17,8 +17,8 @@ class TLBHead:
     piezo_nm : float
         Wavelength change from 0 to 100 % piezo, nm.
     serial : str
-    sense_mark : bool
-        Whether measuring commands need a question mark; public drivers disagree.
+    sense_forms : tuple of str
+        What may follow a measuring command: public drivers send a question mark, or none.
     """
 
     lowest: float = 1520.0
@@ -29,7 +29,7 @@ class TLBHead:
     slope_mw_per_ma: float = 0.15
     piezo_nm: float = 0.2
     serial: str = "SN1234"
-    sense_mark: bool = True
+    sense_forms: tuple[str, ...] = ("", "?")
 
 
 class Motor:

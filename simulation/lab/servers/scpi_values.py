@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import inf, isfinite, pi
 from typing import Protocol
 
 Value = float | int | bool | str
@@ -26,6 +26,7 @@ TEXTS = {
     -223: "Too much data",
     -224: "Illegal parameter value",
     -225: "Out of memory",
+    -230: "Data corrupt or stale",
     -350: "Queue overflow",
     -410: "Query INTERRUPTED",
 }
@@ -33,6 +34,7 @@ TEXTS = {
 
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([a-zA-Z]*)")
 
+RADIANS = {"": 1.0, "rad": 1.0, "deg": pi / 180}
 VOLTS = {"": 1.0, "v": 1.0, "mv": 1e-3, "uv": 1e-6}
 SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 HERTZ = {"": 1.0, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
@@ -173,6 +175,19 @@ class Switch:
     def show(self, value: Value) -> str:
         """Return the reply to the query."""
         return self.shown[bool(value)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawText:
+    """What came, as it came."""
+
+    def read(self, argument: bytes) -> str:
+        """Turn an argument into text."""
+        return argument.decode("ascii", "replace")
+
+    def show(self, value: Value) -> str:
+        """Return the reply to the query."""
+        return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from simulation.lab.servers.scpi_grammar import (
     split_message,
     split_suffixes,
 )
-from simulation.lab.servers.scpi_values import Kind, ScpiError, Value
+from simulation.lab.servers.scpi_values import Kind, Number, ScpiError, Value
 
 EXECUTION_ERROR, COMMAND_ERROR, DEVICE_ERROR, QUERY_ERROR = 16, 32, 8, 4
 
@@ -36,6 +36,24 @@ class Call:
         if index >= len(self.arguments):
             raise ScpiError(-109)
         return kind.read(self.arguments[index])
+
+    def expect(self, most: int) -> None:
+        """Refuse more than so many arguments."""
+        if len(self.arguments) > most:
+            raise ScpiError(-108)
+
+    def limit(self, kind: Kind, default: Value) -> Value:
+        """Return the limit or default that a query asks for by ``MIN``, ``MAX`` or ``DEF``."""
+        self.expect(1)
+        if not isinstance(kind, Number):
+            raise ScpiError(-108)
+        match self.word():
+            case "MIN" | "MINIMUM" | "MAX" | "MAXIMUM":
+                return self.argument(kind)
+            case "DEF" | "DEFAULT":
+                return default
+            case _:
+                raise ScpiError(-141)
 
     def word(self, index: int = 0) -> str:
         """Return the argument at `index` in capitals."""
@@ -169,6 +187,7 @@ class SimulatedScpi:
     def _register(self, setting: Setting) -> None:
         def put(call: Call) -> None:
             key = self._key(setting, call)
+            call.expect(1)
             value = self.check(setting.name, call.suffixes, call.argument(setting.kind))
             self.values[key] = value
             self.changed(setting.name, call.suffixes)
@@ -176,7 +195,7 @@ class SimulatedScpi:
         def show(call: Call) -> str:
             key = self._key(setting, call)
             if call.arguments:
-                return setting.kind.show(setting.kind.read(call.arguments[0]))
+                return setting.kind.show(call.limit(setting.kind, setting.default))
             return setting.kind.show(self.values[key])
 
         self.on(setting.header, set=put, get=show)

@@ -1,0 +1,80 @@
+"""QCoDeS's own drivers, and those of its contributors."""
+
+import pytest
+from qcodes.instrument import VisaInstrument
+from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
+from qcodes.instrument_drivers.oxford import OxfordTriton
+from qcodes.instrument_drivers.yokogawa import YokogawaGS200
+from qcodes_contrib_drivers.drivers.Tektronix.AFG3000 import AFG3000
+
+contributed = pytest.mark.peer("qcodes_contrib_drivers", "AFG3000", "AFG3152C", bench="afg")
+
+
+@pytest.mark.peer("qcodes", "YokogawaGS200", "GS200", bench="gs200")
+def test_voltage_and_current_source(address):
+    source = YokogawaGS200("source", address, terminator="\n", visalib="@py", device_clear=False)
+    assert source.get_idn()["model"] == "GS210"
+    source.source_mode("VOLT")
+    source.voltage_range(10)
+    source.output("on")
+    source.voltage(1.5)
+    assert (source.output(), source.voltage()) == ("on", 1.5)
+    source.ramp_voltage(2.0, 0.25, 0.0)
+    assert source.voltage() == pytest.approx(2.0)
+    source.output("off")
+    source.source_mode("CURR")
+    source.current_range(1e-3)
+    source.current(5e-4)
+    assert source.current() == pytest.approx(5e-4)
+    source.source_mode("VOLT")
+    assert len(source.snapshot(update=True)["parameters"]) > 5
+
+
+@pytest.mark.peer("qcodes", "LakeshoreModel372", "Lake Shore 372", bench="fridge")
+def test_sensors_and_heater(address):
+    bridge = LakeshoreModel372("bridge", address, visalib="@py", device_clear=False)
+    assert bridge.get_idn()["model"] == "372"
+    assert bridge.ch06.temperature() > 0
+    assert bridge.ch06.sensor_status() == "OK"
+    heater = bridge.sample_heater
+    heater.P(12)
+    heater.setpoint(0.05)
+    heater.output_range("100μA")
+    assert (heater.P(), heater.setpoint(), heater.output_range()) == (12, 0.05, "100μA")
+    heater.output_range("off")
+    bridge.snapshot(update=True)
+
+
+@pytest.mark.peer("qcodes", "OxfordTriton", "Oxford Triton", bench="triton")
+def test_temperatures_by_name_and_number(socket_address):
+    host, port = socket_address
+    triton = OxfordTriton("triton", address=host, port=int(port), timeout=2)
+    assert triton.get_idn()["vendor"] == "OXFORD INSTRUMENTS"
+    assert triton.MC() == triton.T6() > 0
+    assert triton.T16() is None
+    triton.snapshot(update=True)
+
+
+SETTINGS = (
+    ("impedance_output1", 50), ("polarity_output1", "INV"), ("function_shape1", "RAMP"),
+    ("function_shape1", "USER1"), ("voltage_amplitude1", 0.5), ("voltage_offset1", 0.1),
+    ("burst_mode1", "TRIG"), ("burst_ncycles1", 3),
+)  # fmt: skip
+
+
+@contributed
+def test_settings_of_a_generator(address, monkeypatch):
+    made = VisaInstrument.__init__
+
+    def impatient(self, *arguments, **options):
+        made(self, *arguments, **options | {"timeout": 0.02})
+
+    # It asks for everything when it is made, also for what is not simulated and not answered.
+    monkeypatch.setattr(VisaInstrument, "__init__", impatient)
+    afg = AFG3000("afg", address, visalib="@py", device_clear=False)
+    afg.timeout(2)
+    afg.write("*CLS")
+    for name, value in SETTINGS:
+        afg.parameters[name](value)
+        assert afg.parameters[name]() == value
+    assert afg.ask("SYST:ERR?") == '0,"No error"'
