@@ -4,7 +4,7 @@ import argparse
 import os
 from importlib import import_module
 
-ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run")
+ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record")
 
 
 def main() -> None:

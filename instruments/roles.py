@@ -198,12 +198,15 @@ class TaggerFormat:
         Measured triggers per second.
     tags : tuple of (str, object)
         Further header facts: device, serial, library version, levels.
+    duration_step : float
+        A recording lasts a whole number of these, s; 0 if it may last any time.
     """
 
     record_type: int
     resolution: float
     sync_rate: float
     tags: tuple[tuple[str, object], ...] = ()
+    duration_step: float = 0.0
 
 
 @runtime_checkable

@@ -15,8 +15,9 @@ from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import Block, RunFolder, create_run, open_run, recover_run
+from labkit.run.events import EventLog
 from labkit.run.progress import Narrator, Watcher
-from labkit.run.results import noting_end, registered, save_results
+from labkit.run.results import noting_end, registered, save_results, sealed
 from labkit.run.sole_use import sole_use
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
@@ -42,6 +43,10 @@ class Experiment:
     comment : str
     compare : str
         Name of a published set of results to show beside ours, or "".
+    operator, sample : str
+        Who measures, and what.
+    tags : tuple of str
+        Words to find the run by.
     where : str
         Names the experiment's origin in errors.
 
@@ -56,6 +61,9 @@ class Experiment:
     options: dict[str, object] = field(default_factory=dict)
     comment: str = ""
     compare: str = ""
+    operator: str = ""
+    sample: str = ""
+    tags: tuple[str, ...] = ()
     checked: Any = field(init=False, repr=False, compare=False)
     where: InitVar[str] = "experiment"
 
@@ -73,7 +81,8 @@ class Experiment:
         """Return plain types, as in an experiment file."""
         return {
             "kind": self.kind, "sequence": self.sequence.to_dict(), "options": self.options,
-            "comment": self.comment, "compare": self.compare,
+            "comment": self.comment, "compare": self.compare, "operator": self.operator,
+            "sample": self.sample, "tags": list(self.tags),
         }  # fmt: skip
 
 
@@ -88,6 +97,9 @@ class _File:
     options: dict[str, Any] = field(default_factory=dict)
     comment: str = ""
     compare: str = ""
+    operator: str = ""
+    sample: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +136,8 @@ def experiment_from_dict(plain: object, where: str, folder: Path | None = None) 
     file = read_mapping(_File, plain, where)
     return Experiment(
         kind=file.kind, sequence=_sequence(file.sequence, where, folder), options=file.options,
-        comment=file.comment, compare=file.compare, where=where,
+        comment=file.comment, compare=file.compare, operator=file.operator, sample=file.sample,
+        tags=file.tags, where=where,
     )  # fmt: skip
 
 
@@ -194,30 +207,36 @@ def run_experiment(
         folder = create_run(
             Path(out), experiment.kind, experiment.to_dict(), file.text,
             comment=experiment.comment, gates=experiment.sequence.gates,
+            operator=experiment.operator, sample=experiment.sample, tags=experiment.tags,
         )  # fmt: skip
     else:
         folder = open_run(Path(resume))
         _check_same(experiment, folder)
     watcher.say(f"run folder: {folder.path}")
+    watcher = log = EventLog(watcher, folder.path)
     with (
         sole_use(folder.path),
+        sealed(folder, watcher.say),
         ending_on_sigterm(),
         noting_end(folder) as ending,
-        registered(folder),
+        registered(folder, watcher.say),
     ):
         blocks = [] if resume is None else _recover(folder, watcher)
         session_number = folder.manifest().sessions
-        log = folder.path / WATCHDOG_LOG
-        with open_lab(
-            file, forced=forced, log=log, session=session_number, programs=programs
-        ) as lab:
+        last_words = folder.path / WATCHDOG_LOG
+        with (
+            open_lab(
+                file, forced=forced, log=last_words, session=session_number, programs=programs
+            ) as lab,
+            log.settings(lab.instruments.values()),
+        ):
             session = Session(lab=lab, folder=folder, watcher=watcher, blocks=blocks)
             with ending.snapshots(lab):
                 _prepare(experiment, session)
                 ending.begin(lab)  # what the working point is made of is no drift
                 procedure, _ = PROCEDURES[experiment.kind].load()
                 result = procedure(session, experiment.sequence, experiment.checked)
-        save_results(folder, session.blocks, result, experiment.compare)
+        save_results(folder, session.blocks, result, experiment.compare, watcher.say)
     return Finished(folder=folder, result=result)
 
 
@@ -249,13 +268,16 @@ def open_session(
     """
     file = read_station_file(station)
     folder = create_run(Path(out), "session", sequence.to_dict(), file.text, gates=sequence.gates)
+    log = EventLog(watcher or Narrator(), folder.path)
     with (
         sole_use(folder.path),
+        sealed(folder, log.say),
         noting_end(folder) as ending,
         open_lab(file, log=folder.path / WATCHDOG_LOG) as lab,
         ending.snapshots(lab),
+        log.settings(lab.instruments.values()),
     ):
-        yield Session(lab=lab, folder=folder, watcher=watcher or Narrator())
+        yield Session(lab=lab, folder=folder, watcher=log)
 
 
 def _check_before(experiment: Experiment, file: StationFile, forced: tuple[str, ...]) -> Programs:

@@ -7,7 +7,7 @@ from qcodes.validators import Numbers
 
 from instruments.bases.parameters import Declared, add_parameters, whole_steps
 from instruments.picoquant_timeharp260.board import TimeHarpBoard
-from instruments.picoquant_timeharp260.inputs import RECORD_TYPES, TimeHarpTagger
+from instruments.picoquant_timeharp260.inputs import DURATION_STEP, RECORD_TYPES, TimeHarpTagger
 from instruments.picoquant_timeharp260.library import (
     MODES,
     WARNINGS,
@@ -152,6 +152,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
             resolution=self.resolution(),
             sync_rate=self.sync_rate(),
             tags=tuple(tags),
+            duration_step=DURATION_STEP,
         )
 
     def start(self, sink: RecordSink, duration: float) -> None:

@@ -9,6 +9,9 @@ from instruments.bases.parameters import Declared, add_parameters, whole_steps
 from instruments.bases.recording import RecordingTagger
 from instruments.picoquant_timeharp260.library import EDGES, MAX_DURATION_MS, NANO, PICO
 
+DURATION_STEP = 1e-3
+"""A recording lasts a whole number of these, s."""
+
 MAX_OFFSET = 99_999e-12
 """Largest time offset of an input, s."""
 
@@ -55,7 +58,7 @@ class TimeHarpTagger(RecordingTagger):
 
     def _prepare(self, duration: float) -> int:
         """Check that a recording may start; return its duration in ms."""
-        milliseconds = whole_steps(duration, 1e-3, "duration", "s")
+        milliseconds = whole_steps(duration, DURATION_STEP, "duration", "s")
         if not 1 <= milliseconds <= MAX_DURATION_MS:
             message = (
                 f"{self.name}: `duration` must be 1 ms to {MAX_DURATION_MS / 1000:g} s, "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from instruments.bases.recording import BlockReader, Fault
 from instruments.links.vendor_library import optional_package
-from instruments.picoquant_timeharp260.inputs import RECORD_TYPES, TimeHarpTagger
+from instruments.picoquant_timeharp260.inputs import DURATION_STEP, RECORD_TYPES, TimeHarpTagger
 from instruments.picoquant_timeharp260.library import MODES, NANO
 from instruments.roles import RecordSink, TaggerFormat
 
@@ -137,6 +137,7 @@ class PicoQuantSnapi(TimeHarpTagger):
             resolution=base * factor,
             sync_rate=self.sync_rate(),
             tags=tuple(tags),
+            duration_step=DURATION_STEP,
         )
 
     def start(self, sink: RecordSink, duration: float) -> None:

@@ -128,7 +128,7 @@ def start(
     import json as json_module
     from time import sleep
 
-    from labkit.run.manifest import write_whole
+    from labkit.run.lines import write_whole
     from labkit.station.config import read_station_file
     from labkit.station.ending import Terminated, ending_on_sigterm
     from labkit.station.opening import start_world

@@ -103,16 +103,15 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
     from rich.table import Table
 
     table = Table()
-    for head in ("run", "kind", "status", "started", "blocks", "trials"):
+    for head in COLUMNS:
         table.add_column(head)
     for row in rows:
-        table.add_row(*("" if row[n] is None else str(row[n]) for n in table_names(row)))
+        table.add_row(*("" if row[n] is None else str(row[n]) for n in COLUMNS))
     results.print(table)
 
 
-def table_names(row: dict[str, object]) -> list[str]:
-    """Return the columns of the list of runs."""
-    return [name for name in row if name != "reason"]
+COLUMNS = ("run", "kind", "status", "started", "blocks", "left_out", "trials")
+"""Of the list of runs."""
 
 
 def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
@@ -121,29 +120,104 @@ def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
         return folder.summary()
     except ValueError as error:
         remarks.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
-        unknown = dict.fromkeys(("kind", "status", "started", "blocks", "trials"))
+        unknown = dict.fromkeys(COLUMNS[1:])
         return {"run": folder.path.name} | unknown | {"status": "unreadable", "reason": str(error)}
+
+
+def _print(text: str) -> None:
+    """Print text as it is."""
+    results.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @runs_app.command()
 def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], json: Json = False
 ) -> None:
-    """Show one run: how it ended, its blocks, what was left out, what drifted."""
+    """Show one run: how it ended, its blocks, what was left out, what drifted, what is damaged."""
     from labkit.run import open_run
+    from labkit.run.integrity import sizes_misfit
+    from labkit.run.left_out import left_out_of
 
     folder = open_run(run)
     manifest, blocks = folder.manifest(), folder.journal.read()
-    left_out = {block.number: block.reason for block in blocks if not block.good}
+    left_out, misfits = left_out_of(blocks), sizes_misfit(folder, blocks)
     if json:
-        print_json(folder.summary() | {"left_out": left_out, "drift": manifest.drift})
+        reasons = {block.number: block.reason for block in blocks if not block.good}
+        print_json(
+            folder.summary()
+            | {"left_out": reasons, "post_selection": left_out.to_dict(), "drift": manifest.drift}
+            | {"damaged": {misfit.file: misfit.what for misfit in misfits}}
+        )
         return
     results.print(str(manifest), markup=False, highlight=False)
-    results.print(f"blocks     {len(blocks)}, {len(left_out)} left out", highlight=False)
-    for number, reason in left_out.items():
-        results.print(f"  block {number}: {reason}", markup=False, highlight=False)
+    _print(str(left_out))
+    for misfit in misfits:
+        remarks.print(f"damaged: {misfit}", style="red", markup=False, soft_wrap=True)
     for name, (before, after) in manifest.drift.items():
         results.print(f"  {name}: {before} -> {after}", markup=False, highlight=False)
+
+
+@runs_app.command()
+def verify(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run folder, or a file of `runs export`.")
+    ],
+    json: Json = False,
+) -> None:
+    """Compare every file of a run with what it was when it was written; exit code 1 if one is not.
+
+    Nothing is counted again; see `labkit runs check`.
+    """
+    from labkit.cli.output import progress_bar
+    from labkit.run.crate import verify_crate
+    from labkit.run.sealing import verify_run
+
+    with progress_bar("hashing", "files") as progress:
+        misfits = verify_crate(run) if run.is_file() else verify_run(run, progress)
+    if json:
+        print_json({"misfits": {misfit.file: misfit.what for misfit in misfits}})
+    else:
+        for misfit in misfits:
+            _print(str(misfit))
+        _print(f"{len(misfits)} files are not what they were" if misfits else "all files fit")
+    if misfits:
+        raise typer.Exit(1)
+
+
+@runs_app.command()
+def repair(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+) -> None:
+    """Do what could not be done at a run's end, and mend a damaged journal from the segments."""
+    from labkit.run.repairing import repair_run
+
+    for line in repair_run(run):
+        _print(line)
+
+
+@runs_app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(help="File to write; by default the run's name + .eln beside the run."),
+    ] = None,
+) -> None:
+    """Pack a run into one file (RO-Crate, .eln) that electronic lab notebooks read."""
+    from labkit.run.crate import export_run
+
+    _print(str(export_run(run, to)))
+
+
+@runs_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `runs export`.")],
+    out: Out = Path("runs"),
+) -> None:
+    """Unpack an exported run; refused unless every file in it is what it was."""
+    from labkit.run.crate import import_run
+
+    _print(str(import_run(file, out)))
 
 
 @runs_app.command()

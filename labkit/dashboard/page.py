@@ -61,6 +61,7 @@ class Page:
             figures=self._drawn(snapshot, last),
             rows=rows,
             left_out=len(snapshot.left_out),
+            post_selection=snapshot.post_selection,
             pictures=[self._picture(path) for path in snapshot.figures],
         )  # fmt: skip
 

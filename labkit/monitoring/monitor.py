@@ -12,7 +12,8 @@ from labkit.monitoring.snapshot import LeftOut, Snapshot
 from labkit.monitoring.status import RunStatus, run_status
 from labkit.procedures import PROCEDURES
 from labkit.report.diagnostics import diagnose_blocks
-from labkit.run import Block, Goal, Manifest, RunFolder, main_setting
+from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
+from labkit.run.left_out import left_out_of
 from labkit.run.progress import WitnessProgress, progress_towards
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ class RunMonitor:
         self._manifest: Manifest | None = None
         self._manifest_seen = (0, 0)
         self._goal: Goal | None = None
-        self._position = 0
-        self._blocks: dict[int, Block] = {}
+        self._tail = Tail(folder.journal)
         self._course = Course()
         self._found: _Found | None = None
 
@@ -52,21 +52,16 @@ class RunMonitor:
             If manifest or journal cannot be read.
         """
         self._read_manifest()
-        journal = self.folder.journal
-        if self._position and journal.path.stat().st_size < self._position:
-            self._position, self._found = 0, None  # put back from a copy: begin again
-            self._blocks.clear()
-        new, self._position = journal.since(self._position)
-        self._blocks.update((block.number, block) for block in new)
-        if new:
-            journal.numbered(self._blocks)
+        changed = self._tail.poll()
+        if changed:
+            self.folder.journal.numbered(self._tail.blocks)
             self._found = None
-        return bool(new)
+        return bool(changed)
 
     def status(self, now: float | None = None) -> RunStatus:
         """Return how the run was at the last poll; `now` is Unix time, s."""
         now = time() if now is None else now
-        return run_status(self.folder, self._read_manifest(), len(self._blocks), now)
+        return run_status(self.folder, self._read_manifest(), len(self._tail.blocks), now)
 
     def snapshot(self, now: float | None = None) -> Snapshot:
         """Poll and return everything; what costs time is computed once per new block.
@@ -92,8 +87,9 @@ class RunMonitor:
             host=manifest.host, status=status, goal=self._goal, progress=progress,
             seconds_left=seconds_left(progress, found.counted, now)
             if status.state == "running" else None,
-            blocks=len(self._blocks), good=len(self._blocks) - len(found.left_out),
-            left_out=found.left_out, about=found.about, course=found.course,
+            blocks=len(self._tail.blocks), good=len(self._tail.blocks) - len(found.left_out),
+            left_out=found.left_out, post_selection=found.post_selection, about=found.about,
+            course=found.course,
             bound=1.0 if self._goal is None else self._goal.bound, diagnosis=found.diagnosis,
             series=found.series,
             figures=tuple(sorted((self.folder.path / "figures").glob("*.png"))),
@@ -111,7 +107,7 @@ class RunMonitor:
 
     def _find(self) -> "_Found":
         """Evaluate the blocks read so far."""
-        blocks = list(self._blocks.values())
+        blocks = list(self._tail.blocks.values())
         about = main_setting(blocks)
         good = [block for block in blocks if block.good and block.setting == about]
         good = [block for block in good if block.counts.gates == good[-1].counts.gates]
@@ -121,6 +117,7 @@ class RunMonitor:
         return _Found(
             counted=counted,
             left_out=tuple(_left_out(block) for block in blocks if not block.good),
+            post_selection=left_out_of(blocks).sentence(),
             about=about,
             course=course,
             diagnosis=diagnose_blocks(found, counted, self.folder.sequence()) if found else (),
@@ -137,6 +134,7 @@ class _Found:
 
     counted: list[Block]
     left_out: tuple[LeftOut, ...]
+    post_selection: str
     about: Mapping[str, float | str]
     course: tuple[Evaluation, ...]
     diagnosis: tuple[str, ...]
@@ -147,7 +145,7 @@ class _Found:
 def _left_out(block: Block) -> LeftOut:
     return LeftOut(
         block=block.number, procedure=str(block.setting.get("procedure", "")), time=began(block),
-        trials=block.counts.trials.number, reason=block.reason,
+        trials=block.trials, reason=block.reason,
     )  # fmt: skip
 
 
@@ -231,7 +229,7 @@ def seconds_left(
     left = []
     if progress.goal_trials is not None:
         recent = good[-RECENT:]
-        trials = sum(block.counts.trials.number for block in recent)
+        trials = sum(block.trials for block in recent)
         seconds = ended(recent[-1]) - began(recent[0])
         missing = max(0.0, progress.goal_trials - progress.trials)
         left.append(missing * seconds / max(trials, 1) - (now - ended(recent[-1])))

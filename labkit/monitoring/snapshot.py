@@ -52,6 +52,8 @@ class Snapshot:
         Finished blocks, and how many of them count.
     left_out : tuple of LeftOut
         The others.
+    post_selection : str
+        R_m with and without them, in words; empty if there are none.
     about : dict of str to float or str
         Setting of the blocks that are added up.
     course : tuple of Evaluation
@@ -76,6 +78,7 @@ class Snapshot:
     blocks: int
     good: int
     left_out: tuple[LeftOut, ...]
+    post_selection: str
     about: Mapping[str, float | str]
     course: tuple[Evaluation, ...]
     bound: float
@@ -108,6 +111,7 @@ class Snapshot:
             "seconds_left": self.seconds_left,
             "blocks": self.blocks, "good": self.good,
             "left_out": [asdict(block) for block in self.left_out],
+            "post_selection": self.post_selection,
             "about": dict(self.about),
             "result": None if found is None else found.to_dict(self.bound),
             "diagnosis": list(self.diagnosis),

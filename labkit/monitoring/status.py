@@ -67,9 +67,9 @@ def run_status(folder: RunFolder, manifest: Manifest, blocks: int, now: float) -
     """
     began = _written(folder.manifest_path)
     watchdog = _written(folder.path / WATCHDOG_LOG)
-    intent = _written(folder.intent_path(blocks + 1))
+    record = _written(folder.record_path(blocks + 1))
     segment = _written(folder.segment_path(blocks + 1))
-    last = max(began, watchdog, intent, segment, _written(folder.journal.path))
+    last = max(began, watchdog, record, segment, _written(folder.journal.path))
     state: State = manifest.status
     reason = manifest.reason
     if manifest.status == "running" and watchdog > began:
@@ -83,7 +83,7 @@ def run_status(folder: RunFolder, manifest: Manifest, blocks: int, now: float) -
     going_on = state in ("running", "silent")
     return RunStatus(
         state=state, reason=reason, sign_of_life=last,
-        recording=blocks + 1 if going_on and intent else None,
+        recording=blocks + 1 if going_on and record else None,
     )  # fmt: skip
 
 

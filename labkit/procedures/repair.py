@@ -2,8 +2,9 @@
 
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.lock import LockOptions, lock
-from labkit.procedures.session import HOPPED, LARGEST_HOP_HZ, Session
+from labkit.procedures.session import LARGEST_HOP_HZ, Session
 from labkit.run import Block
+from labkit.run.verification import HOPPED, PHASE_PROBLEM, RATE_PROBLEM
 from labkit.sequence import PulseSequence
 
 RETUNE = FilterOptions(span=0.08, points=7, trials=600_000, passes=1)
@@ -14,9 +15,6 @@ TUNE_AFTER = 5400.0
 
 LOOK = 4_000_000
 """Trials of a short look at the detectors."""
-
-RATE_PROBLEM = "pump rate"
-"""Words in the reason of a block whose click rate is not what it was."""
 
 TUNE_AWAY = 2e-11
 """How far a laser that has hopped is tuned away before it is tuned back, m."""
@@ -76,7 +74,7 @@ def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
     if RATE_PROBLEM in block.reason and not silent:
         session.say("the rate has changed: tuning the filters")
         retune(session, sequence)
-    relock(session, sequence, force="phase lock" in block.reason)
+    relock(session, sequence, force=PHASE_PROBLEM in block.reason)
 
 
 def _tune_back(session: Session) -> None:

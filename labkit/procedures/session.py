@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from analysis.counts import Counts
-from labkit.run import Block, Outcome, RunFolder, take_block
+from labkit.run import Block, Demands, Outcome, RecordWriter, RunFolder, Totals, take_block
 from labkit.run.progress import Watcher
 from labkit.sequence import PulseSequence
 from labkit.station.ending import Terminated, said
@@ -22,9 +22,6 @@ READINGS = 12
 LARGEST_HOP_HZ = 100e6
 """How far a laser may be from where it was when the filters were tuned: two filter widths."""
 
-HOPPED = "has hopped by"
-"""Words in the reason of a block whose laser is not where it was."""
-
 LARGEST_NOISE = 0.3
 """Phase noise of a block that is still good, rad rms (costs 16 % contrast)."""
 
@@ -33,8 +30,11 @@ DEVICES: tuple[Device, Device] = ("A", "B")
 CLOSED = 1e-3
 """Transmission that counts as a blocked arm."""
 
-INTERLOCK_INTERVAL = 10.0
-"""Seconds between checks of the interlocks while a block is recorded."""
+SAMPLE_INTERVAL = 600.0
+"""Longest time of a recording, by the tagger's clock, from one look at the lab to the next, s."""
+
+LOOK_INTERVAL = 10.0
+"""Seconds of the wall after which the lab is looked at anyway: in a real lab this one counts."""
 
 
 class LockLostError(RuntimeError):
@@ -70,9 +70,15 @@ class Session:
     laser_hz: dict[str, float] = field(default_factory=dict)
     _armed: PulseSequence | None = None
     _earlier: list[Block] = field(init=False)
+    _totals: Totals = field(init=False)
 
     def __post_init__(self) -> None:
         self._earlier = [block for block in self.blocks if block.good]
+        self._totals = Totals()
+
+    def total(self, setting: Mapping[str, float | str]) -> Counts | None:
+        """Return the sum of the good blocks of a setting; None if there are none."""
+        return self._totals.of(self.blocks, setting)
 
     def say(self, text: str) -> None:
         """Tell one line about a step."""
@@ -87,8 +93,8 @@ class Session:
         """
         for block in self._earlier:
             counts = block.counts
-            same = counts.gates == sequence.gates and counts.trials.number == trials
-            if same and block.setting == dict(setting):
+            enough = trials <= counts.trials.number <= trials + 1 + 1e-3 / sequence.period
+            if enough and counts.gates == sequence.gates and block.setting == dict(setting):
                 self._earlier.remove(block)
                 self.say(f"block {block.number} of an earlier session counts")
                 return block
@@ -123,8 +129,9 @@ class Session:
         setting: Mapping[str, float | str],
         *,
         locked: bool = True,
+        demands: Demands | None = None,
     ) -> Block:
-        """Take one block of trials with a sequence; on return it is counted and journaled.
+        """Take one block of trials with a sequence; on return it is counted, verified, journaled.
 
         Interlocks are checked before, while and after it is recorded; a block in which one is
         violated is journaled as not good before the error goes on.
@@ -137,46 +144,63 @@ class Session:
             What this block is for; kept with it.
         locked : bool
             Whether the interferometer must stay locked; otherwise the block is not good.
+        demands : Demands, optional
+            What else it must hold, as click rates; trials, lock and lasers are put in here.
         """
         self.arm(sequence)
         self.lab.check_interlocks()
+        if locked:
+            self._remember_lasers()
+        wanted = replace(
+            demands or Demands(), trials=trials, locked=locked, phase_noise=LARGEST_NOISE,
+            laser_hz=dict(self.laser_hz) if locked else {}, hop_hz=LARGEST_HOP_HZ,
+        )  # fmt: skip
         ended: list[BaseException] = []
 
-        def record(path: Path) -> Outcome:
-            notes: list[str] = []
-            problems: list[str] = []
-            try:
-                found = self.lab.record(
-                    path, trials, sequence.period, self._watch(trials * sequence.period)
-                )
-                problems += found.faults
-                if not found.whole:
-                    problems.append(f"recording ended after {found.seconds:g} s")
-                self.lab.check_interlocks()
-                problems += self._stopped()
-            except (KeyboardInterrupt, Terminated) as stop:
-                ended.append(stop)
-                notes.append("stopped by the user")  # a good block, only shorter
-            except InterlockError as violation:
-                ended.append(violation)
-                problems.append(str(violation))
-            monitors = self.monitors(quick=bool(ended))
-            if ended:
-                self.make_safe()  # before counting, which may take its time
-            if locked:
-                problems += self._phase_problems(monitors) + self._laser_problems(monitors)
-            reason = "; ".join(notes + problems)
-            return Outcome(good=not problems, reason=reason, monitors=monitors)
+        def record(path: Path, writer: RecordWriter) -> Outcome:
+            return self._record(path, writer, trials, sequence.period, ended)
 
-        number = (
-            len(self.folder.journal.read()) + 1 if not self.blocks else self.blocks[-1].number + 1
-        )
-        block = take_block(self.folder, sequence.gates, number, record, setting)
+        number = self.blocks[-1].number + 1 if self.blocks else len(self.folder.journal.read()) + 1
+        block = take_block(self.folder, sequence.gates, number, record, setting, wanted)
         self.blocks.append(block)
         self.untuned += trials * sequence.period
         if ended:
             raise ended[0]
         return block
+
+    def _record(
+        self,
+        path: Path,
+        writer: RecordWriter,
+        trials: int,
+        period: float,
+        ended: list[BaseException],
+    ) -> Outcome:
+        """Record a segment; what ends it before its time, but in order, is put into `ended`."""
+        notes: list[str] = []
+        problems: list[str] = []
+        whole = False
+        try:
+            found = self.lab.record(path, trials, period, self._watch(trials * period, writer))
+            whole = found.whole
+            problems += found.faults
+            if not whole:
+                problems.append(f"recording ended after {found.seconds:g} s")
+            self.lab.check_interlocks()
+        except (KeyboardInterrupt, Terminated) as stop:
+            ended.append(stop)
+            notes.append("stopped by the user")  # a block like others, only shorter
+            problems += self.lab.recording_faults()
+        except InterlockError as violation:
+            self.make_safe()
+            ended.append(violation)
+            problems += [str(violation), *self.lab.recording_faults()]
+            return Outcome(problems=tuple(problems), whole=False)
+        problems += self._stopped()
+        monitors = self.monitors(quick=bool(ended))
+        if ended:
+            self.make_safe()  # before counting, which may take its time
+        return Outcome(problems=tuple(problems), notes=tuple(notes), whole=whole, monitors=monitors)
 
     def clicks(
         self,
@@ -209,25 +233,25 @@ class Session:
             raise RuntimeError(message)
         return block.counts
 
-    def _watch(self, total: float) -> Callable[[float], None]:
-        """Return what is done while recording: tell the progress, check the interlocks."""
-        last = monotonic()
+    def _watch(self, total: float, writer: RecordWriter) -> Callable[[float], float]:
+        """Return what is done while recording: tell the progress, and look at the lab.
 
-        def watch(seconds: float) -> None:
-            nonlocal last
+        It says when it wants to be called again. The schedule is in seconds of the recording, so
+        that a virtual lab, whose hours pass in seconds, is watched as a real one, where looks cost
+        nothing and are more frequent.
+        """
+        due, last = SAMPLE_INTERVAL, monotonic()
+
+        def watch(seconds: float) -> float:
+            nonlocal due, last
             self.watcher.advance(seconds, total)
-            if monotonic() - last >= INTERLOCK_INTERVAL:
+            if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
                 self.lab.check_interlocks()
-                last = monotonic()
+                writer.sample(seconds, self.monitors(brief=True))
+                due, last = seconds + SAMPLE_INTERVAL, monotonic()
+            return due
 
         return watch
-
-    def leave_out(self, block: Block, reason: str) -> Block:
-        """Mark the last block as not good, with the reason, in the journal too."""
-        bad = replace(block, good=False, reason=reason)
-        self.folder.journal.amend(bad)
-        self.blocks[-1] = bad
-        return bad
 
     def _stopped(self) -> list[str]:
         """Return which lasers and drives are no longer on; the next `arm` loads anew then."""
@@ -236,26 +260,13 @@ class Session:
             self._armed = None
         return stopped
 
-    def _phase_problems(self, monitors: Mapping[str, float]) -> list[str]:
-        """Return why the interferometer cannot be said to be locked, if so."""
-        if monitors["locked"] < 1:
-            return ["the phase lock was lost"]
-        noise = monitors.get("phase_noise", 0.0)
-        if noise > LARGEST_NOISE:
-            return [f"the phase lock is loose: {noise:.2g} rad rms"]
-        return []
-
-    def _laser_problems(self, monitors: Mapping[str, float]) -> list[str]:
-        """Return which laser is no longer where the filters were tuned for it."""
-        found = []
-        for laser in self.lab.wavemeters:
-            now = monitors.get(f"{laser}_laser_hz")
-            if now is None:
-                continue
-            away = now - self.laser_hz.setdefault(laser, now)
-            if abs(away) > LARGEST_HOP_HZ:
-                found.append(f"the {laser} laser {HOPPED} {away / 1e9:+.3g} GHz")
-        return found
+    def _remember_lasers(self) -> None:
+        """Note where the lasers are, unless that is known since the filters were tuned."""
+        if missing := [laser for laser in self.lab.wavemeters if laser not in self.laser_hz]:
+            now = self._laser_frequencies()
+            for laser in missing:
+                if f"{laser}_laser_hz" in now:
+                    self.laser_hz[laser] = now[f"{laser}_laser_hz"]
 
     def tuned(self) -> None:
         """Note that the filters have just been tuned to the lasers as they are."""
@@ -272,23 +283,32 @@ class Session:
                 self.say(f"frequency of the {laser} laser not known: {said(error)}")
         return found
 
-    def monitors(self, *, quick: bool = False) -> dict[str, float]:
-        """Return what is watched beside the counts; if `quick`, whether it is locked only.
+    def monitors(self, *, quick: bool = False, brief: bool = False) -> dict[str, float]:
+        """Return what is watched beside the counts.
 
-        Lock, phase noise (rad rms, if the fringe is known), temperature, laser frequencies.
+        Lock, phase noise (rad rms, if the fringe is known), temperature, laser frequencies, and
+        the power where a meter sees it.
+
+        Parameters
+        ----------
+        quick : bool
+            Whether it is locked only, and where the lasers are: the lab is about to be made safe.
+        brief : bool
+            Without the phase noise, which takes several readings.
         """
         lock = self.lab.phase_lock
-        locked = {"locked": float(lock.lock_state() == "locked")}
+        watched = {"locked": float(lock.lock_state() == "locked")} | self._laser_frequencies()
         if quick:
-            return locked
-        errors = [float(lock.error()) for _ in range(READINGS)]
-        watched = locked | {
+            return watched
+        errors = [float(lock.error()) for _ in range(1 if brief else READINGS)]
+        watched |= {
             "lock_error": errors[-1],
             "lock_output": float(lock.output()),
             "temperature": self.lab.thermometer.temperature_of(self.lab.channel("mixing_chamber")),
         }
-        watched |= self._laser_frequencies()
-        if self.fringe_volts is not None:
+        if "power_meter" in self.lab.names:
+            watched["pump_power"] = float(self.lab.power_meter.power())
+        if self.fringe_volts is not None and not brief:
             rms = sqrt(sum(error**2 for error in errors) / len(errors))
             watched["phase_noise"] = rms / self.fringe_volts
         return watched

@@ -1,27 +1,21 @@
 """``witness``: trials at the optimal phase until the goal, with relocking and checks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
 
 from analysis.counts import Counts
 from analysis.evaluation import Evaluation, evaluate
 from labkit.procedures import Result
-from labkit.procedures.repair import RATE_PROBLEM, repair, upkeep
+from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session, check_options
 from labkit.report.diagnostics import diagnose_blocks
-from labkit.run import Block, Goal, total_counts
+from labkit.run import Demands, Goal, usual_rates
 from labkit.run.progress import WitnessProgress, progress_towards
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-MEMORY = 12
-"""Good blocks before a block to which its rates are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +28,12 @@ class WitnessOptions:
     block : int
         Trials per block; 36 million are half an hour at 50 µs.
     rate_drop : float
-        A block whose pump click rate differs from the median of the last good ones by more than
-        this fraction (and more than noise) is not good, and the set-up is repaired.
+        A block is not good, and the set-up is repaired, if a detector's click rate in a gate
+        differs from the median of the last good blocks by more than this fraction (and more than
+        noise).
+    rates : dict of str to float
+        Expected clicks per trial and detector, by gate: what the first blocks are compared with.
+        Without them the first block that passes all other checks is the reference.
     attempts : int
         Bad blocks in a row after which the run gives up.
     """
@@ -45,9 +43,14 @@ class WitnessOptions:
     goal: Goal
     block: int = 36_000_000
     rate_drop: float = 0.2
+    rates: dict[str, float] = field(default_factory=dict)
     attempts: int = 4
 
     def __post_init__(self) -> None:
+        for gate, rate in self.rates.items():
+            if not 0 < rate <= 1:
+                message = f"`rates` of {gate} must lie between 0 and 1 per trial, but is {rate}"
+                raise ValueError(message)
         check_options(self, positive=("rate_drop",), at_least={"block": 1, "attempts": 1})
 
 
@@ -104,35 +107,41 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
     """
     begin, bad_in_a_row = monotonic(), 0
     setting = witness_setting(sequence)
-    reference = [block for block in session.blocks if block.good and block.setting == setting]
     while True:
-        counts = total_counts(session.blocks, setting)
+        counts = session.total(setting)
         reason = options.goal.reached(counts, monotonic() - begin)
         if reason and counts is not None:
             return _result(session, sequence, counts, reason)
         upkeep(session, sequence)
         trials = _next_block(options, counts)
         session.watcher.report(_progress(session, options, counts, trials, monotonic() - begin))
-        block = session.measure(sequence, trials, setting)
-        problem = (
-            block.reason if not block.good else _rate_problem(reference[-MEMORY:], block, options)
-        )
-        if problem and block.good:
-            block = session.leave_out(block, problem)
+        demands = _demands(session, sequence, options)
+        block = session.measure(sequence, trials, setting, demands=demands)
         if block.good:
             bad_in_a_row = 0
-            reference.append(block)
-            session.say(str(_progress(session, options, total_counts(session.blocks, setting))))
+            session.say(str(_progress(session, options, session.total(setting))))
             continue
         bad_in_a_row += 1
-        session.say(f"block {block.number} left out: {problem}")
+        session.say(f"block {block.number} left out: {block.reason}")
         if bad_in_a_row >= options.attempts:
             message = (
-                f"{bad_in_a_row} blocks in a row were bad, the last one because: {problem}; all "
-                "blocks are safe in the run folder, repair the set-up and resume"
+                f"{bad_in_a_row} blocks in a row were bad, the last one because: {block.reason}; "
+                "all blocks are safe in the run folder, repair the set-up and resume"
             )
             raise RuntimeError(message)
         repair(session, sequence, block)
+
+
+def _demands(session: Session, sequence: PulseSequence, options: WitnessOptions) -> Demands:
+    """Return what the next block must hold: clicks of every detector, at the usual rates."""
+    setting = witness_setting(sequence)
+    detectors = len(sequence.gates.detectors)
+    expected = {gate: [rate] * detectors for gate, rate in options.rates.items()}
+    usual, sigmas = usual_rates([block for block in session.blocks if block.setting == setting])
+    return Demands(
+        rates=expected | usual, rate_sigmas=sigmas, rate_change=options.rate_drop,
+        lit=(sequence.gates.names[0],),
+    )  # fmt: skip
 
 
 def witness_setting(sequence: PulseSequence) -> dict[str, float | str]:
@@ -149,29 +158,6 @@ def _next_block(options: WitnessOptions, counts: Counts | None) -> int:
         return options.block
     missing = options.goal.trials - (0 if counts is None else counts.trials.number)
     return int(max(1, min(options.block, missing)))
-
-
-def _rate_problem(reference: list[Block], block: Block, options: WitnessOptions) -> str:
-    """Return what is wrong with a block's pump rates compared to the blocks before, or ""."""
-    before = [_rates(b) for b in reference]
-    now = _rates(block)
-    for detector, rate in zip(block.counts.gates.detectors, now, strict=True):
-        if rate == 0:
-            return f"detector {detector} has no pump click: latched?"
-    if not before:
-        return ""
-    usual = np.median(before, axis=0)
-    change = now / usual - 1
-    worst = int(np.argmax(np.abs(change)))
-    noise = 5 / np.sqrt(max(usual[worst] * block.counts.trials.number, 1.0))
-    if abs(change[worst]) > options.rate_drop + noise:
-        detector = list(block.counts.gates.detectors)[worst]
-        return f"{RATE_PROBLEM} of detector {detector} changed by {100 * change[worst]:+.0f} %"
-    return ""
-
-
-def _rates(block: Block) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return np.asarray(block.counts.singles[0] / block.counts.trials.number)
 
 
 def _result(

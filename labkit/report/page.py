@@ -27,6 +27,7 @@ def write_report(
     bound: float = 1.0,
     published: PublishedWitness | None = None,
     remarks: Sequence[str] | None = None,
+    tables: Sequence[ResultTable] = (),
 ) -> Path:
     """Write ``report.html`` and its pictures (PNG) to a folder.
 
@@ -42,6 +43,8 @@ def write_report(
         Published counts and values, shown beside ours.
     remarks : sequence of str, optional
         What is wrong with the set-up; by default what `diagnose` finds in the counts alone.
+    tables : sequence of ResultTable
+        Further tables, shown last.
 
     Returns
     -------
@@ -59,7 +62,10 @@ def write_report(
         headline=headline(evaluation),
         verdict="" if evaluation.verdict is None else str(evaluation.verdict),
         warnings=[*_warnings(evaluation), *(diagnose(evaluation) if remarks is None else remarks)],
-        sections=_sections(evaluation, folder, bound, published),
+        sections=[
+            *_sections(evaluation, folder, bound, published),
+            *(_section(table) for table in tables),
+        ],
         version=labkit.__version__,
     )
     path = folder / "report.html"

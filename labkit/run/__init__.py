@@ -1,32 +1,49 @@
 """Runs: folders that are complete in themselves, journaled block by block, resumable."""
 
 from labkit.run.agreement import Agreement, check_run
-from labkit.run.blocks import EmptyBlockError, Outcome, take_block
+from labkit.run.blocks import EmptyBlockError, take_block
 from labkit.run.folder import RunFolder, create_run, gates_beside, list_runs, open_run, tag_files
 from labkit.run.goal import Goal
-from labkit.run.journal import Block, Journal, JournalError, main_setting, total_counts
+from labkit.run.journal import (
+    Block,
+    Journal,
+    JournalError,
+    Tail,
+    Totals,
+    main_setting,
+    total_counts,
+)
 from labkit.run.manifest import Manifest
+from labkit.run.record import Demands, Outcome, RecordWriter
 from labkit.run.recovery import Recovery, recover_run
+from labkit.run.verification import Evidence, problems_of, usual_rates
 
 __all__ = [
     "Agreement",
     "Block",
+    "Demands",
     "EmptyBlockError",
+    "Evidence",
     "Goal",
     "Journal",
     "JournalError",
     "Manifest",
     "Outcome",
+    "RecordWriter",
     "Recovery",
     "RunFolder",
+    "Tail",
+    "Totals",
     "check_run",
     "create_run",
     "gates_beside",
     "list_runs",
     "main_setting",
     "open_run",
+    "problems_of",
     "recover_run",
     "tag_files",
     "take_block",
     "total_counts",
+    "usual_rates",
 ]

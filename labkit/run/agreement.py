@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from analysis.counting import count
 from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
+from labkit.run.integrity import hashes_of, misfits_of
 from labkit.run.journal import Block
 
 
@@ -20,7 +21,7 @@ class Agreement:
     trials : int
         Trials of all of them, good or not.
     differences : dict of str to str
-        Segment to what is wrong with it; empty if journal and tag files agree.
+        File to what is wrong with it; empty if journal and tag files agree.
     """
 
     blocks: int
@@ -35,14 +36,14 @@ class Agreement:
         if not self.differences:
             return f"{self.blocks} blocks, {self.trials:,} trials: journal and tag files agree"
         lines = [f"{segment}: {what}" for segment, what in self.differences.items()]
-        return "\n".join([*lines, f"{len(lines)} of {self.blocks} blocks do not agree"])
+        return "\n".join([*lines, f"{len(lines)} files do not agree ({self.blocks} blocks)"])
 
 
 def check_run(folder: RunFolder, progress: Callable[[int, int], None] | None = None) -> Agreement:
     """Recount the segment of every block and compare with its line in the journal.
 
-    Segments that are in no line are told too, apart from the one being written (which has a note
-    of its intent) and those set aside as incomplete.
+    Hashes of segments and records are compared too. Segments that are in no line are told, apart
+    from the one being written and those set aside as incomplete.
 
     Parameters
     ----------
@@ -57,12 +58,15 @@ def check_run(folder: RunFolder, progress: Callable[[int, int], None] | None = N
             differences[block.segment] = what
         if progress is not None:
             progress(done, len(blocks))
+    for misfit in misfits_of(folder, hashes_of(blocks)):
+        differences.setdefault(misfit.file, misfit.what)
     listed = {block.segment for block in blocks}
+    being_written = folder.relative(folder.segment_path(len(blocks) + 1))
     for path in sorted((folder.path / "tags").glob("block_*.ptu")):
-        segment = path.relative_to(folder.path).as_posix()
-        if segment not in listed and not path.with_suffix(".json").exists():
+        segment = folder.relative(path)
+        if segment not in listed and segment != being_written:
             differences[segment] = "is in no line of the journal"
-    trials = sum(block.counts.trials.number for block in blocks)
+    trials = sum(block.trials for block in blocks)
     return Agreement(blocks=len(blocks), trials=trials, differences=differences)
 
 

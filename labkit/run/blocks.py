@@ -1,8 +1,6 @@
-"""Take one block of trials: disk checked, intent noted, tags recorded, counted, journaled."""
+"""Take one block of trials: disk checked, plan noted, tags recorded, counted, verified."""
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, time
 
@@ -11,8 +9,11 @@ from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
-from labkit.run.journal import Block
-from labkit.run.manifest import utc_now, write_whole
+from labkit.run.journal import Block, judged
+from labkit.run.lines import to_disk
+from labkit.run.manifest import utc_now
+from labkit.run.record import Demands, Outcome, Plan, RecordWriter, read_record, sha256_of
+from labkit.run.verification import Evidence, header_flags, problems_of
 
 CLOCK_JUMP = 2.0
 """Difference in s between wall clock and steady clock, over a block, that counts as a jump."""
@@ -22,36 +23,22 @@ class EmptyBlockError(RuntimeError):
     """A block's segment cannot be counted; it is set aside and the run can go on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What the recording of a block says of itself.
-
-    Attributes
-    ----------
-    good : bool
-        False if the block must be left out of the result.
-    reason : str
-        Why, or what was repaired.
-    monitors : dict of str to float
-    """
-
-    good: bool = True
-    reason: str = ""
-    monitors: dict[str, float] = field(default_factory=dict)
-
-
-Record = Callable[[Path], Outcome]
-"""Records one segment to the given path, which must be complete and closed on return."""
+Recorder = Callable[[Path, RecordWriter], Outcome]
+"""Records one segment to the given path, which must be complete and closed on return, and notes
+samples of the lab's state meanwhile."""
 
 
 def take_block(
     folder: RunFolder,
     gates: GateSet,
     number: int,
-    record: Record,
+    record: Recorder,
     setting: Mapping[str, float | str] | None = None,
+    demands: Demands | None = None,
 ) -> Block:
-    """Record, count and journal one block; on return it is safe on the disk.
+    """Record, count, journal and verify one block; on return it is safe on the disk.
+
+    Until the last step, a line of its verdict, it does not count.
 
     Parameters
     ----------
@@ -63,6 +50,8 @@ def take_block(
         Makes the segment.
     setting : mapping, optional
         What is varied from block to block.
+    demands : Demands, optional
+        What it must hold to count; by default what every block must.
 
     Raises
     ------
@@ -72,34 +61,76 @@ def take_block(
         If nothing was recorded, not even the passing of time: the tagger sees no trigger.
     """
     folder.check_disk()
-    settings = dict(setting or {})
     started, steady, wall = utc_now(), monotonic(), time()
-    intent = folder.intent_path(number)
-    plan = {"setting": settings, "started": started, "gates": gates.to_dict()}
-    write_whole(intent, json.dumps(plan) + "\n")
+    plan = Plan(
+        setting=dict(setting or {}), gates=gates, demands=demands or Demands(), started=started
+    )
+    writer = RecordWriter(folder.record_path(number), plan)
     segment = folder.segment_path(number)
-    outcome = record(segment)
-    counts = _counted(folder, segment, gates, outcome)
+    outcome = record(segment, writer)
     duration = monotonic() - steady
     jump = (time() - wall) - duration
-    reasons = [outcome.reason] if outcome.reason else []
     if abs(jump) > CLOCK_JUMP:
-        reasons.append(f"the computer's clock jumped by {jump:+.1f} s during the block")
+        note = f"the computer's clock jumped by {jump:+.1f} s during the block"
+        outcome = Outcome(
+            problems=outcome.problems, notes=(*outcome.notes, note), whole=outcome.whole,
+            monitors=outcome.monitors,
+        )  # fmt: skip
+    writer.end(outcome)
+    counts = _counted(folder, segment, gates, outcome)
+    return journal_block(folder, number, counts, duration=duration)
+
+
+def journal_block(
+    folder: RunFolder, number: int, counts: Counts, *, duration: float = 0.0, note: str = ""
+) -> Block:
+    """Journal a block whose segment and record are complete, and verify it from these.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    number : int
+    counts : Counts
+        Of its segment.
+    duration : float
+        Seconds by a clock that never jumps; 0 if not known.
+    note : str
+        Said first in the reason.
+    """
+    segment, path = folder.segment_path(number), folder.record_path(number)
+    to_disk(segment)  # before the line that makes it count
+    record = read_record(path)
     block = Block(
         number=number,
-        segment=segment.relative_to(folder.path).as_posix(),
+        segment=folder.relative(segment),
         counts=counts,
-        setting=settings,
-        good=outcome.good,
-        reason="; ".join(reasons),
-        monitors=outcome.monitors,
-        started=started,
+        setting=record.plan.setting,
+        monitors=record.monitors(),
+        started=record.plan.started,
         ended=utc_now(),
         duration=duration,
+        hashes={folder.relative(file): sha256_of(file) for file in (segment, path)},
+        size=segment.stat().st_size,
     )
     folder.journal.append(block)
-    intent.unlink()
-    return block
+    return judge_block(folder, block, note=note)
+
+
+def judge_block(folder: RunFolder, block: Block, *, note: str = "") -> Block:
+    """Verify a journaled block from its record, and write its verdict.
+
+    Raises
+    ------
+    ValueError
+        If its record cannot be read.
+    """
+    record = read_record(folder.record_path(block.number))
+    flags = header_flags(folder.path / block.segment)
+    problems = problems_of(Evidence(record=record, counts=block.counts, flags=flags))
+    notes = record.outcome.notes if record.outcome else ()
+    reason = "; ".join(filter(None, (note, *notes, *problems)))
+    folder.journal.judge(block.number, good=not problems, reason=reason)
+    return judged(block, good=not problems, reason=reason)
 
 
 def _counted(folder: RunFolder, segment: Path, gates: GateSet, outcome: Outcome) -> Counts:
@@ -108,7 +139,7 @@ def _counted(folder: RunFolder, segment: Path, gates: GateSet, outcome: Outcome)
         return count(segment, gates)
     except TagFileError as error:
         kept = folder.set_aside(segment)
-        said = f"; {outcome.reason}" if outcome.reason else ""
+        said = "".join(f"; {problem}" for problem in (*outcome.notes, *outcome.problems))
         message = (
             f"{error}{said}; check the tagger's trigger, its level and its cable (the segment is "
             f"kept as {kept.name} in {kept.parent})"

@@ -2,14 +2,18 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from analysis.gates import GateSet, gates_path
+from labkit.run.integrity import refuse_misfits
 from labkit.run.journal import Block, Journal, main_setting
+from labkit.run.lines import write_whole
 from labkit.run.manifest import Manifest, new_manifest, read_manifest, write_manifest
+from labkit.run.record import sha256_of
 from labkit.run.sole_use import is_in_use
+from labkit.run.summary import keep_summary, kept_summary, summary_row
 from labkit.sequence import PulseSequence
 
 SPARE_BYTES = 200_000_000
@@ -21,16 +25,15 @@ class RunFolder:
     """Paths of one run; make with `create_run`, open with `open_run`."""
 
     path: Path
+    journal: Journal = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "journal", Journal(self.path / "journal.jsonl"))
 
     @property
     def manifest_path(self) -> Path:
         """``manifest.json``."""
         return self.path / "manifest.json"
-
-    @property
-    def journal(self) -> Journal:
-        """``journal.jsonl``."""
-        return Journal(self.path / "journal.jsonl")
 
     @property
     def results_path(self) -> Path:
@@ -46,16 +49,17 @@ class RunFolder:
         write_manifest(manifest, self.manifest_path)
 
     def summary(self) -> dict[str, object]:
-        """Return a row about the run; one whose process is gone without an end has died."""
-        manifest, blocks = self.manifest(), self.journal.read()
-        died = manifest.status == "running" and not is_in_use(self.path)
-        trials = sum(block.counts.trials.number for block in blocks if block.good)
-        return {
-            "run": self.path.name, "kind": manifest.kind,
-            "status": "died" if died else manifest.status,
-            "started": manifest.started[:19], "blocks": len(blocks), "trials": trials,
-            "reason": manifest.reason,
-        }  # fmt: skip
+        """Return a row about the run; one whose process is gone without an end has died.
+
+        It is kept beside the run, and made anew when that has gone on.
+        """
+        row = kept_summary(self.path)
+        if row is None:
+            row = summary_row(self.path.name, self.manifest(), self.journal.read())
+            keep_summary(self.path, row)
+        row = row | {"run": self.path.name}
+        died = row["status"] == "running" and not is_in_use(self.path)
+        return row | {"status": "died"} if died else row
 
     def sequence(self) -> PulseSequence | None:
         """Return the pulse sequence of the manifest; None if it has none."""
@@ -82,9 +86,23 @@ class RunFolder:
         """Return the tag file of a block."""
         return self.path / "tags" / f"block_{number:06d}.ptu"
 
+    def record_path(self, number: int) -> Path:
+        """Return the record of a block: what it is for, and how the lab was through it."""
+        return self.path / "tags" / f"block_{number:06d}.record.jsonl"
+
     def intent_path(self, number: int) -> Path:
-        """Return the note of what a block is for, which exists until the block is finished."""
+        """Return the note of what an unfinished block of a folder of format 1 is for."""
         return self.path / "tags" / f"block_{number:06d}.json"
+
+    def number_of(self, segment: Path) -> int | None:
+        """Return the number of the block of a segment; None if its name is none of a segment's."""
+        number = segment.stem.removeprefix("block_")
+        found = int(number) if number.isdecimal() else 0
+        return found if segment == self.segment_path(found) else None
+
+    def relative(self, path: Path) -> str:
+        """Return a path in the folder as it stands in the journal."""
+        return path.relative_to(self.path).as_posix()
 
     def set_aside(self, segment: Path) -> Path:
         """Keep a segment that cannot be counted in ``tags/incomplete``; return its new path."""
@@ -94,6 +112,9 @@ class RunFolder:
         while free.exists():
             number += 1
             free = rest / f"{segment.stem}_{number}{segment.suffix}"
+        record = segment.with_suffix(".record.jsonl")
+        if record.exists():
+            record.rename(free.with_suffix(".record.jsonl"))
         return segment.rename(free)
 
     def check_disk(self) -> None:
@@ -121,6 +142,9 @@ def create_run(
     *,
     comment: str = "",
     gates: GateSet,
+    operator: str = "",
+    sample: str = "",
+    tags: tuple[str, ...] = (),
 ) -> RunFolder:
     """Make the folder of a new run, named by time and kind.
 
@@ -137,8 +161,12 @@ def create_run(
     (path / "tags").mkdir(parents=True)
     folder = RunFolder(path=path)
     folder.check_disk()
-    (path / "gates.yaml").write_text(gates.to_yaml(), encoding="utf-8")
-    folder.write_manifest(new_manifest(kind, experiment, station, comment))
+    write_whole(path / "gates.yaml", gates.to_yaml())
+    manifest = new_manifest(kind, experiment, station, comment)
+    files = {"gates.yaml": sha256_of(path / "gates.yaml")}
+    folder.write_manifest(
+        replace(manifest, operator=operator, sample=sample, tags=tags, files=files)
+    )
     return folder
 
 
@@ -176,12 +204,25 @@ def gates_beside(tags: Path) -> Path:
     if not gates.is_file():
         message = f"{tags}: no gates file {gates.name} beside it; name one with --gates"
         raise ValueError(message)
+    if tags.is_dir():
+        written = RunFolder(path=tags).manifest().files.get(gates.name)
+        if written is not None and sha256_of(gates) != written:
+            message = f"{gates}: is not what it was when the run began; name one with --gates"
+            raise ValueError(message)
     return gates
 
 
 def tag_files(path: Path) -> list[Path]:
-    """Return a tag file itself, or a run folder's segments: the good ones of its main setting."""
+    """Return a tag file itself, or a run folder's segments: the good ones of its main setting.
+
+    Raises
+    ------
+    ValueError
+        If a segment is no longer what the journal says it is.
+    """
     if not path.is_dir():
         return [path]
     folder = open_run(path)
-    return [folder.path / block.segment for block in folder.main_blocks()]
+    blocks = folder.main_blocks()
+    refuse_misfits(folder, blocks)
+    return [folder.path / block.segment for block in blocks]

@@ -1,16 +1,44 @@
-"""The journal of a run: one durable line per finished block."""
+"""The journal of a run: what every block counted, and whether it was verified."""
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zlib import crc32
+from typing import Any
 
 from analysis.counts import Counts
+from labkit.run.lines import (
+    Line,
+    append_lines,
+    framed,
+    last_line,
+    read_lines,
+    write_whole_bytes,
+)
+from labkit.run.packing import Bins, Packed, added
+
+UNVERIFIED = "not verified"
+"""Reason of a block for whose checks the process did not live long enough."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """Counts of a block: given as they are, or unpacked whenever they are asked for.
+
+    A run of thirty thousand blocks holds them packed.
+    """
+
+    def __get__(self, block: "Block | None", owner: type) -> Any:
+        if block is None:
+            raise AttributeError  # a field without default
+        held = block.__dict__["held"]
+        return held.counts() if isinstance(held, Packed) else held
+
+    def __set__(self, block: "Block", value: "Counts | Packed") -> None:
+        block.__dict__["held"] = value
+
+
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """One finished block of trials.
 
@@ -20,11 +48,12 @@ class Block:
         From 1, without gaps.
     segment : str
         Tag file, relative to the run folder.
+    counts : Counts
     setting : dict
         What this block was measured at: phase, delay, arm, …
-    counts : Counts
     good : bool
-        False if the block is left out of the result.
+        Whether it was verified: every check passed. A block that is not good is left out of the
+        result.
     reason : str
         Why it is left out, or was repaired.
     monitors : dict of str to float
@@ -33,11 +62,16 @@ class Block:
         UTC, ISO 8601.
     duration : float
         Seconds by a clock that never jumps.
+    hashes : dict of str to str
+        SHA-256 of the segment and of the block's record, by path relative to the run folder;
+        empty in run folders of format 1.
+    size : int
+        Bytes of the segment; -1 if not known.
     """
 
     number: int
     segment: str
-    counts: Counts
+    counts: Counts = _Held()  # type: ignore[assignment]  # a descriptor gives them
     setting: dict[str, float | str] = field(default_factory=dict)
     good: bool = True
     reason: str = ""
@@ -45,6 +79,20 @@ class Block:
     started: str = ""
     ended: str = ""
     duration: float = 0.0
+    hashes: dict[str, str] = field(default_factory=dict)
+    size: int = -1
+
+    @property
+    def trials(self) -> int:
+        """Number of trials, without unpacking the counts."""
+        held: Counts | Packed = self.__dict__["held"]
+        return held.number if isinstance(held, Packed) else held.trials.number
+
+    @property
+    def held(self) -> Counts | Packed:
+        """The counts as they are held: packed if they come from a journal."""
+        held: Counts | Packed = self.__dict__["held"]
+        return held
 
 
 class JournalError(ValueError):
@@ -54,57 +102,52 @@ class JournalError(ValueError):
 class Journal:
     """A file of lines, each a checksum and a JSON object; a line counts once it is on the disk.
 
+    Three kinds of lines, told by their ``kind``:
+
+    ``bins``
+        Gates and time bins that the blocks after it share.
+    ``block``
+        What a block counted. It does not count yet.
+    ``verdict``
+        Whether a block passed all checks; the last one about a block holds.
+
+    A line without ``kind`` is of a run folder of format 1: a block with its verdict.
+
     Parameters
     ----------
     path : Path
-        Made if it does not exist. A last line without its end (power lost while writing) is cut
-        off on opening for writing.
+        Made if it does not exist.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._bins: dict[int, Bins] = {}
+        self._searched = 0
 
     def append(self, block: Block) -> None:
-        """Add a block's line and bring it to the disk; returns when it is safe."""
-        plain = asdict_block(block)
-        text = json.dumps(plain, separators=(",", ":"), allow_nan=False)
-        line = f"{crc32(text.encode()):08x} {text}\n"
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+        """Add a block's line, whatever `block.good` says: it does not count before `judge`."""
+        bins, number, new = self._bins_of(block.counts)
+        lines = framed({"kind": "bins", "bins": number, **bins.to_dict()}) if new else ""
+        packed = Packed.of(block.counts, bins)
+        lines += framed({"kind": "block", **_plain(block), **_packed_plain(packed, number)})
+        append_lines(self.path, lines, durable=False)
 
-    def amend(self, block: Block) -> None:
-        """Add a line that replaces an earlier one of the same block; the earlier one stays."""
-        self.append(block)
+    def judge(self, number: int, *, good: bool, reason: str = "") -> None:
+        """Add a block's verdict and bring all lines so far to the disk: one atomic step."""
+        verdict = {"kind": "verdict", "number": number, "good": good, "reason": reason}
+        append_lines(self.path, framed(verdict), durable=True)
 
     def read(self) -> list[Block]:
-        """Return all finished blocks, as last amended; an unfinished last line is passed over.
+        """Return all finished blocks with their last verdict; a torn last line is passed over.
 
         Raises
         ------
         JournalError
-            If a line that is not the last is damaged, or block numbers have a gap.
+            If a line is damaged, or block numbers have a gap.
         """
-        latest = {block.number: block for _, block in self._lines()}
+        latest: dict[int, Block] = {}
+        _Reader(self.path).read(read_lines(self.path), latest)
         return self.numbered(latest)
-
-    def since(self, position: int) -> tuple[list[Block], int]:
-        """Return the blocks of the lines after a byte, and the byte after the last whole line.
-
-        An amended block comes again, with the number it had. Begin with 0, go on with what was
-        returned: each call costs the new lines only.
-
-        Raises
-        ------
-        JournalError
-            If a line that is not the last is damaged.
-        """
-        blocks = []
-        for end, block in self._lines(position):
-            position = end
-            blocks.append(block)
-        return blocks, position
 
     def numbered(self, latest: Mapping[int, Block]) -> list[Block]:
         """Return blocks in the order of their numbers.
@@ -114,71 +157,263 @@ class Journal:
         JournalError
             If the numbers have a gap.
         """
-        numbers = list(latest)
+        numbers = sorted(latest)
         if numbers != list(range(1, len(numbers) + 1)):
             message = f"{self.path}: blocks must be numbered 1, 2, …, but are {numbers[:20]}"
             raise JournalError(message)
-        return list(latest.values())
+        return [latest[number] for number in numbers]
 
     def cut_unfinished(self) -> int:
-        """Cut off an unfinished last line; return how many bytes were cut."""
-        if not self.path.exists():
+        """Cut off a torn last line; return how many bytes were cut."""
+        last = last_line(self.path)
+        if last is None or last.state != "torn":
             return 0
-        whole = max((end for end, _ in self._lines()), default=0)
-        excess = self.path.stat().st_size - whole
-        if excess:
-            with self.path.open("r+b") as stream:
-                stream.truncate(whole)
-                os.fsync(stream.fileno())
-        return excess
+        with self.path.open("r+b") as stream:
+            stream.truncate(last.start)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return last.end - last.start
 
-    def _lines(self, position: int = 0) -> Iterator[tuple[int, Block]]:
-        """Yield (byte after the line, block) of the lines after a byte."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as stream:
-            stream.seek(position)
-            lines = stream.read().splitlines(keepends=True)
+    def mend(self, kept: Path) -> int:
+        """Take out what is damaged and what hangs on it; return how many lines went.
+
+        The journal as it was is kept under another name.
+        """
+        content = self.path.read_bytes() if self.path.exists() else b""
+        sound = list(_sound(read_lines(self.path)))
+        gone = sum(1 for _ in read_lines(self.path)) - len(sound)
+        if gone:
+            kept.write_bytes(content)
+            write_whole_bytes(self.path, b"".join(content[x.start : x.end] for x in sound))
+        return gone
+
+    def last_line_damaged(self) -> bool:
+        """Tell whether the last line has its end, but not its checksum."""
+        last = last_line(self.path)
+        return last is not None and last.state == "damaged"
+
+    def _bins_of(self, counts: Counts) -> tuple[Bins, int, bool]:
+        """Return bins that fit counts, their number, and whether the journal lacks them yet."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size < self._searched:
+            self._bins, self._searched = {}, 0
+        for plain in _bins_lines(self.path, self._searched):
+            self._bins[int(plain["bins"])] = Bins.from_dict(plain, str(self.path))
+        self._searched = size
+        for number, bins in self._bins.items():
+            if bins.fit(counts):
+                return bins, number, False
+        return Bins.of(counts), len(self._bins), True
+
+
+class Tail:
+    """A journal read as it grows: every look costs the new lines only.
+
+    Parameters
+    ----------
+    journal : Journal
+
+    Attributes
+    ----------
+    blocks : dict of int to Block
+        By number.
+    position : int
+        Byte after the last whole line.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal, self.position = journal, 0
+        self.blocks: dict[int, Block] = {}
+        self._reader = _Reader(journal.path)
+
+    def poll(self) -> set[int]:
+        """Read what is new; return the numbers of the blocks that came or got a verdict.
+
+        A file shorter than before, as one put back from a copy, is read from its beginning.
+
+        Raises
+        ------
+        JournalError
+            If a line is damaged.
+        """
+        path = self.journal.path
+        size = path.stat().st_size if path.exists() else 0
+        if size < self.position:
+            self.position, self._reader = 0, _Reader(path)
+            self.blocks.clear()
+        if size == self.position:
+            return set()
+        changed, self.position = self._reader.read(
+            read_lines(path, self.position), self.blocks, self.position
+        )
+        return changed
+
+
+class _Reader:
+    """Turns lines into blocks; knows the bins that it has come across."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._bins: dict[int, Bins] = {}
+
+    def read(
+        self, lines: Iterable[Line], blocks: dict[int, Block], position: int = 0
+    ) -> tuple[set[int], int]:
+        """Add blocks and verdicts; return the numbers concerned, and the byte after the last."""
         after = f" after byte {position}" if position else ""
-        for number, line in enumerate(lines, 1):
-            position += len(line)
-            block = _parse(line)
-            if block is None:
-                if number == len(lines):
-                    return
+        changed: set[int] = set()
+        for line in lines:
+            if line.state == "torn":
+                break
+            where = f"{self._path}: line {line.number}{after}"
+            if line.state == "damaged":
                 message = (
-                    f"{self.path}: line {number}{after} must be a finished block, but its checksum "
-                    "does not match; restore the file, or delete the line and recount its segment"
+                    f"{where} must be whole, but its checksum does not match; restore the file, or "
+                    "let `labkit runs repair` recount the block from its segment"
                 )
                 raise JournalError(message)
-            yield position, block
+            try:
+                changed |= self._take(line.plain, blocks, where)
+            except (KeyError, TypeError, ValueError) as error:
+                message = f"{where} is no line of a journal: {type(error).__name__}: {error}"
+                raise JournalError(message) from None
+            position = line.end
+        return changed, position
+
+    def _take(self, plain: dict[str, Any], blocks: dict[int, Block], where: str) -> set[int]:
+        kind = plain.pop("kind", "")
+        if kind == "bins":
+            self._bins[int(plain["bins"])] = Bins.from_dict(plain, where)
+            return set()
+        if kind == "verdict":
+            number = plain["number"]
+            if number not in blocks:
+                message = f"a verdict about block {number}, which has no line"
+                raise ValueError(message)
+            good, reason = bool(plain["good"]), str(plain["reason"])
+            blocks[number] = judged(blocks[number], good=good, reason=reason)
+            return {number}
+        if kind == "block":
+            block = self._block(plain)
+        elif kind == "":
+            block = Block(**{**plain, "counts": Counts.from_dict(plain["counts"])})
+        else:
+            message = f"`kind` must be bins, block or verdict, but is {kind!r}"
+            raise ValueError(message)
+        _check_segment(block.segment)
+        blocks[block.number] = block
+        return {block.number}
+
+    def _block(self, plain: dict[str, Any]) -> Block:
+        packed = Packed(
+            bins=self._bins[plain.pop("bins")], text=plain.pop("counts"),
+            number=plain.pop("trials"), source=plain.pop("source"),
+            warnings=tuple(plain.pop("warnings", ())),
+        )  # fmt: skip
+        return Block(**plain, counts=packed, good=False, reason=UNVERIFIED)  # type: ignore[arg-type]
 
 
-def asdict_block(block: Block) -> dict[str, object]:
-    """Return a block as plain types."""
-    names = [name for name in Block.__dataclass_fields__ if name != "counts"]
-    return {name: getattr(block, name) for name in names} | {"counts": block.counts.to_dict()}
+def judged(block: Block, *, good: bool, reason: str) -> Block:
+    """Return a block with a verdict; its counts stay packed."""
+    rest = {name: getattr(block, name) for name in _NAMES if name not in ("good", "reason")}
+    return Block(**rest, counts=block.held, good=good, reason=reason)  # type: ignore[arg-type]
 
 
-def _parse(line: bytes) -> Block | None:
-    """Return the block of a line, or None if the line is not whole."""
-    checksum, _, text = line.rstrip(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or checksum != f"{crc32(text):08x}".encode():
-        return None
-    plain = json.loads(text)
-    return Block(**{**plain, "counts": Counts.from_dict(plain["counts"])})
+def _check_segment(segment: str) -> None:
+    """Refuse a segment that lies outside the run folder."""
+    parts = segment.split("/")
+    if not segment or not parts[0] or ".." in parts or "\\" in segment or ":" in segment:
+        message = f"a segment must lie in the run folder, but is {segment!r}"
+        raise ValueError(message)
 
 
-def total_counts(blocks: list[Block], setting: Mapping[str, object] | None = None) -> Counts | None:
-    """Add up the good blocks (of one setting); None if there are none."""
-    good = [
-        block.counts
-        for block in blocks
-        if block.good and (setting is None or block.setting == setting)
-    ]
-    if not good:
-        return None
-    return sum(good[1:], good[0])
+_NAMES = tuple(name for name in Block.__dataclass_fields__ if name != "counts")
+
+
+def _plain(block: Block) -> dict[str, object]:
+    return {name: getattr(block, name) for name in _NAMES if name not in ("good", "reason")}
+
+
+def _packed_plain(packed: Packed, bins: int) -> dict[str, object]:
+    plain: dict[str, object] = {
+        "bins": bins, "counts": packed.text, "trials": packed.number, "source": packed.source,
+    }  # fmt: skip
+    return plain | ({"warnings": list(packed.warnings)} if packed.warnings else {})
+
+
+def _bins_lines(path: Path, position: int) -> Iterator[dict[str, Any]]:
+    """Yield the ``bins`` lines after a byte; the others are not parsed."""
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        stream.seek(position)
+        for raw in stream:
+            if raw[9:24] == b'{"kind":"bins",' and raw.endswith(b"\n"):
+                yield json.loads(raw[9:])
+
+
+def _sound(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the whole lines, without blocks of lost bins and verdicts about lost blocks."""
+    bins: set[object] = set()
+    blocks: set[object] = set()
+    for line in lines:
+        plain = line.plain
+        kind = plain.get("kind")
+        sound = line.state == "whole"
+        if kind == "bins":
+            bins.add(plain.get("bins"))
+        elif kind == "verdict":
+            sound = sound and plain.get("number") in blocks
+        elif kind == "block":
+            sound = sound and plain.get("bins") in bins
+        if sound and kind != "verdict":
+            blocks.add(plain.get("number"))
+        if sound:
+            yield line
+
+
+def total_counts(
+    blocks: Iterable[Block], setting: Mapping[str, object] | None = None
+) -> Counts | None:
+    """Add up the good blocks (of one setting); None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If their gates or time bins differ.
+    """
+    good = [b.held for b in blocks if b.good and (setting is None or b.setting == setting)]
+    return sum_of(good)
+
+
+def sum_of(held: Sequence[Counts | Packed]) -> Counts | None:
+    """Add up counts, packed ones among them; None if there are none."""
+    by_bins: dict[int, list[Packed]] = {}
+    totals: list[Counts] = []
+    for one in held:
+        if isinstance(one, Packed):
+            by_bins.setdefault(id(one.bins), []).append(one)
+        else:
+            totals.append(one)
+    totals += [total for group in by_bins.values() if (total := added(group)) is not None]
+    return sum(totals[1:], totals[0]) if totals else None
+
+
+class Totals:
+    """Sums of good blocks by setting, of a list that only grows: every look costs the new ones."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Counts] = {}
+        self._seen: dict[str, int] = {}
+
+    def of(self, blocks: Sequence[Block], setting: Mapping[str, object]) -> Counts | None:
+        """Return the sum of the good blocks of a setting; None if there are none."""
+        key = json.dumps(dict(setting), sort_keys=True)
+        new = total_counts(blocks[self._seen.get(key, 0) :], setting)
+        self._seen[key] = len(blocks)
+        if new is not None:
+            self._sums[key] = self._sums[key] + new if key in self._sums else new
+        return self._sums.get(key)
 
 
 def main_setting(blocks: Sequence[Block]) -> dict[str, float | str]:

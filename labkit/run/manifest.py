@@ -1,21 +1,23 @@
 """The manifest of a run: what was meant, on what, by which software, and how it ended."""
 
 import json
-import os
 import platform
+import re
 import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import labkit
 from analysis.yamlfile import read_mapping
+from labkit.run.lines import write_whole
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the run folder's layout; `migrate` reads older ones."""
 
 Status = Literal["running", "done", "interrupted", "failed"]
@@ -45,12 +47,20 @@ class Manifest:
         UTC, ISO 8601; `ended` is empty while it runs.
     host, user_system, versions, commit : str, str, dict, str
         Where and with what software.
+    operator, sample : str
+        Who measured, and what.
+    tags : tuple of str
+        Words to find the run by.
+    files : dict of str to str
+        SHA-256 of files that are written once, when the run begins.
     snapshot_before, snapshot_after : dict
         Instrument settings as read at both ends.
     drift : dict of str to list
         Settings that differ between both ends: [before, after].
     format_version : int
     """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     kind: str
     experiment: dict[str, object]
@@ -65,6 +75,10 @@ class Manifest:
     system: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     commit: str = ""
+    operator: str = ""
+    sample: str = ""
+    tags: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
     snapshot_before: dict[str, object] = field(default_factory=dict)
     snapshot_after: dict[str, object] = field(default_factory=dict)
     drift: dict[str, list[object]] = field(default_factory=dict)
@@ -101,8 +115,14 @@ def new_manifest(
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest so that a reader sees the old or the new one, never half of one."""
-    write_whole(path, json.dumps(asdict(manifest), indent=1, default=str) + "\n")
+    """Write a manifest so that a reader sees the old or the new one, never half of one.
+
+    Its last entry is the SHA-256 of the file with this entry's digits as zeros.
+    """
+    plain = asdict(manifest) | {"sha256": _BLANK}
+    text = json.dumps(plain, indent=1, default=str) + "\n"
+    digest = sha256(text.encode()).hexdigest()
+    write_whole(path, text.removesuffix(_end_with(_BLANK)) + _end_with(digest))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -111,26 +131,66 @@ def read_manifest(path: Path) -> Manifest:
     Raises
     ------
     ValueError
-        If it is no manifest, or was written by a newer labkit.
+        If it is no manifest, was changed after it was written, or by a newer labkit.
     """
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+        _check_depth(content)
+        plain = json.loads(content)
+    except (OSError, ValueError) as error:
         message = f"{path}: must be the manifest of a run, but: {error}"
         raise ValueError(message) from None
     if not isinstance(plain, dict):
         message = f"{path}: must be the manifest of a run, but holds a {type(plain).__name__}"
         raise ValueError(message)
-    return read_mapping(Manifest, migrate(plain, path), str(path))
+    migrated = migrate(plain, path)
+    if (digest := migrated.pop("sha256", None)) is not None or plain.get("format_version", 0) > 1:
+        _check_digest(content, str(digest), path)
+    return read_mapping(Manifest, migrated, str(path))
+
+
+_BLANK = "0" * 64
+
+DEEPEST = 50
+"""How deep lists and mappings of a manifest may be nested."""
+
+
+def _end_with(digest: str) -> str:
+    return f' "sha256": "{digest}"\n}}\n'
+
+
+def _check_digest(content: bytes, digest: str, path: Path) -> None:
+    end = _end_with(digest).encode()
+    blank = content.removesuffix(end) + _end_with(_BLANK).encode()
+    if not content.endswith(end) or sha256(blank).hexdigest() != digest:
+        message = (
+            f"{path}: must be as it was when it was written, but its checksum does not match; put "
+            "it back from a copy"
+        )
+        raise ValueError(message)
+
+
+def _check_depth(content: bytes) -> None:
+    """Refuse what would overflow the reader's stack, before it is read."""
+    depth = 0
+    for found in re.finditer(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', content, re.DOTALL):
+        if found.lastindex == 1:
+            depth += 1
+            if depth > DEEPEST:
+                message = f"lists and mappings must be nested at most {DEEPEST} deep"
+                raise ValueError(message)
+        elif found.lastindex == 2:
+            depth -= 1
 
 
 def migrate(plain: Mapping[str, object], path: Path) -> dict[str, object]:
     """Bring an older manifest to this format.
 
-    Version 0 (before the format was numbered) lacked `format_version` and `drift`.
+    Version 0 (before the format was numbered) lacked `format_version` and `drift`; version 1 a
+    checksum, and the journal's blocks their verdicts and hashes.
     """
     found = plain.get("format_version", 0)
-    if not isinstance(found, int) or found > FORMAT_VERSION:
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= FORMAT_VERSION:
         message = (
             f"{path}: the run folder has format {found}, but this labkit reads up to "
             f"{FORMAT_VERSION}; use a newer labkit"
@@ -158,16 +218,6 @@ def drift_between(
 def utc_now() -> str:
     """Return the time now in UTC, ISO 8601, to the microsecond."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file's text at once and bring it to the disk."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
 
 
 def _versions() -> dict[str, str]:

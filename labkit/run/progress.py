@@ -1,6 +1,6 @@
 """How far a measurement is: what a run tells whoever watches it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from analysis.counts import Counts
@@ -79,6 +79,13 @@ class Watcher:
 
     def report(self, progress: WitnessProgress) -> None:
         """Hear how far a measurement that has a goal is, before every block."""
+
+    def alarm(self, text: str) -> None:
+        """Hear what needs a person; by default as one more line."""
+        self.say(text)
+
+    def left_unsafe(self, who: Mapping[str, str]) -> None:
+        """Hear at the end which instruments are not safe, and why."""
 
 
 class Narrator(Watcher):

@@ -7,11 +7,12 @@ from pathlib import Path
 from analysis.counting import count
 from analysis.gates import GateSet
 from analysis.tagfile import PtuFile
-from analysis.tagfile.ptu_writer import STOPPED_TIME_OVER
+from analysis.tagfile.ptu_writer import STOPPED_UNKNOWN
 from analysis.tagfile.source import TagFileError
+from labkit.run.blocks import journal_block, judge_block
 from labkit.run.folder import RunFolder
-from labkit.run.journal import Block
-from labkit.run.manifest import utc_now
+from labkit.run.journal import UNVERIFIED, Block, Tail
+from labkit.run.record import Demands, Plan, Record, RecordWriter, read_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,73 +25,142 @@ class Recovery:
         All finished blocks, recovered ones included.
     recovered : tuple of str
         Segments that were complete but not yet in the journal; they are now.
+    judged : tuple of str
+        Segments whose block had no verdict yet.
     set_aside : tuple of str
         Incomplete segments, kept in ``tags/incomplete`` and not counted.
     cut_bytes : int
         Bytes of an unfinished journal line that were cut off.
+    damaged_lines : int
+        Lines of the journal that were damaged; their blocks were counted again.
     """
 
     blocks: list[Block]
     recovered: tuple[str, ...]
+    judged: tuple[str, ...]
     set_aside: tuple[str, ...]
     cut_bytes: int
+    damaged_lines: int
 
     def __str__(self) -> str:
+        damage = (
+            f"; {self.damaged_lines} damaged lines of the journal taken out"
+            if self.damaged_lines
+            else ""
+        )
+        left_out = sum(not block.good for block in self.blocks)
         return (
-            f"{len(self.blocks)} finished blocks, {len(self.recovered)} of them recovered; "
-            f"{len(self.set_aside)} incomplete segments set aside"
+            f"{len(self.blocks)} finished blocks ({left_out} left out), {len(self.recovered)} of "
+            f"them recovered, {len(self.judged)} verified only now; {len(self.set_aside)} "
+            f"incomplete segments set aside{damage}"
         )
 
 
-def recover_run(folder: RunFolder) -> Recovery:
+def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
     """Bring a run that ended anyhow into a state from which it can go on.
 
     No trial is counted twice: a block is in the journal or its segment is not counted. No complete
-    block is lost: a segment that ended by its measuring time but has no journal line is counted
-    now. Incomplete segments are set aside, not deleted.
+    block is lost: a segment that was closed, but has no journal line, is counted now, and counts
+    if it passes the checks of every block, by its own record. Incomplete segments are set aside,
+    not deleted. A last line of the journal that has its end but is damaged is taken out, and its
+    block counted again.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    mend : bool
+        Whether to do the same with damaged lines before the last; otherwise they are an error.
+
+    Raises
+    ------
+    JournalError
+        If the journal is damaged before its last line, and `mend` is False.
     """
     journal = folder.journal
     cut = journal.cut_unfinished()
-    blocks = journal.read()
-    recovered, aside = [], []
-    listed = {block.segment for block in blocks}
+    gone = 0
+    if mend or journal.last_line_damaged():
+        gone = journal.mend(_free(folder.path / "journal.damaged.jsonl"))
+    tail = Tail(journal)  # the numbers may have gaps that will be closed below
+    tail.poll()
+    blocks = tail.blocks
+    recovered, judged, aside = [], [], []
+    for number, block in list(blocks.items()):
+        if not block.good and block.reason == UNVERIFIED:
+            blocks[number] = _judged_now(folder, block)
+            judged.append(block.segment)
+    listed = {block.segment for block in blocks.values()}
     for path in sorted((folder.path / "tags").glob("block_*.ptu")):
-        segment = str(path.relative_to(folder.path).as_posix())
+        segment = folder.relative(path)
         if segment in listed:
             continue
-        number = len(blocks) + 1
-        planned = path == folder.segment_path(number) and folder.intent_path(number).exists()
-        if planned and _is_complete(path):
-            block = _recover(folder, path, segment, number)
-            journal.append(block)
-            blocks.append(block)
-            recovered.append(segment)
-        else:
+        found = _recovered(folder, path, set(blocks))
+        if found is None:
             folder.set_aside(path)
             aside.append(segment)
+        else:
+            blocks[found.number] = found
+            recovered.append(segment)
     return Recovery(
-        blocks=blocks, recovered=tuple(recovered), set_aside=tuple(aside), cut_bytes=cut
-    )
+        blocks=journal.numbered(blocks), recovered=tuple(recovered), judged=tuple(judged),
+        set_aside=tuple(aside), cut_bytes=cut, damaged_lines=gone,
+    )  # fmt: skip
 
 
-def _recover(folder: RunFolder, path: Path, segment: str, number: int) -> Block:
-    intent = json.loads(folder.intent_path(number).read_text(encoding="utf-8"))
-    gates = GateSet.from_dict(intent["gates"], where=str(folder.intent_path(number)))
-    return Block(
-        number=number,
-        segment=segment,
-        counts=count(path, gates),
-        setting=intent["setting"],
-        started=intent["started"],
-        ended=utc_now(),
-        reason="recovered: complete segment whose journal line, and so its monitors, was missing",
-    )
+RECOVERED = "recovered: complete segment without its journal line"
+"""Begins the reason of a block that was counted only on resumption."""
 
 
-def _is_complete(path: Path) -> bool:
-    """Whether a segment ended by its time, with records in it: without trigger there are none."""
+def _recovered(folder: RunFolder, path: Path, there: set[int]) -> Block | None:
+    """Journal a closed segment with its record; None if it is not both."""
+    number = folder.number_of(path)
+    record = None if number is None else _record(folder, number)
+    if number is None or number in there or record is None or not _is_closed(path):
+        return None
+    counts = count(path, record.plan.gates)
+    return journal_block(folder, number, counts, note=RECOVERED)
+
+
+def _judged_now(folder: RunFolder, block: Block) -> Block:
+    if _record(folder, block.number) is None:
+        return block
+    return judge_block(folder, block, note="verified on resumption")
+
+
+def _record(folder: RunFolder, number: int) -> Record | None:
+    """Return a block's record; one of format 1 tells what the block was for, but not more."""
+    path, old = folder.record_path(number), folder.intent_path(number)
+    try:
+        if not path.exists() and old.exists():
+            plain = json.loads(old.read_text(encoding="utf-8"))
+            gates = GateSet.from_dict(plain["gates"], where=str(old))
+            RecordWriter(
+                path,
+                Plan(
+                    setting=plain["setting"], gates=gates, demands=Demands(),
+                    started=plain["started"],
+                ),
+            )  # fmt: skip
+            old.unlink()
+        return read_record(path)
+    except (OSError, ValueError, KeyError):
+        return None  # the segment is set aside, not lost
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether a segment was closed, with records in it: without trigger there are none."""
     try:
         file = PtuFile(path)
-        return file.header.get("TTResult_StopReason") == STOPPED_TIME_OVER and file.n_records > 0
+        closed = file.header.get("TTResult_StopReason") not in (None, STOPPED_UNKNOWN)
+        return closed and file.n_records > 0
     except TagFileError:
         return False
+
+
+def _free(path: Path) -> Path:
+    """Return a path that no file has yet."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}_{number}{path.suffix}")
+    return free

@@ -1,10 +1,11 @@
 """How a run ended, noted whatever ended it, and what it leaves: results, report, dataset."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+from analysis.evaluation import Evaluation
 from analysis.netcdf import write_netcdf
 from analysis.published import RIEDINGER_2018
 from labkit import __version__
@@ -12,7 +13,10 @@ from labkit.procedures import Result
 from labkit.report import write_report
 from labkit.run import Block, RunFolder, total_counts
 from labkit.run.dataset import register_dataset
-from labkit.run.manifest import Status, drift_between, ended, write_whole
+from labkit.run.left_out import left_out_of
+from labkit.run.lines import write_whole
+from labkit.run.manifest import Status, drift_between, ended
+from labkit.run.sealing import SEAL, seal_run
 from labkit.station.ending import Terminated, also, said
 from labkit.station.lab import Lab
 
@@ -68,19 +72,40 @@ def noting_end(folder: RunFolder) -> Iterator[Ending]:
 
 
 @contextmanager
-def registered(folder: RunFolder) -> Iterator[None]:
-    """Register a run as a QCoDeS dataset at its end, also one that ended early with blocks."""
+def registered(folder: RunFolder, say: Callable[[str], object] = print) -> Iterator[None]:
+    """Register a run as a QCoDeS dataset at its end, also one that ended early with blocks.
+
+    A database that is locked or full fails no measurement; see `labkit.run.repairing`.
+    """
     try:
         yield
     except BaseException as error:
         if blocks := folder.journal.read():
             also(error, lambda: register_dataset(folder, blocks))
         raise
-    register_dataset(folder, folder.journal.read())
+    attempt(folder, "dataset", lambda: register_dataset(folder, folder.journal.read()), say)
 
 
-def save_results(folder: RunFolder, blocks: list[Block], result: Result, compare: str) -> None:
+@contextmanager
+def sealed(folder: RunFolder, say: Callable[[str], object] = print) -> Iterator[None]:
+    """Seal a run when it has ended, however it ended; its former seal is broken meanwhile."""
+    (folder.path / SEAL).unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        attempt(folder, "seal", lambda: seal_run(folder), say)
+
+
+def save_results(
+    folder: RunFolder,
+    blocks: list[Block],
+    result: Result,
+    compare: str,
+    say: Callable[[str], object] = print,
+) -> None:
     """Write result.json, figures, the counts of the last setting, and a report if there is R_m.
+
+    What cannot be written fails no measurement; see `labkit.run.repairing`.
 
     Parameters
     ----------
@@ -90,24 +115,86 @@ def save_results(folder: RunFolder, blocks: list[Block], result: Result, compare
     result : Result
     compare : str
         Name of a published set of results to show beside ours, or "".
+    say : callable
+        Told what could not be written.
     """
-    write_whole(
-        folder.path / "result.json",
-        json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n",
-    )
+    text = json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n"
+    attempt(folder, "result", lambda: write_whole(folder.path / "result.json", text), say)
+    attempt(folder, "figures", lambda: save_figures(folder, result), say)
+    attempt(folder, "counts", lambda: save_counts(folder, blocks), say)
+    if (evaluation := result.evaluation) is not None:
+        attempt(
+            folder, "report",
+            lambda: save_report(folder, blocks, evaluation, compare, result.diagnosis), say,
+        )  # fmt: skip
+
+
+def save_figures(folder: RunFolder, result: Result) -> None:
+    """Draw a procedure's figures into ``figures``."""
     (folder.path / "figures").mkdir(exist_ok=True)
     for name, figure in result.figures().items():
         figure.savefig(folder.path / "figures" / f"{name}.png", dpi=130)
+
+
+def save_counts(folder: RunFolder, blocks: Sequence[Block]) -> None:
+    """Write the summed counts of the last setting to ``results.nc``."""
     gates = blocks[-1].counts.gates if blocks else None
-    same = [block for block in blocks if block.counts.gates == gates]
-    counts = total_counts(same, same[-1].setting if same else None)
+    last = blocks[-1].setting if blocks else {}
+    same = [b for b in blocks if b.setting == last and b.counts.gates == gates]
+    counts = total_counts(same)
     if counts is not None:
         title = f"Clicks and coincidences of a {folder.manifest().kind} run"
         write_netcdf(counts.to_xarray(), folder.results_path, title=title, version=__version__)
-    if result.evaluation is not None:
-        title = folder.manifest().comment or "Entanglement witness"
-        published = RIEDINGER_2018[compare] if compare else None
-        write_report(
-            result.evaluation, folder.path, title=title, published=published,
-            remarks=result.diagnosis,
-        )  # fmt: skip
+
+
+def save_report(
+    folder: RunFolder,
+    blocks: Sequence[Block],
+    evaluation: Evaluation,
+    compare: str,
+    remarks: Sequence[str],
+) -> None:
+    """Write ``report.html`` about R_m, and about what was left out of it."""
+    title = folder.manifest().comment or "Entanglement witness"
+    published = RIEDINGER_2018[compare] if compare else None
+    write_report(
+        evaluation, folder.path, title=title, published=published, remarks=remarks,
+        tables=[left_out_of(blocks).table()],
+    )  # fmt: skip
+
+
+LEFT_OVER = "left_over.json"
+"""In a run folder: what could not be done at its end, and why."""
+
+
+def attempt(
+    folder: RunFolder, step: str, action: Callable[[], object], say: Callable[[str], object]
+) -> bool:
+    """Do a step of a run's end; if it fails, say so and note it for `labkit runs repair`.
+
+    Returns
+    -------
+    bool
+        Whether it was done.
+    """
+    try:
+        action()
+    except Exception as error:  # the measurement is on the disk; nothing after it may fail it
+        reason = f"{type(error).__name__}: {said(error)}"
+        say(f"{step} could not be saved ({reason}); the data are safe: labkit runs repair RUN")
+        with suppress(OSError):
+            note = left_over(folder) | {step: reason}
+            write_whole(folder.path / LEFT_OVER, json.dumps(note, indent=1) + "\n")
+        return False
+    return True
+
+
+def left_over(folder: RunFolder) -> dict[str, str]:
+    """Return the steps of a run's end that could not be done, with the reason."""
+    try:
+        plain = json.loads((folder.path / LEFT_OVER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        return {"report": f"{LEFT_OVER} cannot be read: {error}"}
+    return {str(step): str(reason) for step, reason in plain.items()}

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from math import nan
+from math import ceil, isclose, nan
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from scipy import constants
@@ -30,7 +31,10 @@ WATCHDOG_LOG = "watchdog.txt"
 """In a run folder; exists if the run's process died and the watchdog acted."""
 
 POLL = 0.2
-"""Seconds between looks at a running recording."""
+"""Longest time between looks at a running recording, s."""
+
+SHORTEST_POLL = 2e-3
+"""Shortest time between looks at a running recording, s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +192,17 @@ class Lab(Cast):
         path: Path,
         trials: int,
         period: float,
-        progress: Callable[[float], object] | None = None,
+        progress: Callable[[float], float] | None = None,
     ) -> Recorded:
         """Record tags of `trials` trials into a tag file; see `record_tags`."""
         return record_tags(self.tagger, path, trials, period, progress)
+
+    def recording_faults(self) -> list[str]:
+        """Return what spoiled the last recording by the tagger's word, also an ended one."""
+        try:
+            return [f"{event.kind}: {event.message}" for event in self.tagger.events()]
+        except (OSError, RuntimeError) as error:
+            return [f"the tagger cannot be asked what spoiled the recording: {said(error)}"]
 
 
 def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> None:
@@ -289,7 +300,7 @@ def record_tags(
     path: Path,
     trials: int,
     period: float,
-    progress: Callable[[float], object] | None = None,
+    progress: Callable[[float], float] | None = None,
 ) -> Recorded:
     """Record tags of `trials` trials into a tag file, which is valid at every moment.
 
@@ -300,13 +311,15 @@ def record_tags(
     tagger : TimeTagger
     path : Path
     trials : int
+        At least; as many more as fit until the tagger's next step of time.
     period : float
         Seconds per trial.
     progress : callable, optional
-        Called with the seconds measured so far.
+        Called with the seconds measured so far, by the tagger's clock; returns after how many it
+        wants to be called again.
     """
-    seconds = trials * period
     form = tagger.record_format()
+    seconds = whole_steps(trials * period, form.duration_step)
     writer = PtuWriter(
         path,
         layout=find_layout(form.record_type),
@@ -317,19 +330,42 @@ def record_tags(
     )
     try:
         tagger.start(writer, seconds)
-        while not tagger.wait(POLL):
-            if progress is not None:
-                progress(tagger.elapsed())
+        _wait(tagger, progress)
     except BaseException as error:
         also(error, tagger.stop)
         also(error, lambda: _close_early(writer, tagger))
         raise
     measured = tagger.elapsed()
     whole = abs(measured - seconds) < 0.5 * period + 1e-3
+    faults = tuple(f"{event.kind}: {event.message}" for event in tagger.events())
     reason = STOPPED_TIME_OVER if whole else STOPPED_MANUALLY
     writer.close(measured_time=seconds if whole else measured, stop_reason=reason)
-    faults = tuple(f"{event.kind}: {event.message}" for event in tagger.events())
     return Recorded(seconds=measured, whole=whole, faults=faults)
+
+
+def whole_steps(seconds: float, step: float) -> float:
+    """Return the shortest duration of whole steps that is not shorter; any if the step is 0."""
+    if not step:
+        return seconds
+    steps = seconds / step
+    nearest = round(steps)
+    return step * (nearest if isclose(steps, nearest, rel_tol=1e-9) else ceil(steps))
+
+
+def _wait(tagger: TimeTagger, progress: Callable[[float], float] | None) -> None:
+    """Wait for the end, and look as often as `progress` wants in time of the recording.
+
+    In a virtual lab that passes much faster than the time of the wall.
+    """
+    began, timeout = monotonic(), SHORTEST_POLL if progress else POLL
+    while not tagger.wait(timeout):
+        if progress is None:
+            continue
+        seconds = tagger.elapsed()
+        wanted = progress(seconds)
+        pace = seconds / (monotonic() - began)
+        timeout = max(0.0, wanted - seconds) / pace if pace > 0 else POLL
+        timeout = min(POLL, max(SHORTEST_POLL, timeout))
 
 
 def _close_early(writer: PtuWriter, tagger: TimeTagger) -> None:

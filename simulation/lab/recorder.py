@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
+from time import monotonic
 from typing import Protocol, cast
 
 import numpy as np
@@ -32,6 +34,12 @@ _RATE_GATE = 0.1
 
 _LATENCY = 0.1
 """A reader is not faster than this, s: input rates above some 10 MHz overfill the FIFO."""
+
+_LEASH = 300.0
+"""Time that passes at most between two looks of somebody who watches the recording, s."""
+
+_PATIENCE = 0.5
+"""Somebody who has not looked for so many seconds of the wall does not watch."""
 
 _CHUNK = 1 << 20
 """Triggers recorded together, so that memory stays small."""
@@ -103,6 +111,7 @@ class Recorder(TaggerPort):
         self._trial, self._last_trial = 0, 0
         self._began = self._end = 0.0
         self._running = False
+        self._looked, self._looked_at = 0.0, -inf
         self._flags = TaggerFlags()
 
     def rates(self, settings: TaggerSettings) -> TaggerRates:
@@ -133,6 +142,7 @@ class Recorder(TaggerPort):
             self._trial, self._last_trial = 0, round(duration / self._parameters.period)
             self._began = self._clock.now()
             self._end = self._began + duration
+            self._looked, self._looked_at = self._began, -inf
             self._running = True
 
     def stop(self) -> None:
@@ -148,7 +158,8 @@ class Recorder(TaggerPort):
 
     def elapsed(self) -> float:
         """Return the seconds of the present or last recording."""
-        return min(self._clock.now(), self._end) - self._began
+        self._looked, self._looked_at = self._clock.now(), monotonic()
+        return min(self._looked, self._end) - self._began
 
     def records(self, limit: int) -> NDArray[np.uint32]:
         """Return up to `limit` waiting records; lets time pass if there are none."""
@@ -195,13 +206,18 @@ class Recorder(TaggerPort):
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
         with self._clock.lock:
-            if not self._running or self._fifo.waiting:
+            if not self._running or self._fifo.waiting or self._outrun():
                 return
             settings = self._registrar.settings if self._registrar else TaggerSettings()
             rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
             rate += sum(self.rates(settings).inputs)
             room = max(0.5 * self._parameters.fifo_records / max(rate, 1e-3), _LATENCY)
             self._clock.advance(min(self.stride, room, max(self._end - self._clock.now(), 0.0)))
+
+    def _outrun(self) -> bool:
+        """Whether somebody watches and must be waited for: hours pass here in seconds."""
+        far = self._clock.now() - self._looked >= _LEASH
+        return far and monotonic() - self._looked_at < _PATIENCE
 
     def _record_until(self, time: float) -> None:
         # a trigger belongs to the interval in which its whole trial has passed

@@ -34,7 +34,7 @@ def test_block_in_which_the_cryostat_got_warm_is_left_out_and_ends_the_run(short
 
 
 def test_interlocks_are_checked_while_a_block_is_recorded(short_run, monkeypatch):
-    monkeypatch.setattr("labkit.procedures.session.INTERLOCK_INTERVAL", 0.0)
+    monkeypatch.setattr("labkit.procedures.session.LOOK_INTERVAL", 0.0)
     monkeypatch.setattr("labkit.station.lab.POLL", 1e-3)
     found = short_run({"kind": "warm_cryostat", "at": 10.0}, block=20_000_000)
     last = found.folder.journal.read()[-1]

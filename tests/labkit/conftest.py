@@ -1,6 +1,6 @@
 """The command line, and a run folder made by hand through labkit.run for those who watch it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
@@ -56,7 +56,7 @@ class HandMadeRun:
         tags, counts = self.recorded
         self.number += 1
         segment = self.folder.segment_path(self.number)
-        segment.symlink_to(tags)
+        segment.hardlink_to(tags)
         began, over = (
             datetime.fromtimestamp(1e9 + 100 * n, UTC).isoformat()
             for n in (self.number - 1, self.number)
@@ -68,10 +68,11 @@ class HandMadeRun:
             setting=setting if procedure == "witness" else {"procedure": procedure},
         )  # fmt: skip
         self.folder.journal.append(block)
+        self.folder.journal.judge(self.number, good=good, reason=reason)
         return block
 
     def leave_out(self, block, reason):
-        self.folder.journal.amend(replace(block, good=False, reason=reason))
+        self.folder.journal.judge(block.number, good=False, reason=reason)
 
     def end(self, status, reason=""):
         self.folder.write_manifest(ended(self.folder.manifest(), status, reason))

@@ -186,14 +186,14 @@ def test_end_of_a_run_is_seen_with_its_reason(run, status):
 
 def test_run_that_no_longer_writes_is_silent_until_it_does(run):
     run.add()
-    run.folder.intent_path(2).write_text("{}")
+    run.folder.record_path(2).write_text("{}")
     monitor = RunMonitor(run.folder)
     status = monitor.snapshot(now=time.time() + 2 * SILENCE).status
     assert status.state == "silent"
     assert "nothing has been written for 30 min" in status.reason
     assert status.recording == 2
     tomorrow = time.time() + 86400
-    os.utime(run.folder.intent_path(2), (tomorrow, tomorrow))  # as growing tags would be
+    os.utime(run.folder.record_path(2), (tomorrow, tomorrow))  # as growing tags would be
     assert monitor.snapshot(now=tomorrow + 1).status.state == "running"
 
 

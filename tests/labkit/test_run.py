@@ -49,7 +49,7 @@ def run(tmp_path, gates):
 
 
 def recorder(number):
-    def record(path):
+    def record(path, writer):
         simulate_ptu(path, riedinger2018(), TRIALS, seed=number, overwrite=True)
         path.with_suffix(".gates.yaml").unlink()
         return Outcome(monitors={"rate": 5.0})
@@ -68,15 +68,15 @@ def test_finished_blocks_are_read_back_and_add_up(run, gates):
     assert [block.setting["delta_phi"] for block in blocks] == pytest.approx([0.1, 0.2, 0.3])
     assert total_counts(blocks).trials.number == 3 * TRIALS
     assert total_counts(blocks, {"delta_phi": 0.2}).trials.number == TRIALS
-    assert not list(run.path.glob("tags/*.json"))
+    assert all(block.good for block in blocks)
 
 
 def test_bad_blocks_stay_in_the_journal_but_not_in_the_result(run, gates):
     take(run, gates, 1)
 
-    def unlocked(path):
-        recorder(2)(path)
-        return Outcome(good=False, reason="lock lost")
+    def unlocked(path, writer):
+        recorder(2)(path, writer)
+        return Outcome(problems=("lock lost",))
 
     take_block(run, gates, 2, unlocked)
     blocks = run.journal.read()
@@ -84,19 +84,19 @@ def test_bad_blocks_stay_in_the_journal_but_not_in_the_result(run, gates):
     assert blocks[1].reason == "lock lost"
 
 
-def test_torn_last_line_is_cut_and_its_segment_recovered(run, gates):
+@pytest.mark.parametrize("cut", [1, 30, 200, 500])
+def test_torn_last_lines_are_cut_and_their_block_verified_again(run, gates, cut):
     take(run, gates, 1)
     take(run, gates, 2, setting={"delta_phi": 0.5})
-    whole = run.journal.path.read_bytes()
-    run.journal.path.write_bytes(whole[:-100])
-    run.intent_path(2).write_text(
-        json.dumps({"setting": {"delta_phi": 0.5}, "started": "t", "gates": gates.to_dict()})
-    )
+    before = run.journal.read()
+    run.journal.path.write_bytes(run.journal.path.read_bytes()[:-cut])
     recovery = recover_run(run)
-    assert recovery.recovered == ("tags/block_000002.ptu",)
     assert recovery.cut_bytes > 0
-    assert run.journal.read()[1].setting == {"delta_phi": 0.5}
-    assert total_counts(run.journal.read()).trials.number == 2 * TRIALS
+    assert recovery.recovered + recovery.judged == ("tags/block_000002.ptu",)
+    after = run.journal.read()
+    assert after[1].setting == {"delta_phi": 0.5}
+    assert [block.good for block in after] == [True, True]
+    assert [block.counts for block in after] == [block.counts for block in before]
 
 
 def test_damage_in_the_middle_of_a_journal_is_told_not_skipped(run, gates):
@@ -111,8 +111,8 @@ def test_damage_in_the_middle_of_a_journal_is_told_not_skipped(run, gates):
 def test_incomplete_segment_is_set_aside_not_counted_and_not_deleted(run, gates):
     take(run, gates, 1)
 
-    def crash(path):
-        recorder(2)(path)
+    def crash(path, writer):
+        recorder(2)(path, writer)
         content = bytearray(path.read_bytes())
         at = content.index(b"TTResult_StopReason") + 40
         content[at : at + 8] = (255,) * 8  # as a writer leaves it while recording
@@ -159,7 +159,10 @@ def test_after_a_kill_at_any_of_50_random_moments_no_trial_is_lost_or_counted_tw
     blocks = run.journal.read()
     assert killed == 50
     assert len(blocks) == last > 3
-    assert total_counts(blocks).trials.number == last * TRIALS
+    assert [block.trials for block in blocks] == [TRIALS] * last
+    unknown = [block.reason for block in blocks if not block.good]
+    assert all("died before the tagger was asked for its flags" in reason for reason in unknown)
+    assert total_counts(blocks).trials.number == (last - len(unknown)) * TRIALS
     segments = {block.segment for block in blocks}
     assert segments == {f"tags/{p.name}" for p in (run.path / "tags").glob("*.ptu")}
     again = simulate_ptu(run.path / "again.ptu", riedinger2018(), TRIALS, seed=1)
@@ -194,10 +197,10 @@ def test_manifest_says_how_the_run_ended(run):
 
 def test_older_manifest_is_migrated_and_newer_one_refused(run):
     plain = json.loads(run.manifest_path.read_text())
-    for name in ("format_version", "drift"):
+    for name in ("format_version", "drift", "sha256"):
         del plain[name]
     run.manifest_path.write_text(json.dumps(plain))
-    assert read_manifest(run.manifest_path).format_version == 1
+    assert read_manifest(run.manifest_path).format_version == 2
     run.manifest_path.write_text(json.dumps(plain | {"format_version": 99}))
     with pytest.raises(ValueError, match="use a newer labkit"):
         read_manifest(run.manifest_path)
@@ -275,8 +278,8 @@ def test_registering_a_run_leaves_no_database_open(run, gates, monkeypatch):
 def test_resumption_sets_aside_a_complete_segment_without_records(run, gates):
     take(run, gates, 1)
 
-    def dies_after_an_empty_recording(path):
-        recorder(2)(path)
+    def dies_after_an_empty_recording(path, writer):
+        recorder(2)(path, writer)
         path.write_bytes(path.read_bytes()[: -4 * PtuFile(path).n_records])
         raise KeyboardInterrupt
 

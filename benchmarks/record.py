@@ -1,0 +1,200 @@
+"""The record of a run: flipped bits, kills, and a run of three weeks; counts, not only times."""
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, perf_counter, sleep
+
+from benchmarks.timing import Row
+from labkit.dashboard.watch import Watch
+from labkit.run import (
+    Block,
+    Outcome,
+    RecordWriter,
+    RunFolder,
+    check_run,
+    create_run,
+    list_runs,
+    open_run,
+    recover_run,
+    take_block,
+)
+from labkit.run.manifest import ended
+from labkit.run.sealing import seal_run, verify_run
+from labkit.sequence.pulses import riedinger2018_sequence
+from simulation.recordings.ptu import simulate_ptu
+from simulation.recordings.pulses import pulsed_timing
+from simulation.theory.dlcz import riedinger2018
+
+FLIPS, KILLS, BLOCKS, RUNS = 1000, 200, 30_000, 500
+TRIALS = 20_000
+GATES = pulsed_timing().gates
+SETTING: dict[str, float | str] = {"procedure": "witness", "delta_phi": 0.3, "delay": 1.23e-7}
+
+
+def run(scale: float) -> Iterator[Row]:
+    """Give a row per claim; a ratio of 1 is a claim that holds (goal over found for times)."""
+    with TemporaryDirectory() as name:
+        out = Path(name)
+        yield _flips(out, round(FLIPS * scale))
+        yield _kills(out, round(KILLS * scale))
+        yield from _long_run(out, round(BLOCKS * scale))
+        yield _many_runs(out / "many", round(RUNS * scale))
+
+
+def _recorder(path: Path, writer: RecordWriter) -> Outcome:
+    seed = int(path.stem.removeprefix("block_"))
+    simulate_ptu(path, riedinger2018(), TRIALS, seed=seed, overwrite=True)
+    path.with_suffix(".gates.yaml").unlink()
+    writer.sample(0.5, {"locked": 1.0, "temperature": 0.05})
+    return Outcome(monitors={"locked": 1.0})
+
+
+def _made(out: Path) -> RunFolder:
+    return create_run(out, "witness", riedinger2018_sequence().to_dict(), "station", gates=GATES)
+
+
+def _flips(out: Path, number: int) -> Row:
+    """Flip one bit at a time, seed 7, over every file of a sealed run."""
+    folder = _made(out)
+    for block in range(1, 6):
+        take_block(folder, GATES, block, _recorder, SETTING)
+    folder.write_manifest(ended(folder.manifest(), "done"))
+    seal_run(folder)
+    rng, unnoticed = random.Random(7), 0
+    files = [path for path in folder.path.rglob("*") if path.is_file() and path.stat().st_size]
+    for _ in range(number):
+        path = rng.choice(files)
+        content = path.read_bytes()
+        at = rng.randrange(len(content))
+        path.write_bytes(
+            content[:at] + bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :]
+        )
+        unnoticed += not verify_run(folder.path)
+        path.write_bytes(content)
+    detail = f"{unnoticed} of {number} unnoticed"
+    return Row(name="bits flipped in a run folder", ratio=float(not unnoticed), target=1.0,
+               detail=detail)  # fmt: skip
+
+
+def _kills(out: Path, number: int) -> Row:
+    """Kill a process that takes blocks at random moments, seed 3, and resume."""
+    folder, rng = _made(out / "killed"), random.Random(3)
+    command = [sys.executable, "-m", "benchmarks.record", str(folder.path)]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for _ in range(number):
+        assert_begun(worker)
+        sleep(rng.uniform(0.0, 0.12))
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    worker.kill()
+    worker.wait()
+    blocks = recover_run(folder).blocks
+    wrong = check_run(folder).differences
+    lost = sum(block.trials != TRIALS for block in blocks)
+    unverified = sum(block.reason == "not verified" for block in blocks)
+    left_out = sum(not block.good for block in blocks)
+    bad = len(wrong) + lost + unverified
+    detail = (
+        f"{number} kills, {len(blocks)} blocks: {bad} lost, doubled, differing or unverified; "
+        f"{left_out} left out because the kill came before the tagger's flags were known"
+    )
+    return Row(name="kills inside blocks and verification", ratio=float(not bad), target=1.0,
+               detail=detail)  # fmt: skip
+
+
+def assert_begun(worker: "subprocess.Popen[str]") -> None:
+    """Wait until a process has said that it takes blocks."""
+    if worker.stdout is None or not worker.stdout.readline():
+        message = f"the process that takes blocks ended by itself: {worker.wait()}"
+        raise RuntimeError(message)
+
+
+def _long_run(out: Path, number: int) -> Iterator[Row]:
+    """Write a synthetic run of so many blocks, then open it as a resumption and a page do."""
+    folder = _made(out / "long")
+    first = take_block(folder, GATES, 1, _bright, SETTING)
+    began = perf_counter()
+    _fill(folder, first, number)
+    wrote = perf_counter() - began
+    size = folder.journal.path.stat().st_size / 1e6
+    yield _goal("journal, MB", 60.0, size, f"{size:.1f} MB for {number:,} blocks, {wrote:.0f} s")
+    code = (
+        "import sys, time, resource; from labkit.run import open_run, recover_run; "
+        "from pathlib import Path; t = time.perf_counter(); "
+        "r = recover_run(open_run(Path(sys.argv[1]))); s = time.perf_counter() - t; "
+        "print(s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(r.blocks))"
+    )
+    command = [sys.executable, "-c", code, str(folder.path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    seconds, memory = float(answer[0]), float(answer[1])
+    yield _goal("resume, s", 1.5, seconds, f"{seconds:.2f} s, {answer[2]} blocks")
+    yield _goal("resume, MB", 300.0, memory, f"{memory:.0f} MB")
+    watch = Watch(folder.path.parent)
+    for name, goal in (("first page, s", 1.5), ("page after one more block, s", 0.1)):
+        began = perf_counter()
+        watch.head_and_body(folder.path.name)
+        taken = perf_counter() - began
+        yield _goal(name, goal, taken, f"{taken:.2f} s")
+        number += 1
+        _fill(folder, first, number, begin=number)
+
+
+def _bright(path: Path, writer: RecordWriter) -> Outcome:
+    simulate_ptu(path, riedinger2018(), 36_000_000, seed=1, overwrite=True)
+    path.with_suffix(".gates.yaml").unlink()
+    return Outcome(monitors={"locked": 1.0, "temperature": 0.05, "pump_laser_hz": 1.9e14})
+
+
+def _fill(folder: RunFolder, first: Block, last: int, begin: int = 2) -> None:
+    counts = first.counts
+    for number in range(begin, last + 1):
+        segment = folder.segment_path(number)
+        segment.hardlink_to(folder.path / first.segment)
+        folder.record_path(number).hardlink_to(folder.record_path(1))
+        block = replace(first, number=number, segment=folder.relative(segment), counts=counts)
+        folder.journal.append(block)
+        folder.journal.judge(number, good=True)
+
+
+def _many_runs(out: Path, number: int) -> Row:
+    folder = _made(out)
+    take_block(folder, GATES, 1, _recorder, SETTING)
+    folder.write_manifest(ended(folder.manifest(), "done"))
+    for copy in range(1, number):
+        shutil.copytree(folder.path, out / f"{folder.path.name}_{copy}")
+    for run in list_runs(out):
+        run.summary()
+    began = perf_counter()
+    rows = [run.summary() for run in list_runs(out)]
+    taken = perf_counter() - began
+    return _goal("list of runs, s", 0.5, taken, f"{taken:.3f} s for {len(rows)} runs")
+
+
+def _goal(name: str, goal: float, found: float, detail: str) -> Row:
+    return Row(name=name, ratio=goal / found, target=1.0, detail=detail)
+
+
+def take_blocks(path: Path, seconds: float = 60.0) -> None:
+    """Go on with a run until killed."""
+    folder = open_run(path)
+    number = len(recover_run(folder).blocks)
+    print("taking blocks", flush=True)
+    end = monotonic() + seconds
+    while monotonic() < end:
+        number += 1
+        take_block(folder, GATES, number, _recorder, SETTING)
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    take_blocks(Path(sys.argv[1]))

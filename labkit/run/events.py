@@ -1,0 +1,105 @@
+"""The event log of a run: every step, every setting that labkit changed, every alarm, in order."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from labkit.run.lines import append_lines, framed
+from labkit.run.manifest import utc_now
+from labkit.run.progress import Watcher, WitnessProgress
+
+EVENTS = "events.jsonl"
+"""In a run folder: lines as in its journal; ``kind`` is step, setting or alarm."""
+
+
+class EventLog(Watcher):
+    """Writes down what a watcher is told, and passes it on.
+
+    A log that cannot be written is said once, and disturbs nothing.
+
+    Parameters
+    ----------
+    inner : Watcher
+    folder : Path
+        Run folder.
+    """
+
+    def __init__(self, inner: Watcher, folder: Path) -> None:
+        self._inner, self._path = inner, folder / EVENTS
+        self._known: dict[str, object] = {}
+        self._failed = False
+
+    def say(self, text: str) -> None:
+        """Log a step, and pass it on."""
+        self._log("step", text=text)
+        self._inner.say(text)
+
+    def advance(self, done: float, total: float) -> None:
+        """Pass on."""
+        self._inner.advance(done, total)
+
+    def report(self, progress: WitnessProgress) -> None:
+        """Pass on."""
+        self._inner.report(progress)
+
+    def alarm(self, text: str) -> None:
+        """Log an alarm, and pass it on."""
+        self._log("alarm", text=text)
+        self._inner.alarm(text)
+
+    def left_unsafe(self, who: Mapping[str, str]) -> None:
+        """Log who is not safe, and pass it on."""
+        for name, why in who.items():
+            self._log("alarm", text=f"{name} is not safe: {why}")
+        self._inner.left_unsafe(who)
+
+    @contextmanager
+    def settings(self, instruments: Iterable[Any]) -> Iterator[None]:
+        """Log every parameter of QCoDeS instruments that is set within the block."""
+        from qcodes.parameters import ParameterBase
+
+        for instrument in instruments:
+            self._learn(instrument)
+        before = ParameterBase.global_on_set_callback
+        ParameterBase.global_on_set_callback = staticmethod(self._set)
+        try:
+            yield
+        finally:
+            ParameterBase.global_on_set_callback = before
+
+    def _learn(self, instrument: Any) -> None:
+        """Note the values that an instrument's parameters have now, without asking it."""
+        for parameter in instrument.parameters.values():
+            self._known[parameter.full_name] = _plain(parameter.cache.get(get_if_invalid=False))
+        for part in instrument.submodules.values():
+            for one in getattr(part, "_channels", [part]):
+                self._learn(one)
+
+    def _set(self, parameter: Any, value: Any) -> None:
+        name, new = parameter.full_name, _plain(value)
+        instrument = parameter.root_instrument
+        self._log(
+            "setting", instrument=instrument.name if instrument else "", parameter=name,
+            old=self._known.get(name), new=new,
+        )  # fmt: skip
+        self._known[name] = new
+
+    def _log(self, kind: str, **said: object) -> None:
+        if self._failed:
+            return
+        try:
+            line = framed({"kind": kind, "time": utc_now(), **said})
+            append_lines(self._path, line, durable=False)
+        except (OSError, ValueError) as error:
+            self._failed = True
+            self._inner.say(f"the event log cannot be written any more: {error}")
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON can hold it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else str(value)
+    return str(value)

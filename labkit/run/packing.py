@@ -1,0 +1,192 @@
+"""Counts in few bytes, for the journal: all numbers of a block as one packed vector."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from zlib import compress, decompress
+from zlib import error as ZlibError  # noqa: N812  # the library's own name is not that of an error
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.counts import Counts, Quality, Trials
+from analysis.gates import GateSet
+
+_TRIALS = ("number", "low", "high")
+_SUMS = tuple(name for name in Quality.__dataclass_fields__ if name != "warnings")
+_TABLES = ("singles", "pairs", "repeated", "histogram")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bins:
+    """What the counts of many blocks share: gates and time bins.
+
+    Attributes
+    ----------
+    gates : GateSet
+    edges : ndarray of float64
+    gate_of_bin : ndarray of int8
+    """
+
+    gates: GateSet
+    edges: NDArray[np.float64]
+    gate_of_bin: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, counts: Counts) -> "Bins":
+        """Return the bins of counts."""
+        return cls(gates=counts.gates, edges=counts.bin_edges, gate_of_bin=counts.gate_of_bin)
+
+    def fit(self, counts: Counts) -> bool:
+        """Tell whether counts have these bins."""
+        return (
+            self.gates == counts.gates
+            and np.array_equal(self.edges, counts.bin_edges)
+            and np.array_equal(self.gate_of_bin, counts.gate_of_bin)
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        return {
+            "gates": self.gates.to_dict(), "bin_edges": self.edges.tolist(),
+            "gate_of_bin": self.gate_of_bin.tolist(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], where: str) -> "Bins":
+        """Read what `to_dict` returned; `where` names its origin in errors."""
+        return cls(
+            gates=GateSet.from_dict(plain["gates"], where=where),
+            edges=np.array(plain["bin_edges"], np.float64),
+            gate_of_bin=np.array(plain["gate_of_bin"], np.int8),
+        )
+
+    @cached_property
+    def _shapes(self) -> tuple[tuple[int, ...], ...]:
+        gates, detectors = len(self.gates.names), len(self.gates.detectors)
+        cells = gates * detectors
+        table = (gates, detectors)
+        return table, (cells, cells), table, (detectors, len(self.gate_of_bin))
+
+    @cached_property
+    def length(self) -> int:
+        """Numbers in the vector of one block."""
+        return len(_TRIALS) + len(_SUMS) + sum(int(np.prod(shape)) for shape in self._shapes)
+
+    def counts(self, vector: NDArray[np.int64], source: str, warnings: tuple[str, ...]) -> Counts:
+        """Return the counts of a vector of numbers."""
+        numbers = [int(number) for number in vector[: len(_TRIALS) + len(_SUMS)]]
+        tables, at = {}, len(numbers)
+        for name, shape in zip(_TABLES, self._shapes, strict=True):
+            size = int(np.prod(shape))
+            tables[name] = vector[at : at + size].reshape(shape)
+            at += size
+        trials = dict(zip(_TRIALS, numbers, strict=False))
+        sums = dict(zip(_SUMS, numbers[len(_TRIALS) :], strict=True))
+        return Counts(
+            gates=self.gates, trials=Trials(**trials, source=source),
+            quality=Quality(**sums, warnings=warnings),
+            bin_edges=self.edges, gate_of_bin=self.gate_of_bin, **tables,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Packed:
+    """The counts of a block as they stand in the journal.
+
+    Attributes
+    ----------
+    bins : Bins
+    text : str
+        The vector: int64, little-endian, deflated, in base 64.
+    number : int
+        Trials.
+    source : str
+        Of the number of trials.
+    warnings : tuple of str
+    """
+
+    bins: Bins
+    text: str
+    number: int
+    source: str
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, counts: Counts, bins: Bins) -> "Packed":
+        """Pack counts that have these bins."""
+        trials, quality = counts.trials, counts.quality
+        numbers = [getattr(trials, name) for name in _TRIALS]
+        numbers += [getattr(quality, name) for name in _SUMS]
+        tables = [getattr(counts, name).ravel() for name in _TABLES]
+        vector = np.concatenate([np.array(numbers, np.int64), *tables]).astype("<i8")
+        text = b64encode(compress(vector.tobytes(), 9)).decode("ascii")
+        return cls(
+            bins=bins, text=text, number=trials.number, source=trials.source,
+            warnings=quality.warnings,
+        )  # fmt: skip
+
+    def vector(self) -> NDArray[np.int64]:
+        """Return the numbers.
+
+        Raises
+        ------
+        ValueError
+            If the text is none of a block with these bins.
+        """
+        unpacked = np.frombuffer(_inflated(self.text, 8 * self.bins.length), "<i8")
+        if len(unpacked) != self.bins.length or int(unpacked[0]) != self.number:
+            message = (
+                f"the counts of a block must be {self.bins.length} numbers, the first of them its "
+                f"{self.number} trials, but are {len(unpacked)}"
+            )
+            raise ValueError(message)
+        return unpacked.astype(np.int64)
+
+    def counts(self) -> Counts:
+        """Unpack."""
+        return self.bins.counts(self.vector(), self.source, self.warnings)
+
+
+def _inflated(text: str, expected: int) -> bytes:
+    """Return the bytes of a packed text, which must not be a small text for endless bytes."""
+    try:
+        packed = b64decode(text, validate=True)
+        if len(packed) > expected + 1000:
+            message = f"the packed counts are longer than {expected} bytes of numbers can be"
+            raise ValueError(message)
+        return decompress(packed, bufsize=expected)
+    except (ZlibError, ValueError) as error:
+        message = f"the counts of a block cannot be unpacked: {error}"
+        raise ValueError(message) from None
+
+
+def added(packed: Iterable[Packed]) -> Counts | None:
+    """Return the sum of packed counts with the same bins, as adding `Counts` gives; None of none.
+
+    Raises
+    ------
+    ValueError
+        If the bins differ.
+    """
+    total: NDArray[np.int64] | None = None
+    bins: Bins | None = None
+    sources: dict[str, None] = {}
+    warnings: list[str] = []
+    for one in packed:
+        if bins is not None and one.bins is not bins:
+            message = "packed counts to be added must have the same bins"
+            raise ValueError(message)
+        bins = one.bins
+        sources.update(dict.fromkeys(one.source.split("; ")))
+        warnings += one.warnings
+        vector = one.vector()
+        if total is None:
+            total = vector
+        else:
+            total += vector
+    if total is None or bins is None:
+        return None
+    return bins.counts(total, "; ".join(sources), tuple(warnings))

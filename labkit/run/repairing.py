@@ -1,0 +1,66 @@
+"""What could not be done at a run's end, done now; a damaged journal mended from its segments."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from analysis.evaluation import evaluate
+from labkit.report.diagnostics import diagnose_blocks
+from labkit.run.dataset import register_dataset
+from labkit.run.folder import RunFolder
+from labkit.run.journal import total_counts
+from labkit.run.recovery import recover_run
+from labkit.run.results import LEFT_OVER, left_over, save_counts, save_report
+from labkit.run.sealing import seal_run
+from labkit.run.sole_use import sole_use
+
+
+def repair_run(path: Path) -> Iterator[str]:
+    """Repair a run folder; yield what was done, a line each.
+
+    Damaged lines of the journal are taken out (the journal as it was is kept), and their blocks
+    counted and verified again. Results, report and dataset that could not be saved are made from
+    the journal; figures of a procedure need its fits, and stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If the manifest cannot be read.
+    RuntimeError
+        If a process measures into the run.
+    """
+    folder = RunFolder(path=path)
+    folder.manifest()
+    with sole_use(folder.path):
+        recovery = recover_run(folder, mend=True)
+        yield str(recovery)
+        for step in left_over(folder):
+            action = _STEPS.get(step)
+            if action is None:
+                yield f"{step}: cannot be made from the journal; it stays as it is"
+                continue
+            action(folder)
+            yield f"{step}: saved"
+        (folder.path / LEFT_OVER).unlink(missing_ok=True)
+        if folder.manifest().status != "running":
+            seal_run(folder)
+            yield "sealed"
+
+
+def _report(folder: RunFolder) -> None:
+    blocks = folder.journal.read()
+    good = folder.main_blocks()
+    counts = total_counts(good)
+    if counts is None:
+        return
+    evaluation = evaluate(counts)
+    compare = str(folder.manifest().experiment.get("compare", ""))
+    remarks = diagnose_blocks(evaluation, good, folder.sequence())
+    save_report(folder, blocks, evaluation, compare, remarks)
+
+
+_STEPS: dict[str, Callable[[RunFolder], object]] = {
+    "dataset": lambda folder: register_dataset(folder, folder.journal.read()),
+    "counts": lambda folder: save_counts(folder, folder.journal.read()),
+    "report": _report,
+    "seal": seal_run,
+}

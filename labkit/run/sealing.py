@@ -1,0 +1,98 @@
+"""The seal of a finished run: what every file beside the tags was, so that changes are noticed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from labkit.run.folder import RunFolder, open_run
+from labkit.run.integrity import Misfit, hashes_of, misfits_of
+from labkit.run.lines import framed, read_lines, write_whole
+from labkit.run.record import sha256_of
+from labkit.run.sole_use import LOCK
+from labkit.run.summary import SUMMARY
+
+SEAL = "seal.json"
+"""In a run folder that has ended: SHA-256 of its files by path."""
+
+_NOT_SEALED = {LOCK, SUMMARY, SEAL}
+"""Files that tell nothing of the run, or can be made anew."""
+
+
+def seal_run(folder: RunFolder) -> None:
+    """Note what every file of a run is now, apart from tags and records, which the journal notes.
+
+    To be called when nothing more is written; a resumed run is sealed again at its next end.
+    """
+    files = {
+        folder.relative(path): sha256_of(path)
+        for path in _files(folder.path)
+        if not folder.relative(path).startswith("tags/")
+    }
+    write_whole(folder.path / SEAL, framed({"files": files}))
+
+
+def verify_run(
+    path: Path, progress: Callable[[int, int], None] | None = None
+) -> list[Misfit]:  # fmt: skip
+    """Return every file of a run that is not what it was when it was written.
+
+    Parameters
+    ----------
+    path : Path
+        Run folder; of an exported run see `labkit.run.crate.verify_crate`.
+    progress : callable, optional
+        Told (files hashed, files in all).
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    found, wanted = [], []
+    folder = RunFolder(path=path)
+    if not folder.manifest_path.exists():
+        open_run(path)  # says what is wrong
+    try:
+        finished = folder.manifest().status == "done"
+    except ValueError as error:
+        finished = False
+        found.append(Misfit(file="manifest.json", what=_short(error, folder.manifest_path)))
+    try:
+        wanted += list(hashes_of(folder.journal.read()))
+    except ValueError as error:
+        found.append(Misfit(file="journal.jsonl", what=_short(error, folder.journal.path)))
+    sealed = sealed_files(folder.path)
+    if sealed is None and finished:
+        found.append(Misfit(file=SEAL, what="is missing or damaged, although the run has ended"))
+    wanted += (sealed or {}).items()
+    told = None if progress is None else lambda done: progress(done, len(wanted))
+    named = {misfit.file for misfit in found}
+    return found + [m for m in misfits_of(folder, wanted, told) if m.file not in named]
+
+
+def sealed_files(folder: Path) -> dict[str, str] | None:
+    """Return the hashes of a seal; None if there is none, or it is damaged."""
+    lines = list(read_lines(folder / SEAL))
+    if len(lines) != 1 or lines[0].state != "whole":
+        return None
+    files = lines[0].plain.get("files")
+    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a run folder, links that lead out of it left aside."""
+    inside = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        part = path.name.startswith(".") and path.name.endswith(".part")
+        ours = path.is_file() and path.name not in _NOT_SEALED and not part
+        if ours and path.resolve().is_relative_to(inside):
+            yield path
+
+
+def _short(error: ValueError, path: Path) -> str:
+    return str(error).removeprefix(f"{path}: ")
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files that belong to a run, relative to its folder; none from outside it."""
+    found = [path.relative_to(folder) for path in _files(folder)]
+    return [*found, *([Path(SEAL)] if (folder / SEAL).is_file() else [])]

@@ -1,0 +1,169 @@
+"""No block counts unless its own record says that all was well, however its process ended."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labkit.run import check_run, list_runs, recover_run
+from labkit.run.lines import read_lines
+from labkit.run.record import read_record
+from labkit.station.lab import Lab
+
+ROOT = Path(__file__).parents[2]
+
+READ_SIDE = {
+    "read laser 90 MHz off": {"kind": "mode_hop", "target": "read", "value": 90e6},
+    "read filter 40 MHz off": {"kind": "filter_drift", "target": "read", "value": 40e6},
+}
+
+
+@pytest.mark.parametrize("name", READ_SIDE)
+def test_read_clicks_are_watched_as_pump_clicks_are(short_run, name):
+    found = short_run(READ_SIDE[name] | {"at": 10.0}, block=20_000_000, blocks=3)
+    assert any("read rate of detector" in reason for reason in found.left_out)
+    rates = [
+        block.counts.singles[1].sum() / block.trials
+        for block in found.folder.journal.read()
+        if block.good and block.setting["procedure"] == "witness"
+    ]
+    assert max(rates) / min(rates) < 1.5
+
+
+SPOILT = {
+    "dropped_events": {"value": 0.5},
+    "latched_detector": {"target": "1"},
+    "lock_loss": {},
+}
+
+
+def stopping_in_block(monkeypatch, number):
+    """Press Ctrl-C when 400 s of a block are recorded."""
+    record, recorded = Lab.record, []
+
+    def stopped(self, path, trials, period, progress):
+        recorded.append(path)
+
+        def press(seconds):
+            if seconds > 400:
+                raise KeyboardInterrupt
+            return progress(seconds)
+
+        watch = press if len(recorded) == number else progress
+        return record(self, path, trials, period, watch)
+
+    monkeypatch.setattr(Lab, "record", stopped)
+
+
+@pytest.mark.parametrize("kind", [None, *SPOILT])
+def test_block_cut_by_ctrl_c_passes_the_same_checks(short_run, monkeypatch, kind):
+    stopping_in_block(monkeypatch, 2)
+    faults = [] if kind is None else [{"kind": kind, "at": 10.0} | SPOILT[kind]]
+    found = short_run(*faults, block=20_000_000, blocks=3)
+    assert isinstance(found.error, KeyboardInterrupt)
+    first, second = found.folder.journal.read()
+    assert first.good
+    assert second.good == (kind is None), second.reason
+    assert second.reason.startswith("stopped by the user")
+    assert 0 < second.trials < 20_000_000
+    assert found.unsafe_ports() == {}
+
+
+SCRIPT = """
+import contextlib, os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from labkit.run import blocks
+from labkit.station import opening
+from simulation.lab.world import World
+opening.watched = lambda *_: contextlib.nullcontext()
+worlds, count, start = [], blocks.count, World.start.__func__
+
+@contextlib.contextmanager
+def starting(cls, **options):
+    with start(cls, **options) as world:
+        worlds.append(world)
+        yield world
+World.start = classmethod(starting)
+
+def counting(path, gates):
+    if "000002" in path.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    worlds[-1].inject({"kind": sys.argv[2], "at": worlds[-1].clock.now() + 10.0, **FAULT})
+    return count(path, gates)
+blocks.count = counting
+from labkit.experiment import read_experiment, run_experiment
+run_experiment(read_experiment(sys.argv[3]), "virtual", sys.argv[4])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("kind", ["dropped_events", "latched_detector"])
+def test_recovered_block_passes_the_same_checks(tmp_path, witness_file, monkeypatch, kind):
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    file = witness_file(goal={"trials": 8_000_000}, block=2_000_000)
+    script = SCRIPT.replace("FAULT", repr(SPOILT[kind]))
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT), kind, file, tmp_path / "runs"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (folder,) = list_runs(tmp_path / "runs")
+    recovery = recover_run(folder)
+    assert recovery.recovered == ("tags/block_000002.ptu",)
+    first, second = recovery.blocks
+    assert first.good
+    assert not second.good
+    assert second.reason.startswith("recovered")
+    assert check_run(folder).differences == {}
+
+
+def test_conditions_are_sampled_through_a_block_in_time_of_the_experiment(short_run):
+    found = short_run(block=36_000_000, blocks=1)
+    record = read_record(found.folder.record_path(1))
+    times = [sample["t"] for sample in record.samples]
+    gaps = [after - before for before, after in zip([0.0, *times], [*times, 1800.0], strict=True)]
+    assert min(gaps[:-1]) >= 120.0
+    assert max(gaps) < 1000.0, times
+    wanted = {"locked", "lock_error", "lock_output", "temperature", "pump_laser_hz"}
+    assert wanted <= record.samples[0].keys()
+    assert record.plan.demands.laser_hz.keys() == {"pump", "read"}
+
+
+def test_a_lock_lost_and_found_within_a_block_leaves_it_out(short_run, monkeypatch):
+    """Locked again at the end, as a loop that catches another fringe: only samples can tell."""
+    from labkit.procedures.session import Session
+
+    monitors, asked = Session.monitors, []
+
+    def lost_once(self, **how):
+        found = monitors(self, **how)
+        if how.get("brief"):
+            asked.append(1)
+            return found | {"locked": float(len(asked) != 2)}
+        return found
+
+    monkeypatch.setattr(Session, "monitors", lost_once)
+    found = short_run(block=36_000_000, blocks=1)
+    assert found.error is None
+    assert "the phase lock was lost (seen" in found.left_out[0]
+
+
+@pytest.mark.parametrize("trials", [1_234_567, 999_999])
+def test_goals_that_are_no_whole_number_of_milliseconds_are_reached(short_run, trials):
+    found = short_run(blocks=1, block=trials)
+    assert found.error is None
+    (block,) = [b for b in found.folder.journal.read() if b.setting["procedure"] == "witness"]
+    assert 0 <= block.trials - trials <= 20
+
+
+def test_steps_and_settings_of_a_run_are_logged_in_order(short_run):
+    found = short_run(blocks=1)
+    events = [line.plain for line in read_lines(found.folder.path / "events.jsonl")]
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    steps = [event["text"] for event in events if event["kind"] == "step"]
+    assert steps == found.said[1:]
+    changed = {event["parameter"] for event in events if event["kind"] == "setting"}
+    assert any(name.startswith("laser_pump") for name in changed)
+    assert any(event.get("old") not in (None, event.get("new")) for event in events)

@@ -1,0 +1,396 @@
+"""The record of a run: no byte changes unnoticed, nothing after a measurement fails it."""
+
+import json
+import os
+import random
+import shutil
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from labkit.cli import run as run_command
+from labkit.run import (
+    Block,
+    JournalError,
+    Outcome,
+    Tail,
+    check_run,
+    create_run,
+    open_run,
+    recover_run,
+    take_block,
+    total_counts,
+)
+from labkit.run.crate import METADATA, export_run, import_run, verify_crate
+from labkit.run.dataset import _PER_BLOCK, register_dataset
+from labkit.run.left_out import left_out_of
+from labkit.run.lines import framed, read_lines
+from labkit.run.manifest import ended
+from labkit.run.packing import Bins, Packed, added
+from labkit.run.repairing import repair_run
+from labkit.run.results import attempt, left_over, registered
+from labkit.run.sealing import seal_run, verify_run
+from labkit.run.summary import SUMMARY
+from labkit.sequence.pulses import riedinger2018_sequence
+from simulation.recordings.ptu import simulate_ptu
+from simulation.recordings.pulses import pulsed_timing
+from simulation.theory.dlcz import riedinger2018
+
+TRIALS = 20_000
+GATES = pulsed_timing().gates
+SETTING = {"procedure": "witness", "delta_phi": 0.3}
+
+
+def recorder(number, trials=TRIALS, **outcome):
+    def record(path, writer):
+        simulate_ptu(path, riedinger2018(), trials, seed=number, overwrite=True)
+        path.with_suffix(".gates.yaml").unlink()
+        writer.sample(0.5, {"locked": 1.0, "temperature": 0.05})
+        return Outcome(**outcome)
+
+    return record
+
+
+def take(run, number, trials=TRIALS, **outcome):
+    return take_block(run, GATES, number, recorder(number, trials, **outcome), SETTING)
+
+
+@pytest.fixture
+def run(tmp_path):
+    sequence = riedinger2018_sequence()
+    return create_run(
+        tmp_path / "runs", "witness", sequence.to_dict(), "station", gates=GATES,
+        operator="A. Person", sample="chip 3", tags=("cold",),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def finished(run):
+    for number in (1, 2, 3):
+        take(run, number)
+    run.write_manifest(ended(run.manifest(), "done"))
+    seal_run(run)
+    return run
+
+
+def test_counts_of_a_journal_are_those_that_were_counted_to_the_bit(recorded):
+    _, counts = recorded
+    bins = Bins.of(counts)
+    packed = Packed.of(counts, bins)
+    assert packed.counts() == counts
+    assert added([packed, packed]) == counts + counts
+    assert len(packed.text) < 2500
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        replace(packed, text=packed.text[:-8]).counts()
+    with pytest.raises(ValueError, match="first of them its 1 trials"):
+        replace(packed, number=1).counts()
+
+
+def test_a_block_does_not_count_before_its_verdict(run, recorded):
+    _, counts = recorded
+    run.journal.append(Block(number=1, segment="tags/block_000001.ptu", counts=counts))
+    (block,) = run.journal.read()
+    assert (block.good, block.reason) == (False, "not verified")
+    assert total_counts([block]) is None
+    run.journal.judge(1, good=True)
+    run.journal.judge(1, good=False, reason="seen later")
+    assert [(b.good, b.reason) for b in run.journal.read()] == [(False, "seen later")]
+
+
+def test_journal_of_format_1_stays_readable(run, recorded):
+    _, counts = recorded
+    old = {"number": 1, "segment": "tags/block_000001.ptu", "setting": SETTING, "good": True,
+           "reason": "", "monitors": {}, "started": "", "ended": "", "duration": 1.0,
+           "counts": counts.to_dict()}  # fmt: skip
+    run.journal.path.write_text(framed(old) + framed(old | {"good": False, "reason": "drifted"}))
+    take(run, 2)
+    first, second = run.journal.read()
+    assert (first.good, first.reason, first.counts == counts) == (False, "drifted", True)
+    assert (second.good, second.number) == (True, 2)
+
+
+def test_a_tail_reads_new_lines_only_and_sees_verdicts_that_come_later(run, recorded):
+    _, counts = recorded
+    tail = Tail(run.journal)
+    assert tail.poll() == set()
+    run.journal.append(Block(number=1, segment="tags/block_000001.ptu", counts=counts))
+    assert tail.poll() == {1}
+    assert not tail.blocks[1].good
+    run.journal.judge(1, good=True)
+    assert tail.poll() == {1}
+    assert tail.blocks[1].good
+    assert tail.poll() == set()
+
+
+def flipped(path, rng):
+    content = bytearray(path.read_bytes())
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(content)
+
+
+def test_no_flipped_bit_goes_unnoticed(finished):
+    """100 bits, seed 7, over every file of the folder; 1,000 in benchmarks/record.py."""
+    rng = random.Random(7)
+    assert verify_run(finished.path) == []
+    files = [p for p in finished.path.rglob("*") if p.is_file() and p.stat().st_size]
+    for _ in range(100):
+        path = rng.choice(files)
+        before = path.read_bytes()
+        flipped(path, rng)
+        noticed = {misfit.file for misfit in verify_run(finished.path)}
+        assert noticed == {finished.relative(path)} or "journal.jsonl" in noticed
+        path.write_bytes(before)
+
+
+def test_swapped_and_missing_segments_are_named_by_whoever_reads_them(finished, labkit):
+    shutil.copy(finished.segment_path(1), finished.segment_path(3))
+    code, _, error = labkit("analyse", finished.path)
+    assert code == 1
+    assert "1 of 3 tag files do not fit the journal: tags/block_000003.ptu: must have" in error
+    assert set(check_run(finished).differences) == {"tags/block_000003.ptu"}
+    finished.segment_path(2).unlink()
+    assert "tags/block_000002.ptu: is missing" in labkit("runs", "show", finished.path)[2]
+    assert labkit("runs", "verify", finished.path)[0] == 1
+
+
+def test_changed_gates_file_is_not_counted_with(finished, labkit):
+    gates = finished.path / "gates.yaml"
+    gates.write_text(gates.read_text().replace("1.23e-07", "1.24e-07"))
+    code, _, error = labkit("analyse", finished.path)
+    assert code == 1
+    assert "is not what it was when the run began" in error
+
+
+@pytest.mark.parametrize("at", [-20, -300])
+def test_a_damaged_last_line_is_damage_and_its_block_is_counted_again(finished, at):
+    before = finished.journal.read()
+    content = bytearray(finished.journal.path.read_bytes())
+    content[at] ^= 1
+    finished.journal.path.write_bytes(content)
+    with pytest.raises(JournalError, match="checksum does not match"):
+        finished.journal.read()
+    if at == -20:  # the verdict is the last line; the one before is the block's
+        assert recover_run(finished).damaged_lines == 1
+    else:
+        assert len(list(repair_run(finished.path))) == 2
+    after = finished.journal.read()
+    assert [block.counts for block in after] == [block.counts for block in before]
+    assert all(block.good for block in after)
+    assert not (finished.path / "tags" / "incomplete").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("manifest.json", '{"a": ' + "[" * 100_000, "nested at most 50 deep"),
+        ("manifest.json", '{"format_version": 1, "kind": "witness"}', "experiment: Field required"),
+        ("manifest.json", '{"format_version": true}', "has format True"),
+        ("journal.jsonl", framed({"kind": "block", "number": 1}), "no line of a journal: KeyError"),
+        ("journal.jsonl", framed({"kind": "other"}), "kind` must be bins, block or verdict"),
+        ("journal.jsonl", framed({"kind": "verdict", "number": 4, "good": True, "reason": ""}),
+         "verdict about block 4, which has no line"),
+        ("journal.jsonl", "[" * 100_000 + "\n", "checksum does not match"),
+    ],
+)  # fmt: skip
+def test_strange_files_are_clear_errors(run, labkit, name, content, said):
+    (run.path / name).write_text(content)
+    code, _, error = labkit("runs", "show", run.path)
+    assert code == 1
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_unknown_keys_of_a_manifest_are_refused(run):
+    plain = json.loads(run.manifest_path.read_text())
+    del plain["sha256"]
+    run.manifest_path.write_text(json.dumps(plain | {"format_version": 1, "surprise": 1}))
+    with pytest.raises(ValueError, match="surprise"):
+        open_run(run.path)
+
+
+def test_nothing_from_outside_the_folder_is_read_or_packed(finished, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    (finished.path / "figures").mkdir()
+    (finished.path / "figures" / "plot.png").symlink_to(secret)
+    with zipfile.ZipFile(export_run(finished.path)) as crate:
+        assert not any("plot.png" in name for name in crate.namelist())
+    outside = tmp_path / "block.ptu"
+    shutil.move(finished.segment_path(2), outside)
+    finished.segment_path(2).symlink_to(outside)
+    assert "leads out of the run folder" in str(verify_run(finished.path)[0])
+
+
+def test_a_run_is_one_file_and_comes_back_the_same(finished, tmp_path):
+    crate = export_run(finished.path, tmp_path / "run.eln")
+    assert verify_crate(crate) == []
+    with zipfile.ZipFile(crate) as packed:
+        metadata = json.loads(packed.read(f"{finished.path.name}/{METADATA}"))
+    graph = {entity["@id"]: entity for entity in metadata["@graph"]}
+    assert metadata["@context"] == "https://w3id.org/ro/crate/1.1/context"
+    assert graph[METADATA]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    assert graph["#operator"]["name"] == "A. Person"
+    assert graph["./"]["keywords"] == "witness, cold"
+    assert {"@id": "./tags/block_000001.ptu"} in graph["./"]["hasPart"]
+    assert any(p["value"] == "chip 3" for p in graph["./"]["variableMeasured"])
+    back = open_run(import_run(crate, tmp_path / "elsewhere"))
+    assert verify_run(back.path) == []
+    assert [b.counts for b in back.journal.read()] == [b.counts for b in finished.journal.read()]
+    with pytest.raises(FileExistsError, match="exists"):
+        import_run(crate, tmp_path / "elsewhere")
+
+
+def test_a_file_changed_in_an_export_is_noticed_and_a_path_out_of_it_refused(finished, tmp_path):
+    crate = export_run(finished.path, tmp_path / "run.eln")
+    forged = tmp_path / "forged.eln"
+    with zipfile.ZipFile(crate) as old, zipfile.ZipFile(forged, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, b"x" if name.endswith("gates.yaml") else old.read(name))
+    with pytest.raises(ValueError, match=r"gates.yaml: is not what the metadata say"):
+        import_run(forged, tmp_path)
+    with zipfile.ZipFile(forged, "a") as new:
+        new.writestr("../evil", b"x")
+    with pytest.raises(ValueError, match="no file may lead out"):
+        verify_crate(forged)
+
+
+def test_what_fails_after_a_measurement_is_said_and_made_up_for_later(run, monkeypatch):
+    take(run, 1)
+    said = []
+
+    def locked(*_):
+        message = "database is locked"
+        raise OSError(message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("labkit.run.results.register_dataset", locked)
+        with registered(run, said.append):
+            pass
+    assert attempt(run, "figures", locked, said.append) is False
+    run.write_manifest(ended(run.manifest(), "done"))
+    assert "database is locked" in said[0]
+    assert "the data are safe: labkit runs repair" in said[0]
+    assert set(left_over(run)) == {"dataset", "figures"}
+    done = list(repair_run(run.path))
+    assert "dataset: saved" in done
+    assert (run.path.parent / "runs.db").exists()
+    assert left_over(run) == {}
+    assert verify_run(run.path) == []
+
+
+def test_left_out_blocks_are_told_with_and_without(run):
+    trials = 60_000_000
+    take(run, 1, trials)
+    take(run, 2, trials, problems=("pump rate of detector 1 changed by +31 %",))
+    take(run, 3, trials, problems=("pump rate of detector 1 changed by +42 %",))
+    found = left_out_of(run.journal.read())
+    assert found.reasons == {"pump rate of detector 1 changed by … %": 2}
+    assert (found.blocks, found.counted, found.trials) == (2, 1, 2 * trials)
+    assert found.without is not None
+    assert found.including is not None
+    width = [w[2] - w[1] for w in (found.without, found.including)]
+    assert width[1] < 0.8 * width[0], "three times the data make R_m surer"
+    assert "R_m without them" in str(found)
+    assert found.table().rows[0] == ("pump rate of detector 1 changed by … %", "2")
+
+
+def test_summary_is_kept_and_made_anew_when_the_run_goes_on(run, monkeypatch):
+    take(run, 1)
+    assert run.summary()["trials"] == TRIALS
+    with monkeypatch.context() as patched:
+        patched.setattr("labkit.run.journal.Journal.read", lambda _: pytest.fail("read again"))
+        assert run.summary()["blocks"] == 1
+    take(run, 2, problems=("bad",))
+    row = run.summary()
+    assert (row["blocks"], row["left_out"], row["trials"]) == (2, 1, TRIALS)
+    kept = run.path / SUMMARY
+    kept.write_bytes(kept.read_bytes().replace(b'"blocks":2', b'"blocks":9'))
+    assert run.summary()["blocks"] == 2, "a damaged summary is made anew"
+
+
+def test_runs_are_listed_where_nothing_can_be_written(run, labkit, monkeypatch):
+    take(run, 1)
+
+    def refused(*_, **__):
+        raise PermissionError(30, os.strerror(30))
+
+    monkeypatch.setattr("pathlib.Path.write_text", refused)
+    code, out, _ = labkit("runs", "list", "--out", run.path.parent, "--json")
+    assert code == 0
+    assert json.loads(out)["runs"][0]["trials"] == TRIALS
+
+
+def test_everything_of_a_block_is_on_the_disk_before_it_counts(run, monkeypatch):
+    """The order of fsync and rename: plan, segment, then the journal; a cut journal too."""
+    done = []
+    fsync = os.fsync
+
+    def noting(handle):
+        done.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")))  # noqa: PTH119, PTH115
+        return fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    take(run, 1)
+    block = [name for name in done if name != "tags"]
+    assert block[0] == "block_000001.record.jsonl"
+    assert block[-1] == "journal.jsonl"
+    assert "block_000001.ptu" in block[:-1]
+    assert block.count("journal.jsonl") == 1, "both lines of a block cost one fsync"
+    run.journal.path.write_bytes(run.journal.path.read_bytes()[:-10])
+    done.clear()
+    run.journal.cut_unfinished()
+    assert done == ["journal.jsonl"]
+    done.clear()
+    run.write_manifest(run.manifest())
+    assert done == [".manifest.json.part", run.path.name]
+
+
+def test_every_column_of_the_dataset_is_what_the_journal_says(run):
+    from qcodes.dataset import load_by_id
+
+    trials = 60_000_000
+    monitors = {"lock_error": 0.1, "phase_noise": 0.05, "temperature": 0.06,
+                "pump_laser_hz": 1.9e14, "read_laser_hz": 1.91e14}  # fmt: skip
+    for number in (1, 2):
+        take(run, number, trials, monitors=monitors)
+    blocks = run.journal.read()
+    found = load_by_id(register_dataset(run, blocks))
+    data = {name: found.get_parameter_data(name)[name][name] for name in _PER_BLOCK}
+    found.conn.close()
+    for name, value in monitors.items():
+        assert data[name].tolist() == [value, value]
+    for i, block in enumerate(blocks):
+        counts = block.counts
+        for gate in ("pump", "read"):
+            clicks = [counts.single(gate, d) for d in (1, 2)]
+            assert [data[f"{gate}_{d}"][i] for d in (1, 2)] == clicks
+            assert data[f"{gate}_rate"][i] == pytest.approx(sum(clicks) / trials)
+    from analysis.evaluation import evaluate
+
+    last = evaluate(total_counts(blocks))
+    assert data["trials"].tolist() == [trials, 2 * trials]
+    for pair, estimate in last.g2.items():
+        assert data[f"g2_{pair}"][1] == pytest.approx(estimate.value)
+    sym = last.witness.sym
+    assert [data[name][1] for name in ("R_m", "R_m_low", "R_m_high")] == pytest.approx(
+        [sym.mode, sym.low, sym.high]
+    )
+
+
+def test_lines_are_whole_damaged_or_torn(tmp_path):
+    path = tmp_path / "x.jsonl"
+    first, second = framed({"a": 1}), framed({"b": 2})
+    path.write_text(first.replace("1", "2") + second + second[:-1])
+    assert [line.state for line in read_lines(path)] == ["damaged", "whole", "torn"]
+    assert list(read_lines(tmp_path / "none")) == []
+
+
+def test_command_line_knows_the_record(finished, tmp_path):
+    file = str(tmp_path / "x.eln")
+    assert run_command(["runs", "verify", str(finished.path)]) == 0
+    assert run_command(["runs", "export", str(finished.path), "--to", file]) == 0
+    assert run_command(["runs", "verify", file, "--json"]) == 0
+    assert run_command(["runs", "import", file, "--out", str(tmp_path / "y")]) == 0
+    assert run_command(["runs", "repair", str(finished.path)]) == 0
+    assert run_command(["runs", "show", str(finished.path), "--json"]) == 0
