@@ -234,8 +234,10 @@ def test_delay_sweep_tells_a_serrodyne_that_is_off_by_1_mhz(bench):
     result = delay_sweep(session, wrong, options)
     assert abs(result.delta_omega_hz.value - 45e6) < 4 * result.delta_omega_hz.sigma < 120e3
     pump, read = result.diagnosis
-    assert pump.startswith("the sequence shifts pump by -46 MHz, but the devices differ by 45.0")
-    assert read.endswith("MHz: shift it by +45.01 MHz")
+    found = result.delta_omega_hz.value / 1e6
+    assert pump.startswith("the sequence shifts pump by -46 MHz, but the devices differ by ")
+    assert pump.endswith(f"MHz: shift it by {-found:+.2f} MHz")
+    assert read.endswith(f"MHz: shift it by {found:+.2f} MHz")
     assert pump in str(result)
 
 
