@@ -1,9 +1,9 @@
 """Becker & Hickl .spc files of the SPC-130 to SPC-180 and SPC-830 cards, with the .set beside them.
 
-Source: the vendor's 32-bit layout as the public reader phconvert has it, checked against the vendor's
-own text export of one recording. A record is invalid 1, overflow 1, gap 1, marker 1, ADC 12,
-routing 4, macrotime 12 bits; the first one holds the macrotime unit in 0.1 ns. The start-stop time is
-4095 - ADC. Macrotimes count a clock of the card or the divided sync, so trials cannot be told apart.
+Source: the vendor's 32-bit layout as the public reader phconvert has it, checked against the text
+export of one real recording. A record is invalid 1, overflow 1, gap 1, marker 1, ADC 12, routing 4,
+macrotime 12 bits; the first one holds the macrotime unit in 0.1 ns. The start-stop time is
+4095 - ADC. Macrotimes count a clock of the card or the divided sync: trials cannot be told apart.
 """
 
 import re
@@ -106,8 +106,8 @@ def _read_settings(path: Path) -> dict[str, float]:
     place = next((place for place in beside if place.exists()), None)
     if place is None:
         message = (
-            f"{path}: needs the settings file {beside[0].name} that was saved with it, without which "
-            "its start-stop times have no unit; put it beside"
+            f"{path}: needs the settings file {beside[0].name} that was saved with it, "
+            "without which its start-stop times have no unit; put it beside"
         )
         raise TagFileError(message)
     with open_file(place) as stream:
@@ -115,8 +115,8 @@ def _read_settings(path: Path) -> dict[str, float]:
     module = int.from_bytes(raw[:2], "little") >> 4 & 0xFF
     if module not in _MODULES:
         message = (
-            f"{place}: the card must be of the SPC-130 to SPC-180 or SPC-830 family, but has module "
-            f"code 0x{module:02X}; convert the file with the vendor's software or phconvert"
+            f"{place}: the card must be of the SPC-130 to SPC-180 or SPC-830 family, but has "
+            f"module code 0x{module:02X}; convert the file with the vendor's software or phconvert"
         )
         raise TagFileError(message)
     settings = {}

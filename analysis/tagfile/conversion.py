@@ -36,8 +36,8 @@ def convert(
     src : path
         Any format that `open_tags` reads.
     dst : path
-        ``.ptu`` (T2 or T3, of the device and in the units of the source), ``.h5``, ``.hdf5``, ``.csv``, ``.npz``
-        or ``.parquet``.
+        ``.ptu`` (T2 or T3, of the device and in the units of the source), ``.h5``, ``.hdf5``,
+        ``.csv``, ``.npz`` or ``.parquet``.
     overwrite : bool, optional
         Replace an existing target.
     round_times : bool, optional

@@ -151,7 +151,7 @@ _OWN = (
 
 UNREADABLE = {
     b"PQHISTO": "a PicoQuant histogram (.phu), which holds no time tags; record in T2 or T3",
-    b"version https://git-lfs": "a Git LFS pointer, not the recording; fetch it with `git lfs pull`",
+    b"version https://git-lfs": "a Git LFS pointer, not the recording; fetch it (git lfs pull)",
     b"\x1f\x8b": "compressed with gzip; unpack it (gunzip)",
     b"BZh": "compressed with bzip2; unpack it (bunzip2)",
     b"\xfd7zXZ": "compressed with xz; unpack it (unxz)",

@@ -100,7 +100,7 @@ class _Column:
 
     def read(self) -> Column:
         count = min(self._left, BLOCK_EVENTS)
-        with named_damage(self._path, f"array {self._name!r} cannot be read"):
+        with named_damage(self._path, f"this is no complete NPZ file: array {self._name!r}"):
             data = self._stream.read(count * self._dtype.itemsize)
         if len(data) < count * self._dtype.itemsize:
             raise _damaged(self._path, f"array {self._name!r} ends too early")

@@ -116,8 +116,8 @@ class _Reader:
         """Skip a part whose length the header gives."""
         if not 0 <= size <= _MAX_SPECIAL_HEADER:
             message = (
-                f"{self._path}: the header's {what} must take 0 to {_MAX_SPECIAL_HEADER} bytes, but "
-                f"takes {size}: the header is corrupt"
+                f"{self._path}: the header's {what} must take 0 to {_MAX_SPECIAL_HEADER} bytes, "
+                f"but takes {size}: the header is corrupt"
             )
             raise TagFileError(message)
         self._stream.seek(size, 1)

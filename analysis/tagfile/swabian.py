@@ -1,6 +1,6 @@
 """Swabian Instruments: the open 16-byte dump, and .ttbin through the vendor's own reader.
 
-Dump records: type (8 bits), reserved (8), missed events (16), channel (32, signed), time in ps (64).
+Dump records: type (8 bits), reserved (8), missed events (16), channel (32, signed), ps (64).
 Types: 0 time tag, 1 error, 2 overflow begins, 3 overflow ends, 4 missed events. Falling edges have
 negative channel numbers; here channel -n becomes ``FALLING`` + n.
 """
@@ -37,7 +37,7 @@ _LAST_TYPE = 4
 
 
 class SwabianSource(EncodedSource):
-    """What both Swabian formats share: tags in ps by signed channel, and other events to be told."""
+    """What both formats share: tags in ps by signed channel, and other events to be told."""
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(Path(path), Acquisition(device="Swabian Time Tagger"))
