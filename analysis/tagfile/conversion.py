@@ -24,6 +24,7 @@ def convert(
     overwrite: bool = False,
     round_times: bool = False,
     drop_unknown: bool = False,
+    as_type: str | None = None,
     progress: Progress | None = None,
 ) -> TagSummary:
     """Convert a tag file; the target's format follows from its suffix.
@@ -44,6 +45,8 @@ def convert(
         Round times that the target cannot hold exactly.
     drop_unknown : bool, optional
         Leave out records with a reserved code, which only the source's format holds.
+    as_type : str, optional
+        What to read the source as; see `open_tags`.
     progress : callable, optional
         Called after every block with records done and records to do.
 
@@ -65,7 +68,7 @@ def convert(
     """
     src, dst = Path(src), Path(dst)
     target = format_of_suffix(dst)
-    source = open_tags(src)
+    source = open_tags(src, as_type=as_type)
     _check_target(src, dst, overwrite=overwrite)
     summary = _summarise(source, progress)
     keeps_all = target.name == source.format == "ptu" and not drop_unknown

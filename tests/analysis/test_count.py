@@ -113,7 +113,7 @@ class Reference:
     def begin(self):
         self.clicked, self.crowded = set(), False
 
-    def tag(self, time, code):
+    def tag(self, time, code):  # noqa: C901  # the record table, case by case
         self.step(time)
         start = self.gates.trial
         wanted = {"sync": SYNC, "channel": start.number}.get(start.kind)
@@ -255,6 +255,15 @@ def test_kernel_equals_the_reference_reader(kernel, file):
     check(one_pass(source, gates, kernel), reference)
 
 
+def begins(events, gates):
+    """Tell which T2 tags begin a trial."""
+    kind, number = gates.trial.kind, gates.trial.number
+    if kind == "marker":
+        bits = events.channel.astype(int) - MARKER
+        return (bits > 0) & (bits >> (number - 1) & 1 == 1)
+    return events.channel == (SYNC if kind == "sync" else number)
+
+
 def one_pass(source, gates, kernel):
     """Count the records as they stand: tags out of order are not sorted."""
     plan = _plan(source, gates)
@@ -270,7 +279,7 @@ def test_tags_slightly_out_of_order_are_counted_as_if_in_order(kernel, file):
     gates = gate_set({"clock": {"t0": 0.0}} if trial == "clock" else trial)
     decoder = Decoder(layout)
     events = decoder.decode(np.array(records, np.uint32))
-    if len(events) < 2 or (layout.mode == "T2" and trial != "clock" and SYNC not in events.channel):
+    if len(events) < 2:
         return
     latest = np.maximum.accumulate(events.time)
     order = np.argsort(events.time, kind="stable")
@@ -280,12 +289,10 @@ def test_tags_slightly_out_of_order_are_counted_as_if_in_order(kernel, file):
     rewritten = [encoder.encode(ordered)]
     if decoder.overflow > encoder.overflow:
         rewritten.append(encoder.finish(decoder.overflow))
-    try:
-        expected = one_pass(MemorySource(np.concatenate(rewritten), layout), gates, kernel)
-        found = count(MemorySource(records, layout, block=block), gates, kernel=kernel)
-    except ValueError as error:
-        assert "trial starts" in str(error)
+    if layout.mode == "T2" and trial != "clock" and not begins(events, gates).any():
         return
+    expected = one_pass(MemorySource(np.concatenate(rewritten), layout), gates, kernel)
+    found = count(MemorySource(records, layout, block=block), gates, kernel=kernel)
     disordered = [text for text in found.quality.warnings if "order" in text or "precedes" in text]
     photons = events.channel < SYNC if layout.mode == "T3" else np.ones(len(events), bool)
     back = bool((np.diff(events.time[photons]) < 0).any())

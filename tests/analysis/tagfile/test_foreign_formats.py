@@ -109,7 +109,7 @@ def test_the_real_hydraharp_head_has_its_25_syncs():
         pytest.skip("the case is not beside the checkout")
     summary = summarise(open_tags(path))
     assert (summary.records, summary.syncs, summary.photons) == (25, 25, {})
-    assert summary.end_time == 24_828_8 * 100 or summary.end_time > 24_000_000
+    assert 24e6 < summary.end_time < 25e6
     assert {w.code for w in summary.warnings} == {"record_count", "duration"}
 
 
@@ -117,7 +117,7 @@ def test_histograms_of_the_same_devices_are_told_from_tags(tmp_path):
     head = bytearray(old_header(b"HydraHarp", b"2.0", 2, resolution=1.0, records=0))
     struct.pack_into("<i", head, 22 + 18 + 12 + 18 + 2 + 256 + 4, 16)
     (tmp_path / "a.hhd").write_bytes(head)
-    with pytest.raises(TagFileError, match="histogram .* holds no time tags"):
+    with pytest.raises(TagFileError, match=r"histogram .* holds no time tags"):
         open_tags(tmp_path / "a.hhd")
 
 
