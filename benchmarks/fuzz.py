@@ -67,16 +67,16 @@ def _foreign(times: np.ndarray, channel: np.ndarray) -> dict[str, bytes]:
     """Return files in the formats that are only read."""
     rows = list(zip(times.tolist(), channel.tolist(), strict=True))
     words = struct.pack(f"<{len(rows)}I", *(c << 25 | 500 << 10 | t % 1024 for t, c in rows))
-    hydra = bytearray(728) + bytes(40) + struct.pack("<4iq", 20_000, 2000, 1, 0, len(rows))
+    hydra = bytearray(696) + bytes(40) + struct.pack("<4iq", 20_000, 2000, 1, 0, len(rows))
     hydra[:22] = b"HydraHarp".ljust(16, b"\0") + b"2.0".ljust(6, b"\0")
     struct.pack_into("<4i", hydra, 332, 32, 0, 3, 0)
     struct.pack_into("<d", hydra, 352, 250.0)
-    struct.pack_into("<i", hydra, 688, 2)
+    struct.pack_into("<i", hydra, 664, 2)
     dump = b"".join(struct.pack("<BBHiq", 0, 0, 0, c + 1, 50_000_000 * t) for t, c in rows)
     qutag = bytes(40) + b"".join(struct.pack("<qH", 50_000_000 * t, c) for t, c in rows)
     text = "".join(f"{50_000_000 * t};{c}\n" for t, c in rows).encode()
     spc = struct.pack("<I", 0x80000000 | 95)
-    spc += b"".join(struct.pack("<I", c << 12 | 100 << 16 | t % 4096) for t, c in rows)
+    spc += b"".join(struct.pack("<I", c << 12 | 100 << 16 | t // 8) for t, c in rows)
     return {"a.ht3": bytes(hydra) + words, "a.dump": dump, "a.qutag": qutag, "a.txt": text} | {
         "a.spc": spc
     }
