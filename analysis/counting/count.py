@@ -92,7 +92,7 @@ def count(
     if not allow_repeats:
         check_distinct(sources)
     gate_set = as_gates(gates_path(sources[0].path) if gates is None else gates)
-    plans = [_plan(source, gate_set) for source in sources]
+    plans = [plan_for(source, gate_set) for source in sources]
     total: Counts | None = None
     for source, plan in zip(sources, plans, strict=True):
         counts = _count_source(source, plan, threads, kernel, progress)
@@ -134,7 +134,7 @@ def follow(
     ValueError
         If the gates do not fit the file, or all of it holds no trial start.
     """
-    plan = _plan(source, as_gates(gates))
+    plan = plan_for(source, as_gates(gates))
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
@@ -144,7 +144,14 @@ def follow(
     yield report_counts(source.reopened(), plan, tally, final=True)
 
 
-def _plan(source: TagSource, gates: GateSet) -> Plan:
+def plan_for(source: TagSource, gates: GateSet) -> Plan:
+    """Lay gates on a file, having checked that its channels, period and syncs allow them.
+
+    Raises
+    ------
+    ValueError
+        If they do not; the message names the file.
+    """
     try:
         _check_channels(source, gates)
         _check_period(source, gates)

@@ -107,13 +107,15 @@ def analyse(
     from analysis.evaluation import evaluate
     from analysis.evidence import assumed_conditions
     from analysis.tagfile import open_tags
-    from labkit.run import tag_files
+    from labkit.run import gates_beside, tag_files
 
     if save is not None:
         _check_save(save)
     if report is not None:
         check_folder("--report", report)
     declared, fixed = assumed_conditions(assume or [])
+    for folder in filter(Path.is_dir, files):
+        gates_beside(folder)  # refuses what is no run folder
     places = [tags for file in files for tags in tag_files(file)]
     sources = [open_tags(place, as_type=as_type) for place in places]
     gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
@@ -121,14 +123,16 @@ def analyse(
         counts = _follow(places, gate_set, follow)
     else:
         counts = _count(sources, gate_set, threads, allow_repeats=allow_repeats)
+    unmet = _unmet(sources, proposed=bool(remark))
     evaluation = evaluate(
         counts,
         declared=declared,
         trials_fixed_in_advance=fixed,
-        measured=_unmet(sources, proposed=bool(remark)),
+        measured=unmet,
         bound=bound,
     )
-    diagnosis = [*remark, *_diagnosis(evaluation, files)]
+    repeats = [condition.problem for condition in unmet if condition.name == "data"]
+    diagnosis = [*remark, *repeats, *_diagnosis(evaluation, files)]
     if save is not None:
         _save(counts, save)
     if report is not None:
@@ -370,7 +374,7 @@ def gates(
     ] = None,
     as_type: As = None,
 ) -> None:
-    """Propose gates from the data: period, detectors, and the pulses above the background."""
+    """Propose gates: the pulses found in a tag file."""
     from analysis.tagfile import open_tags
 
     proposal = _propose(open_tags(file, as_type=as_type))
@@ -407,7 +411,7 @@ def convert(
     ] = False,
     as_type: As = None,
 ) -> None:
-    """Convert tag files of any format that is read to PTU, photon-HDF5, CSV, NPZ or Parquet."""
+    """Convert to PTU, photon-HDF5, CSV, NPZ or Parquet."""
     from analysis.tagfile import convert as convert_tags
 
     with progress_bar("converting", "records") as progress:
