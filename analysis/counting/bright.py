@@ -111,6 +111,18 @@ def _missing(gap, period):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
+def _slot_of(ticks, period, divider):  # type: ignore[no-untyped-def]
+    """Return which of the trials after a sync record a tick so long after it belongs to."""
+    return min(max(np.int64(np.floor((ticks + 0.5) / period)), 0), divider - 1)
+
+
+@numba.njit(inline="always")
+def _slot_start(slot, period):  # type: ignore[no-untyped-def]
+    """Return how many ticks after the sync record such a trial begins."""
+    return np.int64(np.floor(slot * period + 0.5))
+
+
+@numba.njit(inline="always")
 def _bin(ticks, starts, widths, first_bins):  # type: ignore[no-untyped-def]
     if ticks < 0 or ticks >= starts[-1]:
         return first_bins[-1]
@@ -203,13 +215,12 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
                 state[_EARLY] += 1
                 continue
             elif divider > 1:
-                now = np.int64(np.floor((time - trial + 0.5) / trial_period))
-                now = min(max(now, 0), divider - 1)
+                now = _slot_of(time - trial, trial_period, divider)
                 if now != slot:
                     _close_trial(clicked, state, pairs)
                     clicked = 0
                     slot = now
-                shift = np.int64(np.floor(slot * trial_period + 0.5))
+                shift = _slot_start(slot, trial_period)
             place = row + _bin(time - trial - shift, starts, widths, first_bins)
             histogram[place] += 1
             bit = bit_of[place]

@@ -172,12 +172,14 @@ class SparseCounter:
 
 def slots(ticks: IntArray, period: float, divider: int) -> IntArray:
     """Return which of the trials after a sync record a tick so long after it belongs to."""
-    return np.clip(np.floor((ticks + 0.5) / period), 0, divider - 1).astype(np.int64)
+    slot: IntArray = np.clip(np.floor((ticks + 0.5) / period), 0, divider - 1).astype(np.int64)
+    return slot
 
 
 def slot_starts(slot: IntArray, period: float) -> IntArray:
     """Return how many ticks after the sync record such a trial begins."""
-    return np.floor(slot * period + 0.5).astype(np.int64)
+    ticks: IntArray = np.floor(slot * period + 0.5).astype(np.int64)
+    return ticks
 
 
 def _begins(channel: NDArray[np.uint8], start_code: int) -> NDArray[np.bool_]:
