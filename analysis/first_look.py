@@ -171,11 +171,9 @@ def _clock(source: TagSource, summary: TagSummary) -> _Clock | None:
         return _Clock(ticks=ticks, seconds=seconds)
     if summary.syncs < 2:
         return None
-    ticks = _sync_gap(source) or summary.end_time / summary.syncs
-    whole = _round_period(ticks * source.resolution / source.sync_divider)
-    return _Clock(
-        ticks=ceil(ticks / source.sync_divider), seconds=whole, divider=source.sync_divider
-    )
+    gap = _sync_gap(source) or summary.end_time / summary.syncs
+    whole = _round_period(gap * source.resolution / source.sync_divider)
+    return _Clock(ticks=ceil(gap / source.sync_divider), seconds=whole, divider=source.sync_divider)
 
 
 def _sync_gap(source: TagSource) -> float:

@@ -24,7 +24,7 @@ from analysis.tagfile.source import TagFileError, file_size, named_damage
 _OVERFLOW = 127
 """Detector number that phconvert gives to overflow records, which are no tags."""
 
-_MAX_CHUNK = 1 << 26
+_MAX_CHUNK = 1 << 24
 """Bytes of the largest chunk that is read."""
 
 FORMAT_URL = "http://photon-hdf5.org/"
