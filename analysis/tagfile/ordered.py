@@ -76,12 +76,12 @@ class OrderedSource(TagSource):
             held = events if held is None else _join(held, events)
             ready, held = _split(held)
             done = self._check_done(ready, done)
-            yield self._encode(encoder, ready)
+            yield from _cut(self._encode(encoder, ready), size)
         if held is not None:
             self._check_done(held, done)
-            yield self._encode(encoder, held)
+            yield from _cut(self._encode(encoder, held), size)
         if decoder.overflow > encoder.overflow:
-            yield encoder.finish(decoder.overflow)
+            yield from _cut(encoder.finish(decoder.overflow), size)
 
     def _encode(self, encoder: Encoder, events: Events) -> Records:
         try:
@@ -111,6 +111,12 @@ class OrderedSource(TagSource):
     @property
     def _unit(self) -> str:
         return "ticks" if self.layout.mode == "T2" else "syncs"
+
+
+def _cut(records: Records, size: int) -> Iterator[Records]:
+    """Yield records in arrays of at most `size`."""
+    for start in range(0, len(records), size):
+        yield records[start : start + size]
 
 
 def _join(first: Events, second: Events) -> Events:
