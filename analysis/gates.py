@@ -18,14 +18,22 @@ class TrialStart:
     ----------
     kind : {"sync", "marker", "channel", "clock"}
         ``sync``: T3 sync number, or T2 sync record. ``marker``: T2 marker input `number` (1-4).
-        ``channel``: a click on T2 input channel `number`. ``clock``: trial k begins at k times
-        the period on the file's own clock (tables of times without trigger).
+        ``channel``: a click on T2 input channel `number`. ``clock``: trial k begins at `t0` plus k
+        times the period on the file's own clock (tables of times without trigger).
     number : int
         Marker or channel number; 0 where there is none.
+    divider : int or None
+        ``sync`` in T2: trials per sync record, where the tagger measured one sync in so many. None:
+        one, and refused if the file says that there are more.
+    t0 : float, "first", "marker 1" to "marker 4", or None
+        ``clock``: when trial 0 begins, in seconds on the file's clock, or with its first tag, or
+        with its first such marker. None: at 0, and refused if the tags say otherwise.
     """
 
     kind: TrialKind = "sync"
     number: int = 0
+    divider: int | None = None
+    t0: float | str | None = None
 
     def __post_init__(self) -> None:
         if self.kind == "marker" and not 1 <= self.number <= 4:
@@ -34,28 +42,72 @@ class TrialStart:
         if self.kind == "channel" and not 0 <= self.number <= 62:
             message = f"`trial` channel must be 0 to 62, but is {self.number}"
             raise ValueError(message)
+        if self.divider is not None and not (self.kind == "sync" and 1 <= self.divider <= 1 << 20):
+            message = (
+                f"`trial` divider must be 1 to {1 << 20} trials per sync, but is {self.divider} "
+                f"with {self.kind}"
+            )
+            raise ValueError(message)
+        self._check_t0()
+
+    def _check_t0(self) -> None:
+        named = self.t0 in ("first", *(f"marker {number}" for number in range(1, 5)))
+        is_time = isinstance(self.t0, float) and isfinite(self.t0) and self.t0 >= 0
+        if self.t0 is not None and not (self.kind == "clock" and (named or is_time)):
+            message = (
+                "`trial` t0 must be a time >= 0 in seconds, first, or {marker: 1 to 4}, and needs "
+                f"clock, but is {self.t0!r} with {self.kind}"
+            )
+            raise ValueError(message)
 
     @classmethod
     def parse(cls, value: object) -> "TrialStart":
-        """Read ``sync``, ``clock``, ``{marker: 1}`` or ``{channel: 3}`` as in a gates file."""
+        """Read ``sync``, ``{sync: {divider: 8}}``, ``{marker: 1}``… as in a gates file."""
         if value in ("sync", "clock"):
             return cls(kind=value)
         if isinstance(value, Mapping) and len(value) == 1:
             kind, number = next(iter(value.items()))
             if kind in ("marker", "channel") and type(number) is int:
                 return cls(kind=kind, number=number)
+            if kind == "sync" and isinstance(number, Mapping) and set(number) == {"divider"}:
+                if type(number["divider"]) is int:
+                    return cls(kind=kind, divider=number["divider"])
+            elif kind == "clock" and isinstance(number, Mapping) and set(number) == {"t0"}:
+                return cls(kind=kind, t0=_origin_of(number["t0"]))
         message = (
-            "`trial` must be sync, clock, {marker: 1 to 4} or {channel: number}, "
+            "`trial` must be sync, clock, {marker: 1 to 4}, {channel: number}, "
+            "{sync: {divider: number}} or {clock: {t0: seconds, first or {marker: 1 to 4}}}, "
             f"but is {value!r}"
         )
         raise ValueError(message)
 
-    def to_plain(self) -> str | dict[str, int]:
+    def to_plain(self) -> str | dict[str, object]:
         """Return the form used in a gates file."""
+        if self.divider is not None:
+            return {self.kind: {"divider": self.divider}}
+        if isinstance(self.t0, str) and self.t0.startswith("marker"):
+            return {self.kind: {"t0": {"marker": int(self.t0[-1])}}}
+        if self.t0 is not None:
+            return {self.kind: {"t0": self.t0}}
         return self.kind if self.kind in ("sync", "clock") else {self.kind: self.number}
 
     def __str__(self) -> str:
+        if self.divider is not None:
+            return f"sync, {self.divider} trials each"
+        if self.t0 is not None:
+            where = f"{self.t0:g} s" if isinstance(self.t0, float) else f"the first {self._event}"
+            return f"clock from {where}"
         return self.kind if self.kind in ("sync", "clock") else f"{self.kind} {self.number}"
+
+    @property
+    def _event(self) -> str:
+        return "tag" if self.t0 == "first" else str(self.t0)
+
+
+def _origin_of(value: object) -> float | str:
+    if isinstance(value, Mapping) and set(value) == {"marker"}:
+        return f"marker {value['marker']}"
+    return value if isinstance(value, str) else seconds_of(value, "trial.clock.t0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from analysis.first_look import FirstLook
+
 COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce")
 GATE_SHADE = "#e8e4d8"
 
@@ -40,6 +42,30 @@ def arrival_histogram(counts: Counts) -> "Figure":
     axes.set_xlabel("time after the trial's start (ns)")
     axes.set_ylabel("clicks / (ns · trial)")
     axes.legend(frameon=False)
+    return figure
+
+
+def first_look(seen: "FirstLook") -> "Figure":
+    """Draw clicks against time after the sync, pulses shaded, and rates against time."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    arrivals, rates = figure.subplots(2)
+    edges_ns = seen.edges * 1e9
+    for (channel, clicks), color in zip(seen.arrivals.items(), COLORS * 16, strict=False):
+        if len(clicks):
+            arrivals.stairs(clicks, edges_ns, color=color, label=f"channel {channel}")
+        rates.stairs(seen.rates[channel], seen.rate_edges, color=color, label=f"channel {channel}")
+    for pulse in seen.pulses:
+        arrivals.axvspan(pulse.start * 1e9, pulse.stop * 1e9, color=GATE_SHADE, zorder=0)
+    if any(clicks.any() for clicks in seen.arrivals.values()):
+        arrivals.set_yscale("log")
+    arrivals.set_xlabel("time after the sync (ns)")
+    arrivals.set_ylabel("clicks / bin")
+    rates.set_xlabel("time (s)")
+    rates.set_ylabel("clicks (1/s)")
+    if seen.rates:
+        rates.legend(frameon=False)
     return figure
 
 

@@ -16,13 +16,13 @@ from analysis.tagfile.events import MAX_TIME
 from analysis.tagfile.layouts import MARKER, SYNC
 from analysis.tagfile.source import Records
 
-BUILT_WITH = 0xBCEE89D4
+BUILT_WITH = 0x442773DF
 """Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
 
 # The state vector's places as plain integers, which compiled code can use.
 _WRAPPED, _LAST, _TRIAL, _CLICKED, _FIRST, _TRIALS, _MISSING, _BACKWARDS = map(int, list(S)[:8])
 _UNKNOWN, _EARLY, _MARKERS, _CROWDED_TRIALS, _RECORDS, _DOUBLED = map(int, list(S)[8:14])
-_HIGHEST, _FIRST_DOUBLED = map(int, list(S)[14:])
+_HIGHEST, _FIRST_DOUBLED, _SLOT = map(int, list(S)[14:17])
 
 _OVERFLOW = -1
 _RESERVED = -2
@@ -111,6 +111,18 @@ def _missing(gap, period):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
+def _slot_of(ticks, period, divider):  # type: ignore[no-untyped-def]
+    """Return which of the trials after a sync record a tick so long after it belongs to."""
+    return min(max(np.int64(np.floor((ticks + 0.5) / period)), 0), divider - 1)
+
+
+@numba.njit(inline="always")
+def _slot_start(slot, period):  # type: ignore[no-untyped-def]
+    """Return how many ticks after the sync record such a trial begins."""
+    return np.int64(np.floor(slot * period + 0.5))
+
+
+@numba.njit(inline="always")
 def _bin(ticks, starts, widths, first_bins):  # type: ignore[no-untyped-def]
     if ticks < 0 or ticks >= starts[-1]:
         return first_bins[-1]
@@ -122,7 +134,7 @@ def _bin(ticks, starts, widths, first_bins):  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always")
 def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its state in registers
-    records, pico, counted, wrap, start_code, period, clock,
+    records, pico, counted, wrap, start_code, trial_period, divider, clock, origin,
     row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
 ):  # fmt: skip
     special_from = 0xF0000000 if pico else 0x80000000
@@ -130,11 +142,12 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
     time_mask = 0xFFFFFFF if pico else 0x1FFFFFF
     beyond = first_bins[-1]
     foreign = len(bit_of) - beyond - 1
+    period = trial_period * divider
     longest = np.uint32(min(MISSING_GAP * period, time_mask))
     shortest = np.uint32(min(np.ceil(DOUBLED_GAP * period), time_mask))
     by_sync = start_code == SYNC and not pico
     wrapped, last, trial = state[_WRAPPED], state[_LAST], state[_TRIAL]
-    clicked, trials, backwards = state[_CLICKED], state[_TRIALS], 0
+    clicked, trials, backwards, slot = state[_CLICKED], state[_TRIALS], 0, state[_SLOT]
     n = len(records)
     i = 0
     while i < n:
@@ -147,7 +160,7 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
                 i += _STRIDE
                 last = trial = wrapped + (records[i - 1] & time_mask)
                 trials += _STRIDE
-                clicked = 0
+                clicked = slot = 0
                 continue
         for k in range(i, min(i + _STRIDE, n)):
             record = np.int64(records[k])
@@ -175,17 +188,25 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
                     _close_trial(clicked, state, pairs)
                 trial = time
                 trials += 1
-                clicked = 0
+                clicked = slot = 0
                 continue
             if code >= SYNC:
+                if clock > 0 and state[_FIRST] == NONE:
+                    state[_FIRST] = time
                 state[_MARKERS] += code > MARKER
                 continue
             row = row_of[code]
+            if clock > 0 and state[_FIRST] == NONE:
+                state[_FIRST] = time
             if row == foreign:
                 histogram[foreign + beyond] += 1
                 continue
+            shift = 0
             if clock > 0:
-                start = time - time % clock
+                if time < origin:
+                    state[_EARLY] += 1
+                    continue
+                start = time - (time - origin) % clock
                 if start != trial:
                     _close_trial(clicked, state, pairs)
                     clicked = 0
@@ -193,7 +214,14 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
             elif trial == NONE:
                 state[_EARLY] += 1
                 continue
-            place = row + _bin(time - trial, starts, widths, first_bins)
+            elif divider > 1:
+                now = _slot_of(time - trial, trial_period, divider)
+                if now != slot:
+                    _close_trial(clicked, state, pairs)
+                    clicked = 0
+                    slot = now
+                shift = _slot_start(slot, trial_period)
+            place = row + _bin(time - trial - shift, starts, widths, first_bins)
             histogram[place] += 1
             bit = bit_of[place]
             if clicked & bit:
@@ -201,31 +229,31 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
             clicked |= bit
         i += _STRIDE
     state[_WRAPPED], state[_LAST], state[_TRIAL] = wrapped, last, trial
-    state[_CLICKED], state[_TRIALS] = clicked, trials
+    state[_CLICKED], state[_TRIALS], state[_SLOT] = clicked, trials, slot
     state[_BACKWARDS] += backwards
     state[_RECORDS] += n
 
 
 @numba.njit(cache=True, nogil=True)
 def _hydra_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, period, clock,
+    records, counted, wrap, start_code, trial_period, divider, clock, origin,
     row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
 ):  # fmt: skip
     """Count T2 records of the HydraHarp family."""
     _t2(
-        records, False, counted, wrap, start_code, period, clock,
+        records, False, counted, wrap, start_code, trial_period, divider, clock, origin,
         row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
     )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
 def _pico_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, period, clock,
+    records, counted, wrap, start_code, trial_period, divider, clock, origin,
     row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
 ):  # fmt: skip
     """Count T2 records of the PicoHarp 300."""
     _t2(
-        records, True, counted, wrap, start_code, period, clock,
+        records, True, counted, wrap, start_code, trial_period, divider, clock, origin,
         row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
     )  # fmt: skip
 
@@ -377,21 +405,24 @@ class BrightCounter:
         layout, line = plan.layout, plan.timeline
         head = (layout.counted_overflows, layout.wrap)
         self._kernel = _KERNELS[layout.family, layout.mode]
-        # One row more than the tally: T3 special records are looked up like photons, for speed.
+        # One row more than the tally: T3 special records are looked up like photons, for speed;
+        # and in T3 one column more, for clicks later than the sync period.
         rows, columns = tally.histogram.shape
-        self._histogram = np.zeros((rows + 1, columns), np.int64)
+        is_t3 = layout.mode == "T3"
+        self._histogram = np.zeros((rows + 1, columns + is_t3), np.int64)
         sums = (tally.state, self._histogram.reshape(-1), tally.repeated, tally.pairs)
         if layout.mode == "T3":
-            bit_of = np.zeros(self._histogram.size, np.int64)
-            bit_of[: plan.bit_of.size] = plan.bit_of.reshape(-1)
+            padded = np.zeros(self._histogram.shape, np.int64)
+            padded[:rows, :columns] = plan.bit_of
+            bit_of = padded.reshape(-1)
             kept = (bit_of != 0).astype(np.uint8)
-            kept[plan.bit_of.size :] = 1
+            kept[rows * (columns + 1) :] = 1
             places = _places(plan)
             self._constants: tuple[object, ...] = (*head, places, kept, bit_of, *sums)
         else:
             row_of = plan.row_of_channel.astype(np.uint32) * np.uint32(columns)
             self._constants = (
-                *head, plan.start_code, plan.period, plan.clock, row_of,
+                *head, plan.start_code, plan.period, plan.divider, plan.clock, plan.origin, row_of,
                 line.starts, line.widths, line.first_bins, plan.bit_of.reshape(-1), *sums,
             )  # fmt: skip
 
@@ -399,7 +430,12 @@ class BrightCounter:
         """Add a block of records."""
         self._kernel(records, *self._constants)
         total = self.tally.histogram
-        np.add(total, self._histogram[:-1], out=total)
+        columns = total.shape[1]
+        np.add(total, self._histogram[:-1, :columns], out=total)
+        if self._histogram.shape[1] > columns:
+            late = self._histogram[:-1, columns]
+            total[:, -1] += late
+            self.tally.state[S.LATE] += late.sum()
         self._histogram[:] = 0
         wrapped = int(self.tally.state[S.WRAPPED])
         if not 0 <= wrapped <= MAX_TIME:
@@ -421,11 +457,14 @@ def _places(plan: Plan) -> NDArray[np.uint16]:
 
     These are special bit, channel and dtime; special records have the row after the last.
     """
-    rows, columns = plan.bit_of.shape
+    rows, beyond = plan.bit_of.shape
+    columns = beyond + 1
     codes = 16 if plan.layout.family == "pico" else 128
     row_of = np.full(codes, rows, np.int64)
     photons = codes - 1 if plan.layout.family == "pico" else 64
     row_of[:photons] = plan.row_of_channel[:photons]
     bins = plan.timeline.bin_of(np.arange(plan.layout.dtime_bins))
+    late = bins[plan.late_from :]
+    late[late == plan.timeline.n_bins] = beyond
     places: NDArray[np.uint16] = np.add.outer(row_of * columns, bins).astype(np.uint16)
     return places.reshape(-1)

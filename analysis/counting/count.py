@@ -8,12 +8,15 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.counting.repeats import check_distinct
 from analysis.counting.report import report_counts
-from analysis.counting.tally import Plan, Tally, make_plan
+from analysis.counting.tally import Plan, S, Tally, make_plan
 from analysis.counts import Counts
 from analysis.gates import GateSet, as_gates, gates_path
 from analysis.tagfile import open_tags
-from analysis.tagfile.layouts import SYNC
+from analysis.tagfile.codec import Decoder
+from analysis.tagfile.layouts import MARKER, SYNC
+from analysis.tagfile.ordered import DisorderError, OrderedSource
 from analysis.tagfile.source import Records, TagFileError, TagSource
 
 Kernel = Literal["auto", "sparse", "bright"]
@@ -38,6 +41,7 @@ def count(
     *,
     threads: int = 1,
     kernel: Kernel = "auto",
+    allow_repeats: bool = False,
     progress: Progress | None = None,
 ) -> Counts:
     """Count clicks and coincidences in one tag file, or in several and add them up.
@@ -55,6 +59,8 @@ def count(
     kernel : {"auto", "sparse", "bright"}
         Array operations (start at once) or compiled loops (fast on long files); the results are
         equal.
+    allow_repeats : bool
+        Add up even files that hold the same recording.
     progress : callable, optional
         Called with (records done, records in all) of the file being counted.
 
@@ -67,7 +73,8 @@ def count(
     TagFileError
         If a file cannot be read or holds no records.
     ValueError
-        If the gates do not fit a file, or their file cannot be read.
+        If the gates do not fit a file, their file cannot be read, or two files hold the same
+        recording.
 
     Examples
     --------
@@ -80,8 +87,12 @@ def count(
     if not sources:
         message = "`paths` must name at least one tag file, but is empty"
         raise ValueError(message)
+    for source in sources:
+        _check_records(source)
+    if not allow_repeats:
+        check_distinct(sources)
     gate_set = as_gates(gates_path(sources[0].path) if gates is None else gates)
-    plans = [_plan(source, gate_set) for source in sources]
+    plans = [plan_for(source, gate_set) for source in sources]
     total: Counts | None = None
     for source, plan in zip(sources, plans, strict=True):
         counts = _count_source(source, plan, threads, kernel, progress)
@@ -123,7 +134,7 @@ def follow(
     ValueError
         If the gates do not fit the file, or all of it holds no trial start.
     """
-    plan = _plan(source, as_gates(gates))
+    plan = plan_for(source, as_gates(gates))
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
@@ -133,11 +144,27 @@ def follow(
     yield report_counts(source.reopened(), plan, tally, final=True)
 
 
-def _plan(source: TagSource, gates: GateSet) -> Plan:
+def plan_for(source: TagSource, gates: GateSet) -> Plan:
+    """Lay gates on a file, having checked that its channels, period and syncs allow them.
+
+    Raises
+    ------
+    ValueError
+        If they do not; the message names the file.
+    """
     try:
         _check_channels(source, gates)
         _check_period(source, gates)
-        return make_plan(gates, source.layout, source.resolution)
+        _check_syncs(source, gates)
+        return make_plan(
+            gates,
+            source.layout,
+            source.resolution,
+            origin=_origin(source, gates),
+            sync_period=source.sync_period if source.counts_syncs else None,
+        )
+    except TagFileError:
+        raise
     except ValueError as error:
         message = f"{source.path}: {error}"
         raise ValueError(message) from None
@@ -167,13 +194,70 @@ def _check_period(source: TagSource, gates: GateSet) -> None:
         raise ValueError(message)
 
 
+def _check_syncs(source: TagSource, gates: GateSet) -> None:
+    """Refuse to take for trials what are not."""
+    if gates.trial.kind != "sync":
+        return
+    if not source.counts_syncs:
+        message = (
+            "`trial` cannot be sync: the file's times count a clock of the device, not syncs; "
+            "trials in it cannot be told from one another"
+        )
+        raise ValueError(message)
+    divider = source.sync_divider
+    if source.layout.mode == "T2" and divider > 1 and gates.trial.divider is None:
+        message = (
+            f"`trial` must say how many trials a sync record stands for: the header's sync divider "
+            f"is {divider}; set `trial: {{sync: {{divider: {divider}}}}}` (or divider: 1 if each "
+            "sync record begins one trial)"
+        )
+        raise ValueError(message)
+
+
+def _origin(source: TagSource, gates: GateSet) -> int:
+    """Return the tick at which trial 0 begins if the clock begins trials.
+
+    Raises
+    ------
+    ValueError
+        If it is not found, or cannot be told to a tick.
+    """
+    t0 = gates.trial.t0
+    if t0 is None:
+        return 0
+    if isinstance(t0, float):
+        ticks = t0 / source.resolution
+        if ticks > 1 << 52:
+            message = (
+                f"`trial` t0 of {t0!r} s is too large to be given to a tick of "
+                f"{source.resolution:g} s; use `t0: first` or a marker"
+            )
+            raise ValueError(message)
+        return round(ticks)
+    bits = 0 if t0 == "first" else 1 << (int(t0[-1]) - 1)
+    decoder = Decoder(source.layout)
+    for block in source.blocks(size=4096):
+        events = decoder.decode(block)
+        wanted = events.time
+        if bits:
+            code = events.channel.astype(np.int64) - MARKER
+            wanted = wanted[(code > 0) & (code & bits != 0)]
+        if len(wanted):
+            return int(wanted.min())
+    message = f"`trial` starts with the first {'tag' if bits == 0 else t0}, but the file has none"
+    raise ValueError(message)
+
+
+def _check_records(source: TagSource) -> None:
+    if source.n_records == 0:
+        message = f"{source.path}: holds no records, so there is nothing to count"
+        raise TagFileError(message)
+
+
 def _count_source(
     source: TagSource, plan: Plan, threads: int, kernel: Kernel, progress: Progress | None
 ) -> Counts:
     total = source.n_records
-    if total == 0:
-        message = f"{source.path}: holds no records, so there is nothing to count"
-        raise TagFileError(message)
     if kernel == "auto":
         kernel = "bright" if total >= BRIGHT_FROM else "sparse"
     stretches = [(0, total)]
@@ -186,7 +270,32 @@ def _count_source(
     first, *rest = tallies
     for tally in rest:
         first.append(tally, plan)
-    return report_counts(source, plan, first, final=True)
+    if not first.state[S.BACKWARDS]:
+        return report_counts(source, plan, first, final=True)
+    return _count_in_order(source, plan, first, kernel)
+
+
+def _count_in_order(source: TagSource, plan: Plan, unsorted: Tally, kernel: Kernel) -> Counts:
+    """Count once more with the tags sorted, if their disorder is small enough to be trusted."""
+    ordered = OrderedSource(source)
+    try:
+        tally = _count_stretch(ordered, plan, (0, ordered.n_records), kernel, _Progress(0, None))
+    except DisorderError as error:
+        reason = str(error).removeprefix(f"{source.path}: ")
+        disorder = (
+            f"{int(unsorted.state[S.BACKWARDS]):,} tags come before the tag that precedes them, "
+            f"too far to be sorted ({reason}): overflow records are lost or the file is damaged; "
+            "clicks and coincidences around them may be wrong"
+        )
+        return report_counts(source, plan, unsorted, final=True, disorder=disorder)
+    disorder = (
+        f"{int(unsorted.state[S.BACKWARDS]):,} tags stood out of order, by up to "
+        f"{ordered.largest_step:,} {'ticks' if plan.layout.mode == 'T2' else 'syncs'}; they were "
+        "sorted by time before counting"
+    )
+    for place in (S.BACKWARDS, S.RECORDS, S.UNKNOWN):
+        tally.state[place] = unsorted.state[place]
+    return report_counts(source, plan, tally, final=True, disorder=disorder)
 
 
 class _Progress:
@@ -214,6 +323,8 @@ def _count_stretch(
 def _count_block(source: TagSource, counter: _Counter, block: Records) -> None:
     try:
         counter.count(block)
+    except TagFileError:
+        raise
     except ValueError as error:
         message = f"{source.path}: {error}"
         raise TagFileError(message) from None

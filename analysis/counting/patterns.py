@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.counting.count import plan_for
 from analysis.counting.report import report_counts
 from analysis.counting.sparse import SparseCounter
-from analysis.counting.tally import Plan, Tally, make_plan
+from analysis.counting.tally import Plan, Tally
 from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.tagfile import TagSource, open_tags
@@ -92,7 +93,7 @@ def count_patterns(path: str | Path | TagSource, gates: GateSet) -> Patterns:
         If the gates do not fit the file.
     """
     source = path if isinstance(path, TagSource) else open_tags(path)
-    plan = make_plan(gates, source.layout, source.resolution)
+    plan = plan_for(source, gates)
     tally = Tally.empty(plan)
     counter = _PatternCounter(plan, tally)
     for block in source.blocks(0, source.n_records):

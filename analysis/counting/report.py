@@ -13,10 +13,13 @@ from analysis.counts import (
 )
 from analysis.gates import GateSet
 from analysis.tagfile.acquisition import SIZE_WARNINGS
+from analysis.tagfile.doubts import DOUBTFUL_PART, duration_warnings, layout_warnings
 from analysis.tagfile.source import TagSource
 
 
-def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -> Counts:
+def report_counts(
+    source: TagSource, plan: Plan, tally: Tally, *, final: bool, disorder: str = ""
+) -> Counts:
     """Turn the sums of a pass into counts.
 
     Parameters
@@ -27,6 +30,8 @@ def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -
         Of all records of `source` so far.
     final : bool
         Whether the pass is over: only then does the header say how much was measured.
+    disorder : str, optional
+        What to say about tags out of order instead of the general warning.
 
     Raises
     ------
@@ -44,6 +49,9 @@ def report_counts(source: TagSource, plan: Plan, tally: Tally, *, final: bool) -
     if state[S.DOUBLED]:
         first = int(state[S.FIRST_DOUBLED])
         warnings.append(doubled_syncs_warning(int(state[S.DOUBLED]), first))
+    warnings += _quality_warnings(source, plan, tally, disorder)
+    if final:
+        warnings += _duration_warnings(source, tally)
     warnings += _period_warning(source, gates) + _silent_detectors(gates, tally)
     inside = tally.histogram[:-1, :-1].copy()
     gated = line.gate_of_bin[:-1]
@@ -88,10 +96,8 @@ def _trials(
             sync_rate=source.sync_rate,
         )
     if plan.clock:
-        seconds = source.measured_time or (int(state[S.LAST]) + 1) * source.resolution
-        number = max(round(seconds / plan.gates.period), int(state[S.LAST]) // plan.clock + 1)
-        return exact_trials(number, "measured time / period"), None
-    number = int(state[S.TRIALS])
+        return _clock_trials(source, plan, tally, final=final)
+    number = int(state[S.TRIALS]) * plan.divider
     if number == 0 and final:
         message = (
             f"{source.path}: must hold trial starts ({plan.gates.trial}), but none of its "
@@ -100,6 +106,100 @@ def _trials(
         )
         raise ValueError(message)
     return exact_trials(number, f"trial starts ({plan.gates.trial}) in the records"), None
+
+
+UNLIKELY = 1e-6
+"""Probability below which tags are not believed to have begun so late by chance."""
+
+
+def _clock_trials(
+    source: TagSource, plan: Plan, tally: Tally, *, final: bool
+) -> tuple[Trials, str | None]:
+    """Return the trials that the clock began, having checked that it began where they did.
+
+    Raises
+    ------
+    ValueError
+        If trials are numbered from the clock's zero, but the tags begin long after it.
+    """
+    state = tally.state
+    reached = int(max(state[S.LAST] + 1, state[S.WRAPPED]))
+    seen = max((reached - 1 - plan.origin) // plan.clock + 1, 0)
+    measured = source.measured_time if final else None
+    claimed = round(measured / plan.gates.period) if measured else 0
+    if plan.gates.trial.t0 is not None:
+        source_of = "time from `t0` to the last tag / period"
+        return Trials(number=seen, low=seen, high=max(seen, claimed), source=source_of), None
+    doubt = _origin_doubt(source, plan, tally) if final else None
+    if claimed >= seen and not _duration_warnings(source, tally):
+        return exact_trials(claimed, "measured time / period"), doubt
+    return exact_trials(seen, "time up to the last tag / period"), doubt
+
+
+def _origin_doubt(source: TagSource, plan: Plan, tally: Tally) -> str | None:
+    """Say that trials may not be numbered from the clock's zero; refuse if they surely are not.
+
+    Were n tags spread over the time from zero to the last, all of them would come after the first
+    with probability (1 - first / last)^(n - 1).
+    """
+    state = tally.state
+    first, last = int(state[S.FIRST]), int(state[S.LAST])
+    if first < 0 or last <= 0:
+        return None
+    tags = int(tally.histogram.sum() + state[S.MARKERS])
+    by_chance = ((last - first) / last) ** max(tags - 1, 0)
+    measured = source.measured_time
+    beyond = measured is not None and last * source.resolution > 1.01 * measured + 1e-3
+    if by_chance >= UNLIKELY and not beyond:
+        return None
+    begin, end = first * source.resolution, last * source.resolution
+    remedy = (
+        "if its clock began elsewhere (many time taggers count from power-on), set "
+        "`trial: {clock: {t0: first}}`, a marker, or the time in s; `t0: 0` if not"
+    )
+    if beyond or first > last - first:
+        found = f"its header says {measured:g} s, but " if beyond else ""
+        message = (
+            f"{source.path}: trials numbered from the clock's zero make no sense: {found}its tags "
+            f"begin at {begin:.9g} s and end at {end:.9g} s; {remedy}"
+        )
+        raise ValueError(message)
+    return f"the tags begin only {begin:g} s after the clock's zero, where trial 0 is; {remedy}"
+
+
+def _duration_warnings(source: TagSource, tally: Tally) -> list[str]:
+    """Compare the header's measured time with the records (T2; in T3 the trials say it)."""
+    if source.layout.mode == "T3":
+        return []
+    reached = int(max(tally.state[S.WRAPPED], tally.state[S.LAST] + 1)) * source.resolution
+    return [str(warning) for warning in duration_warnings(source, reached)]
+
+
+_CAN_CHANGE_COUNTS = {
+    S.MISSING: "trial starts are missing where the period calls for one: trials without a start "
+    "are not counted, and their clicks fall behind the trial before",
+    S.BACKWARDS: "tags come before the tag that precedes them: coincidences may be lost",
+    S.UNKNOWN: "records have a reserved code and were left out",
+    S.EARLY: "clicks came before the first trial and are not counted",
+    S.LATE: "clicks are later than the sync period that the header gives: the resolution, the "
+    "period or the record type in the header is wrong, or the sync was divided",
+}
+"""Quality numbers that say that a count could be another, and how."""
+
+
+def _quality_warnings(source: TagSource, plan: Plan, tally: Tally, disorder: str) -> list[str]:
+    said = []
+    for place, meaning in _CAN_CHANGE_COUNTS.items():
+        number = int(tally.state[place])
+        if place == S.BACKWARDS and disorder:
+            said.append(disorder)
+        elif number:
+            said.append(f"{number:,} {meaning}")
+    records = max(int(tally.state[S.RECORDS]), 1)
+    doubtful = int(tally.state[S.UNKNOWN] + tally.state[S.BACKWARDS] + tally.state[S.LATE])
+    if doubtful > DOUBTFUL_PART * records:
+        said += [str(warning) for warning in layout_warnings(source)]
+    return said
 
 
 def _period_warning(source: TagSource, gates: GateSet) -> list[str]:

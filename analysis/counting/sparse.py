@@ -64,7 +64,10 @@ class SparseCounter:
         self.tally.state[S.LAST] = sync[-1]
         trial = self._trial_number + np.cumsum(steps != 0)
         self._trial_number = int(trial[-1])
-        bins = self.plan.timeline.bin_of(dtime[photon].astype(np.int64))
+        dtime = dtime[photon]
+        bins = self.plan.timeline.bin_of(dtime.astype(np.int64))
+        late = (dtime >= self.plan.late_from) & (bins == self.plan.timeline.n_bins)
+        self.tally.state[S.LATE] += np.count_nonzero(late)
         self._add_clicks(trial, self.plan.row_of_channel[channel[photon]], bins)
 
     def _count_t2(self, time: IntArray, channel: NDArray[np.uint8]) -> None:
@@ -75,13 +78,23 @@ class SparseCounter:
         state[S.MARKERS] += np.count_nonzero((channel > MARKER) & ~begins)
         photon = (channel < SYNC) & ~begins
         if plan.clock:
-            start = time[photon] - time[photon] % plan.clock
-            self._clock_clicks(start, time[photon], channel[photon])
+            if state[S.FIRST] == NONE:
+                state[S.FIRST] = time[0]
+            time, channel = time[photon], channel[photon]
+            before = time < plan.origin
+            own = plan.row_of_channel[channel] < len(plan.gates.detectors)
+            state[S.EARLY] += np.count_nonzero(before & own)
+            time, channel = time[~(before & own)], channel[~(before & own)]
+            self._clock_clicks(time - (time - plan.origin) % plan.clock, time, channel)
             return
         starts = np.flatnonzero(begins)
         trial = self._trial_number + np.cumsum(begins)[photon]
         start_times = np.concatenate([state[[S.TRIAL]], time[starts]])
         start = start_times[trial - self._trial_number]
+        if plan.divider > 1:
+            slot = slots(time[photon] - start, plan.period, plan.divider)
+            start = np.where(start == NONE, NONE, start + slot_starts(slot, plan.period))
+            trial = trial * plan.divider + slot
         self._begin_trials(time[starts], starts)
         rows = plan.row_of_channel[channel[photon]]
         early = start == NONE
@@ -112,7 +125,7 @@ class SparseCounter:
         if state[S.FIRST] == NONE:
             state[S.FIRST] = times[0]
         gaps = np.diff(np.concatenate([before, times]).astype(np.int64))
-        long = gaps[gaps > int(self.plan.period)]
+        long = gaps[gaps > int(self.plan.start_period)]
         state[S.MISSING] += sum(self.plan.missing_in(int(gap)) for gap in long)
         early = np.flatnonzero(self.plan.doubles(gaps))
         if len(early):
@@ -132,7 +145,7 @@ class SparseCounter:
         gated = bits != 0
         trials = np.concatenate([self._held_trials, trial[gated]])
         bits = np.concatenate([self._held_bits, bits[gated]])
-        done = np.searchsorted(trials, self._trial_number)
+        done = np.searchsorted(trials, self._trial_number * self.plan.divider)
         self._count_groups(trials[:done], bits[:done])
         self._held_trials, self._held_bits = trials[done:], bits[done:]
 
@@ -155,6 +168,18 @@ class SparseCounter:
             present[cell] = clicks > 0
         self.tally.pairs[:] += np.triu(present @ present.T, 1)
         self.tally.state[S.CROWDED_TRIALS] += np.count_nonzero(crowded)
+
+
+def slots(ticks: IntArray, period: float, divider: int) -> IntArray:
+    """Return which of the trials after a sync record a tick so long after it belongs to."""
+    slot: IntArray = np.clip(np.floor((ticks + 0.5) / period), 0, divider - 1).astype(np.int64)
+    return slot
+
+
+def slot_starts(slot: IntArray, period: float) -> IntArray:
+    """Return how many ticks after the sync record such a trial begins."""
+    ticks: IntArray = np.floor(slot * period + 0.5).astype(np.int64)
+    return ticks
 
 
 def _begins(channel: NDArray[np.uint8], start_code: int) -> NDArray[np.bool_]:

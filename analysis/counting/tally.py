@@ -149,7 +149,7 @@ class S(IntEnum):
     LAST = 1  # last tag, to see time run backwards
     TRIAL = 2  # start of the current trial
     CLICKED = 3  # cells clicked in the current trial, one bit each; bit 62: crowded
-    FIRST = 4  # first trial start
+    FIRST = 4  # first trial start; with a clock, first tag
     TRIALS = 5
     MISSING = 6
     BACKWARDS = 7
@@ -161,6 +161,8 @@ class S(IntEnum):
     DOUBLED = 13  # trial starts too early after the one before
     HIGHEST = 14  # T3: highest sync number that a lower one followed
     FIRST_DOUBLED = 15  # record of the first trial start that came too early
+    SLOT = 16  # which of the trials of one sync record
+    LATE = 17  # T3 clicks later than the sync period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,10 @@ class Plan:
     timeline : Timeline
     period : float
         Ticks per trial (T2); 1 sync number (T3).
+    origin : int
+        Tick at which trial 0 begins if the clock begins trials.
+    late_from : int
+        First dtime bin that lies beyond the sync period (T3).
     row_of_channel : ndarray of uint8, shape (64,)
         Histogram row: the detector's position in ``gates.detectors``, or the last row (foreign).
     bit_of : ndarray of int64, shape (detectors + 1, bins + 1)
@@ -184,6 +190,8 @@ class Plan:
     gates: GateSet
     timeline: Timeline
     period: float
+    origin: int
+    late_from: int
     row_of_channel: NDArray[np.uint8]
     bit_of: NDArray[np.int64]
 
@@ -200,16 +208,26 @@ class Plan:
         """Ticks per trial if the clock begins trials, else 0."""
         return round(self.period) if self.gates.trial.kind == "clock" else 0
 
+    @property
+    def divider(self) -> int:
+        """Trials per trial start in the records."""
+        return self.gates.trial.divider or 1
+
+    @property
+    def start_period(self) -> float:
+        """Ticks from one trial start in the records to the next."""
+        return self.period * self.divider
+
     def missing_in(self, gap: int) -> int:
         """Return how many trial starts are missing in a gap of so many ticks."""
-        if gap <= MISSING_GAP * self.period:
+        if gap <= MISSING_GAP * self.start_period:
             return 0
-        return floor(gap / self.period + 0.5) - 1
+        return floor(gap / self.start_period + 0.5) - 1
 
     def doubles(self, gaps: ArrayLike) -> NDArray[np.bool_]:
         """Tell which trial starts, so many ticks after the one before, are one too many."""
         gaps = np.asarray(gaps)
-        return np.asarray((gaps >= 0) & (gaps < DOUBLED_GAP * self.period))
+        return np.asarray((gaps >= 0) & (gaps < DOUBLED_GAP * self.start_period))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -218,7 +236,7 @@ class Tally:
 
     Attributes
     ----------
-    state : ndarray of int64, shape (16,)
+    state : ndarray of int64, shape (18,)
         See `S`.
     histogram : ndarray of int64, shape (detectors + 1, bins + 1)
         The last row holds clicks on foreign channels, the last column those beyond the timeline.
@@ -270,6 +288,7 @@ class Tally:
             ours[S.FIRST_DOUBLED] = first_doubled + ours[S.RECORDS]
         ours[S.WRAPPED] += theirs[S.WRAPPED]
         ours[S.TRIALS : S.HIGHEST] += theirs[S.TRIALS : S.HIGHEST]
+        ours[S.LATE] += theirs[S.LATE]
         if theirs[S.HIGHEST] != NONE:
             ours[S.HIGHEST] = max(ours[S.HIGHEST], theirs[S.HIGHEST] + offset)
         for mine, more in (
@@ -280,8 +299,25 @@ class Tally:
             np.add(mine, more, out=mine)
 
 
-def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> Plan:
+def make_plan(
+    gates: GateSet,
+    layout: RecordLayout,
+    resolution: float,
+    *,
+    origin: int = 0,
+    sync_period: float | None = None,
+) -> Plan:
     """Lay gates and channels on a file's grid of `resolution` seconds per tick or dtime bin.
+
+    Parameters
+    ----------
+    gates : GateSet
+    layout : RecordLayout
+    resolution : float
+    origin : int, optional
+        Tick at which trial 0 begins if the clock begins trials.
+    sync_period : float, optional
+        Seconds (T3), beyond which no dtime can be meant.
 
     Raises
     ------
@@ -311,13 +347,28 @@ def make_plan(gates: GateSet, layout: RecordLayout, resolution: float) -> Plan:
         gates=gates,
         timeline=timeline,
         period=period,
+        origin=origin,
+        late_from=_late_from(layout, resolution, sync_period),
         row_of_channel=row_of_channel,
         bit_of=bit_of,
     )
 
 
+def _late_from(layout: RecordLayout, resolution: float, sync_period: float | None) -> int:
+    """Return the first dtime bin beyond the sync period; a measured period may be a bin off."""
+    if sync_period is None or layout.mode == "T2":
+        return layout.dtime_bins
+    return min(ceil(1.001 * sync_period / resolution) + 1, layout.dtime_bins)
+
+
 def _check_trial_start(gates: GateSet, layout: RecordLayout) -> None:
     kind = gates.trial.kind
+    if layout.mode == "T3" and gates.trial.divider not in (None, 1):
+        message = (
+            "`trial` must be sync without a divider in a T3 file, whose sync numbers count every "
+            f"sync, but is {gates.trial}"
+        )
+        raise ValueError(message)
     if layout.mode == "T3" and kind != "sync":
         message = (
             f"`trial` must be sync in a T3 file, which counts trials by sync number, but is {kind}"

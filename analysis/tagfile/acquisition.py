@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.tagfile.layouts import GENERIC_T2, GENERIC_T3, Mode, RecordLayout
 from analysis.tagfile.source import FileWarning, TagSource
@@ -30,6 +30,8 @@ class Acquisition:
         Seconds measured.
     end_time : int or None
         T2 ticks or T3 syncs up to which the measurement surely went.
+    device : str
+        What took the tags, as in `RecordLayout.device`; empty if the file does not say.
     warnings : tuple of FileWarning
         Of the file that was first written.
     """
@@ -40,6 +42,7 @@ class Acquisition:
     sync_rate: float | None = None
     measured_time: float | None = None
     end_time: int | None = None
+    device: str = ""
     warnings: tuple[FileWarning, ...] = ()
 
     def __post_init__(self) -> None:
@@ -68,13 +71,15 @@ class Acquisition:
             sync_rate=source.sync_rate,
             measured_time=source.measured_time,
             end_time=end_time,
+            device=source.device,
             warnings=tuple(w for w in source.warnings if w.code not in SIZE_WARNINGS),
         )
 
     @property
     def layout(self) -> RecordLayout:
-        """The generic layout that holds such tags."""
-        return GENERIC_T2 if self.mode == "T2" else GENERIC_T3
+        """The generic layout that holds such tags, under the name of their device."""
+        layout = GENERIC_T2 if self.mode == "T2" else GENERIC_T3
+        return replace(layout, device=self.device) if self.device else layout
 
     def to_text(self) -> dict[str, str]:
         """Return what is known as text by name, such that `from_text` gives the same back."""
@@ -83,6 +88,8 @@ class Acquisition:
             value = getattr(self, name)
             if value is not None:
                 text[name] = repr(value)
+        if self.device:
+            text["device"] = self.device
         if self.warnings:
             text["warnings"] = json.dumps([[w.code, w.message] for w in self.warnings])
         return text
@@ -119,6 +126,7 @@ _CONVERTERS: dict[str, Callable[[str], object]] = {
     "sync_rate": float,
     "measured_time": float,
     "end_time": int,
+    "device": str,
     "warnings": _read_warnings,
 }
 

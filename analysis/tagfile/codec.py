@@ -282,7 +282,7 @@ def _check_records(records: Records) -> Records:
     return records
 
 
-MAX_OVERFLOW_RECORDS = 1 << 26
+MAX_OVERFLOW_RECORDS = 1 << 23
 """Most overflow records that one block of events may need."""
 
 HYDRA_OVERFLOW = 0xFE000000

@@ -24,6 +24,7 @@ def convert(
     overwrite: bool = False,
     round_times: bool = False,
     drop_unknown: bool = False,
+    as_type: str | None = None,
     progress: Progress | None = None,
 ) -> TagSummary:
     """Convert a tag file; the target's format follows from its suffix.
@@ -36,14 +37,16 @@ def convert(
     src : path
         Any format that `open_tags` reads.
     dst : path
-        ``.ptu`` (TimeHarp 260 N, T2 or T3 as the source), ``.h5``, ``.hdf5``, ``.csv``, ``.npz``
-        or ``.parquet``.
+        ``.ptu`` (T2 or T3, of the device and in the units of the source), ``.h5``, ``.hdf5``,
+        ``.csv``, ``.npz`` or ``.parquet``.
     overwrite : bool, optional
         Replace an existing target.
     round_times : bool, optional
         Round times that the target cannot hold exactly.
     drop_unknown : bool, optional
         Leave out records with a reserved code, which only the source's format holds.
+    as_type : str, optional
+        What to read the source as; see `open_tags`.
     progress : callable, optional
         Called after every block with records done and records to do.
 
@@ -65,10 +68,11 @@ def convert(
     """
     src, dst = Path(src), Path(dst)
     target = format_of_suffix(dst)
-    source = open_tags(src)
+    source = open_tags(src, as_type=as_type)
     _check_target(src, dst, overwrite=overwrite)
     summary = _summarise(source, progress)
-    if summary.unknown_records and not drop_unknown:
+    keeps_all = target.name == source.format == "ptu" and not drop_unknown
+    if summary.unknown_records and not (drop_unknown or keeps_all):
         message = (
             f"{src}: {summary.unknown_records} records have a reserved code, which {target.name} "
             "does not hold; pass drop_unknown=True (--drop-unknown) to leave them out"
@@ -81,7 +85,8 @@ def convert(
             path, acquisition, counts=summary.counts, origin=source, round_times=round_times
         ) as sink,
     ):
-        _copy(source, sink, summary.records, progress)
+        raw = keeps_all and sink.takes_records_of(source)
+        _copy(source, sink, summary.records, progress, raw=raw)
     return summary
 
 
@@ -108,13 +113,18 @@ def _summarise(source: TagSource, progress: Progress | None) -> TagSummary:
     return summarise(source, progress=lambda done: progress(done, total))
 
 
-def _copy(source: TagSource, sink: TagSink, records: int, progress: Progress | None) -> None:
+def _copy(
+    source: TagSource, sink: TagSink, records: int, progress: Progress | None, *, raw: bool
+) -> None:
     decoder = Decoder(source.layout)
     events_done = records_done = 0
     for block in source.blocks():
         events = decoder.decode(block)
         try:
-            sink.write(events)
+            if raw:
+                sink.write_records(block)
+            else:
+                sink.write(events)
         except EventError as error:
             inexact = isinstance(error, InexactTimeError)
             remedy = "; pass round_times=True (--round-times) to round it" if inexact else ""

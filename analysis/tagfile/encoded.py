@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.codec import Encoder
-from analysis.tagfile.events import EventError, Events
+from analysis.tagfile.events import MAX_TIME, EventError, Events
 from analysis.tagfile.picoseconds import Times, from_picoseconds, to_picoseconds
 from analysis.tagfile.source import BLOCK_RECORDS, Records, TagFileError, TagSource
 
@@ -48,6 +48,11 @@ class EncodedSource(TagSource):
         self.sync_rate = acquisition.sync_rate
         self.measured_time = acquisition.measured_time
         self.warnings = acquisition.warnings
+
+    @property
+    def device(self) -> str:
+        """What took the tags; empty if the file does not say."""
+        return self.acquisition.device
 
     @abstractmethod
     def read_events(self) -> Iterator[Events]:
@@ -169,13 +174,10 @@ class TableSource(EncodedSource):
     def read_events(self) -> Iterator[Events]:
         """Yield the rows as events in the units of the metadata."""
         for times, channel in self.read_rows():
-            for name, column in ((TIME, times), (CHANNEL, channel)):
-                if not np.issubdtype(column.dtype, np.integer):
-                    message = (
-                        f"{self.path}: column {name!r} must hold integers, but holds {column.dtype}"
-                    )
-                    raise TagFileError(message)
-            yield from_picoseconds(as_times(times), as_channel(channel), self.acquisition)
+            if channel.dtype.kind not in "iu":
+                raise wrong_type(self.path, CHANNEL, channel.dtype)
+            times = as_times(self.path, times)
+            yield from_picoseconds(times, as_channel(channel), self.acquisition)
 
 
 class TagSink(ABC):
@@ -212,6 +214,14 @@ class TagSink(ABC):
     @abstractmethod
     def begin(self) -> None:
         """Make the file and write what stands before the events."""
+
+    def takes_records_of(self, source: TagSource) -> bool:
+        """Tell whether the records of a source can be appended as they are (`write_records`)."""
+        return False
+
+    def write_records(self, records: Records) -> None:
+        """Append records as they are; only where `takes_records_of` says so."""
+        raise NotImplementedError
 
     @abstractmethod
     def write(self, events: Events) -> None:
@@ -252,9 +262,39 @@ class TableSink(TagSink):
         """Append rows."""
 
 
-def as_times(column: Column) -> Times:
-    """Return integers of any width as int64; what does not fit becomes negative."""
-    return column.astype(np.int64)
+_UNITS = {"W": 604800, "D": 86400, "h": 3600, "m": 60, "s": 1}
+_FRACTIONS = {"ms": 10**9, "us": 10**6, "ns": 1000, "ps": 1}
+PICOSECONDS = {unit: number * 10**12 for unit, number in _UNITS.items()} | _FRACTIONS
+"""Picoseconds in the units of a column of durations."""
+
+
+def as_times(path: Path, column: Column) -> Times:
+    """Return times in whole picoseconds: integers as they are, durations by their unit.
+
+    Times beyond 64 bits, and durations that are not there, become negative.
+
+    Raises
+    ------
+    TagFileError
+        If the column holds anything else, such as dates or numbers with a fraction.
+    """
+    if column.dtype.kind in "iu":
+        return column.astype(np.int64)
+    if column.dtype.kind != "m":
+        raise wrong_type(path, TIME, column.dtype)
+    unit, steps = np.datetime_data(column.dtype)
+    if unit not in PICOSECONDS:
+        raise wrong_type(path, TIME, column.dtype)
+    factor = PICOSECONDS[unit] * steps
+    counts = column.astype(np.int64)
+    return np.where((counts < 0) | (counts > MAX_TIME // factor), -1, counts * factor)
+
+
+def wrong_type(path: Path, name: str, found: object) -> TagFileError:
+    """Return the error for a column that holds neither integers nor (times) durations."""
+    or_durations = " or durations in a unit of seconds" if name == TIME else ""
+    message = f"{path}: column {name!r} must hold integers{or_durations}, but holds {found}"
+    return TagFileError(message)
 
 
 def missing_columns(path: Path, found: list[str]) -> TagFileError:

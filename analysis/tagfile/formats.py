@@ -99,30 +99,130 @@ _OWN = (
         reader="analysis.tagfile.parquet_table:ParquetFile",
         writer="analysis.tagfile.parquet_table:ParquetSink",
     ),
+    Format(
+        name="hydraharp",
+        suffixes=(".ht2", ".ht3"),
+        magic=b"HydraHarp\0",
+        reader="analysis.tagfile.old_picoquant:OldPicoQuantFile",
+    ),
+    Format(
+        name="picoharp",
+        suffixes=(".pt2", ".pt3"),
+        magic=b"PicoHarp 300\0",
+        reader="analysis.tagfile.old_picoquant:OldPicoQuantFile",
+    ),
+    Format(
+        name="timeharp200",
+        suffixes=(".t3r",),
+        magic=b"TimeHarp 200\0",
+        reader="analysis.tagfile.old_picoquant:TimeHarp200File",
+    ),
+    Format(
+        name="becker-hickl",
+        suffixes=(".spc",),
+        magic=b"",
+        reader="analysis.tagfile.becker_hickl:SpcFile",
+    ),
+    Format(
+        name="swabian-dump",
+        suffixes=(".dump",),
+        magic=b"",
+        reader="analysis.tagfile.swabian:SwabianDump",
+    ),
+    Format(
+        name="ttbin",
+        suffixes=(".ttbin",),
+        magic=b"",
+        reader="analysis.tagfile.swabian:TtbinFile",
+    ),
+    Format(
+        name="qutag",
+        suffixes=(".qutag",),
+        magic=b"",
+        reader="analysis.tagfile.qutag:QutagFile",
+    ),
+    Format(
+        name="qutag-text",
+        suffixes=(".txt",),
+        magic=b"",
+        reader="analysis.tagfile.qutag:QutagText",
+    ),
 )
+
+UNREADABLE = {
+    b"PQHISTO": "a PicoQuant histogram (.phu), which holds no time tags; record in T2 or T3",
+    b"version https://git-lfs": "a Git LFS pointer, not the recording; fetch it (git lfs pull)",
+    b"\x1f\x8b": "compressed with gzip; unpack it (gunzip)",
+    b"BZh": "compressed with bzip2; unpack it (bunzip2)",
+    b"\xfd7zXZ": "compressed with xz; unpack it (unxz)",
+    b"(\xb5/\xfd": "compressed with zstd; unpack it (unzstd)",
+    b"7z\xbc\xaf": "a 7-Zip archive; unpack it",
+    b"\x93NUMPY": "a single numpy array; save times and channels with "
+    "numpy.savez(file, time_ps=…, channel=…)",
+    b"MATLAB 5.0": "a MATLAB file; load it (scipy.io.loadmat) and save times and channels with "
+    "numpy.savez(file, time_ps=…, channel=…)",
+    b"ARROW1": "an Arrow file; write it as Parquet (pyarrow.parquet.write_table)",
+    b"SQLite format 3": "a database; export a table with the columns time_ps and channel as CSV",
+    b"root": "a ROOT file; export a table with the columns time_ps and channel (uproot)",
+    b"CDF": "a netCDF 3 file, which holds no tags that labkit knows",
+    b"<!DOCTYPE": "a web page: the download went wrong",
+    b"<html": "a web page: the download went wrong",
+}
+"""First bytes of files that hold no tags labkit can read: what they are and what to do."""
 
 FORMATS = Table("labkit.formats", Format, {entry.name: entry for entry in _OWN})
 """All formats by name: our own, then those of plug-ins."""
 
 
-def open_tags(path: str | Path) -> TagSource:
+def open_tags(path: str | Path, *, as_type: str | None = None) -> TagSource:
     """Open a tag file of any format, told by its first bytes, or else by its suffix.
+
+    Parameters
+    ----------
+    path : path
+    as_type : str, optional
+        What to read the file as, whatever it says: a format's name, or the record type of a PTU
+        file's records such as ``"0x00010305"``.
 
     Raises
     ------
     TagFileError
         If the file is missing, unreadable, empty, damaged, or of no known format.
+    ValueError
+        If `as_type` is neither a format nor a number.
     """
     path = Path(path)
     with open_file(path) as stream:
-        head = stream.read(16)
+        head = stream.read(32)
     if not head:
         message = f"{path}: the file is empty; nothing was recorded, or the copy failed"
         raise TagFileError(message)
+    if as_type is not None:
+        return _open_as(path, as_type)
     for candidate in FORMATS.values():
         if candidate.magic and head.startswith(candidate.magic):
             return candidate.open(path)
+    for magic, what in UNREADABLE.items():
+        if head.startswith(magic):
+            message = f"{path}: must be a tag file, but is {what}"
+            raise TagFileError(message)
     return format_of_suffix(path).open(path)
+
+
+def _open_as(path: Path, as_type: str) -> TagSource:
+    if as_type in FORMATS:
+        return FORMATS[as_type].open(path)
+    try:
+        record_type = int(as_type, 0)
+    except ValueError:
+        message = (
+            f"a file can be read as {', '.join(FORMATS)}, or as a PTU record type such as "
+            f"0x00010305, but not as {as_type!r}"
+        )
+        raise ValueError(message) from None
+    from analysis.tagfile.ptu import PtuFile
+
+    return PtuFile(path, record_type=record_type)
 
 
 def format_of_suffix(path: Path) -> Format:
@@ -137,5 +237,8 @@ def format_of_suffix(path: Path) -> Format:
         if path.suffix.lower() in candidate.suffixes:
             return candidate
     known = ", ".join(f"{known.name} ({'/'.join(known.suffixes)})" for known in FORMATS.values())
-    message = f"{path}: the format must be one of {known}, but this file is of none of them"
+    message = (
+        f"{path}: the format must be one of {known}, but this file is of none of them; if it is "
+        "one under another name, say which (--as)"
+    )
     raise TagFileError(message)

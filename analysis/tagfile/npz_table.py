@@ -20,7 +20,10 @@ from analysis.tagfile.encoded import (
     missing_columns,
 )
 from analysis.tagfile.picoseconds import Times
-from analysis.tagfile.source import TagFileError, file_size
+from analysis.tagfile.source import TagFileError, file_size, named_damage
+
+_MAX_HEAD = 1000
+_MAX_ITEM = 1 << 20
 
 
 class NpzFile(TableSource):
@@ -31,7 +34,7 @@ class NpzFile(TableSource):
     def read_metadata(self, path: Path) -> Mapping[str, str]:
         """Read the items that are no columns, and check that the columns fit together."""
         file_size(path)
-        with _open(path) as archive:
+        with named_damage(path, "this is no complete NPZ file"), zipfile.ZipFile(path) as archive:
             names = [Path(name).stem for name in archive.namelist()]
             if TIME not in names or CHANNEL not in names:
                 raise missing_columns(path, names)
@@ -97,10 +100,8 @@ class _Column:
 
     def read(self) -> Column:
         count = min(self._left, BLOCK_EVENTS)
-        try:
+        with named_damage(self._path, f"this is no complete NPZ file: array {self._name!r}"):
             data = self._stream.read(count * self._dtype.itemsize)
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
-            raise _damaged(self._path, str(error)) from error
         if len(data) < count * self._dtype.itemsize:
             raise _damaged(self._path, f"array {self._name!r} ends too early")
         self._left -= count
@@ -108,24 +109,18 @@ class _Column:
 
 
 def _open(path: Path) -> zipfile.ZipFile:
-    try:
+    with named_damage(path, "this is no complete NPZ file"):
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise _damaged(path, str(error)) from error
 
 
 def _read_head(
     archive: zipfile.ZipFile, path: Path, name: str
 ) -> tuple[IO[bytes], int, np.dtype[np.generic]]:
     """Open one array and return its stream behind the head, its length and its type."""
-    try:
+    with named_damage(path, f"the head of array {name!r} cannot be read"):
         stream = archive.open(f"{name}.npy")
-        version = npy.read_magic(stream)
-        reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = reader(stream)
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise _damaged(path, f"array {name!r} has no valid head ({error})") from error
-    if len(shape) != 1 or not np.issubdtype(dtype, np.integer):
+        shape, dtype = _array_head(stream)
+    if len(shape) != 1 or dtype.kind not in ("ium" if name == TIME else "iu"):
         message = (
             f"{path}: array {name!r} must be one-dimensional and hold integers, "
             f"but has shape {shape} and type {dtype}"
@@ -134,13 +129,23 @@ def _read_head(
     return stream, shape[0], dtype
 
 
+def _array_head(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    version = npy.read_magic(stream)
+    reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = reader(stream, max_header_size=_MAX_HEAD)
+    return shape, dtype
+
+
 def _read_item(archive: zipfile.ZipFile, path: Path, name: str) -> object:
     """Read one metadata item: an array without dimensions."""
-    try:
+    with named_damage(path, f"item {name!r} cannot be read"):
         with archive.open(f"{name}.npy") as stream:
-            return npy.read_array(stream, max_header_size=1000)[()]
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise _damaged(path, f"item {name!r} cannot be read ({error})") from error
+            shape, dtype = _array_head(stream)
+        if shape != () or dtype.itemsize > _MAX_ITEM or dtype.hasobject:
+            message = f"{path}: item {name!r} must be one text, but has shape {shape}, type {dtype}"
+            raise TagFileError(message)
+        with archive.open(f"{name}.npy") as stream:
+            return npy.read_array(stream, max_header_size=_MAX_HEAD)[()]
 
 
 def _damaged(path: Path, reason: str) -> TagFileError:

@@ -19,7 +19,7 @@ from analysis.tagfile.encoded import (
     missing_columns,
 )
 from analysis.tagfile.picoseconds import Times
-from analysis.tagfile.source import TagFileError, file_size
+from analysis.tagfile.source import TagFileError, file_size, named_damage
 
 
 class ParquetFile(TableSource):
@@ -30,7 +30,7 @@ class ParquetFile(TableSource):
     def read_metadata(self, path: Path) -> Mapping[str, str]:
         """Read the key-value pairs, and check that the columns are there."""
         file_size(path)
-        with _open(path) as file:
+        with named_damage(path, "the Parquet metadata cannot be read"), _open(path) as file:
             names = file.schema_arrow.names
             if TIME not in names or CHANNEL not in names:
                 raise missing_columns(path, names)
@@ -45,13 +45,16 @@ class ParquetFile(TableSource):
         """Yield the columns batch by batch."""
         row = 0
         with _open(self.path) as file:
-            try:
-                for batch in file.iter_batches(BLOCK_EVENTS, columns=[TIME, CHANNEL]):
-                    yield self._column(batch, TIME, row), self._column(batch, CHANNEL, row)
-                    row += len(batch)
-            except (pa.ArrowException, OSError) as error:
-                message = f"{self.path}: rows from {row} cannot be read: {error}; copy it again"
-                raise TagFileError(message) from error
+            with named_damage(self.path, "rows cannot be read"):
+                batches = file.iter_batches(BLOCK_EVENTS, columns=[TIME, CHANNEL])
+            while True:
+                with named_damage(self.path, f"rows from {row} cannot be read"):
+                    batch = next(batches, None)
+                    if batch is None:
+                        return
+                    columns = self._column(batch, TIME, row), self._column(batch, CHANNEL, row)
+                yield columns
+                row += len(batch)
 
     def _column(self, batch: pa.RecordBatch, name: str, row: int) -> Column:
         column = batch.column(name)
@@ -82,9 +85,14 @@ class ParquetSink(TableSink):
         self._writer.close()
 
 
+MAX_METADATA = 1 << 24
+"""Bytes of the longest text, and entries of the longest list, that a file's footer may hold."""
+
+
 def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        message = f"{path}: this is no complete Parquet file: {error}; copy it again"
-        raise TagFileError(message) from error
+    with named_damage(path, "this is no complete Parquet file"):
+        return pq.ParquetFile(
+            path,
+            thrift_string_size_limit=MAX_METADATA,
+            thrift_container_size_limit=MAX_METADATA,
+        )

@@ -18,7 +18,14 @@ from analysis.tagfile.acquisition import METADATA, Acquisition
 from analysis.tagfile.encoded import BLOCK_EVENTS, EncodedSource, TagSink, as_channel
 from analysis.tagfile.events import Events
 from analysis.tagfile.ptu_writer import software_version
-from analysis.tagfile.source import TagFileError, file_size
+from analysis.tagfile.resolution import exact_resolution
+from analysis.tagfile.source import TagFileError, file_size, named_damage
+
+_OVERFLOW = 127
+"""Detector number that phconvert gives to overflow records, which are no tags."""
+
+_MAX_CHUNK = 1 << 24
+"""Bytes of the largest chunk that is read."""
 
 FORMAT_URL = "http://photon-hdf5.org/"
 FORMAT_VERSION = "0.5"
@@ -78,28 +85,25 @@ class PhotonHdf5File(EncodedSource):
 
     def __init__(self, path: str | Path) -> None:
         path = Path(path)
-        with _open(path) as file:
+        with _open(path) as file, named_damage(path, "a field cannot be read"):
             _check_fields(path, file)
-            try:
-                acquisition = _read_acquisition(file)
-            except ValueError as error:
-                message = f"{path}: {error}"
-                raise TagFileError(message) from error
+            acquisition = _read_acquisition(path, file)
         super().__init__(path, acquisition)
 
     def read_events(self) -> Iterator[Events]:
         """Yield the tags some at a time."""
         with _open(self.path) as file:
-            data = file["photon_data"]
-            for start in range(0, len(data["timestamps"]), BLOCK_EVENTS):
+            with named_damage(self.path, "/photon_data cannot be read"):
+                data = file["photon_data"]
+                number = len(data["timestamps"])
+                names = _columns(data)
+            for start in range(0, number, BLOCK_EVENTS):
                 part = slice(start, start + BLOCK_EVENTS)
-                try:
-                    columns = [data[name][part] for name in _columns(data)]
-                except OSError as error:
-                    message = (
-                        f"{self.path}: tags from {start} cannot be read: {error}; copy it again"
-                    )
-                    raise TagFileError(message) from error
+                with named_damage(self.path, f"tags from {start} cannot be read"):
+                    columns = [data[name][part] for name in names]
+                if names[1:] and _OVERFLOW in columns[1]:
+                    kept = columns[1] != _OVERFLOW
+                    columns = [column[kept] for column in columns]
                 yield Events(
                     time=columns[0].astype(np.int64),
                     channel=as_channel(columns[1]),
@@ -192,11 +196,8 @@ def _setup_fields(counts: Mapping[int, int], *, is_t3: bool) -> dict[str, object
 
 def _open(path: Path) -> Any:
     file_size(path)
-    try:
+    with named_damage(path, "this is no complete HDF5 file"):
         return h5py.File(path, "r")
-    except OSError as error:
-        message = f"{path}: this is no complete HDF5 file: {error}; copy it again"
-        raise TagFileError(message) from error
 
 
 def _columns(data: Any) -> list[str]:
@@ -228,26 +229,52 @@ def _check_fields(path: Path, file: Any) -> None:
                 f"but has shape {column.shape} and type {column.dtype}"
             )
             raise TagFileError(message)
+        chunk = int(np.prod(column.chunks or (1,))) * column.dtype.itemsize
+        if chunk > _MAX_CHUNK:
+            message = (
+                f"{path}: /photon_data/{name} must have chunks of at most {_MAX_CHUNK} bytes, but "
+                f"has {chunk}; rewrite it with smaller ones (h5repack)"
+            )
+            raise TagFileError(message)
 
 
-def _read_acquisition(file: Any) -> Acquisition:
+def _read_acquisition(path: Path, file: Any) -> Acquisition:
     group: Any = file.get("user/labkit", {})
-    kept = {name: _text(group[name]) for name in METADATA if name in group}
-    unit = float(file["photon_data/timestamps_specs/timestamps_unit"][()])
+    kept = {name: _text(path, group[name]) for name in METADATA if name in group}
+    unit = _number(path, file["photon_data/timestamps_specs/timestamps_unit"])
     if "photon_data/nanotimes" in file:
-        bin_width = float(file["photon_data/nanotimes_specs/tcspc_unit"][()])
+        bin_width = exact_resolution(_number(path, file["photon_data/nanotimes_specs/tcspc_unit"]))
         found = {"mode": "T3", "resolution": repr(bin_width), "sync_period": repr(unit)}
         rate = "photon_data/measurement_specs/laser_repetition_rate"
         if rate in file:
-            found["sync_rate"] = repr(float(file[rate][()]))
+            found["sync_rate"] = repr(_number(path, file[rate]))
     else:
-        found = {"mode": "T2", "resolution": repr(unit)}
-    duration = float(file["acquisition_duration"][()]) if "acquisition_duration" in file else 0.0
+        found = {"mode": "T2", "resolution": repr(exact_resolution(unit))}
+    named = "acquisition_duration" in file
+    duration = _number(path, file["acquisition_duration"]) if named else 0.0
     if duration > 0 and not kept:
         found["measured_time"] = repr(duration)
     return Acquisition.from_text({**kept, **found})
 
 
-def _text(item: Any) -> str:
-    value = item[()]
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _scalar(path: Path, item: Any) -> Any:
+    """Return the one value of a field, which some writers give as an array of one.
+
+    Raises
+    ------
+    TagFileError
+        If there are several.
+    """
+    if item.size != 1:
+        message = f"{path}: field {item.name} must hold one value, but holds {item.size}"
+        raise TagFileError(message)
+    return np.asarray(item[()]).reshape(-1)[0]
+
+
+def _number(path: Path, item: Any) -> float:
+    return float(_scalar(path, item))
+
+
+def _text(path: Path, item: Any) -> str:
+    value = _scalar(path, item)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

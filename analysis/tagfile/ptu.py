@@ -3,26 +3,16 @@
 Source: PicoQuant, "Tag Dictionary": ``TTResult_StopReason``, ``TTResult_MDescWarningFlags``.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
 
 from analysis.tagfile.header import PtuHeader, read_header
 from analysis.tagfile.layouts import RecordLayout, find_layout
-from analysis.tagfile.ptu_writer import STOPPED_TIME_OVER
-from analysis.tagfile.source import (
-    BLOCK_RECORDS,
-    FileWarning,
-    Records,
-    TagFileError,
-    TagSource,
-    file_size,
-    open_file,
-)
+from analysis.tagfile.ptu_writer import STOPPED_MANUALLY, STOPPED_TIME_OVER
+from analysis.tagfile.record_file import RECORD_BYTES, RecordFile
+from analysis.tagfile.resolution import exact_resolution
+from analysis.tagfile.source import FileWarning, TagFileError, file_size
 
 STOP_REASONS: dict[int, tuple[str, str]] = {
     2: ("stopped_overflow", "a counter reached its limit"),
@@ -82,7 +72,8 @@ def _flag_warnings(header: PtuHeader) -> Iterator[FileWarning]:
         flags &= ~0x200
         message = (
             f"The sync divider is {divider}: the device measured one sync pulse in {divider}, "
-            "and in T2 only those are in the file."
+            f"and in T2 only those are in the file: `trial: {{sync: {{divider: {divider}}}}}` "
+            "counts all trials."
         )
         yield FileWarning(code="sync_divider", message=message)
     for bit in range(flags.bit_length()):
@@ -92,19 +83,17 @@ def _flag_warnings(header: PtuHeader) -> Iterator[FileWarning]:
             yield FileWarning(code=code, message=message)
 
 
-RECORD_BYTES = 4
-
-
-class PtuFile(TagSource):
+class PtuFile(RecordFile):
     """A PTU file of any layout in `analysis.tagfile.layouts.LAYOUTS`.
 
-    Only the header is read here; `blocks` opens the file anew for every iteration, so several
-    threads may read one `PtuFile`. The number of records is what the file held when it was
-    opened, whatever its header says.
+    The number of records is what the file held when it was opened; a header that was completed
+    (the measurement ended by itself or by hand) may name fewer, and then no more are read.
 
     Parameters
     ----------
     path : str or Path
+    record_type : int, optional
+        Record type to read the records by, for a file whose header names a wrong one.
 
     Raises
     ------
@@ -115,152 +104,85 @@ class PtuFile(TagSource):
 
     format = "ptu"
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, record_type: int | None = None) -> None:
+        super().__init__(path)
         header = read_header(self.path)
         self.header: PtuHeader = header
-        if _integer(header, "TTResultFormat_BitsPerRecord") != 8 * RECORD_BYTES:
-            message = (
-                f"{self.path}: records must have 32 bits, but TTResultFormat_BitsPerRecord is "
-                f"{header['TTResultFormat_BitsPerRecord']}; no known device writes such records"
-            )
-            raise TagFileError(message)
+        self.data_offset = header.data_offset
+        self._record_type = record_type
+        said = _integer(header, "TTResultFormat_TTTRRecType") & 0xFFFFFFFF
         try:
-            self.layout = find_layout(_integer(header, "TTResultFormat_TTTRRecType") & 0xFFFFFFFF)
+            self.layout = find_layout(said if record_type is None else record_type)
         except KeyError as error:
             message = f"{self.path}: {error.args[0]}"
             raise TagFileError(message) from None
-        global_resolution = _positive(header, "MeasDesc_GlobalResolution")
+        found = _positive(header, "MeasDesc_GlobalResolution")
         is_t3 = self.layout.mode == "T3"
-        self.resolution = _positive(header, "MeasDesc_Resolution") if is_t3 else global_resolution
-        self.sync_period = global_resolution if is_t3 else None
+        self.sync_period = exact_resolution(found, decimal=True) if is_t3 else None
+        stored = _positive(header, "MeasDesc_Resolution") if is_t3 else found
+        self.resolution = exact_resolution(stored)
         self.sync_rate = _rate(header, "TTResult_SyncRate")
+        self.sync_divider = _divider(header)
         self.measured_time = _measured_time(header)
         data_bytes = file_size(self.path) - header.data_offset
-        self._n_records, rest = divmod(data_bytes, RECORD_BYTES)
+        present, rest = divmod(data_bytes, RECORD_BYTES)
+        self._n_records = _trusted_count(header, present)
         self.warnings = (
-            *_size_warnings(header, self._n_records, rest),
+            *_size_warnings(header, present, self._n_records, rest),
+            *_format_warnings(header, self.layout, said),
+            *_resolution_warnings(stored, self.resolution),
             *header_warnings(header, self.layout),
         )
 
-    @property
-    def n_records(self) -> int:
-        """Number of whole records the file held when it was opened."""
-        return self._n_records
-
-    def blocks(
-        self, start: int = 0, stop: int | None = None, *, size: int = BLOCK_RECORDS
-    ) -> Iterator[Records]:
-        """Yield records ``start`` to ``stop`` in order, in arrays of at most `size`.
-
-        The array is a view of a buffer that the next step overwrites: use it or copy it.
-
-        Raises
-        ------
-        ValueError
-            If the range or the size makes no sense.
-        TagFileError
-            If the file ends before ``stop`` (it shrank while being read).
-        """
-        stop = self.n_records if stop is None else stop
-        if not 0 <= start <= stop or size < 1:
-            message = (
-                "`start`, `stop` and `size` must satisfy 0 <= start <= stop and size >= 1, "
-                f"but are {start}, {stop} and {size}"
-            )
-            raise ValueError(message)
-        return self._blocks(start, stop, size)
-
-    def follow(
-        self,
-        *,
-        start: int = 0,
-        poll: float = 0.1,
-        idle_timeout: float | None = None,
-        stop: Callable[[], bool] | None = None,
-        size: int = BLOCK_RECORDS,
-    ) -> Iterator[Records]:
-        """Yield the records of a file that is still growing, as they arrive.
-
-        Parameters
-        ----------
-        start : int, optional
-            First record.
-        poll : float, optional
-            Seconds between looks at the file when nothing new is there.
-        idle_timeout : float, optional
-            End after so many seconds without a new record; by default never.
-        stop : callable, optional
-            Asked at every look; once it returns True, what is in the file by then is still
-            yielded, and then the iteration ends.
-        size : int, optional
-            Most records per block.
-
-        Raises
-        ------
-        TagFileError
-            If the file becomes shorter than what was already read.
-        """
-        position = start
-        last_growth = time.monotonic()
-        while True:
-            stopping = stop is not None and stop()
-            available = self._records_now(position)
-            grew = available > position
-            if grew:
-                yield from self._blocks(position, available, size)
-                position = available
-                last_growth = time.monotonic()
-            if stopping:
-                return
-            if not grew:
-                idle = time.monotonic() - last_growth
-                if idle_timeout is not None and idle >= idle_timeout:
-                    return
-                time.sleep(poll)
-
     def reopened(self) -> "PtuFile":
         """Return the file as it is now: its header is complete only once the recording ended."""
-        return PtuFile(self.path)
+        return PtuFile(self.path, record_type=self._record_type)
 
-    def _blocks(self, start: int, stop: int, size: int) -> Iterator[Records]:
-        buffer: Records = np.empty(min(size, max(stop - start, 1)), dtype=np.uint32)
-        view = buffer.view(np.uint8).data
-        with open_file(self.path, buffering=0) as stream:
-            stream.seek(self.header.data_offset + start * RECORD_BYTES)
-            for first in range(start, stop, size):
-                count = min(size, stop - first)
-                filled = _fill(stream, view[: count * RECORD_BYTES])
-                if filled < count * RECORD_BYTES:
-                    raise TagFileError(self._shrunk(first + filled // RECORD_BYTES, stop))
-                yield buffer[:count]
 
-    def _records_now(self, position: int) -> int:
-        available = (file_size(self.path) - self.header.data_offset) // RECORD_BYTES
-        if available < position:
-            raise TagFileError(self._shrunk(max(available, 0), position))
-        return available
+def _divider(header: PtuHeader) -> int:
+    value = header.get("HWSync_Divider", 1)
+    return value if isinstance(value, int) and value > 1 else 1
 
-    def _shrunk(self, record: int, expected: int) -> str:
-        byte = self.header.data_offset + record * RECORD_BYTES
-        return (
-            f"{self.path}: the file must hold {expected} records, but ends at record {record} "
-            f"(byte {byte}): it became shorter while being read; open it again"
+
+def _trusted_count(header: PtuHeader, present: int) -> int:
+    """Return how many records to read: what a completed header says, else all there are."""
+    claimed = int(_finite(header, "TTResult_NumberOfRecords"))
+    ended = header.get("TTResult_StopReason", STOPPED_TIME_OVER)
+    if 0 < claimed < present and ended in (STOPPED_TIME_OVER, STOPPED_MANUALLY):
+        return claimed
+    return present
+
+
+def _format_warnings(header: PtuHeader, layout: RecordLayout, said: int) -> Iterator[FileWarning]:
+    """Say what was assumed about the records against the header; refuse what cannot be."""
+    bits = _integer(header, "TTResultFormat_BitsPerRecord")
+    if bits not in (0, 8 * RECORD_BYTES):
+        message = (
+            f"{header.name}: records must have 32 bits, but TTResultFormat_BitsPerRecord is "
+            f"{bits}; no known device writes such records"
         )
+        raise TagFileError(message)
+    if bits == 0:
+        message = (
+            "The header says 0 bits per record (TTResultFormat_BitsPerRecord); they are read as "
+            "the 32 bits that every known device writes."
+        )
+        yield FileWarning(code="record_bits", message=message)
+    if said != layout.record_type:
+        message = (
+            f"The header says record type 0x{said:08X}, but the records are read as {layout}, "
+            "as was asked for."
+        )
+        yield FileWarning(code="record_type", message=message)
 
-    def __repr__(self) -> str:
-        return f"<PtuFile {self.path}: {self.layout}, {self.n_records} records>"
 
-
-def _fill(stream: BinaryIO, view: memoryview) -> int:
-    """Read until the view is full or the file ends; return the bytes read."""
-    filled = 0
-    while filled < len(view):
-        got = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not got:
-            break
-        filled += got
-    return filled
+def _resolution_warnings(stored: float, used: float) -> Iterator[FileWarning]:
+    if abs(stored - used) > 1e-9 * used:
+        message = (
+            f"The header says a resolution of {stored!r} s, a number in single precision; the "
+            f"{used * 1e12:.9g} ps that it stands for are used."
+        )
+        yield FileWarning(code="resolution", message=message)
 
 
 def _number(header: PtuHeader, key: str) -> float:
@@ -324,7 +246,9 @@ def _measured_time(header: PtuHeader) -> float | None:
     return milliseconds * 1e-3 if milliseconds > 0 else None
 
 
-def _size_warnings(header: PtuHeader, n_records: int, rest: int) -> Iterator[FileWarning]:
+def _size_warnings(
+    header: PtuHeader, n_records: int, used: int, rest: int
+) -> Iterator[FileWarning]:
     claimed = int(_finite(header, "TTResult_NumberOfRecords"))
     if claimed == 0 and n_records:
         yield FileWarning(
@@ -332,6 +256,14 @@ def _size_warnings(header: PtuHeader, n_records: int, rest: int) -> Iterator[Fil
             message=(
                 f"The header says 0 records, but the file holds {n_records}: the acquisition did "
                 "not end properly, or still runs; all of them are read."
+            ),
+        )
+    elif used != n_records:
+        yield FileWarning(
+            code="record_count",
+            message=(
+                f"The header says {claimed} records and that the measurement ended properly, but "
+                f"the file holds {n_records}; the last {n_records - used} are left out."
             ),
         )
     elif claimed != n_records:

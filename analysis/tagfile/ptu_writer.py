@@ -34,7 +34,9 @@ STOPPED_UNKNOWN = -1
 
 def typed_tags(values: Mapping[str, object]) -> list[Tag]:
     """Return the tags for plain values, with the types that the vendor's dictionary gives."""
-    tags = [Tag.of(key, value) for key, value in values.items()]
+    tags = [
+        value if isinstance(value, Tag) else Tag.of(key, value) for key, value in values.items()
+    ]
     return [
         replace(tag, type=TagType.BITSET) if tag.name == "TTResult_MDescWarningFlags" else tag
         for tag in tags
@@ -207,7 +209,7 @@ class PtuWriter:
     guid : UUID, optional
         Identity of the file; by default random.
     tags : mapping, optional
-        Further header tags by key, which also replace those made here.
+        Further header tags by key, as plain values or `Tag`, which also replace those made here.
     overwrite : bool, optional
         Replace an existing file.
 

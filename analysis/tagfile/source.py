@@ -1,11 +1,15 @@
 """What every tag file looks like to the counter: a header and a stream of 32-bit records."""
 
+import struct
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +44,43 @@ def open_file(path: Path, *, buffering: int = -1) -> BinaryIO:
         raise TagFileError(message) from None
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}; check its permissions and the disk"
+        raise TagFileError(message) from error
+
+
+LIBRARY_ERRORS: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AttributeError,
+    BadZipFile,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What the libraries behind the formats raise for damaged files."""
+
+
+@contextmanager
+def named_damage(path: Path, what: str) -> Iterator[None]:
+    """Turn a library's error about damaged bytes into ours.
+
+    Raises
+    ------
+    TagFileError
+        Naming the file, and `what` is wrong with it.
+    """
+    try:
+        yield
+    except TagFileError:
+        raise
+    except LIBRARY_ERRORS as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        message = f"{path}: {what}: {said[:300]}; copy the file again"
         raise TagFileError(message) from error
 
 
@@ -81,7 +122,7 @@ class TagSource(ABC):
     ----------
     path : Path
     format : str
-        ``"ptu"``, ``"photon-hdf5"``, ``"csv"``, ``"npz"`` or ``"parquet"``.
+        Name of the entry in `analysis.tagfile.formats.FORMATS`.
     layout : RecordLayout
         Layout of the records that `blocks` yields.
     header : Mapping
@@ -94,6 +135,10 @@ class TagSource(ABC):
         Syncs per second from the header, None if the file does not say.
     measured_time : float or None
         Seconds the measurement lasted according to the header, None if the file does not say.
+    sync_divider : int
+        How many syncs came for each that the device measured; 1 if the file does not say.
+    counts_syncs : bool
+        False if T3 times count a clock of the device instead of syncs.
     warnings : tuple of FileWarning
         What the header or the file size gives reason to doubt.
     """
@@ -107,6 +152,8 @@ class TagSource(ABC):
     sync_rate: float | None
     measured_time: float | None
     warnings: tuple[FileWarning, ...]
+    sync_divider: int = 1
+    counts_syncs: bool = True
 
     @property
     @abstractmethod
@@ -126,6 +173,11 @@ class TagSource(ABC):
         TagFileError
             If the file ends before ``stop`` (it shrank while being read).
         """
+
+    @property
+    def device(self) -> str:
+        """What took the tags, as far as the file says."""
+        return self.layout.device
 
     def reopened(self) -> "TagSource":
         """Return the source as it is now; formats that do not grow are the same as before."""

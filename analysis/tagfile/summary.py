@@ -7,12 +7,10 @@ import numpy as np
 
 from analysis.counts import DOUBLED_GAP, doubled_syncs_warning
 from analysis.tagfile.codec import Decoder
+from analysis.tagfile.doubts import DOUBTFUL_PART, duration_warnings, falls_short, layout_warnings
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
 from analysis.tagfile.source import FileWarning, TagFileError, TagSource
-
-DURATION_TOLERANCE = 0.01
-"""Relative difference between header and records that is not worth a warning."""
 
 Progress = Callable[[int], None]
 """Told the number of records done so far."""
@@ -148,7 +146,7 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
         If the file cannot be read to its end, or its overflows add up to an impossible time.
     """
     decoder = Decoder(source.layout)
-    tally = _Tally()
+    tally = _Tally(source)
     doubled = _DoubledSyncs(source)
     for block in source.blocks():
         try:
@@ -164,6 +162,8 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
     end_time = max(decoder.overflow, tally.latest + 1)
     tick = source.resolution if source.layout.mode == "T2" else source.sync_period or 0.0
     measured = source.measured_time
+    if falls_short(source, end_time * tick):
+        measured = None
     counts = tally.counts
     return TagSummary(
         path=str(source.path),
@@ -187,8 +187,10 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
         warnings=(
             *source.warnings,
             *_content_warnings(tally.out_of_order, decoder.unknown_records),
+            *_late_warnings(source, tally.late),
+            *(layout_warnings(source) if tally.doubtful(decoder) else ()),
             *doubled.warnings(),
-            *_duration_warnings(source, end_time * tick, source.layout.wrap * tick),
+            *duration_warnings(source, end_time * tick),
         ),
     )
 
@@ -196,7 +198,11 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
 class _Tally:
     """Running counts over the blocks of one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: TagSource) -> None:
+        counts_syncs = source.layout.mode == "T3" and source.counts_syncs
+        period = source.sync_period if counts_syncs else None
+        self._latest_dtime = 1.001 * (period or np.inf) / source.resolution + 1
+        self.late = 0
         self.records = 0
         self.counts = np.zeros(MARKER + 16, dtype=np.int64)
         self.out_of_order = 0
@@ -208,11 +214,19 @@ class _Tally:
             return
         self.counts += np.bincount(events.channel, minlength=MARKER + 16)
         self.latest = max(self.latest, int(events.time.max()))
+        if events.dtime is not None:
+            late = (events.dtime > self._latest_dtime) & (events.channel < SYNC)
+            self.late += int(np.count_nonzero(late))
         # Markers have a coarser clock and may stand a little out of order by design.
         time = events.time[events.channel <= SYNC]
         if len(time):
             self.out_of_order += int(np.count_nonzero(np.diff(time, prepend=self._previous) < 0))
             self._previous = int(time[-1])
+
+    def doubtful(self, decoder: Decoder) -> bool:
+        """Tell whether so much is odd that the records may have another layout."""
+        odd = self.out_of_order + decoder.unknown_records + self.late
+        return odd > DOUBTFUL_PART * self.records
 
 
 class _DoubledSyncs:
@@ -255,20 +269,11 @@ def _content_warnings(out_of_order: int, unknown_records: int) -> Iterator[FileW
         yield FileWarning(code="unknown_records", message=message)
 
 
-def _duration_warnings(source: TagSource, reached: float, wrap: float) -> Iterator[FileWarning]:
-    """Compare the time that the records reach with the header's measured time.
-
-    Only PTU records reach to the end of the measurement; in other formats the last tag may come
-    long before it.
-    """
-    measured = source.measured_time
-    if measured is None or reached == 0:
-        return
-    excess = reached - measured
-    tolerance = DURATION_TOLERANCE * measured + 2 * wrap
-    if excess > tolerance or (source.format == "ptu" and -excess > tolerance):
+def _late_warnings(source: TagSource, late: int) -> Iterator[FileWarning]:
+    if late:
         message = (
-            f"The header says that {measured:.6g} s were measured, but the records reach "
-            f"{reached:.6g} s: overflow records or data are missing, or the sync rate drifted."
+            f"{late} photons are later than the sync period of {source.sync_period:.9g} s: the "
+            "resolution, the period or the record type in the header is wrong, or the sync was "
+            "divided."
         )
-        yield FileWarning(code="duration", message=message)
+        yield FileWarning(code="late_dtime", message=message)

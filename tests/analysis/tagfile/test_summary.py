@@ -42,7 +42,7 @@ def test_real_recording_has_its_published_counts(recording, name, photons, overf
     assert summary.overflow_records == overflows
     assert summary.records == sum(photons.values()) + overflows
     assert (summary.out_of_order, summary.unknown_records, summary.syncs) == (0, 0, 0)
-    assert set(codes(summary)) <= {"sync_divider"}
+    assert set(codes(summary)) <= {"sync_divider", "resolution"}
 
 
 def test_syncs_markers_and_photons_are_counted_apart(tmp_path):
