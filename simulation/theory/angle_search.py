@@ -1,0 +1,263 @@
+"""EPR and Reid products of two modes, minimised over both angles; compiled, point by point.
+
+For given angles the best gains are known, and with them the gradient: it is that of the explicit
+product, because the gains are stationary. Newton's method starts in the lowest basins of a grid of
+angles and, where those prove nothing, on the axes of the noise. Stands in a file of its own,
+because numba's cache on disk sees no other.
+"""
+
+import numba
+import numpy as np
+
+_GRID = 16
+_BASINS = 4
+_ITERATIONS = 60
+_HALVINGS = 20
+_SHIFT = 1e-5
+_CONVERGED = 1e-9
+"""Last step of an angle in rad: the minimum is then right to 1e-16."""
+_TURN = np.pi / 2 / _GRID
+
+
+@numba.njit(inline="always")
+def _variances(v, k, cosine, sine):  # type: ignore[no-untyped-def]
+    """V(x^θ), V(p^θ) and their covariance of the mode whose quadratures begin at k."""
+    xx, pp, xp = v[k, k], v[k + 1, k + 1], v[k, k + 1]
+    mean, half = 0.5 * (xx + pp), 0.5 * (xx - pp)
+    c, s = cosine * cosine - sine * sine, 2 * cosine * sine
+    turned = half * c + xp * s
+    return mean + turned, mean - turned, xp * c - half * s
+
+
+@numba.njit(inline="always")
+def _inferred(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
+    """Reid's product for given angles, divided by 4."""
+    return (x1 - xx * xx / x2) * (p1 - pp * pp / p2)
+
+
+@numba.njit(inline="always")
+def _epr_gains(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
+    """Return λ_min of X P and its gains f, g; f g ≤ 0 if an edge is lower."""
+    m11, m22 = x1 * p1 - xx * pp, x2 * p2 - xx * pp
+    m12, m21 = xx * p2 - x1 * pp, xx * p1 - x2 * pp
+    determinant = (x1 * x2 - xx * xx) * (p1 * p2 - pp * pp)
+    smallest = 2 * determinant / (m11 + m22 + np.sqrt((m11 - m22) ** 2 + 4 * m12 * m21))
+    g = 0.0 if m12 == 0.0 else (smallest - m11) / m12
+    below = p1 - pp * g
+    f = 0.0 if below == 0.0 else (p2 * g - pp) / below
+    return smallest, f, g
+
+
+@numba.njit(inline="always")
+def _edges(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
+    """Return the lowest product with f g = 0, divided by 4, and which of the four it is."""
+    values = (
+        x1 * (p1 - pp * pp / p2),
+        p1 * (x1 - xx * xx / x2),
+        x2 * (p2 - pp * pp / p1),
+        p2 * (x2 - xx * xx / x1),
+    )
+    which = 0
+    for k in range(1, 4):
+        if values[k] < values[which]:
+            which = k
+    return values[which], which
+
+
+@numba.njit(inline="always")
+def _value(q, epr):  # type: ignore[no-untyped-def]
+    """Product for given angles from the variances of x1, x2, p1, p2 and ⟨x1x2⟩, ⟨p1p2⟩."""
+    x1, x2, p1, p2, xx, pp = q
+    if not epr:
+        return 4 * _inferred(x1, x2, p1, p2, xx, pp)
+    smallest, f, g = _epr_gains(x1, x2, p1, p2, xx, pp)
+    if f * g > 0:
+        return 4 * smallest
+    return 4 * _edges(x1, x2, p1, p2, xx, pp)[0]
+
+
+@numba.njit(inline="always")
+def _weights(q, epr):  # type: ignore[no-untyped-def]
+    """Weights of x1, x2 and of p1, −p2 in the two combinations whose product is smallest."""
+    x1, x2, p1, p2, xx, pp = q
+    if not epr:
+        return 1.0, -xx / x2, 1.0, pp / p2
+    _, f, g = _epr_gains(x1, x2, p1, p2, xx, pp)
+    if f * g > 0:
+        return 1.0, f, 1.0, g
+    which = _edges(x1, x2, p1, p2, xx, pp)[1]
+    if which == 0:
+        return 1.0, 0.0, 1.0, pp / p2
+    if which == 1:
+        return 1.0, -xx / x2, 1.0, 0.0
+    if which == 2:
+        return 0.0, 1.0, pp / p1, 1.0
+    return -xx / x1, 1.0, 0.0, 1.0
+
+
+@numba.njit(inline="always")
+def _moments(v, first, second):  # type: ignore[no-untyped-def]
+    """Second moments at two angles: those of `_value`, then V(x1p1), V(x2p2), ⟨x1p2⟩, ⟨p1x2⟩."""
+    c1, s1, c2, s2 = np.cos(first), np.sin(first), np.cos(second), np.sin(second)
+    x1, p1, y1 = _variances(v, 0, c1, s1)
+    x2, p2, y2 = _variances(v, 2, c2, s2)
+    x_x, x_p = c2 * v[0, 2] + s2 * v[0, 3], c2 * v[0, 3] - s2 * v[0, 2]
+    p_x, p_p = c2 * v[1, 2] + s2 * v[1, 3], c2 * v[1, 3] - s2 * v[1, 2]
+    xx, pp = c1 * x_x + s1 * p_x, c1 * p_p - s1 * x_p
+    xp, px = c1 * x_p + s1 * p_p, c1 * p_x - s1 * x_x
+    return (x1, x2, p1, p2, xx, pp), (y1, y2, xp, px)
+
+
+@numba.njit
+def _at(v, first, second, epr):  # type: ignore[no-untyped-def]
+    return _value(_moments(v, first, second)[0], epr)
+
+
+@numba.njit
+def _gradient(v, first, second, epr):  # type: ignore[no-untyped-def]
+    """Return the derivatives of the product's logarithm: the norm's weights do not turn."""
+    q, (y1, y2, xp, px) = _moments(v, first, second)
+    x1, x2, p1, p2, xx, pp = q
+    a, b, c, d = _weights(q, epr)
+    x = a * a * x1 + 2 * a * b * xx + b * b * x2
+    p = c * c * p1 - 2 * c * d * pp + d * d * p2
+    by_first = (2 * a * a * y1 + 2 * a * b * px) / x + (-2 * c * c * y1 + 2 * c * d * xp) / p
+    by_second = (2 * b * b * y2 + 2 * a * b * xp) / x + (-2 * d * d * y2 + 2 * c * d * px) / p
+    return by_first, by_second
+
+
+@numba.njit
+def _step(v, first, second, epr):  # type: ignore[no-untyped-def]
+    """Newton step, curvatures made positive, none along flat directions, at most 0.3 rad."""
+    g0, g1 = _gradient(v, first, second, epr)
+    up0, up1 = _gradient(v, first + _SHIFT, second, epr)
+    down0, down1 = _gradient(v, first - _SHIFT, second, epr)
+    right0, right1 = _gradient(v, first, second + _SHIFT, epr)
+    left0, left1 = _gradient(v, first, second - _SHIFT, epr)
+    h00, h11 = (up0 - down0) / (2 * _SHIFT), (right1 - left1) / (2 * _SHIFT)
+    h01 = (up1 - down1 + right0 - left0) / (4 * _SHIFT)
+    angle = 0.5 * np.arctan2(2 * h01, h00 - h11)
+    c, s = np.cos(angle), np.sin(angle)
+    middle, root = 0.5 * (h00 + h11), np.hypot(0.5 * (h00 - h11), h01)
+    steep = abs(middle + root), abs(middle - root)
+    floor = 1e-9 * max(steep)
+    along, across = 0.0, 0.0
+    if steep[0] > floor:
+        along = -(c * g0 + s * g1) / steep[0]
+    if steep[1] > floor:
+        across = -(c * g1 - s * g0) / steep[1]
+    length = max(abs(along), abs(across))
+    if length > 0.3:
+        along, across = along * 0.3 / length, across * 0.3 / length
+    return c * along - s * across, s * along + c * across
+
+
+@numba.njit
+def _descend(v, first, second, epr):  # type: ignore[no-untyped-def]
+    """Value at the end of damped Newton steps."""
+    best = _at(v, first, second, epr)
+    for _ in range(_ITERATIONS):
+        by_first, by_second = _step(v, first, second, epr)
+        size = 1.0
+        for _ in range(_HALVINGS):
+            trial = _at(v, first + size * by_first, second + size * by_second, epr)
+            if trial <= best:
+                break
+            size /= 4
+        if not trial <= best:
+            break
+        best = trial
+        first, second = first + size * by_first, second + size * by_second
+        if size * max(abs(by_first), abs(by_second)) <= _CONVERGED:
+            break
+    return best
+
+
+@numba.njit
+def _fill_grid(v, epr, values):  # type: ignore[no-untyped-def]
+    """Fill products over half the sum and half the difference of the angles, the sum from ⟨ab⟩.
+
+    A turn of one mode by π, or of both by π/2, changes nothing, so that both have period π/2.
+    Return the angle at which the half sum begins.
+    """
+    half = 0.5 * np.arctan2(v[0, 3] + v[1, 2], v[0, 2] - v[1, 3])
+    of_first, of_second = np.empty((2 * _GRID, 4)), np.empty((2 * _GRID, 4))
+    for k in range(2 * _GRID):
+        for table, angle, mode in (
+            (of_first, half + k * _TURN, 0),
+            (of_second, half + (k - _GRID) * _TURN, 2),
+        ):
+            c, s = np.cos(angle), np.sin(angle)
+            x, p, _ = _variances(v, mode, c, s)
+            table[k, 0], table[k, 1], table[k, 2], table[k, 3] = x, p, c, s
+    for i in range(_GRID):
+        for j in range(_GRID):
+            x1, p1, c1, s1 = of_first[i + j]
+            x2, p2, c2, s2 = of_second[i - j + _GRID]
+            xx = c1 * (c2 * v[0, 2] + s2 * v[0, 3]) + s1 * (c2 * v[1, 2] + s2 * v[1, 3])
+            pp = s1 * (s2 * v[0, 2] - c2 * v[0, 3]) - c1 * (s2 * v[1, 2] - c2 * v[1, 3])
+            values[i, j] = _value((x1, x2, p1, p2, xx, pp), epr)
+    return half
+
+
+@numba.njit
+def _is_basin(values, i, j):  # type: ignore[no-untyped-def]
+    """Whether no neighbour on the periodic grid is lower."""
+    here = values[i, j]
+    for k in range(-1, 2):
+        for m in range(-1, 2):
+            if values[(i + k) % _GRID, (j + m) % _GRID] < here:
+                return False
+    return True
+
+
+@numba.njit
+def _from_basins(v, epr, values):  # type: ignore[no-untyped-def]
+    """Lowest end of the descents from the lowest basins of the grid."""
+    half = _fill_grid(v, epr, values)
+    starts, heights = np.zeros((_BASINS, 2)), np.full(_BASINS, np.inf)
+    for i in range(_GRID):
+        for j in range(_GRID):
+            if values[i, j] < heights[-1] and _is_basin(values, i, j):
+                k = _BASINS - 1
+                while k > 0 and values[i, j] < heights[k - 1]:
+                    heights[k], starts[k] = heights[k - 1], starts[k - 1]
+                    k -= 1
+                heights[k] = values[i, j]
+                starts[k, 0], starts[k, 1] = i * _TURN, j * _TURN
+    lowest = np.inf
+    for k in range(_BASINS):
+        if heights[k] < np.inf:
+            first, second = half + starts[k, 0] + starts[k, 1], half + starts[k, 0] - starts[k, 1]
+            lowest = min(lowest, _descend(v, first, second, epr))
+    return lowest
+
+
+@numba.njit
+def _from_axes(v, epr):  # type: ignore[no-untyped-def]
+    """Lowest end of the descents from the best two of the axes of both noise ellipses.
+
+    Along them or halfway between. Strong local squeezing makes valleys narrower than the grid.
+    """
+    axis_1 = 0.5 * np.arctan2(2 * v[0, 1], v[0, 0] - v[1, 1])
+    axis_2 = 0.5 * np.arctan2(2 * v[2, 3], v[2, 2] - v[3, 3])
+    values = np.empty(8)
+    for k in range(8):
+        values[k] = _at(v, axis_1 + k // 4 * np.pi / 4, axis_2 + k % 4 * np.pi / 4, epr)
+    lowest = np.inf
+    for k in np.argsort(values)[:2]:
+        first, second = axis_1 + k // 4 * np.pi / 4, axis_2 + k % 4 * np.pi / 4
+        lowest = min(lowest, _descend(v, first, second, epr))
+    return lowest
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def fill_lowest_products(covs, epr, found):  # type: ignore[no-untyped-def]
+    """Fill `found` (m,) with the products of C-ordered `covs` (m, 4, 4): EPR or Reid's."""
+    values = np.empty((_GRID, _GRID))
+    for point in range(len(covs)):
+        v = covs[point]
+        lowest = _from_basins(v, epr, values)
+        if lowest >= 1:  # seen only there
+            lowest = min(lowest, _from_axes(v, epr))
+        found[point] = lowest
