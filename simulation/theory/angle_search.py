@@ -14,19 +14,41 @@ _BASINS = 4
 _ITERATIONS = 60
 _HALVINGS = 20
 _SHIFT = 1e-5
-_CONVERGED = 1e-9
-"""Last step of an angle in rad: the minimum is then right to 1e-16."""
+_CONVERGED = 1e-6
+"""Last step of an angle in rad: the next would be about its square, the product's error less."""
+_COSINE, _SINE = np.cos(_SHIFT), np.sin(_SHIFT)
 _TURN = np.pi / 2 / _GRID
+_COSINES, _SINES = np.cos(_TURN * np.arange(2 * _GRID)), np.sin(_TURN * np.arange(2 * _GRID))
 
 
 @numba.njit(inline="always")
-def _variances(v, k, cosine, sine):  # type: ignore[no-untyped-def]
-    """V(x^θ), V(p^θ) and their covariance of the mode whose quadratures begin at k."""
-    xx, pp, xp = v[k, k], v[k + 1, k + 1], v[k, k + 1]
-    mean, half = 0.5 * (xx + pp), 0.5 * (xx - pp)
-    c, s = cosine * cosine - sine * sine, 2 * cosine * sine
-    turned = half * c + xp * s
-    return mean + turned, mean - turned, xp * c - half * s
+def _of_cov(v):  # type: ignore[no-untyped-def]
+    """Return V(x1), V(p1), V(x1, p1), the same of mode 2, ⟨x1x2⟩, ⟨x1p2⟩, ⟨p1x2⟩, ⟨p1p2⟩."""
+    first, second = (v[0, 0], v[1, 1], v[0, 1]), (v[2, 2], v[3, 3], v[2, 3])
+    return first, second, (v[0, 2], v[0, 3], v[1, 2], v[1, 3])
+
+
+@numba.njit(inline="always")
+def _turned_mode(own, c, s):  # type: ignore[no-untyped-def]
+    x, p, xp = own
+    cc, ss = c * c - s * s, 2 * c * s
+    mean, half = 0.5 * (x + p), 0.5 * (x - p)
+    turned = half * cc + xp * ss
+    return mean + turned, mean - turned, xp * cc - half * ss
+
+
+@numba.njit(inline="always")
+def _turned(moments, c1, s1, c2, s2):  # type: ignore[no-untyped-def]
+    """Moments after rotating both modes."""
+    first, second, (xx, xp, px, pp) = moments
+    x_x, x_p, p_x, p_p = c2 * xx + s2 * xp, c2 * xp - s2 * xx, c2 * px + s2 * pp, c2 * pp - s2 * px
+    both = (c1 * x_x + s1 * p_x, c1 * x_p + s1 * p_p, c1 * p_x - s1 * x_x, c1 * p_p - s1 * x_p)
+    return _turned_mode(first, c1, s1), _turned_mode(second, c2, s2), both
+
+
+@numba.njit(inline="always")
+def _at_angles(moments, first, second):  # type: ignore[no-untyped-def]
+    return _turned(moments, np.cos(first), np.sin(first), np.cos(second), np.sin(second))
 
 
 @numba.njit(inline="always")
@@ -65,9 +87,9 @@ def _edges(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _value(q, epr):  # type: ignore[no-untyped-def]
-    """Product for given angles from the variances of x1, x2, p1, p2 and ⟨x1x2⟩, ⟨p1p2⟩."""
-    x1, x2, p1, p2, xx, pp = q
+def _value(moments, epr):  # type: ignore[no-untyped-def]
+    """Product for given angles."""
+    (x1, p1, _), (x2, p2, _), (xx, _, _, pp) = moments
     if not epr:
         return 4 * _inferred(x1, x2, p1, p2, xx, pp)
     smallest, f, g = _epr_gains(x1, x2, p1, p2, xx, pp)
@@ -77,9 +99,9 @@ def _value(q, epr):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _weights(q, epr):  # type: ignore[no-untyped-def]
+def _weights(moments, epr):  # type: ignore[no-untyped-def]
     """Weights of x1, x2 and of p1, −p2 in the two combinations whose product is smallest."""
-    x1, x2, p1, p2, xx, pp = q
+    (x1, p1, _), (x2, p2, _), (xx, _, _, pp) = moments
     if not epr:
         return 1.0, -xx / x2, 1.0, pp / p2
     _, f, g = _epr_gains(x1, x2, p1, p2, xx, pp)
@@ -96,29 +118,10 @@ def _weights(q, epr):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _moments(v, first, second):  # type: ignore[no-untyped-def]
-    """Second moments at two angles: those of `_value`, then V(x1p1), V(x2p2), ⟨x1p2⟩, ⟨p1x2⟩."""
-    c1, s1, c2, s2 = np.cos(first), np.sin(first), np.cos(second), np.sin(second)
-    x1, p1, y1 = _variances(v, 0, c1, s1)
-    x2, p2, y2 = _variances(v, 2, c2, s2)
-    x_x, x_p = c2 * v[0, 2] + s2 * v[0, 3], c2 * v[0, 3] - s2 * v[0, 2]
-    p_x, p_p = c2 * v[1, 2] + s2 * v[1, 3], c2 * v[1, 3] - s2 * v[1, 2]
-    xx, pp = c1 * x_x + s1 * p_x, c1 * p_p - s1 * x_p
-    xp, px = c1 * x_p + s1 * p_p, c1 * p_x - s1 * x_x
-    return (x1, x2, p1, p2, xx, pp), (y1, y2, xp, px)
-
-
-@numba.njit
-def _at(v, first, second, epr):  # type: ignore[no-untyped-def]
-    return _value(_moments(v, first, second)[0], epr)
-
-
-@numba.njit
-def _gradient(v, first, second, epr):  # type: ignore[no-untyped-def]
+def _gradient(moments, epr):  # type: ignore[no-untyped-def]
     """Return the derivatives of the product's logarithm: the norm's weights do not turn."""
-    q, (y1, y2, xp, px) = _moments(v, first, second)
-    x1, x2, p1, p2, xx, pp = q
-    a, b, c, d = _weights(q, epr)
+    (x1, p1, y1), (x2, p2, y2), (xx, xp, px, pp) = moments
+    a, b, c, d = _weights(moments, epr)
     x = a * a * x1 + 2 * a * b * xx + b * b * x2
     p = c * c * p1 - 2 * c * d * pp + d * d * p2
     by_first = (2 * a * a * y1 + 2 * a * b * px) / x + (-2 * c * c * y1 + 2 * c * d * xp) / p
@@ -127,13 +130,13 @@ def _gradient(v, first, second, epr):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _step(v, first, second, epr):  # type: ignore[no-untyped-def]
+def _step(moments, epr):  # type: ignore[no-untyped-def]
     """Newton step, curvatures made positive, none along flat directions, at most 0.3 rad."""
-    g0, g1 = _gradient(v, first, second, epr)
-    up0, up1 = _gradient(v, first + _SHIFT, second, epr)
-    down0, down1 = _gradient(v, first - _SHIFT, second, epr)
-    right0, right1 = _gradient(v, first, second + _SHIFT, epr)
-    left0, left1 = _gradient(v, first, second - _SHIFT, epr)
+    g0, g1 = _gradient(moments, epr)
+    up0, up1 = _gradient(_turned(moments, _COSINE, _SINE, 1.0, 0.0), epr)
+    down0, down1 = _gradient(_turned(moments, _COSINE, -_SINE, 1.0, 0.0), epr)
+    right0, right1 = _gradient(_turned(moments, 1.0, 0.0, _COSINE, _SINE), epr)
+    left0, left1 = _gradient(_turned(moments, 1.0, 0.0, _COSINE, -_SINE), epr)
     h00, h11 = (up0 - down0) / (2 * _SHIFT), (right1 - left1) / (2 * _SHIFT)
     h01 = (up1 - down1 + right0 - left0) / (4 * _SHIFT)
     angle = 0.5 * np.arctan2(2 * h01, h00 - h11)
@@ -153,50 +156,49 @@ def _step(v, first, second, epr):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _descend(v, first, second, epr):  # type: ignore[no-untyped-def]
+def _descend(moments, epr):  # type: ignore[no-untyped-def]
     """Value at the end of damped Newton steps."""
-    best = _at(v, first, second, epr)
+    best = _value(moments, epr)
     for _ in range(_ITERATIONS):
-        by_first, by_second = _step(v, first, second, epr)
+        first, second = _step(moments, epr)
         size = 1.0
         for _ in range(_HALVINGS):
-            trial = _at(v, first + size * by_first, second + size * by_second, epr)
-            if trial <= best:
+            trial = _at_angles(moments, size * first, size * second)
+            value = _value(trial, epr)
+            if value <= best:
                 break
             size /= 4
-        if not trial <= best:
+        if not value <= best:
             break
-        best = trial
-        first, second = first + size * by_first, second + size * by_second
-        if size * max(abs(by_first), abs(by_second)) <= _CONVERGED:
+        best, moments = value, trial
+        if size * max(abs(first), abs(second)) <= _CONVERGED:
             break
     return best
 
 
 @numba.njit
-def _fill_grid(v, epr, values):  # type: ignore[no-untyped-def]
+def _fill_grid(moments, epr, values):  # type: ignore[no-untyped-def]
     """Fill products over half the sum and half the difference of the angles, the sum from ⟨ab⟩.
 
     A turn of one mode by π, or of both by π/2, changes nothing, so that both have period π/2.
     Return the angle at which the half sum begins.
     """
-    half = 0.5 * np.arctan2(v[0, 3] + v[1, 2], v[0, 2] - v[1, 3])
-    of_first, of_second = np.empty((2 * _GRID, 4)), np.empty((2 * _GRID, 4))
-    for k in range(2 * _GRID):
-        for table, angle, mode in (
-            (of_first, half + k * _TURN, 0),
-            (of_second, half + (k - _GRID) * _TURN, 2),
-        ):
-            c, s = np.cos(angle), np.sin(angle)
-            x, p, _ = _variances(v, mode, c, s)
-            table[k, 0], table[k, 1], table[k, 2], table[k, 3] = x, p, c, s
+    xx, xp, px, pp = moments[2]
+    half = 0.5 * np.arctan2(xp + px, xx - pp)
+    c, s = np.cos(half), np.sin(half)
+    start = _turned(moments, c, s, c, s)
+    pair, other = 0.5 * (start[2][0] - start[2][3]), 0.5 * (start[2][0] + start[2][3])
+    turn = 0.5 * (start[2][1] - start[2][2])
     for i in range(_GRID):
+        # ⟨ab⟩ turns with the sum alone, ⟨a†b⟩ with the difference
+        by_sum = pair * _COSINES[2 * i]
         for j in range(_GRID):
-            x1, p1, c1, s1 = of_first[i + j]
-            x2, p2, c2, s2 = of_second[i - j + _GRID]
-            xx = c1 * (c2 * v[0, 2] + s2 * v[0, 3]) + s1 * (c2 * v[1, 2] + s2 * v[1, 3])
-            pp = s1 * (s2 * v[0, 2] - c2 * v[0, 3]) - c1 * (s2 * v[1, 2] - c2 * v[1, 3])
-            values[i, j] = _value((x1, x2, p1, p2, xx, pp), epr)
+            by_difference = other * _COSINES[2 * j] - turn * _SINES[2 * j]
+            first = _turned_mode(start[0], _COSINES[i + j], _SINES[i + j])
+            sign = 1.0 if i >= j else -1.0
+            second = _turned_mode(start[1], _COSINES[abs(i - j)], sign * _SINES[abs(i - j)])
+            both = (by_difference + by_sum, 0.0, 0.0, by_difference - by_sum)
+            values[i, j] = _value((first, second, both), epr)
     return half
 
 
@@ -212,9 +214,9 @@ def _is_basin(values, i, j):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _from_basins(v, epr, values):  # type: ignore[no-untyped-def]
+def _from_basins(moments, epr, values):  # type: ignore[no-untyped-def]
     """Lowest end of the descents from the lowest basins of the grid."""
-    half = _fill_grid(v, epr, values)
+    half = _fill_grid(moments, epr, values)
     starts, heights = np.zeros((_BASINS, 2)), np.full(_BASINS, np.inf)
     for i in range(_GRID):
         for j in range(_GRID):
@@ -229,25 +231,26 @@ def _from_basins(v, epr, values):  # type: ignore[no-untyped-def]
     for k in range(_BASINS):
         if heights[k] < np.inf:
             first, second = half + starts[k, 0] + starts[k, 1], half + starts[k, 0] - starts[k, 1]
-            lowest = min(lowest, _descend(v, first, second, epr))
+            lowest = min(lowest, _descend(_at_angles(moments, first, second), epr))
     return lowest
 
 
 @numba.njit
-def _from_axes(v, epr):  # type: ignore[no-untyped-def]
+def _from_axes(moments, epr):  # type: ignore[no-untyped-def]
     """Lowest end of the descents from the best two of the axes of both noise ellipses.
 
     Along them or halfway between. Strong local squeezing makes valleys narrower than the grid.
     """
-    axis_1 = 0.5 * np.arctan2(2 * v[0, 1], v[0, 0] - v[1, 1])
-    axis_2 = 0.5 * np.arctan2(2 * v[2, 3], v[2, 2] - v[3, 3])
+    (x1, p1, y1), (x2, p2, y2), _ = moments
+    axis_1, axis_2 = 0.5 * np.arctan2(2 * y1, x1 - p1), 0.5 * np.arctan2(2 * y2, x2 - p2)
     values = np.empty(8)
     for k in range(8):
-        values[k] = _at(v, axis_1 + k // 4 * np.pi / 4, axis_2 + k % 4 * np.pi / 4, epr)
+        first, second = axis_1 + k // 4 * np.pi / 4, axis_2 + k % 4 * np.pi / 4
+        values[k] = _value(_at_angles(moments, first, second), epr)
     lowest = np.inf
     for k in np.argsort(values)[:2]:
         first, second = axis_1 + k // 4 * np.pi / 4, axis_2 + k % 4 * np.pi / 4
-        lowest = min(lowest, _descend(v, first, second, epr))
+        lowest = min(lowest, _descend(_at_angles(moments, first, second), epr))
     return lowest
 
 
@@ -256,8 +259,8 @@ def fill_lowest_products(covs, epr, found):  # type: ignore[no-untyped-def]
     """Fill `found` (m,) with the products of C-ordered `covs` (m, 4, 4): EPR or Reid's."""
     values = np.empty((_GRID, _GRID))
     for point in range(len(covs)):
-        v = covs[point]
-        lowest = _from_basins(v, epr, values)
+        moments = _of_cov(covs[point])
+        lowest = _from_basins(moments, epr, values)
         if lowest >= 1:  # seen only there
-            lowest = min(lowest, _from_axes(v, epr))
+            lowest = min(lowest, _from_axes(moments, epr))
         found[point] = lowest
