@@ -9,6 +9,7 @@ because numba's cache on disk sees no other.
 import numba
 import numpy as np
 
+_compiled = numba.njit(error_model="numpy")
 _GRID = 16
 _BASINS = 4
 _ITERATIONS = 60
@@ -21,14 +22,14 @@ _TURN = np.pi / 2 / _GRID
 _COSINES, _SINES = np.cos(_TURN * np.arange(2 * _GRID)), np.sin(_TURN * np.arange(2 * _GRID))
 
 
-@numba.njit(inline="always")
+@_compiled
 def _of_cov(v):  # type: ignore[no-untyped-def]
     """Return V(x1), V(p1), V(x1, p1), the same of mode 2, ⟨x1x2⟩, ⟨x1p2⟩, ⟨p1x2⟩, ⟨p1p2⟩."""
     first, second = (v[0, 0], v[1, 1], v[0, 1]), (v[2, 2], v[3, 3], v[2, 3])
     return first, second, (v[0, 2], v[0, 3], v[1, 2], v[1, 3])
 
 
-@numba.njit(inline="always")
+@_compiled
 def _turned_mode(own, c, s):  # type: ignore[no-untyped-def]
     x, p, xp = own
     cc, ss = c * c - s * s, 2 * c * s
@@ -37,7 +38,7 @@ def _turned_mode(own, c, s):  # type: ignore[no-untyped-def]
     return mean + turned, mean - turned, xp * cc - half * ss
 
 
-@numba.njit(inline="always")
+@_compiled
 def _turned(moments, c1, s1, c2, s2):  # type: ignore[no-untyped-def]
     """Moments after rotating both modes."""
     first, second, (xx, xp, px, pp) = moments
@@ -46,18 +47,18 @@ def _turned(moments, c1, s1, c2, s2):  # type: ignore[no-untyped-def]
     return _turned_mode(first, c1, s1), _turned_mode(second, c2, s2), both
 
 
-@numba.njit(inline="always")
+@_compiled
 def _at_angles(moments, first, second):  # type: ignore[no-untyped-def]
     return _turned(moments, np.cos(first), np.sin(first), np.cos(second), np.sin(second))
 
 
-@numba.njit(inline="always")
+@_compiled
 def _inferred(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     """Reid's product for given angles, divided by 4."""
     return (x1 - xx * xx / x2) * (p1 - pp * pp / p2)
 
 
-@numba.njit(inline="always")
+@_compiled
 def _epr_gains(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     """Return λ_min of X P and its gains f, g; f g ≤ 0 if an edge is lower."""
     m11, m22 = x1 * p1 - xx * pp, x2 * p2 - xx * pp
@@ -70,7 +71,7 @@ def _epr_gains(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     return smallest, f, g
 
 
-@numba.njit(inline="always")
+@_compiled
 def _edges(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     """Return the lowest product with f g = 0, divided by 4, and which of the four it is."""
     values = (
@@ -86,7 +87,7 @@ def _edges(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     return values[which], which
 
 
-@numba.njit(inline="always")
+@_compiled
 def _value(moments, epr):  # type: ignore[no-untyped-def]
     """Product for given angles."""
     (x1, p1, _), (x2, p2, _), (xx, _, _, pp) = moments
@@ -98,7 +99,7 @@ def _value(moments, epr):  # type: ignore[no-untyped-def]
     return 4 * _edges(x1, x2, p1, p2, xx, pp)[0]
 
 
-@numba.njit(inline="always")
+@_compiled
 def _weights(moments, epr):  # type: ignore[no-untyped-def]
     """Weights of x1, x2 and of p1, −p2 in the two combinations whose product is smallest."""
     (x1, p1, _), (x2, p2, _), (xx, _, _, pp) = moments
@@ -117,7 +118,7 @@ def _weights(moments, epr):  # type: ignore[no-untyped-def]
     return -xx / x1, 1.0, 0.0, 1.0
 
 
-@numba.njit(inline="always")
+@_compiled
 def _gradient(moments, epr):  # type: ignore[no-untyped-def]
     """Return the derivatives of the product's logarithm: the norm's weights do not turn."""
     (x1, p1, y1), (x2, p2, y2), (xx, xp, px, pp) = moments
@@ -129,7 +130,7 @@ def _gradient(moments, epr):  # type: ignore[no-untyped-def]
     return by_first, by_second
 
 
-@numba.njit
+@_compiled
 def _step(moments, epr):  # type: ignore[no-untyped-def]
     """Newton step, curvatures made positive, none along flat directions, at most 0.3 rad."""
     g0, g1 = _gradient(moments, epr)
@@ -155,7 +156,7 @@ def _step(moments, epr):  # type: ignore[no-untyped-def]
     return c * along - s * across, s * along + c * across
 
 
-@numba.njit
+@_compiled
 def _descend(moments, epr):  # type: ignore[no-untyped-def]
     """Value at the end of damped Newton steps."""
     best = _value(moments, epr)
@@ -176,7 +177,7 @@ def _descend(moments, epr):  # type: ignore[no-untyped-def]
     return best
 
 
-@numba.njit
+@_compiled
 def _fill_grid(moments, epr, values):  # type: ignore[no-untyped-def]
     """Fill products over half the sum and half the difference of the angles, the sum from ⟨ab⟩.
 
@@ -202,7 +203,7 @@ def _fill_grid(moments, epr, values):  # type: ignore[no-untyped-def]
     return half
 
 
-@numba.njit
+@_compiled
 def _is_basin(values, i, j):  # type: ignore[no-untyped-def]
     """Whether no neighbour on the periodic grid is lower."""
     here = values[i, j]
@@ -213,7 +214,7 @@ def _is_basin(values, i, j):  # type: ignore[no-untyped-def]
     return True
 
 
-@numba.njit
+@_compiled
 def _from_basins(moments, epr, values):  # type: ignore[no-untyped-def]
     """Lowest end of the descents from the lowest basins of the grid."""
     half = _fill_grid(moments, epr, values)
@@ -235,7 +236,7 @@ def _from_basins(moments, epr, values):  # type: ignore[no-untyped-def]
     return lowest
 
 
-@numba.njit
+@_compiled
 def _from_axes(moments, epr):  # type: ignore[no-untyped-def]
     """Lowest end of the descents from the best two of the axes of both noise ellipses.
 

@@ -9,12 +9,13 @@ its own, because numba's cache on disk sees no other.
 import numba
 import numpy as np
 
+_compiled = numba.njit(error_model="numpy")
 _EPSILON = 2.0**-52
 _SWEEPS = 40
 """Double shifts per eigenvalue after which a matrix is left to LAPACK; 2 to 4 are usual."""
 
 
-@numba.njit(error_model="numpy")
+@_compiled
 def _reduce_to_hessenberg(a, n):  # type: ignore[no-untyped-def]  # noqa: C901
     """Similarity by eliminations with row exchange: zeros below the first subdiagonal."""
     for column in range(n - 2):
@@ -41,7 +42,7 @@ def _reduce_to_hessenberg(a, n):  # type: ignore[no-untyped-def]  # noqa: C901
                     a[j, head] += factor * a[j, i]
 
 
-@numba.njit(inline="always")
+@_compiled
 def _start_of_block(a, high, norm):  # type: ignore[no-untyped-def]
     """First row of the unreduced block that ends at `high`; clears the subdiagonal before it."""
     low = high
@@ -54,7 +55,7 @@ def _start_of_block(a, high, norm):  # type: ignore[no-untyped-def]
     return low
 
 
-@numba.njit(inline="always")
+@_compiled
 def _of_pair(a, high):  # type: ignore[no-untyped-def]
     """Largest real part of the eigenvalues of the 2×2 block that ends at `high`."""
     low = high - 1
@@ -69,7 +70,7 @@ def _of_pair(a, high):  # type: ignore[no-untyped-def]
     return a[high, high] + product / (root - half)  # without the cancellation of half + root
 
 
-@numba.njit(error_model="numpy")
+@_compiled
 def _double_shift(a, low, high, exceptional):  # type: ignore[no-untyped-def]  # noqa: C901
     """One Francis step on the block from `low` to `high`, at least 3×3."""
     if exceptional:
@@ -127,7 +128,7 @@ def _double_shift(a, low, high, exceptional):  # type: ignore[no-untyped-def]  #
             z = a[k + 3, k] if k < high - 2 else 0.0
 
 
-@numba.njit(error_model="numpy")
+@_compiled
 def _largest_real_part(a, n):  # type: ignore[no-untyped-def]
     """Of a Hessenberg matrix, which is overwritten; nan if it does not converge."""
     norm = 0.0
