@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 _compiled = numba.njit(error_model="numpy")
+_inlined = numba.njit(error_model="numpy", forceinline=True)
 _GRID = 16
 _BASINS = 4
 _ITERATIONS = 60
@@ -22,14 +23,14 @@ _TURN = np.pi / 2 / _GRID
 _COSINES, _SINES = np.cos(_TURN * np.arange(2 * _GRID)), np.sin(_TURN * np.arange(2 * _GRID))
 
 
-@_compiled
+@_inlined
 def _of_cov(v):  # type: ignore[no-untyped-def]
     """Return V(x1), V(p1), V(x1, p1), the same of mode 2, ⟨x1x2⟩, ⟨x1p2⟩, ⟨p1x2⟩, ⟨p1p2⟩."""
     first, second = (v[0, 0], v[1, 1], v[0, 1]), (v[2, 2], v[3, 3], v[2, 3])
     return first, second, (v[0, 2], v[0, 3], v[1, 2], v[1, 3])
 
 
-@_compiled
+@_inlined
 def _turned_mode(own, c, s):  # type: ignore[no-untyped-def]
     x, p, xp = own
     cc, ss = c * c - s * s, 2 * c * s
@@ -38,7 +39,7 @@ def _turned_mode(own, c, s):  # type: ignore[no-untyped-def]
     return mean + turned, mean - turned, xp * cc - half * ss
 
 
-@_compiled
+@_inlined
 def _turned(moments, c1, s1, c2, s2):  # type: ignore[no-untyped-def]
     """Moments after rotating both modes."""
     first, second, (xx, xp, px, pp) = moments
@@ -52,13 +53,13 @@ def _at_angles(moments, first, second):  # type: ignore[no-untyped-def]
     return _turned(moments, np.cos(first), np.sin(first), np.cos(second), np.sin(second))
 
 
-@_compiled
+@_inlined
 def _inferred(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     """Reid's product for given angles, divided by 4."""
     return (x1 - xx * xx / x2) * (p1 - pp * pp / p2)
 
 
-@_compiled
+@_inlined
 def _epr_gains(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     """Return λ_min of X P and its gains f, g; f g ≤ 0 if an edge is lower."""
     m11, m22 = x1 * p1 - xx * pp, x2 * p2 - xx * pp
@@ -71,7 +72,7 @@ def _epr_gains(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     return smallest, f, g
 
 
-@_compiled
+@_inlined
 def _edges(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     """Return the lowest product with f g = 0, divided by 4, and which of the four it is."""
     values = (
@@ -87,7 +88,7 @@ def _edges(x1, x2, p1, p2, xx, pp):  # type: ignore[no-untyped-def]
     return values[which], which
 
 
-@_compiled
+@_inlined
 def _value(moments, epr):  # type: ignore[no-untyped-def]
     """Product for given angles."""
     (x1, p1, _), (x2, p2, _), (xx, _, _, pp) = moments
@@ -99,7 +100,7 @@ def _value(moments, epr):  # type: ignore[no-untyped-def]
     return 4 * _edges(x1, x2, p1, p2, xx, pp)[0]
 
 
-@_compiled
+@_inlined
 def _weights(moments, epr):  # type: ignore[no-untyped-def]
     """Weights of x1, x2 and of p1, −p2 in the two combinations whose product is smallest."""
     (x1, p1, _), (x2, p2, _), (xx, _, _, pp) = moments
@@ -118,7 +119,7 @@ def _weights(moments, epr):  # type: ignore[no-untyped-def]
     return -xx / x1, 1.0, 0.0, 1.0
 
 
-@_compiled
+@_inlined
 def _gradient(moments, epr):  # type: ignore[no-untyped-def]
     """Return the derivatives of the product's logarithm: the norm's weights do not turn."""
     (x1, p1, y1), (x2, p2, y2), (xx, xp, px, pp) = moments
