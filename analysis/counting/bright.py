@@ -1,7 +1,7 @@
 """Counting for bright or long files: compiled loops over raw 32-bit records.
 
 T2: strides of regular sync records are skipped at once. T3: chunks whose time runs on are gated
-without a branch. All loops stand in this file, because numba's cache on disk sees no other.
+without a branch; where most clicks are gated, their trials are joined without one too. All loops stand in this file, because numba's cache on disk sees no other.
 """
 
 from collections.abc import Callable
@@ -362,7 +362,7 @@ def _join(source, target, links, more, step):  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _lane_sum(word):  # type: ignore[no-untyped-def]
-    total = 0
+    total = np.int64(0)
     for k in range(8):
         total += np.int64((word >> np.uint64(8 * k)) & np.uint64(255))
     return total
