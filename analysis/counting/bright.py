@@ -1,7 +1,8 @@
 """Counting for bright or long files: compiled loops over raw 32-bit records.
 
 T2: strides of regular sync records are skipped at once. T3: chunks whose time runs on are gated
-without a branch; where most clicks are gated, their trials are joined without one too. All loops stand in this file, because numba's cache on disk sees no other.
+without a branch; where most clicks are gated, their trials are joined without one too. All loops
+stand in this file, because numba's cache on disk sees no other.
 """
 
 from collections.abc import Callable
