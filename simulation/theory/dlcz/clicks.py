@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.state import detected_state
-from simulation.theory.threshold import SILENT, click_tensor
+from simulation.theory.threshold import CLICK, FREE, SILENT, click_tensor
 
 Real = NDArray[np.float64]
 
@@ -56,8 +56,25 @@ class ClickProbabilities(PairClicks):
 def pair_clicks(parameters: DLCZParameters) -> PairClicks:
     """Clicks and coincidences of pump and read as `click_probabilities`, without the patterns.
 
-    Only pairs of detectors are asked, a third of the work.
+    Only pairs of detectors are asked, a third of the work, unless detectors have a memory: then
+    what one does depends on all of the pump gate.
     """
+    if _remembers(parameters):
+        return click_probabilities(parameters)
+    here = _interfering_pairs(parameters)
+    lost = parameters.lost_interference[..., None]
+    if not np.any(lost):
+        return here
+    there = _interfering_pairs(replace(parameters, delta_phi=parameters.delta_phi + np.pi))
+    more = lost[..., None]
+    return PairClicks(
+        singles=np.asarray((1 - lost / 2) * here.singles + lost / 2 * there.singles),
+        coincidences=np.asarray((1 - more / 2) * here.coincidences + more / 2 * there.coincidences),
+    )
+
+
+def _interfering_pairs(parameters: DLCZParameters) -> PairClicks:
+    """Pairs at full contrast."""
     state = detected_state(parameters)
     shape = parameters.shape
     kernel = np.empty((*shape, 2, 2, 2, 2), np.complex128)  # [i, j] for (r_i, p_j), then (p, r†)
@@ -159,13 +176,18 @@ def _patterns(parameters: DLCZParameters, passage: Real | None) -> Real:
 
 def _remembered(patterns: Real, parameters: DLCZParameters) -> Real:
     """Patterns after the detectors' memory: only positive terms are added, no digit is lost."""
-    memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
-    if not any(np.any(value) for value in memory):
+    if not _remembers(parameters):
         return patterns
+    memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
     change = _memory(*(np.asarray(value)[..., None, None] for value in memory))
     return np.asarray(
         np.einsum("...pqrs,...pqrt,...qpsu->...pqtu", patterns, change, change, optimize=True)
     )
+
+
+def _remembers(parameters: DLCZParameters) -> bool:
+    memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
+    return any(np.any(value) for value in memory)
 
 
 def _memory(afterpulse: Real, blindness: Real, crosstalk: Real) -> Real:
