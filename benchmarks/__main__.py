@@ -1,8 +1,18 @@
-"""Run benchmarks: ``python -m benchmarks [NAME …] [--scale 0.1]``."""
+"""Run benchmarks: ``python -m benchmarks [NAME …] [--scale 0.1] [--guard | --record]``.
+
+`--guard` compares with ``benchmarks/recorded.json`` and exits 1 if a ratio has fallen; `--record`
+rewrites that file.
+"""
 
 import argparse
 import os
+import sys
+from collections.abc import Sequence
 from importlib import import_module
+from math import isnan
+
+from benchmarks import guard
+from benchmarks.timing import Row
 
 ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record")
 
@@ -12,13 +22,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rooms", nargs="*", metavar="NAME", help=f"of {', '.join(ROOMS)}")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the jobs, 1 is full")
+    parser.add_argument("--guard", action="store_true", help="compare with the recorded ratios")
+    parser.add_argument("--record", action="store_true", help="keep these ratios")
     chosen = parser.parse_args()
+    rows: list[Row] = []
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # both sides on one core
     for room in chosen.rooms or ROOMS:
         if room not in ROOMS:
             parser.error(f"no benchmark {room!r}; there are {', '.join(ROOMS)}")
         for row in import_module(f"benchmarks.{room}").run(chosen.scale):
             print(row, flush=True)
+            rows.append(row)
+    print(table(rows))
+    if chosen.record:
+        guard.record(rows)
+    if chosen.guard:
+        behind = guard.fallen(rows)
+        print(*behind, sep="\n")
+        sys.exit(bool(behind))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return one line per ratio: what / peer, ratio, noise, goal, met or not."""
+    lines = [f"\n{'what / peer':<66} {'ratio':>9} {'noise':>6} {'goal':>7}  met"]
+    for row in rows:
+        noise = "once" if isnan(row.noise) else f"{100 * row.noise:.0f} %"
+        met = "yes" if row.met else "NO"
+        lines.append(f"{row.name:<66} {row.ratio:>9.2f} {noise:>6} {row.target:>7g}  {met}")
+    lines.append("noise: half the range between the quartiles of 7 alternating runs")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import solve_continuous_lyapunov
 
-from benchmarks.timing import Row, seconds
+from benchmarks.timing import Row, measured, seconds
 from simulation.theory.dlcz import click_probabilities, riedinger2018
-from simulation.theory.models import get, yu2020
+from simulation.theory.models import get, point, yu2020
 
 SIDE = 201
 
@@ -26,15 +26,19 @@ def double_loop(drift: np.ndarray, diffusion: np.ndarray) -> np.ndarray:
     The matrices are given, so that only the numerical work is compared.
     """
     found = np.full(len(drift), np.nan)
-    for point, (a, d) in enumerate(zip(drift, diffusion, strict=True)):
+    for place, (a, d) in enumerate(zip(drift, diffusion, strict=True)):
         if np.max(np.linalg.eigvals(a).real) < 0:
-            found[point] = textbook_log_negativity(solve_continuous_lyapunov(a, -d))
+            found[place] = textbook_log_negativity(solve_continuous_lyapunov(a, -d))
     return found
 
 
 def run(scale: float = 1.0) -> list[Row]:
     """Measure; `scale` shrinks the side of the maps and the batch of clicks."""
-    return [*_maps(max(20, round(SIDE * scale))), *_clicks(max(200, round(10_000 * scale)))]
+    return [
+        *_maps(max(20, round(SIDE * scale))),
+        *_all_results(max(20, round(SIDE * scale))),
+        *_clicks(max(200, round(10_000 * scale))),
+    ]
 
 
 def _maps(side: int) -> list[Row]:
@@ -72,6 +76,35 @@ def _maps(side: int) -> list[Row]:
         )
         for name in maps
     ]
+
+
+def _all_results(side: int) -> list[Row]:
+    """Every result of a model on a map, and of one point, against the goals in microseconds."""
+    detunings = {
+        "delta_1": np.linspace(0.9, 1.0, side)[:, None], "delta_2": np.linspace(-1.0, -0.9, side)
+    }  # fmt: skip
+    phonons = {
+        "n_0_A": np.linspace(0.03, 0.05, side)[:, None], "n_0_B": np.linspace(0.01, 0.02, side)
+    }  # fmt: skip
+    axes = {"yu2020": detunings, "tan2020": detunings, "riedinger2018": phonons}
+    goals = {"yu2020": 3.5e-6, "tan2020": 15e-6, "riedinger2018": 8e-6}
+    jobs = {name: lambda n=name: get(n).evaluate(None, **axes[n]) for name in axes}
+    taken = measured(jobs)
+    single = measured({name: lambda n=name: point(n) for name in axes})
+    rows = []
+    for name in axes:
+        each = np.array(taken[name].processor) / side**2
+        rows.append(
+            _against(f"{goals[name] * 1e6:g} µs / {name}, all results per point", goals[name], each)
+        )
+        rows.append(_against(f"2 ms / {name}, one point", 2e-3, np.array(single[name].processor)))
+    return rows
+
+
+def _against(name: str, goal: float, each: np.ndarray) -> Row:
+    low, middle, high = np.quantile(each, [0.25, 0.5, 0.75])
+    return Row(name=name, ratio=goal / middle, noise=(high - low) / (2 * middle), target=1,
+               detail=f"{middle * 1e6:.2f} µs of processor time")  # fmt: skip
 
 
 def _agree(found: np.ndarray, expected: np.ndarray) -> None:

@@ -4,38 +4,80 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import median
-from time import perf_counter
+from math import isnan, nan
+from statistics import median, quantiles
+from time import perf_counter, process_time
 
 Job = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One comparison: what, the measured ratio, and the target it should reach."""
+    """One comparison: what, the measured ratio, the target it should reach, and its noise.
+
+    `noise` is the relative spread of the ratio (half the range between quartiles), nan if it was
+    measured once.
+    """
 
     name: str
     ratio: float
     target: float
     detail: str
+    noise: float = nan
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.ratio >= self.target
 
     def __str__(self) -> str:
-        verdict = "ok  " if self.ratio >= self.target else "MISS"
+        verdict = "ok  " if self.met else "MISS"
+        noise = "" if isnan(self.noise) else f" ± {100 * self.noise:.0f} %"
         return (
-            f"{verdict} {self.name:<58} {self.ratio:8.2f} (target {self.target:g})  {self.detail}"
+            f"{verdict} {self.name:<58} {self.ratio:8.2f}{noise:<7} (target {self.target:g})  "
+            f"{self.detail}"
         )
 
 
-def seconds(jobs: Mapping[str, Job], rounds: int = 5) -> dict[str, float]:
-    """Return the median seconds of each job over `rounds` alternating runs after a warm-up."""
-    taken: dict[str, list[float]] = {name: [] for name in jobs}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Wall and processor seconds of a job, run by run."""
+
+    wall: tuple[float, ...]
+    processor: tuple[float, ...]
+
+    def per(self, other: "Taken") -> tuple[float, float]:
+        """Return median and relative spread of this job's time per the other's, by processor time.
+
+        Runs are compared with the run of the same round. Processor time does not see neighbours on
+        a shared machine, but for their share of caches and clock.
+        """
+        ratios = [a / b for a, b in zip(self.processor, other.processor, strict=True)]
+        low, middle, high = quantiles(ratios, n=4)
+        return middle, (high - low) / (2 * middle)
+
+    def __str__(self) -> str:
+        return f"{median(self.wall):.3g} s, processor {median(self.processor):.3g} s"
+
+
+def measured(jobs: Mapping[str, Job], rounds: int = 7) -> dict[str, Taken]:
+    """Run each job in turn, `rounds` times after a warm-up."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
-            start = perf_counter()
+            start, used = perf_counter(), process_time()
             job()
             if turn:
-                taken[name].append(perf_counter() - start)
-    return {name: median(times) for name, times in taken.items()}
+                taken[name].append((perf_counter() - start, process_time() - used))
+    return {
+        name: Taken(wall=tuple(w for w, _ in runs), processor=tuple(p for _, p in runs))
+        for name, runs in taken.items()
+    }
+
+
+def seconds(jobs: Mapping[str, Job], rounds: int = 7) -> dict[str, float]:
+    """Return the median wall seconds of each job over `rounds` alternating runs."""
+    return {name: median(taken.wall) for name, taken in measured(jobs, rounds).items()}
 
 
 def process_seconds(code: str, rounds: int = 5) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.roots import root_between
 from analysis.witness.cells import Array, Cells
 from analysis.witness.separable import symmetrised_witness
 
@@ -277,23 +278,19 @@ def _crossing(miss: Callable[[float], float], start: float, sign: float) -> floa
 
     Its root is searched between two steps that enclose it; 0 or infinity if none do.
     """
-    from scipy import optimize  # heavy: only when an interval is asked for
-
     before = 0.0
     for step in _STEPS:
         if miss(start + sign * step) > 0.0:
             inside, outside = start + sign * before, start + sign * step
-            return math.exp(float(optimize.brentq(miss, inside, outside, xtol=1e-13, rtol=1e-9)))
+            return math.exp(root_between(miss, inside, outside, xtol=1e-13, rtol=1e-9))
         before = step
     return 0.0 if sign < 0.0 else math.inf
 
 
 def _falling_root(slope: Callable[[float], float], low: float, high: float) -> float:
     """Return where a slope changes from positive to negative; an end if it does not."""
-    from scipy import optimize
-
     if not slope(low) > 0.0:
         return low
     if not slope(high) < 0.0:
         return high
-    return float(optimize.brentq(slope, low, high, xtol=1e-12, rtol=1e-8))
+    return root_between(slope, low, high, xtol=1e-12, rtol=1e-8)

@@ -102,6 +102,10 @@ def sweep(
     output: Annotated[Path, typer.Option("-o", "--output", help="The .nc (netCDF) to write.")],
     y: Annotated[str | None, typer.Option(metavar="NAME:START:STOP:N", help="Second axis.")] = None,
     settings: Settings = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Compute only these results; the others cost time."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Compute a model on a line or a grid and save it with coordinates and units."""
@@ -122,8 +126,9 @@ def sweep(
     chosen = get(model)
     changes = changes_of(settings, chosen.parameters.words())
     across, up = _axis("--x", x), None if y is None else _axis("--y", y)
+    wanted = None if only is None else [name.strip() for name in only.split(",")]
     with progress_bar("sweeping", "points") as progress:
-        data = evaluate(chosen, x=across, y=up, progress=progress, **changes)
+        data = evaluate(chosen, x=across, y=up, wanted=wanted, progress=progress, **changes)
     for name, variable in list(data.variables.items()):
         if variable.dtype.kind == "c":
             data = data.assign({name: _real_and_imaginary(data[name])})

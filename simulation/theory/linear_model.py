@@ -198,7 +198,7 @@ def _put_ladder(
 
 def _sum(addends: Sequence[Real]) -> Real:
     """Sum without addends that are zero all over, whose batch shape does not matter."""
-    return np.asarray(sum((addend for addend in addends if np.any(addend)), np.zeros(())))
+    return np.asarray(sum((addend for addend in addends if addend.any()), np.zeros(())))
 
 
 def _nonzero(entries: Mapping[tuple[int, int], Real]) -> dict[tuple[int, int], Real]:

@@ -1,4 +1,4 @@
-"""The compiled T3 loop: its two ways through a chunk count what array operations count."""
+"""The compiled T3 loop: its three ways through a chunk count what array operations count."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,10 @@ COMPARED = [S.WRAPPED, S.LAST, S.BACKWARDS, S.UNKNOWN, S.MARKERS, S.CROWDED_TRIA
             S.HIGHEST]  # fmt: skip
 
 
-def orderly_t3(n, layout, rng, first=0):
+def orderly_t3(n, layout, rng, first=0, same=0.6, channels=3, longest=40):
     """About 1.5 photons per trial in time order, with every overflow record they need."""
-    sync = first + np.cumsum(rng.geometric(0.6, n) - 1)
-    dtime, channel = rng.integers(0, 40, n), rng.integers(0, 3, n)
+    sync = first + np.cumsum(rng.geometric(same, n) - 1)
+    dtime, channel = rng.integers(0, longest, n), rng.integers(0, channels, n)
     pico = layout.family == "pico"
     words = channel << (28 if pico else 25) | dtime << (16 if pico else 10) | sync % layout.wrap
     wraps = np.diff(sync // layout.wrap, prepend=0)
@@ -33,8 +33,8 @@ def orderly_t3(n, layout, rng, first=0):
     return np.insert(words.astype(np.uint32), at, np.uint32(overflow))
 
 
-def tallies(records, layout, block):
-    plan = make_plan(GATES, layout, 1e-9)
+def tallies(records, layout, block, gates=GATES):
+    plan = make_plan(gates, layout, 1e-9)
     both = []
     for Counter in (BrightCounter, SparseCounter):
         both.append(Tally.empty(plan))
@@ -59,6 +59,45 @@ def test_long_orderly_files_count_alike(record_type):
     assert_equal(bright, sparse)
     assert bright.pairs.sum() > 1000
     assert bright.state[S.BACKWARDS] == 0
+
+
+def of_cells(number):
+    """Gates that make 2 · `number` cells and leave out little of 40 ns."""
+    width = 39e-9 / number
+    gates = [
+        Gate(name=f"g{k}", start=k * width, stop=(k + 1) * width - 0.5e-9) for k in range(number)
+    ]
+    return GateSet(period=50e-9, detectors={1: 0, 2: 1}, gates=tuple(gates))
+
+
+@pytest.mark.parametrize("record_type", [HYDRA_V1, TIMEHARP, PICOHARP])
+@pytest.mark.parametrize("same", [0.1, 0.5, 0.97, 0.9996])
+@pytest.mark.parametrize("gates", [1, 2, 3, 4])
+def test_mostly_gated_files_count_alike_however_long_their_trials(record_type, same, gates):
+    layout = LAYOUTS[record_type]
+    rng = np.random.default_rng(gates)
+    records = orderly_t3(30_000, layout, rng, same=same, channels=2)
+    bright, sparse = tallies(records, layout, 13_001, of_cells(gates))
+    assert_equal(bright, sparse)
+    assert bright.pairs.sum() >= 5
+    assert bright.state[S.CROWDED_TRIALS] >= 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    record_type=st.sampled_from([HYDRA_V1, TIMEHARP, PICOHARP]),
+    same=st.floats(0.05, 0.999),
+    share=st.floats(0.1, 1.0),
+    block=st.integers(4_000, 20_000),
+    swaps=st.integers(0, 2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_files_whose_density_changes_count_alike(record_type, same, share, block, swaps, seed):
+    layout, rng = LAYOUTS[record_type], np.random.default_rng(seed)
+    records = orderly_t3(20_000, layout, rng, same=same, channels=2, longest=int(40 / share))
+    for one, other in rng.integers(0, len(records), (swaps, 2)):
+        records[[one, other]] = records[[other, one]]
+    assert_equal(*tallies(records, layout, block))
 
 
 @pytest.mark.parametrize("record_type", [TIMEHARP, PICOHARP])

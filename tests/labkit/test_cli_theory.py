@@ -124,6 +124,17 @@ def test_mistakes_are_named(labkit, arguments, message):
     assert message in err
 
 
+def test_only_the_named_results_are_computed_and_written(labkit, tmp_path):
+    file = tmp_path / "line.nc"
+    line = ("theory", "sweep", "yu2020", "--x", "delta_1:0.9:1.1:3", "-o", file)
+    assert labkit(*line, "--only", "E_N, n_phonon")[0] == 0
+    with xr.open_dataset(file) as data:
+        assert set(data.data_vars) == {"E_N", "n_phonon", "stable"}
+    code, _, err = labkit(*line, "--overwrite", "--only", "EN")
+    assert code == 1
+    assert "no result 'EN' of yu2020; nearest: E_N" in err
+
+
 def test_sweep_writes_a_labelled_grid(labkit, tmp_path):
     file = tmp_path / "grid.nc"
     code, _, _ = labkit("theory", "sweep", "fan2026_cascade", "--x", "delta_c:0:2:5", "--y",

@@ -14,6 +14,7 @@ from simulation.theory.dlcz import (
     click_probabilities,
     detected_state,
     g2_clicks,
+    pair_clicks,
     riedinger2018,
 )
 
@@ -252,3 +253,18 @@ def test_every_parameter_is_described(noisy):
 def test_illegal_parameters_are_refused_by_name(noisy, changes, message):
     with pytest.raises(ValueError, match=message):
         noisy(**changes)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"delta_phi": np.linspace(0, 6, 7)[:, None], "coherent_read_2": np.array([0, 1e-5])},
+        {"contrast": np.array([0.8, 0.9]), "splitting": 0.48},
+        {"blindness": 0.1, "crosstalk": np.array([0.0, 0.01])},
+    ],
+)
+def test_pairs_alone_click_as_in_the_full_patterns(changed):
+    p = replace(riedinger2018(), **changed)
+    full, pairs = click_probabilities(p), pair_clicks(p)
+    np.testing.assert_allclose(pairs.singles, full.singles, rtol=1e-13)
+    np.testing.assert_allclose(pairs.coincidences, full.coincidences, rtol=1e-13)

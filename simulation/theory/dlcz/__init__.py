@@ -1,7 +1,13 @@
 """Exact Gaussian model of the pulsed DLCZ experiment with two mechanical devices (seed 003)."""
 
 from simulation.theory.dlcz.budget import visibility_bound
-from simulation.theory.dlcz.clicks import ClickProbabilities, click_probabilities, g2_clicks
+from simulation.theory.dlcz.clicks import (
+    ClickProbabilities,
+    PairClicks,
+    click_probabilities,
+    g2_clicks,
+    pair_clicks,
+)
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.presets import riedinger2018
 from simulation.theory.dlcz.scans import (
@@ -23,6 +29,7 @@ __all__ = [
     "ClickProbabilities",
     "DLCZParameters",
     "DetectedState",
+    "PairClicks",
     "at_delay",
     "click_probabilities",
     "detected_state",
@@ -31,6 +38,7 @@ __all__ = [
     "g2_moments",
     "leading_order_g2",
     "measurable_witness",
+    "pair_clicks",
     "phase_scan",
     "riedinger2018",
     "single_device_g2",

@@ -7,26 +7,23 @@ from numpy.typing import NDArray
 
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.state import detected_state
-from simulation.theory.threshold import SILENT, click_tensor
+from simulation.theory.threshold import CLICK, FREE, SILENT, click_tensor
 
 Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClickProbabilities:
-    """Probabilities per trial, each accurate to rounding however small.
+class PairClicks:
+    """Probabilities per trial of one or two clicks, each accurate to rounding however small.
 
     Attributes
     ----------
-    patterns : ndarray, shape (..., 2, 2, 2, 2)
-        Probability of each of the 16 patterns; axes p1, p2, r1, r2, index 1 for a click.
     singles : ndarray, shape (..., 4)
         Probability of a click in p1, p2, r1, r2, whatever the others do.
     coincidences : ndarray, shape (..., 2, 2)
         Element [i, j]: probability that r_{i+1} and p_{j+1} both click, whatever the others do.
     """
 
-    patterns: Real
     singles: Real
     coincidences: Real
 
@@ -41,6 +38,62 @@ class ClickProbabilities:
         """
         accidental = self.singles[..., 2:, None] * self.singles[..., None, :2]
         return ratio_to_accidental(self.coincidences, accidental)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClickProbabilities(PairClicks):
+    """Probabilities per trial of everything the four gates can show.
+
+    Attributes
+    ----------
+    patterns : ndarray, shape (..., 2, 2, 2, 2)
+        Probability of each of the 16 patterns; axes p1, p2, r1, r2, index 1 for a click.
+    """
+
+    patterns: Real
+
+
+def pair_clicks(parameters: DLCZParameters) -> PairClicks:
+    """Clicks and coincidences of pump and read as `click_probabilities`, without the patterns.
+
+    Only pairs of detectors are asked, a third of the work, unless detectors have a memory: then
+    what one does depends on all of the pump gate.
+    """
+    if _remembers(parameters):
+        return click_probabilities(parameters)
+    here = _interfering_pairs(parameters)
+    lost = parameters.lost_interference[..., None]
+    if not np.any(lost):
+        return here
+    there = _interfering_pairs(replace(parameters, delta_phi=parameters.delta_phi + np.pi))
+    more = lost[..., None]
+    return PairClicks(
+        singles=np.asarray((1 - lost / 2) * here.singles + lost / 2 * there.singles),
+        coincidences=np.asarray((1 - more / 2) * here.coincidences + more / 2 * there.coincidences),
+    )
+
+
+def _interfering_pairs(parameters: DLCZParameters) -> PairClicks:
+    """Pairs at full contrast."""
+    state = detected_state(parameters)
+    shape = parameters.shape
+    kernel = np.empty((*shape, 2, 2, 2, 2), np.complex128)  # [i, j] for (r_i, p_j), then (p, r†)
+    pump, read = (np.diagonal(m, axis1=-2, axis2=-1) for m in (state.pump, state.read))
+    kernel[..., 0, 0] = pump[..., None, :]
+    kernel[..., 1, 1] = read[..., :, None]
+    kernel[..., 0, 1] = np.swapaxes(state.pump_read, -1, -2)
+    kernel[..., 1, 0] = kernel[..., 0, 1].conj()
+    amplitude, dark = np.zeros((*shape, 2, 2, 2)), np.empty((*shape, 2, 2, 2))
+    amplitude[..., 1] = state.read_amplitude[..., :, None]
+    darks = parameters.per_detector("dark")
+    dark[..., 0], dark[..., 1] = darks[..., None, :], darks[..., :, None]
+    outcomes = click_tensor(kernel, amplitude, dark)
+    return PairClicks(
+        singles=np.concatenate(
+            [outcomes[CLICK, FREE, ..., 0, :], outcomes[FREE, CLICK, ..., :, 0]], axis=-1
+        ),
+        coincidences=outcomes[CLICK, CLICK],
+    )
 
 
 def click_probabilities(
@@ -84,7 +137,7 @@ def g2_clicks(parameters: DLCZParameters) -> Real:
     ValueError
         If a gate never clicks.
     """
-    return click_probabilities(parameters).g2
+    return pair_clicks(parameters).g2
 
 
 def ratio_to_accidental(joint: Real, accidental: Real) -> Real:
@@ -123,13 +176,18 @@ def _patterns(parameters: DLCZParameters, passage: Real | None) -> Real:
 
 def _remembered(patterns: Real, parameters: DLCZParameters) -> Real:
     """Patterns after the detectors' memory: only positive terms are added, no digit is lost."""
-    memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
-    if not any(np.any(value) for value in memory):
+    if not _remembers(parameters):
         return patterns
+    memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
     change = _memory(*(np.asarray(value)[..., None, None] for value in memory))
     return np.asarray(
         np.einsum("...pqrs,...pqrt,...qpsu->...pqtu", patterns, change, change, optimize=True)
     )
+
+
+def _remembers(parameters: DLCZParameters) -> bool:
+    memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
+    return any(np.any(value) for value in memory)
 
 
 def _memory(afterpulse: Real, blindness: Real, crosstalk: Real) -> Real:

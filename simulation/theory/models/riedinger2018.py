@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.dlcz import (
     DLCZParameters,
-    click_probabilities,
     g2_moments,
     measurable_witness,
+    pair_clicks,
     symmetrised_witness,
     true_witness,
     visibility,
@@ -49,7 +49,7 @@ def solve(parameters: DLCZParameters, wanted: Collection[str]) -> Mapping[str, A
     """Exact click probabilities and moments, and the wanted results."""
     found: dict[str, ArrayLike] = {}
     if {"p_click", "g2", "R_m"} & set(wanted):
-        clicks = click_probabilities(parameters)
+        clicks = pair_clicks(parameters)
         found["p_click"] = clicks.singles
         if {"g2", "R_m"} & set(wanted):
             found |= {"g2": _by_pair(clicks.g2), "R_m": _witnesses(clicks.g2)}
