@@ -12,6 +12,11 @@ from typing import Any
 from instruments.plugins import plugin_driver
 
 DRIVERS: dict[str, str] = {
+    "AgiltronFF": "instruments.optical_switches",
+    "AgiltronSelfAlign": "instruments.optical_switches",
+    "BlueforsControl": "instruments.bluefors",
+    "BlueforsController": "instruments.bluefors",
+    "BlueforsLogs": "instruments.bluefors",
     "HighFinesseWS7": "instruments.highfinesse_wavemeter",
     "Keysight81180A": "instruments.keysight_81180a.driver",
     "LakeshoreModel372Thermometer": "instruments.thermometers",
@@ -26,18 +31,29 @@ DRIVERS: dict[str, str] = {
     "ParameterThermometer": "instruments.adapters.thermometer",
     "ParameterVoltage": "instruments.adapters.voltage",
     "PhotonSpotBias": "instruments.snspd_bias",
+    "PicoQuantHydraHarp400": "instruments.picoquant_harps.driver",
+    "PicoQuantMultiHarp150": "instruments.picoquant_harps.driver",
+    "PicoQuantPicoHarp330": "instruments.picoquant_harps.driver",
     "PicoQuantSnapi": "instruments.picoquant_timeharp260.snapi",
     "PicoQuantTimeHarp260": "instruments.picoquant_timeharp260.driver",
     "QuantumOpusBias": "instruments.snspd_bias",
     "RedPitayaLockbox": "instruments.redpitaya_lockbox",
+    "SRSDG645": "instruments.srs.dg645",
     "SRSSIM900": "instruments.srs.sim900",
+    "SRSSIM928Bias": "instruments.srs.sim928",
     "SRSSIM960": "instruments.srs.sim960",
     "SRSSIM960InFrame": "instruments.srs.sim960",
+    "SantecTSL550": "instruments.santec_tsl",
+    "SantecTSL570": "instruments.santec_tsl",
+    "SercaloSwitch": "instruments.optical_switches",
     "SercaloVP1": "instruments.analog",
+    "SingleQuantumWebSQ": "instruments.single_quantum_websq",
     "SwabianTimeTagger": "instruments.swabian.timetagger",
     "TektronixAFG3152C": "instruments.tektronix_afg3152c.driver",
     "ThorlabsPM100": "instruments.thorlabs_pm100",
+    "TopticaDLCPro": "instruments.toptica_dlcpro",
     "VoltageActuator": "instruments.analog",
+    "ZurichHDAWG": "instruments.zurich_hdawg",
 }
 """Modules of the drivers by short name."""
 

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread, Timer
@@ -79,7 +80,7 @@ def openable(file: "StationFile", world: Mapping[str, Any]) -> dict[str, dict[st
     from labkit.station.entries import read_entry
     from labkit.station.references import resolve
 
-    addresses = {key: value for key, value in world.items() if isinstance(value, str)}
+    addresses = {key: value for key, value in world.items() if isinstance(value, str | int)}
     plan: dict[str, dict[str, Any]] = {}
     for name, entry in file.instruments.items():
         wanted = read_entry(entry, f"instruments.{name}").options()
@@ -119,7 +120,7 @@ def rescue(
         left = {n: e for n, e in left.items() if n not in ready}
 
 
-def _stands_on(entry: Mapping[str, Any], others: Set[str]) -> bool:
+def _stands_on(entry: Mapping[str, Any], others: AbstractSet[str]) -> bool:
     """Tell whether an instrument's options name another one, or its parameter."""
     texts = _texts(entry["options"] or {})
     return any(text.removeprefix("parameter:").split(".")[0] in others for text in texts)
