@@ -105,7 +105,11 @@ class StationFile:
     instruments: dict[str, dict[str, object]]
 
 
-STATIONS = {"virtual": "virtual_lab.yaml", "example": "lab.example.yaml"}
+STATIONS = {
+    "virtual": "virtual_lab.yaml",
+    "example": "lab.example.yaml",
+    "others": "other_makers.yaml",
+}
 """Station files that come with labkit, by name."""
 
 

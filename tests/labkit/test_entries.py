@@ -1,6 +1,7 @@
 """Entries of a station file: every key is obeyed, or refused by its place with the nearest one."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import pytest
@@ -51,36 +52,36 @@ def lab(tmp_path, monkeypatch):
     Instrument.close_all()
 
 
+@contextmanager
 def opened(file):
     with open_station(file) as instruments:
-        return instruments["two"]
+        yield instruments["two"]
 
 
 def test_own_class_stands_beside_the_station_file_and_numbers_as_text_are_numbers(lab):
-    lamp = opened(lab("init: {max_power: '150e-3', levels: ['1', 2.0]}"))
-    assert (lamp.max_power, lamp.levels) == (0.15, [1.0, 2.0])
+    with opened(lab("init: {max_power: '150e-3', levels: ['1', 2.0]}")) as lamp:
+        assert (lamp.max_power, lamp.levels) == (0.15, [1.0, 2.0])
 
 
 def test_parameters_are_limited_scaled_renamed_and_set_last(lab):
-    lamp = opened(
-        lab(
-            "init: {max_power: 1.0}\n    parameters:\n      power: {initial_value: '0.4', scale: "
-            "10.0, limits: [0.0, 0.5], label: Light, alias: light, unit: mW, step: 0.1}"
-        )
+    file = lab(
+        "init: {max_power: 1.0}\n    parameters:\n      power: {initial_value: '0.4', scale: "
+        "10.0, limits: [0.0, 0.5], label: Light, alias: light, unit: mW, inter_delay: 0.001}"
     )
-    assert lamp.sent[-1] == pytest.approx(4.0)
-    assert (lamp.power.label, lamp.power.unit, lamp.power.step) == ("Light", "mW", 0.1)
-    assert lamp.light is lamp.power
-    with pytest.raises(ValueError, match=r"0.6"):
-        lamp.power(0.6)
+    with opened(file) as lamp:
+        assert lamp.sent == pytest.approx([4.0])
+        assert (lamp.power.label, lamp.power.unit) == ("Light", "mW")
+        assert lamp.power.inter_delay == 0.001
+        assert lamp.light is lamp.power
+        with pytest.raises(ValueError, match=r"0.6"):
+            lamp.power(0.6)
 
 
 def test_added_parameter_stands_for_another(lab):
-    lamp = opened(
-        lab("init: {max_power: 1.0}\n    add_parameters: {bright: {source: power, unit: W}}")
-    )
-    lamp.bright(0.5)
-    assert lamp.sent == [0.5]
+    file = lab("init: {max_power: 1.0}\n    add_parameters: {bright: {source: power, unit: W}}")
+    with opened(file) as lamp:
+        lamp.bright(0.5)
+        assert lamp.sent == [0.5]
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,11 @@ def test_wrong_key_is_refused_on_reading_by_its_place(lab, entry, message):
     ],
 )
 def test_wrong_value_is_refused_on_opening_by_its_place(lab, entry, message):
-    with pytest.raises(StationError, match=f"instrument 'two' .*{message}"):
-        opened(lab(entry))
+    with (
+        pytest.raises(StationError, match=f"instrument 'two' .*{message}"),
+        opened(lab(entry)),
+    ):
+        pass
 
 
 def test_misspelt_keys_of_the_labkit_section_and_other_sections_are_named(lab):
@@ -143,8 +147,11 @@ def test_module_name_that_is_taken_is_told(lab, tmp_path):
 
     assert json
     file.path.write_text(file.text.replace(file.instruments["two"]["type"], "json.Lamp", 1))
-    with pytest.raises(StationError, match="module name 'json' is taken"):
-        opened(read_station_file(file.path))
+    with (
+        pytest.raises(StationError, match="module name 'json' is taken"),
+        opened(read_station_file(file.path)),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

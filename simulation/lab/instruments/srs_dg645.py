@@ -39,7 +39,7 @@ class SimulatedDG645:
             lambda setting: setting in {*_NUMBERS, "DLAY", "LAMP", "LOFF"}
         )
         self._values = {name: row[0] for name, row in _NUMBERS.items()}
-        self._delays = {channel: (0, 0.0) for channel in range(2, 10)}
+        self._delays = dict.fromkeys(range(2, 10), (0, 0.0))
         self._levels = {(name, output): 2.5 for name in ("LAMP", "LOFF") for output in range(5)}
         self._errors: list[int] = []
         self._publish()
