@@ -174,7 +174,12 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
         add_parameters(self)
 
     def missing(self) -> list[str]:
-        """Return the full names of the settings that must be made before recording."""
+        """Return the full names of the settings that must be made before recording.
+
+        An input that is not enabled needs none.
+        """
+        if self.channel is not None and not self.enabled.cache.get():
+            return []
         second = "zero_crossing" if self.kind.is_cfd else "trigger_edge"
         values = {"trigger_level": self._level, second: self._second}
         return [f"{self.full_name}.{name}" for name, value in values.items() if value is None]

@@ -42,7 +42,7 @@ class WorkingPoint:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    parameters: dict[str, float | bool | str] = field(default_factory=dict)
+    parameters: dict[str, bool | int | float | str] = field(default_factory=dict)
     detector_currents: dict[int, float] = field(default_factory=dict)
 
 
@@ -183,7 +183,10 @@ def _check_roles(path: Path, config: StationConfig, instruments: Mapping[str, ob
 def _check_entries(path: Path, config: StationConfig, instruments: Mapping[str, object]) -> None:
     """Refuse keys that are not known, and initial values where the working point is meant."""
     powerful = {
-        config.roles[role] for role in ROLES if role in config.roles and ROLES[role].powerful
+        name
+        for role, names in config.roles.items()
+        if ROLES[role].powerful
+        for name in ([names] if isinstance(names, str) else names.values())
     }
     for name, plain in instruments.items():
         entry = read_entry(plain, f"{path}: instruments.{name}")
