@@ -79,7 +79,7 @@ def test_bias_beyond_its_cap_or_not_taken_is_told(bias, source):
     assert source.history == []
     bias.ramp_to(1, 2e-6)
     source.stuck = True
-    with pytest.raises(RuntimeError, match="must carry 4 µA .* smu_level reads back 2 µA"):
+    with pytest.raises(RuntimeError, match=r"must carry 4 µA .* smu_level reads back 2 µA"):
         bias.ramp_to(1, 4e-6)
 
 
@@ -104,7 +104,7 @@ def test_voltage_is_not_told_while_the_output_is_off(source):
     )
     assert isinstance(actuator, roles.Actuator)
     for use in (actuator.voltage, lambda: actuator.voltage(0.5)):
-        with pytest.raises(RuntimeError, match="output must be on, but is off.*smu_output"):
+        with pytest.raises(RuntimeError, match=r"output must be on, but is off.*smu_output"):
             use()
     actuator.safe_state()
     assert source.history == []
@@ -117,7 +117,7 @@ def test_voltage_is_not_told_while_the_output_is_off(source):
 
 def test_word_that_is_neither_on_nor_off_is_told(source, bias):
     source._on = "standby"
-    with pytest.raises(RuntimeError, match="'on' .* or 'off' .* but is 'standby'"):
+    with pytest.raises(RuntimeError, match=r"'on' .* or 'off' .* but is 'standby'"):
         bias.ramp_to(1, 1e-6)
 
 
@@ -147,7 +147,7 @@ def test_laser_that_does_not_arrive_or_go_dark_is_told(source):
     one.wavelength(1550e-9)
     one.emission(True)
     source.stuck = True
-    with pytest.raises(TimeoutError, match="must come to 1.56e-06 m within 0.1 s"):
+    with pytest.raises(TimeoutError, match=r"must come to 1.56e-06 m within 0.1 s"):
         one.wavelength(1560e-9)
     with pytest.raises(RuntimeError, match="did not switch off"):
         one.safe_state()

@@ -1,4 +1,4 @@
-"""Bluefors as thermometer: logs across midnight, the channel that is scanned later, a secret key."""
+"""Bluefors as thermometer: logs across midnight, channels scanned later, a secret key."""
 
 from datetime import datetime, timedelta
 
@@ -47,8 +47,15 @@ def test_after_midnight_yesterdays_log_counts_if_it_is_fresh(tmp_path):
         strict.temperature_of(6)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{},nan\n", "has nan"), ("{},0\n", "has 0"),
-                                               ("{}\n", "cannot be understood"), ("", "has None")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{},nan\n", "has nan"),
+        ("{},0\n", "has 0"),
+        ("{}\n", "cannot be understood"),
+        ("", "has None"),
+    ],
+)
 def test_a_log_without_a_valid_reading_is_told(tmp_path, text, message):
     write_log(tmp_path, datetime.now(), text)
     fridge = BlueforsLogs("fridge", str(tmp_path), [6], max_age=60.0)

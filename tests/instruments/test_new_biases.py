@@ -1,5 +1,7 @@
 """SIM928 modules and a WebSQ as detector bias: caps, ramps, outputs only at 0, read-back."""
 
+from itertools import pairwise
+
 import pytest
 
 from instruments import SingleQuantumWebSQ, SRSSIM900, SRSSIM928Bias
@@ -65,7 +67,7 @@ def test_safe_state_is_zero_with_outputs_off(world, bias):
     world.wiring.bias[1].listener = seen.append
     bias.safe_state()
     assert seen[-1] == 0.0
-    assert max(abs(b - a) for a, b in zip(seen, seen[1:], strict=False)) < 1.2e-6
+    assert max(abs(b - a) for a, b in pairwise(seen)) < 1.2e-6
     bias.safe_state()
 
 

@@ -68,7 +68,7 @@ def test_santec_that_stays_on_or_never_arrives_is_told(santec):
     with pytest.raises(RuntimeError, match="the diode must be off, but is on"):
         laser.safe_state()
     twin.faults.inject(InstrumentFault(kind="stick", setting=":WAV", count=None))
-    with pytest.raises(TimeoutError, match="must come to 1.56e-06 m"):
+    with pytest.raises(TimeoutError, match=r"must come to 1.56e-06 m"):
         laser.wavelength(1560e-9)
 
 

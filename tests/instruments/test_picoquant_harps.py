@@ -1,4 +1,4 @@
-"""MultiHarp, HydraHarp and PicoHarp 330: each library's own forms, flags and limits; and the world."""
+"""MultiHarp, HydraHarp, PicoHarp 330: each library's own forms, flags, limits; and the world."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_active_is_no_fault_and_the_others_are_their_own_bits(pair, sink):
 
 
 def test_records_of_a_stopped_recording_do_not_come_in_the_next(pair, sink):
-    tagger, library, port = pair
+    tagger, _, port = pair
     set_triggers(tagger)
     if hasattr(tagger._library, "_waiting"):
         tagger._library._waiting = np.arange(5, dtype=np.uint32)

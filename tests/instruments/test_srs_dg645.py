@@ -1,4 +1,4 @@
-"""DG645: delays read back, errors told, nothing fires in the safe state, and the world's trigger."""
+"""DG645: delays read back, errors told, nothing fires in the safe state, the world's trigger."""
 
 import pytest
 
@@ -78,7 +78,7 @@ def test_refusal_stuck_setting_and_range_are_told(pair):
     for wrong in ({"output": "T0"}, {"start": -1.0}, {"width": 0.0}):
         with pytest.raises(ValueError, match="must be"):
             generator.set_delay(**{"output": "AB", "start": 0.0, "width": 1e-6} | wrong)
-    with pytest.raises(ValueError, match="`amplitude` 0.5 to 5 V"):
+    with pytest.raises(ValueError, match=r"`amplitude` 0.5 to 5 V"):
         generator.set_level("AB", 0.2)
 
 
