@@ -194,3 +194,27 @@ def test_thermometer_never_gives_what_is_not_valid(source, value):
         fridge.temperature_of(6)
     with pytest.raises(KeyError, match="one of 6, still, but is 5"):
         fridge.temperature_of(5)
+
+
+def test_qcodes_own_gs200_biases_a_detector():
+    """Through QCoDeS's driver, on the wire: 12 µA through 100 kΩ are 1.2 V."""
+    from qcodes.instrument_drivers.yokogawa import YokogawaGS200
+
+    from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
+    from simulation.lab.servers.tcp import TcpServer
+
+    twin = SimulatedGS200()
+    with TcpServer(twin) as server:
+        gs200 = YokogawaGS200("gs200", server.address, terminator="\n", device_clear=False)
+        gs200.voltage_range(10)
+        bias = ParameterBias(
+            "bias", ["gs200.voltage"], [15e-6], ramp_rate=1e-3, tolerance=1e-8,
+            resistances=[100e3], outputs=["gs200.output"], ramp_step=4e-6, **WORDS,
+        )  # fmt: skip
+        assert bias.current(1) == 0.0
+        bias.ramp_to(1, 12e-6)
+        assert twin.port.voltage == pytest.approx(1.2)
+        bias.safe_state()
+        assert twin.port.voltage == 0.0
+        assert gs200.output() == "off"
+        gs200.close()

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from instruments import SingleQuantumWebSQ, SRSSIM900, SRSSIM928Bias
+from instruments import SRSSIM900, SingleQuantumWebSQ, SRSSIM928Bias
 from simulation.lab.world import World
 
 CAPS = [15e-6, 15e-6]
