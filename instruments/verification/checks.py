@@ -136,7 +136,7 @@ def _set_twice(instrument: Any, path: str, first: Any, second: Any) -> str:
 
 def _close(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-        return abs(found - wanted) <= 1e-3 * abs(wanted) + 1e-12
+        return bool(abs(found - wanted) <= 1e-3 * abs(wanted) + 1e-12)
     return bool(found == wanted)
 
 

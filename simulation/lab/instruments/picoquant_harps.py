@@ -107,7 +107,9 @@ class SimulatedMHLib(SimulatedHarpLib):
     lacks = ("Calibrate", "SetSyncCFD", "SetInputCFD", "SetSyncTrgMode", "SetInputTrgMode")
     model = TimeHarpModel(model="MultiHarp 150 4N", base_resolution=5e-12, serial="1000001")
 
-    def _Initialize(self, mode: int, reference: int, white_rabbit: int) -> None:
+    def _Initialize(  # type: ignore[override]  # its own form
+        self, mode: int, reference: int, white_rabbit: int
+    ) -> None:
         _within(reference, 0, 9)
         _within(white_rabbit, 0, 1)
         super()._Initialize(mode)

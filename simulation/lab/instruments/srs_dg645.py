@@ -52,15 +52,16 @@ class SimulatedDG645:
         """Execute one line; return its reply without terminator, None if it has none."""
         found = _LINE.fullmatch(line)
         if found is None:
-            return self._refuse(UNDEFINED)
+            self._refuse(UNDEFINED)
+            return None
         command, is_query, arguments = found[1].upper(), bool(found[2]), found[3]
         if is_query:
             return self._answer(command, arguments)
         if self.faults.take("refuse", acts_on=lambda setting: setting == command):
-            return self._refuse(ILLEGAL_VALUE)
-        if self.faults.take("stick", acts_on=lambda setting: setting == command):
-            return None
-        return self._set(command, arguments)
+            self._refuse(ILLEGAL_VALUE)
+        elif not self.faults.take("stick", acts_on=lambda setting: setting == command):
+            self._set(command, arguments)
+        return None
 
     def _answer(self, command: str, arguments: str) -> str | None:
         replies: dict[str, Callable[[], str]] = {
@@ -72,7 +73,10 @@ class SimulatedDG645:
         }
         if command in _NUMBERS:
             return _NUMBERS[command][3].format(self._values[command])
-        return replies[command]() if command in replies else self._refuse(UNDEFINED)
+        if command in replies:
+            return replies[command]()
+        self._refuse(UNDEFINED)
+        return None
 
     def _set(self, command: str, arguments: str) -> None:
         try:

@@ -6,6 +6,7 @@ and then repeats waves. Granularity and latency of the device are not public: no
 
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,6 @@ class Node:
         return None
 
 
-class Group:
-    """Nodes by name."""
-
-    def __init__(self, **nodes: Any) -> None:
-        self.__dict__.update(nodes)
-
-
 class SimulatedWaveforms(dict[int, NDArray[np.float64]]):
     """Waves by index, to be written to the waveform memory."""
 
@@ -64,7 +58,7 @@ class SimulatedSequencer:
     def __init__(self, device: "SimulatedHDAWGDevice") -> None:
         self._device = device
         self.enable = Node(0, device.publish)
-        self.auxtriggers = [Group(channel=Node(0), slope=Node(0))]
+        self.auxtriggers = [SimpleNamespace(channel=Node(0), slope=Node(0))]
         self.lengths: dict[str, int] = {}
         self.indices: dict[str, int] = {}
         self.steps: list[tuple[int, int, str]] = []
@@ -117,9 +111,10 @@ class SimulatedHDAWGDevice:
     def __init__(self, ports: tuple[PhaseDrivePort, PhaseDrivePort]) -> None:
         self._ports = ports
         self._ready = False
-        self.sigouts = [Group(on=Node(0, self.publish)) for _ in range(4)]
-        self.system = Group(
-            fwrevision=Node(70000), clocks=Group(sampleclock=Group(freq=Node(CLOCKS[1])))
+        self.sigouts = [SimpleNamespace(on=Node(0, self.publish)) for _ in range(4)]
+        self.system = SimpleNamespace(
+            fwrevision=Node(70000),
+            clocks=SimpleNamespace(sampleclock=SimpleNamespace(freq=Node(CLOCKS[1]))),
         )
         self.awgs = [SimulatedSequencer(self), SimulatedSequencer(self)]
         self._ready = True
