@@ -177,7 +177,8 @@ class TopticaDLCPro(Instrument):
             except self._failures as error:
                 refused = type(error).__name__ in ("DecopError", "DecopValueError")
                 self._drop_link()
-                message = f"{self.name} at {self._address}: {path}: {error or type(error).__name__}"
+                told = str(error) or type(error).__name__
+                message = f"{self.name} at {self._address}: {path}: {told}"
                 raise (RuntimeError if refused else ConnectionError)(message) from error
 
     def _opened(self) -> Any:

@@ -18,7 +18,7 @@ from instruments.picoquant_timeharp260.library import (
     TH260Lib,
 )
 
-FAULTS = {
+FAULTS: Mapping[int, Fault] = {
     Flag.FIFO_FULL: Fault("fifo_full", "the FIFO ran over; the measurement was stopped", ends=True),
     Flag.SYSTEM_ERROR: Fault("system_error", "the board reports a hardware error", ends=True),
     Flag.SOFT_ERROR: Fault("system_error", "the library reports a software error", ends=True),
