@@ -5,7 +5,7 @@ of the devices' FIFOs is not published.
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_double, c_int, c_uint
 from typing import Any, ClassVar
 
@@ -75,6 +75,10 @@ class MHLib(HarpLib):
     """MHLib of the MultiHarp 150 and 160 (``mhlib64.dll``, ``libmh150.so``)."""
 
     prefix = "MH"
+    file_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "win32": ("mhlib64.dll",),
+        "linux": ("libmh150.so",),
+    }
     fixed_read = 1_048_576
     signatures = _SHARED | {"Initialize": (c_int,) * 4, "ReadFiFo": _FIXED_READ}
 
@@ -83,6 +87,10 @@ class HHLib(HarpLib):
     """HHLib of the HydraHarp 400 (``hhlib64.dll``, ``libhh400.so``)."""
 
     prefix = "HH"
+    file_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "win32": ("hhlib64.dll",),
+        "linux": ("libhh400.so",),
+    }
     signatures = {name: t for name, t in _SHARED.items() if "EdgeTrg" not in name} | {
         "Initialize": (c_int,) * 3,
         "Calibrate": (c_int,),
@@ -96,6 +104,10 @@ class PH330Lib(HarpLib):
     """PH330Lib of the PicoHarp 330 (``PH330Lib.dll``, ``libph330.so``)."""
 
     prefix = "PH330"
+    file_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "win32": ("PH330Lib.dll",),
+        "linux": ("libph330.so",),
+    }
     fixed_read = 1_048_576
     signatures = _SHARED | {
         "Initialize": (c_int,) * 3,
