@@ -105,7 +105,7 @@ def _settings(instrument: Any) -> str:
 def _values(instrument: Any) -> Iterator[tuple[str, object]]:
     """Give the value of every parameter that can be read and set, by path."""
     for name, parameter in instrument.parameters.items():
-        if parameter.gettable and parameter.settable and parameter.snapshot_value is not False:
+        if parameter.gettable and parameter.settable and not parameter.snapshot_exclude:
             yield name, parameter.get()
     for name, part in instrument.submodules.items():
         if hasattr(part, "parameters"):
