@@ -74,7 +74,7 @@ def write_report(report: "VerificationReport", path: Path) -> None:
 
     from jinja2 import Environment, PackageLoader
 
-    from labkit.run.manifest import write_whole
+    from labkit.run.lines import write_whole
 
     environment = Environment(autoescape=True, loader=PackageLoader("labkit.report", ""))
     page = environment.get_template("verification.html.jinja").render(report=report)
