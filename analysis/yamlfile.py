@@ -1,10 +1,11 @@
 """YAML 1.2 read strictly, and plain values checked, with errors that name file, line and key."""
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -119,9 +120,28 @@ def read_mapping(
             for number, name in (labels or {}).items():
                 if place == number or place.startswith(f"{number}."):
                     place = name + place.removeprefix(number)
-            lines.append(f"{place}: {problem['msg']}" if place else str(problem["msg"]))
+            told = str(problem["msg"])
+            if problem["type"] == "unexpected_keyword_argument":
+                told = f"this key is not known{_nearest(str(problem['loc'][-1]), kind)}"
+            lines.append(f"{place}: {told}" if place else told)
         message = f"{where}: {'; '.join(lines)}"
         raise ValueError(message) from None
+
+
+def _nearest(key: str, kind: type) -> str:
+    """Return which key of a dataclass, or of those within it, is meant, for the end of an error."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, sorted(_keys(kind)), n=1)
+    return f"; write {near[0]}" if near else ""
+
+
+def _keys(kind: object) -> set[str]:
+    """Return the names of all fields of a dataclass and of the dataclasses that its types name."""
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        return {key for inner in get_args(kind) for key in _keys(inner)}
+    hints = get_type_hints(kind)
+    return {key for row in fields(kind) for key in (row.name, *_keys(hints[row.name]))}
 
 
 @cache

@@ -223,8 +223,8 @@ class VoltageActuator(OnAVoltage):
     voltage = Declared[float](
         "drive voltage",
         "V",
-        get=lambda self: self._output.read(),
-        set=lambda self, volts: self._output.ramp_to(volts),
+        get=lambda self: self.read(),
+        set=lambda self, volts: self.drive(volts),
         vals=lambda self: Numbers(self._output.minimum, self._output.maximum),
         doc="Drive voltage, ramped.",
     )
@@ -244,6 +244,14 @@ class VoltageActuator(OnAVoltage):
             raise ValueError(message)
         self._rest = rest
         super().__init__(name, source, minimum, maximum, slew_rate, **kwargs)
+
+    def read(self) -> float:
+        """Return the drive voltage, V."""
+        return self._output.read()
+
+    def drive(self, volts: float) -> None:
+        """Ramp to a voltage (V)."""
+        self._output.ramp_to(volts)
 
     def safe_state(self) -> None:
         """Go to the rest voltage at the slew rate; returns after 1 s at the latest."""

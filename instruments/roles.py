@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     AnyFloat = Parameter[float, Any]
     AnyBool = Parameter[bool, Any]
+    AnyInt = Parameter[int, Any]
 
 
 @runtime_checkable
@@ -313,3 +314,37 @@ class Wavemeter(Device, Protocol):
     @property
     def wavelength(self) -> "AnyFloat":
         """Vacuum wavelength in m."""
+
+
+@runtime_checkable
+class TriggerSource(Device, Protocol):
+    """What starts every trial, and delayed edges for others. Safe state: nothing fires."""
+
+    @property
+    def rate(self) -> "AnyFloat":
+        """Triggers per second."""
+
+    def set_delay(self, output: str, start: float, width: float) -> None:
+        """Let an output rise `start` s after the trigger and fall `width` s later."""
+
+    def set_running(self, *, on: bool) -> None:
+        """Start or stop firing."""
+
+    def is_running(self) -> bool:
+        """Ask the instrument whether it fires by itself."""
+
+    def missed_triggers(self) -> bool:
+        """Tell whether a trigger came while busy since this was last asked."""
+
+
+@runtime_checkable
+class OpticalSwitch(Device, Protocol):
+    """A fibre switch. Safe state: its dark position, where no light passes."""
+
+    @property
+    def position(self) -> "AnyInt":
+        """Channel that light is led to, from 1; setting it checks by reading back."""
+
+    @property
+    def dark(self) -> int:
+        """Position that blocks the light."""

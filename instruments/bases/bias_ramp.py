@@ -150,6 +150,7 @@ class RampedBias(Instrument):
                 f"configured cap, but is {current * 1e6:g} µA"
             )
             raise ValueError(message)
+        self.channels[channel - 1].current.validate(current)
         with self._ramping:
             self._abort.clear()
             if self._known[self._index(channel)] is None:

@@ -114,6 +114,16 @@ class VisaLink(VisaInstrument):
             super().write_raw(cmd)
             return self.visa_handle.read_bytes(count)
 
+    def exchange_bytes(self, data: bytes, count: int, what: str) -> bytes:
+        """Send bytes (or none) as they are and return exactly `count` bytes that come back.
+
+        `what` names the exchange in errors.
+        """
+        with self.lock, self._reading(what) if not data else self._exchange(what):
+            if data:
+                self.visa_handle.write_raw(data)
+            return self.visa_handle.read_bytes(count)
+
     def send_blindly(self, *commands: str) -> None:
         """Send commands on the link as it is, and ignore whether that works.
 
@@ -193,6 +203,12 @@ class VisaLink(VisaInstrument):
     def _exchange(self, what: str) -> Iterator[None]:
         if not self._reopening and (self._broken or _bytes_are_waiting(self.visa_handle)):
             self.reconnect()
+        with self._reading(what):
+            yield
+
+    @contextlib.contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Take part in an exchange that has begun; one that fails marks the link as broken."""
         try:
             yield
         except (VisaIOError, OSError, UnicodeError) as error:

@@ -1,7 +1,7 @@
 """One opened TimeHarp 260 board: finding and identifying it, and reading its records."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from instruments.picoquant_timeharp260.library import (
     TH260Lib,
 )
 
-FAULTS = {
+FAULTS: Mapping[int, Fault] = {
     Flag.FIFO_FULL: Fault("fifo_full", "the FIFO ran over; the measurement was stopped", ends=True),
     Flag.SYSTEM_ERROR: Fault("system_error", "the board reports a hardware error", ends=True),
     Flag.SOFT_ERROR: Fault("system_error", "the library reports a software error", ends=True),
@@ -54,6 +54,11 @@ class TimeHarpBoard:
         If the board is no TimeHarp 260, or has no time-tagging option.
     """
 
+    fault_flags: ClassVar[Mapping[int, Fault]] = FAULTS
+    max_devices: ClassVar[int] = MAX_DEVICES
+    text_sizes: ClassVar[tuple[int, int, int]] = (16, 8, 16)
+    """Of model, part number and version."""
+
     def __init__(
         self, library: TH260Lib, mode: Literal["T2", "T3"], serial: str | None, owner: str
     ) -> None:
@@ -62,9 +67,9 @@ class TimeHarpBoard:
         (self.library_version,) = library.texts("GetLibraryVersion", sizes=[8])
         self.index, self.serial = self._open(serial)
         try:
-            self.call("Initialize", MODES[mode])
+            self._initialize(MODES[mode])
             self.model, self.part, self.version = library.texts(
-                "GetHardwareInfo", self.index, sizes=[16, 8, 16]
+                "GetHardwareInfo", self.index, sizes=self.text_sizes
             )
             self._check()
             self.base_resolution, self.n_binnings = library.base_resolution(self.index)
@@ -88,8 +93,8 @@ class TimeHarpBoard:
 
     def faults(self) -> Sequence[Fault]:
         """Return what the board's flags say is wrong."""
-        flags = Flag(self.integer("GetFlags"))
-        return [fault for flag, fault in FAULTS.items() if flag in flags]
+        flags = self.integer("GetFlags")
+        return [fault for flag, fault in self.fault_flags.items() if flag & flags]
 
     def read(self, buffer: NDArray[np.uint32]) -> int:
         """Put waiting records into `buffer` and return their number."""
@@ -106,7 +111,7 @@ class TimeHarpBoard:
     def _open(self, wanted: str | None) -> tuple[int, str]:
         """Open the wanted board; return its index and serial number."""
         seen = []
-        for index in range(MAX_DEVICES):
+        for index in range(self.max_devices):
             try:
                 (serial,) = self._library.texts("OpenDevice", index, sizes=[8])
             except TH260Error as error:
@@ -123,14 +128,20 @@ class TimeHarpBoard:
         )
         raise ConnectionError(message)
 
+    def _initialize(self, mode: int) -> None:
+        self.call("Initialize", mode)
+
     def _check(self) -> None:
-        if self.model not in {NANO, PICO}:
-            message = f"{self._owner}: the board must be a {NANO} or {PICO}, but is {self.model!r}"
-            raise RuntimeError(message)
+        self._check_model()
         features = Feature(self.integer("GetFeatures"))
         if Feature.TTTR not in features:
             message = (
                 f"{self._owner}: board {self.serial} must have the time-tagging (TTTR) option, "
                 f"but has only {features!r}; the vendor sells it"
             )
+            raise RuntimeError(message)
+
+    def _check_model(self) -> None:
+        if self.model not in {NANO, PICO}:
+            message = f"{self._owner}: the board must be a {NANO} or {PICO}, but is {self.model!r}"
             raise RuntimeError(message)

@@ -1,7 +1,8 @@
 """PicoQuant TimeHarp 260 time tagger, NANO and PICO, through TH260Lib. Not verified on hardware."""
 
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from qcodes.validators import Numbers
 
@@ -24,8 +25,8 @@ RATE_GATE = 0.15
 """Seconds after initialising or changing the divider until count rates are valid."""
 
 
-class PicoQuantTimeHarp260(TimeHarpTagger):
-    """A TimeHarp 260 board in time-tagging mode.
+class HarpTagger(TimeHarpTagger):
+    """Base of PicoQuant's taggers behind a library of the vendor's, in time-tagging mode.
 
     Before the first recording the sync input and every input need a trigger level and edge (PICO:
     a zero-crossing level). Nothing but the mode is sent when connecting; markers are switched off.
@@ -48,8 +49,13 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
     ConnectionError
         If there is no such board.
     RuntimeError
-        If the board is no TimeHarp 260, or has no time-tagging option.
+        If the board is of another model, or has no time-tagging option.
     """
+
+    library_kind: ClassVar[type[TH260Lib]] = TH260Lib
+    board_kind: ClassVar[type[TimeHarpBoard]] = TimeHarpBoard
+    longest_window_start: ClassVar[float] = 0.1
+    """s."""
 
     resolution = Declared[float](
         "T3 bin, T2 tick",
@@ -60,7 +66,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         "start of the T3 window",
         "s",
         initial_cache_value=0.0,
-        vals=Numbers(0.0, 0.1),
+        vals=lambda self: Numbers(0.0, self.longest_window_start),
         doc="Time after the sync at which T3 bin 0 begins, a multiple of 1 ns.",
     )
 
@@ -77,8 +83,9 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
             raise ValueError(message)
         super().__init__(name, **kwargs)
         self.mode = mode
-        self._library = TH260Lib.load(library) if isinstance(library, str) else TH260Lib(library)
-        self._board = TimeHarpBoard(self._library, mode, serial, self.name)
+        kind = self.library_kind
+        self._library = kind.load(library) if isinstance(library, str) else kind(library)
+        self._board = self.board_kind(self._library, mode, serial, self.name)
         self._rates_valid_at = time.monotonic() + RATE_GATE
         self.model = self._board.model
         self._add_inputs(self._board.n_inputs)
@@ -95,6 +102,10 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
             "serial": board.serial,
             "firmware": board.version,
         }
+
+    @abstractmethod
+    def record_type(self) -> int:
+        """Return ``TTResultFormat_TTTRRecType`` of model and mode."""
 
     def send(self, function: str, *values: int) -> None:
         """Call a setting function of the board.
@@ -148,7 +159,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
         for index in range(len(self.inputs)):
             tags.append((f"TTResult_InputRate[{index}]", round(self.count_rate(index))))
         return TaggerFormat(
-            record_type=RECORD_TYPES[board.model, self.mode],
+            record_type=self.record_type(),
             resolution=self.resolution(),
             sync_rate=self.sync_rate(),
             tags=tuple(tags),
@@ -181,7 +192,7 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
     def reconnect(self) -> None:
         """Open the board again, for instance after a fault, and restore all settings."""
         self._close_board()
-        self._board = TimeHarpBoard(self._library, self.mode, self._board.serial, self.name)
+        self._board = self.board_kind(self._library, self.mode, self._board.serial, self.name)
         self._rates_valid_at = time.monotonic() + RATE_GATE
         self.send("SetBinning", self._binning)
         self._set_window_start(self.window_start.cache.get())
@@ -225,3 +236,14 @@ class PicoQuantTimeHarp260(TimeHarpTagger):
             self._board.call("CloseDevice")
         except TH260Error as error:
             self.log.warning("closing: %s", error)
+
+
+class PicoQuantTimeHarp260(HarpTagger):
+    """A TimeHarp 260 board, NANO or PICO; see `HarpTagger`.
+
+    The library is ``th260lib64.dll`` or ``libth260.so``.
+    """
+
+    def record_type(self) -> int:
+        """Return ``TTResultFormat_TTTRRecType`` of model and mode."""
+        return RECORD_TYPES[self.model, self.mode]

@@ -1,6 +1,7 @@
 """Sync and detector inputs of the TimeHarp 260, with the triggers of its NANO and PICO models."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 from qcodes.instrument import InstrumentChannel
 from qcodes.validators import Bool, Enum, Ints, Numbers
@@ -24,8 +25,35 @@ RECORD_TYPES = {
 """``TTResultFormat_TTTRRecType`` by model and mode."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discriminator:
+    """How the inputs of a model tell a pulse.
+
+    Attributes
+    ----------
+    is_cfd : bool
+        Constant fraction, with a zero-crossing level; else level and edge.
+    levels, zero_crossings : (float, float)
+        V.
+    max_divider : int
+        Of the sync input.
+    """
+
+    is_cfd: bool
+    levels: tuple[float, float]
+    zero_crossings: tuple[float, float] = (0.0, 0.0)
+    max_divider: int = 8
+
+
+DISCRIMINATORS = {
+    NANO: Discriminator(is_cfd=False, levels=(-1.2, 1.2)),
+    PICO: Discriminator(is_cfd=True, levels=(-1.2, 0.0), zero_crossings=(-40e-3, 0.0)),
+}
+"""By model of the TimeHarp 260."""
+
+
 class TimeHarpTagger(RecordingTagger):
-    """Base of the ways to drive a TimeHarp 260.
+    """Base of the ways to drive a TimeHarp 260, and its relatives.
 
     Attributes
     ----------
@@ -38,6 +66,11 @@ class TimeHarpTagger(RecordingTagger):
     model: str
     sync: "TimeHarpInput"
     inputs: tuple["TimeHarpInput", ...]
+
+    @property
+    def discriminator(self) -> Discriminator:
+        """What its inputs are."""
+        return DISCRIMINATORS[self.model]
 
     def _add_inputs(self, n_inputs: int) -> None:
         self.sync = TimeHarpInput(self, "sync", None)
@@ -92,22 +125,22 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
     trigger_level = Declared[float](
         "trigger level",
         "V",
-        vals=lambda self: Numbers(-1.2, 0.0 if self.is_pico else 1.2),
+        vals=lambda self: Numbers(*self.kind.levels),
         doc="Discriminator level, a multiple of 1 mV; the device has no default.",
     )
     zero_crossing = Declared[float](
         "CFD zero-crossing level",
         "V",
-        only=lambda self: self.is_pico,
-        vals=Numbers(-40e-3, 0.0),
-        doc="Zero-crossing level of the constant-fraction discriminator (PICO).",
+        only=lambda self: self.kind.is_cfd,
+        vals=lambda self: Numbers(*self.kind.zero_crossings),
+        doc="Zero-crossing level of the constant-fraction discriminator.",
     )
     trigger_edge = Declared[str](
         "trigger edge",
-        only=lambda self: not self.is_pico,
+        only=lambda self: not self.kind.is_cfd,
         vals=Enum(*EDGES),
-        doc="Edge that counts (NANO). Library version 3.2 reversed its meaning against earlier "
-        "ones: check with a known pulse after an update.",
+        doc="Edge that counts. Of the TimeHarp 260 NANO library version 3.2 reversed its meaning "
+        "against earlier ones: check with a known pulse after an update.",
     )
     offset = Declared[float](
         "time offset",
@@ -127,7 +160,7 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
         "sync divider",
         only=lambda self: self.channel is None,
         initial_cache_value=1,
-        vals=Ints(1, 8),
+        vals=lambda self: Ints(1, self.kind.max_divider),
         doc="Only every n-th trigger is processed; 1 below 40 MHz, and always where each trigger "
         "is a trial.",
     )
@@ -135,14 +168,19 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
     def __init__(self, parent: TimeHarpTagger, name: str, channel: int | None) -> None:
         super().__init__(parent, name)
         self.channel = channel
-        self.is_pico = parent.model == PICO
+        self.kind = parent.discriminator
         self._level: int | None = None
         self._second: int | None = None
         add_parameters(self)
 
     def missing(self) -> list[str]:
-        """Return the full names of the settings that must be made before recording."""
-        second = "zero_crossing" if self.is_pico else "trigger_edge"
+        """Return the full names of the settings that must be made before recording.
+
+        An input that is not enabled needs none.
+        """
+        if self.channel is not None and not self.enabled.cache.get():
+            return []
+        second = "zero_crossing" if self.kind.is_cfd else "trigger_edge"
         values = {"trigger_level": self._level, second: self._second}
         return [f"{self.full_name}.{name}" for name, value in values.items() if value is None]
 
@@ -160,7 +198,9 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
         prefix, index = (
             ("HWSync", "") if self.channel is None else ("HWInpChan", f"[{self.channel}]")
         )
-        level, second = ("CFDLevel", "CFDZeroCross") if self.is_pico else ("TrgLevel", "TrgEdge")
+        level, second = (
+            ("CFDLevel", "CFDZeroCross") if self.kind.is_cfd else ("TrgLevel", "TrgEdge")
+        )
         offset = whole_steps(self.offset.cache.get(), 1e-12, self.offset.full_name, "s")
         tags: list[tuple[str, object]] = [(f"{prefix}_Offset{index}", offset)]
         if self._level is not None and self._second is not None:
@@ -191,7 +231,7 @@ class TimeHarpInput(InstrumentChannel[TimeHarpTagger]):
 
     def _send_trigger(self) -> None:
         if self._level is not None and self._second is not None:
-            kind = "CFD" if self.is_pico else "EdgeTrg"
+            kind = "CFD" if self.kind.is_cfd else "EdgeTrg"
             self._send(f"Set{{}}{kind}", self._level, self._second)
 
     @offset.setter

@@ -6,11 +6,11 @@ with the vendor's DLL option and is loaded only when its file name is given.
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_double, c_int, c_uint
 from enum import IntFlag
 from threading import RLock
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +133,7 @@ _LOCK = RLock()
 
 
 class TH260Error(RuntimeError):
-    """A TH260Lib function refused.
+    """A function of the vendor's library refused.
 
     Attributes
     ----------
@@ -142,12 +142,20 @@ class TH260Error(RuntimeError):
         The library's (negative) error code.
     """
 
-    def __init__(self, function: str, code: int, arguments: Sequence[object] = ()) -> None:
+    def __init__(
+        self,
+        function: str,
+        code: int,
+        arguments: Sequence[object] = (),
+        *,
+        name: str = "",
+        prefix: str = "TH260",
+    ) -> None:
         self.function = function
         self.code = code
-        name = ERRORS.get(code, "an error the vendor's header does not list")
+        name = name or ERRORS.get(code, "an error the vendor's header does not list")
         given = ", ".join(str(value) for value in arguments if isinstance(value, int))
-        super().__init__(f"TH260_{function}({given}) must return 0, but returns {code} ({name})")
+        super().__init__(f"{prefix}_{function}({given}) must return 0, but returns {code} ({name})")
 
 
 class TH260Lib:
@@ -162,11 +170,15 @@ class TH260Lib:
         object with the same functions, which get integers, ctypes pointers and character arrays.
     """
 
+    prefix: ClassVar[str] = "TH260"
+    signatures: ClassVar[Mapping[str, tuple[Any, ...]]] = SIGNATURES
+    file_names: ClassVar[Mapping[str, tuple[str, ...]]] = FILE_NAMES
+
     def __init__(self, functions: Any) -> None:
         self._functions = functions
 
     @classmethod
-    def load(cls, file_name: str) -> "TH260Lib":
+    def load(cls, file_name: str) -> Self:
         """Load the vendor's 64-bit library.
 
         Parameters
@@ -181,15 +193,17 @@ class TH260Lib:
         OSError
             If it cannot be loaded.
         """
-        signatures = {f"TH260_{name}": (c_int, types) for name, types in SIGNATURES.items()}
-        names = FILE_NAMES.get(sys.platform, ()) if file_name == INSTALLED else (file_name,)
+        signatures = {
+            f"{cls.prefix}_{name}": (c_int, types) for name, types in cls.signatures.items()
+        }
+        names = cls.file_names.get(sys.platform, ()) if file_name == INSTALLED else (file_name,)
         failures = []
         for name in names:
             try:
                 return cls(load_library(name, "PicoQuant", signatures))
             except OSError as error:
                 failures.append(str(error))
-        message = "; ".join(failures) or f"PicoQuant has no TH260Lib for {sys.platform}"
+        message = "; ".join(failures) or f"PicoQuant has no {cls.prefix}Lib for {sys.platform}"
         raise OSError(message)
 
     def call(self, function: str, *arguments: Any) -> None:
@@ -201,9 +215,12 @@ class TH260Lib:
             If it returns an error code.
         """
         with _LOCK:
-            code = getattr(self._functions, f"TH260_{function}")(*arguments)
+            code = getattr(self._functions, f"{self.prefix}_{function}")(*arguments)
         if code < 0:
-            raise TH260Error(function, code, arguments)
+            raise self._error(function, code, arguments)
+
+    def _error(self, function: str, code: int, arguments: Sequence[object]) -> TH260Error:
+        return TH260Error(function, code, arguments)
 
     def integer(self, function: str, *arguments: int) -> int:
         """Return what the function puts into its last argument, an int pointer."""

@@ -162,6 +162,8 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
             If a level lies outside the limits of the channel or of the instrument.
         """
         self.limits.check_levels(self.full_name, low, high)
+        self.high.validate(high)
+        self.low.validate(low)
         with self.parent.lock:
             self.parent.uncouple()
             self.declare_load()

@@ -9,6 +9,7 @@ import typer
 
 from labkit.cli.output import print_json, remarks, results
 from labkit.cli.tags import Json
+from labkit.cli.verify import verify
 
 if TYPE_CHECKING:
     from labkit.station.lab import Lab
@@ -21,6 +22,7 @@ Station = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
+    lab_app.command()(verify)
     app.add_typer(lab_app, name="lab")
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from analysis.yamlfile import parse_yaml, read_mapping, read_text
 from labkit.compiler.programs import Calibration
 from labkit.sequence.timing import Hardware
+from labkit.station.entries import read_entry
 from labkit.station.interlocks import Interlock
 from labkit.station.roles import ROLES
 
@@ -41,7 +42,7 @@ class WorkingPoint:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    parameters: dict[str, float | bool | str] = field(default_factory=dict)
+    parameters: dict[str, bool | int | float | str] = field(default_factory=dict)
     detector_currents: dict[int, float] = field(default_factory=dict)
 
 
@@ -104,7 +105,11 @@ class StationFile:
     instruments: dict[str, dict[str, object]]
 
 
-STATIONS = {"virtual": "virtual_lab.yaml", "example": "lab.example.yaml"}
+STATIONS = {
+    "virtual": "virtual_lab.yaml",
+    "example": "lab.example.yaml",
+    "others": "other_makers.yaml",
+}
 """Station files that come with labkit, by name."""
 
 
@@ -138,8 +143,12 @@ def read_station_file(station: str | Path | StationFile) -> StationFile:
     if not isinstance(instruments, Mapping) or not instruments:
         message = f"{path}: `instruments` must name at least one instrument"
         raise ValueError(message)
+    for section in plain.keys() - {"labkit", "instruments"}:
+        message = f"{path}: section {section!r} is not known; there are `labkit`, `instruments`"
+        raise ValueError(message)
     config = read_mapping(StationConfig, plain["labkit"], f"{path}: labkit")
     _check_roles(path, config, instruments)
+    _check_entries(path, config, instruments)
     _check_addresses(path, instruments)
     return StationFile(
         path=path,
@@ -171,12 +180,28 @@ def _check_roles(path: Path, config: StationConfig, instruments: Mapping[str, ob
                 raise ValueError(message)
 
 
-def _check_addresses(path: Path, instruments: Mapping[str, object]) -> None:
+def _check_entries(path: Path, config: StationConfig, instruments: Mapping[str, object]) -> None:
+    """Refuse keys that are not known, and initial values where the working point is meant."""
+    powerful = {
+        name
+        for role, names in config.roles.items()
+        if ROLES[role].powerful
+        for name in ([names] if isinstance(names, str) else names.values())
+    }
+    for name, plain in instruments.items():
+        entry = read_entry(plain, f"{path}: instruments.{name}")
+        initial = [key for key, row in entry.parameters.items() if row.initial_value is not None]
+        if initial and name in powerful:
+            message = (
+                f"{path}: instruments.{name}.parameters.{initial[0]}.initial_value: connecting "
+                "makes no light, drive or bias; set it in labkit.working_point.parameters"
+            )
+            raise ValueError(message)
+
+
+def _check_addresses(path: Path, instruments: Mapping[str, Mapping[str, object]]) -> None:
     seen: dict[str, str] = {}
     for name, entry in instruments.items():
-        if not isinstance(entry, Mapping) or "type" not in entry:
-            message = f"{path}: instruments.{name}: must be a mapping with `type`"
-            raise ValueError(message)
         for address in _addresses(entry):
             if address.upper() in seen:
                 message = (
@@ -188,8 +213,13 @@ def _check_addresses(path: Path, instruments: Mapping[str, object]) -> None:
 
 
 def _addresses(entry: Mapping[str, object]) -> list[str]:
-    """Return what an instrument must have for itself: address, port, and source of its voltage."""
+    """Return what an instrument must have for itself: address, port, and what it drives."""
     init = entry.get("init")
     init = init if isinstance(init, Mapping) else {}
-    owned = (entry.get("address"), *(init.get(key) for key in ("address", "port", "source")))
+    driven = init.get("sources") if isinstance(init.get("sources"), list) else []
+    owned = (
+        *(entry.get(key) for key in ("address", "port")),
+        *(init.get(key) for key in ("address", "port", "source")),
+        *(driven if isinstance(driven, list) else []),
+    )
     return [address for address in owned if isinstance(address, str)]

@@ -286,6 +286,8 @@ def _what_stopped(lab: Lab, programs: Programs) -> list[str]:
 
 def _needed(lab: Lab, programs: Programs) -> Iterator[tuple[str, Callable[[], bool]]]:
     """Give what must be on, and what asks the instrument."""
+    if "trigger" in lab.names:
+        yield "the trigger", lab.trigger.is_running
     for laser in programs.drives:
         yield f"the {laser} laser", lab.lasers[laser].emission
         channel = lab.channel(f"{laser}_drive")

@@ -1,10 +1,9 @@
 """Open a station, hand it out, and leave it safe whatever happens."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from getpass import getuser
-from inspect import signature
 from io import StringIO
 from pathlib import Path
 from tempfile import gettempdir
@@ -14,6 +13,7 @@ from zlib import crc32
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile
 from labkit.station.ending import ending_on_sigterm, said, undisturbed
+from labkit.station.entries import apply_parameters, fitted, read_entry
 from labkit.station.references import import_object, resolve
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
 from labkit.station.watchdog import watched
@@ -82,38 +82,38 @@ def _open(
 ) -> "Instrument":
     entry = file.instruments[name]
     try:
-        kind = import_object(str(entry["type"]))
-        options = resolve(entry.get("init") or {}, world, opened)
-        if "address" in entry:
-            options["address"] = resolve(entry["address"], world, opened)
-        _require_options(kind, options)
+        known = read_entry(entry, f"instruments.{name}")
+        kind = import_object(known.type, file.path.parent)
+        options = fitted(kind, resolve(known.options(), world, opened))
+        if known.enable_forced_reconnect:
+            _close_former(name)
         with redirect_stdout(StringIO()):  # drivers greet on stdout, where results belong
             instrument: Instrument = kind(name, **options)
     except Exception as error:
-        message = (
-            f"{file.path}: instrument {name!r} ({entry['type']}, address "
-            f"{entry.get('address', 'none')}) cannot be opened: "
-            f"{type(error).__name__}: {said(error)}"
-        )
-        raise StationError(message) from error
+        raise _not_opened(file, name, error) from error
+    try:
+        apply_parameters(instrument, known)
+    except Exception as error:
+        make_safe(with_safe_state({name: instrument}))
+        _close(instrument)
+        raise _not_opened(file, name, error) from error
     return instrument
 
 
-def _require_options(kind: Any, options: Mapping[str, Any]) -> None:
-    """Refuse an entry that lacks a value which the driver has no default for."""
-    missing = [
-        name
-        for name, parameter in signature(kind.__init__).parameters.items()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and name not in {"self", "name", *options}
-    ]
-    if missing:
-        message = (
-            f"`init` must give {', '.join(missing)}, but does not; there is no default where a "
-            "wrong value could break something"
-        )
-        raise ValueError(message)
+def _not_opened(file: StationFile, name: str, error: Exception) -> StationError:
+    entry = file.instruments[name]
+    message = (
+        f"{file.path}: instrument {name!r} ({entry['type']}, address "
+        f"{entry.get('address', 'none')}) cannot be opened: {type(error).__name__}: {said(error)}"
+    )
+    return StationError(message)
+
+
+def _close_former(name: str) -> None:
+    from qcodes.instrument import Instrument
+
+    if Instrument.exist(name):
+        Instrument.find_instrument(name).close()
 
 
 def _close(instrument: "Instrument") -> None:
@@ -134,7 +134,7 @@ def start_world(file: StationFile, session: int = 1) -> Iterator[dict[str, Any]]
     if config is None:
         yield {}
         return
-    factory = import_object(config.factory)
+    factory = import_object(config.factory, file.path.parent)
     again = {"session": session} if session > 1 else {}
     with factory.start(**config.options, **again) as world:
         yield {**world.addresses, **world.objects}

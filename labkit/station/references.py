@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from sys import modules
 from threading import RLock
 from typing import Any
 
@@ -14,8 +17,14 @@ _IMPORTING = RLock()
 """QCoDeS's modules import each other: two threads that load them at once break them."""
 
 
-def import_object(path: str) -> Any:
+def import_object(path: str, folder: Path | None = None) -> Any:
     """Import ``package.module.Name``; one thread at a time.
+
+    Parameters
+    ----------
+    path : str
+    folder : Path, optional
+        Of the station file: a module that is not installed may stand there.
 
     Raises
     ------
@@ -25,10 +34,39 @@ def import_object(path: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
         with _IMPORTING:
-            return getattr(import_module(module), name)
+            return getattr(_module(module, folder), name)
     except (ImportError, AttributeError, ValueError) as error:
-        message = f"{path!r} must be an importable name, but: {error}{_meant(path)}"
+        where = "" if folder is None else f" (nor is {module}.py in {folder})"
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
+        said = f"{error}{where}" if absent else str(error)
+        message = f"{path!r} must be an importable name, but: {said}{_meant(path)}"
         raise ValueError(message) from error
+
+
+def _module(name: str, folder: Path | None) -> Any:
+    """Return an installed module, or one of the station file's folder."""
+    file = None if folder is None else (folder / f"{name}.py").resolve()
+    known = modules.get(name)
+    is_ours = file is not None and getattr(known, "__file__", None) == str(file)
+    if known is not None and not is_ours and file is not None and file.is_file():
+        message = f"the module name {name!r} is taken by another module; rename {file}"
+        raise ImportError(message)
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name or file is None or not file.is_file():
+            raise
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        message = f"{file} is no Python module"
+        raise ImportError(message)
+    modules[name] = made = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(made)
+    except BaseException:
+        del modules[name]
+        raise
+    return made
 
 
 def _meant(path: str) -> str:

@@ -27,12 +27,25 @@ class Role(Generic[T]):
         What it is there for.
     required : bool
         Whether every procedure needs it; others are needed if a procedure's options ask for them.
+    powerful : bool
+        Whether it makes light, drive or bias, so that only the working point may set it up.
+    adapter : str
+        Driver that gives any QCoDeS parameter this role.
     """
 
     name: str
 
-    def __init__(self, protocol: type[T], meaning: str, *, required: bool = True) -> None:
+    def __init__(
+        self,
+        protocol: type[T],
+        meaning: str,
+        *,
+        required: bool = True,
+        powerful: bool = False,
+        adapter: str = "",
+    ) -> None:
         self.protocol, self.meaning, self.required = protocol, meaning, required
+        self.powerful, self.adapter = powerful, adapter
         self.__doc__ = meaning
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -58,6 +71,8 @@ class Role(Generic[T]):
             asked = (member for member in dir(self.protocol) if not member.startswith("_"))
             missing = [member for member in asked if not hasattr(instrument, member)]
             message = f"instrument {name!r} cannot be {role}: it lacks {', '.join(missing)}"
+            if self.adapter:
+                message += f"; instruments.{self.adapter} gives QCoDeS parameters this role"
             raise RoleError(message)
         return instrument
 
@@ -100,27 +115,58 @@ class Cast:
     ) -> None:
         self.names, self.instruments, self.where = names, instruments, where
 
-    pump_laser = Role(ask.Laser, "drives the pump (write) pulses")
-    read_laser = Role(ask.Laser, "drives the read and lock pulses")
-    pulse_generator = Role(ask.PulseGenerator, "drives the AOMs")
-    waveform_generator = Role(ask.WaveformGenerator, "drives the EOM in arm A")
-    phase_lock = Role(ask.PhaseLock, "holds the interferometer")
-    eom_bias = Role(ask.Actuator, "DC electrode of the EOM")
+    pump_laser = Role(
+        ask.Laser, "drives the pump (write) pulses", powerful=True, adapter="ParameterLaser"
+    )
+    read_laser = Role(
+        ask.Laser, "drives the read and lock pulses", powerful=True, adapter="ParameterLaser"
+    )
+    pulse_generator = Role(ask.PulseGenerator, "drives the AOMs", powerful=True)
+    waveform_generator = Role(ask.WaveformGenerator, "drives the EOM in arm A", powerful=True)
+    phase_lock = Role(ask.PhaseLock, "holds the interferometer", powerful=True)
+    eom_bias = Role(ask.Actuator, "DC electrode of the EOM", adapter="ParameterVoltage")
     tagger = Role(ask.TimeTagger, "records clicks")
-    attenuator_a = Role(ask.Attenuator, "in front of device A")
-    attenuator_b = Role(ask.Attenuator, "in front of device B")
-    detector_bias = Role(ask.BiasSource, "bias of the detectors")
-    filters = RoleByPlace(ask.TunableFilter, "filters by place: pump, read, 1a, 1b, 2a, 2b")
-    thermometer = Role(ask.Thermometer, "temperature of the cryostat")
-    stretcher = Role(ask.Actuator, "fibre stretcher by hand, without the lock", required=False)
-    power_meter = Role(ask.PowerMeter, "pump light behind its filter", required=False)
+    attenuator_a = Role(
+        ask.Attenuator, "in front of device A", powerful=True, adapter="ParameterAttenuator"
+    )
+    attenuator_b = Role(
+        ask.Attenuator, "in front of device B", powerful=True, adapter="ParameterAttenuator"
+    )
+    detector_bias = Role(
+        ask.BiasSource, "bias of the detectors", powerful=True, adapter="ParameterBias"
+    )
+    filters = RoleByPlace(
+        ask.TunableFilter,
+        "filters by place: pump, read, 1a, 1b, 2a, 2b",
+        adapter="MicronOpticsFFPTF2",
+    )
+    thermometer = Role(
+        ask.Thermometer, "temperature of the cryostat", adapter="ParameterThermometer"
+    )
+    stretcher = Role(
+        ask.Actuator,
+        "fibre stretcher by hand, without the lock",
+        required=False,
+        adapter="ParameterVoltage",
+    )
+    power_meter = Role(
+        ask.PowerMeter,
+        "pump light behind its filter",
+        required=False,
+        adapter="ParameterPowerMeter",
+    )
     reflection_meter = Role(
         ask.PowerMeter,
         "light reflected by the devices, behind the combining coupler, before the filters",
         required=False,
+        adapter="ParameterPowerMeter",
     )
     wavemeter = Role(ask.Wavemeter, "wavelength of the pump laser", required=False)
     read_wavemeter = Role(ask.Wavemeter, "wavelength of the read laser", required=False)
+    trigger = Role(ask.TriggerSource, "starts every trial", required=False, powerful=True)
+    switches = RoleByPlace(
+        ask.OpticalSwitch, "optical switches by place: a, b", required=False, powerful=True
+    )
 
 
 ROLES: Mapping[str, Role[Any]] = MappingProxyType(

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread, Timer
@@ -39,7 +40,13 @@ def watched(file: "StationFile", world: Mapping[str, Any], log: Path) -> Iterato
     log : Path
         Where the watchdog writes what it did.
     """
-    plan = json.dumps({"instruments": openable(file, world), "log": str(log.resolve())})
+    plan = json.dumps(
+        {
+            "instruments": openable(file, world),
+            "folder": str(file.path.parent.resolve()),
+            "log": str(log.resolve()),
+        }
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "labkit.station.watchdog"],
         stdin=subprocess.PIPE,
@@ -70,14 +77,13 @@ def _tell(stream: IO[str], text: str) -> None:
 
 def openable(file: "StationFile", world: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what another process needs to open each instrument; None for those it cannot."""
+    from labkit.station.entries import read_entry
     from labkit.station.references import resolve
 
-    addresses = {key: value for key, value in world.items() if isinstance(value, str)}
+    addresses = {key: value for key, value in world.items() if isinstance(value, str | int)}
     plan: dict[str, dict[str, Any]] = {}
     for name, entry in file.instruments.items():
-        wanted = dict(entry.get("init") or {})  # type: ignore[call-overload]  # checked on reading
-        if "address" in entry:
-            wanted["address"] = entry["address"]
+        wanted = read_entry(entry, f"instruments.{name}").options()
         try:
             options = resolve(wanted, addresses)
         except KeyError:
@@ -86,20 +92,23 @@ def openable(file: "StationFile", world: Mapping[str, Any]) -> dict[str, dict[st
     return plan
 
 
-def rescue(instruments: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def rescue(
+    instruments: Mapping[str, Mapping[str, Any]], folder: Path | None = None
+) -> Iterator[str]:
     """Open every instrument that can be opened and make it safe at once; yield a line on each.
 
     All at the same time, so that one that does not answer keeps no other waiting; only those that
-    stand on another one's output (an attenuator on a card) wait for these.
+    stand on another one's output (an attenuator on a card) wait for these. Own classes are found
+    in `folder`.
     """
     opened: dict[str, Any] = {}
-    dependent = {name for name, entry in instruments.items() if _stands_on(entry, instruments)}
-    for names in (instruments.keys() - dependent, dependent):
+    left = dict(instruments)
+    while left:
+        ready = {n: e for n, e in left.items() if not _stands_on(e, left.keys() - {n})} or left
         lines: dict[str, str] = {}
         threads = [
-            Thread(target=_rescue_one, args=(n, instruments[n], opened, lines), daemon=True)
-            for n in instruments
-            if n in names
+            Thread(target=_rescue_one, args=(n, e, opened, lines, folder), daemon=True)
+            for n, e in ready.items()
         ]
         for thread in threads:
             thread.start()
@@ -107,20 +116,35 @@ def rescue(instruments: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for thread in threads:
             thread.join(max(0.0, deadline - monotonic()))
         late = f"no answer within {RECOVERY_TIME:g} s"
-        yield from (lines.get(n, f"NOT SAFE: {n}: {late}") for n in instruments if n in names)
+        yield from (lines.get(n, f"NOT SAFE: {n}: {late}") for n in ready)
+        left = {n: e for n, e in left.items() if n not in ready}
 
 
-def _stands_on(entry: Mapping[str, Any], instruments: Mapping[str, Any]) -> bool:
-    """Tell whether an instrument's options name another instrument's parameter."""
-    values = (entry["options"] or {}).values()
-    named = (v.removeprefix("parameter:").split(".")[0] for v in values if isinstance(v, str))
-    return any(name in instruments for name in named)
+def _stands_on(entry: Mapping[str, Any], others: AbstractSet[str]) -> bool:
+    """Tell whether an instrument's options name another one, or its parameter."""
+    texts = _texts(entry["options"] or {})
+    return any(text.removeprefix("parameter:").split(".")[0] in others for text in texts)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Give every text within plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for item in value.values() for text in _texts(item))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in _texts(item))
 
 
 def _rescue_one(
-    name: str, entry: Mapping[str, Any], opened: dict[str, Any], lines: dict[str, str]
+    name: str,
+    entry: Mapping[str, Any],
+    opened: dict[str, Any],
+    lines: dict[str, str],
+    folder: Path | None,
 ) -> None:
     """Open one instrument and make it safe; what came of it goes into `lines`."""
+    from labkit.station.entries import fitted
     from labkit.station.references import import_object, resolve
     from labkit.station.safety import make_safe, with_safe_state
 
@@ -129,7 +153,8 @@ def _rescue_one(
         return
     try:
         options = resolve(entry["options"], {}, opened)
-        opened[name] = import_object(entry["type"])(name, **options)
+        kind = import_object(entry["type"], folder)
+        opened[name] = kind(name, **fitted(kind, options))
     except Exception as error:  # noqa: BLE001, RUF100  # told with the others' outcomes
         lines[name] = f"NOT SAFE: {name}: {type(error).__name__}: {error}"
         return
@@ -141,33 +166,34 @@ def _rescue_one(
 def main() -> None:
     """Wait for the end of the watched process; act if it came without a word."""
     plan = json.loads(sys.stdin.readline())
-    preparation = Timer(PREPARATION, _load_drivers, [plan["instruments"]])
+    folder = Path(plan["folder"])
+    preparation = Timer(PREPARATION, _load_drivers, [plan["instruments"], folder])
     preparation.daemon = True
     preparation.start()
     told = sys.stdin.read().splitlines()
     preparation.cancel()
     if DONE not in told:
-        _act(plan["instruments"], Path(plan["log"]))
+        _act(plan["instruments"], Path(plan["log"]), folder)
 
 
-def _load_drivers(instruments: Mapping[str, Mapping[str, Any]]) -> None:
+def _load_drivers(instruments: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     from labkit.station.references import import_object
 
     for entry in instruments.values():
-        import_object(entry["type"])
+        import_object(entry["type"], folder)
 
 
-def _act(instruments: Mapping[str, Mapping[str, Any]], log: Path) -> None:
+def _act(instruments: Mapping[str, Mapping[str, Any]], log: Path, folder: Path) -> None:
     with log.open("w", encoding="utf-8") as stream:
-        for line in _acting(instruments):
+        for line in _acting(instruments, folder):
             for target in (stream, sys.stderr):
                 target.write(f"{line}\n")
                 target.flush()
 
 
-def _acting(instruments: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _acting(instruments: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:
     yield "the run's process died; the watchdog acts"
-    yield from rescue(instruments)
+    yield from rescue(instruments, folder)
     yield "the watchdog has done what it could; switch off by hand what is not safe"
 
 

@@ -6,15 +6,34 @@ from typing import Final, Literal, Protocol
 
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults
+from simulation.lab.instruments.bluefors import (
+    BlueforsLogFolder,
+    SimulatedBlueforsControl,
+    SimulatedBlueforsController,
+)
 from simulation.lab.instruments.highfinesse import SimulatedWlmData
 from simulation.lab.instruments.keysight_81180a import Simulated81180A
 from simulation.lab.instruments.lakeshore_372 import SimulatedLakeshore372
 from simulation.lab.instruments.nidaq import SimulatedNIDAQ
+from simulation.lab.instruments.optical_switches import (
+    SimulatedAgiltronFF,
+    SimulatedSelfAlign,
+    SimulatedSercalo,
+)
 from simulation.lab.instruments.oxford_triton import SimulatedTriton
+from simulation.lab.instruments.picoquant_harps import (
+    SimulatedHHLib,
+    SimulatedMHLib,
+    SimulatedPH330Lib,
+)
 from simulation.lab.instruments.redpitaya_lockbox import SimulatedLockbox
+from simulation.lab.instruments.santec_tsl import SimulatedTSL550, SimulatedTSL570
+from simulation.lab.instruments.single_quantum_websq import SimulatedWebSQ, SimulatedWebSQCounts
 from simulation.lab.instruments.snapi import SimulatedSnapi
 from simulation.lab.instruments.snspd_bias import SimulatedPhotonSpot, SimulatedQuantumOpus
+from simulation.lab.instruments.srs_dg645 import SimulatedDG645
 from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
+from simulation.lab.instruments.srs_sim928 import SimulatedSIM928
 from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
 from simulation.lab.instruments.swabian import SimulatedTimeTagger
 from simulation.lab.instruments.tektronix_afg3152c import SimulatedAFG3152C
@@ -22,10 +41,12 @@ from simulation.lab.instruments.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib
 from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
 from simulation.lab.instruments.tlb6700_head import TLBHead
+from simulation.lab.instruments.toptica_dlcpro import SimulatedDLCPro
 from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
+from simulation.lab.instruments.zurich_hdawg import SimulatedZhinst
 from simulation.lab.wiring import ACTUATORS, Wiring
 
-Link = Literal["tcp", "serial", "object"]
+Link = Literal["tcp", "serial", "port", "http", "folder", "object"]
 
 DAQ_LINES: Final = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUATORS)}
 """What each output of the ``daq`` drives."""
@@ -47,8 +68,10 @@ class Place:
     ----------
     build : callable
         Makes the instrument from the wiring and the clock.
-    link : {"tcp", "serial", "object"}
-        A server on loopback, a serial line, or a vendor-library object handed to the driver.
+    link : str
+        ``tcp``: a server on loopback, with a VISA address; ``port``, ``http``: the same for those
+        who want a host and, as ``<name>_port``, its port, or a URL; ``serial``: a serial line;
+        ``folder``: files; ``object``: what the driver takes for its vendor's library.
     standard : bool
         Whether it stands there unless another choice is made. Alternatives share a port with a
         standard instrument: who was told something last has the say.
@@ -60,12 +83,14 @@ class Place:
 
 
 def _mainframe(wiring: Wiring, clock: VirtualClock) -> SimulatedSIM900:
-    """Slot 1: SIM960; slots 3, 4: bias of detectors 1, 2."""
+    """Slot 1: SIM960; slots 3, 4 (Quantum Opus) and 5, 6 (SIM928): bias of detectors 1, 2."""
     return SimulatedSIM900(
         {
             1: SimulatedSIM960(wiring.lock, clock),
             3: SimulatedQuantumOpus(wiring.bias[1], clock),
             4: SimulatedQuantumOpus(wiring.bias[2], clock),
+            5: SimulatedSIM928(wiring.bias[1]),
+            6: SimulatedSIM928(wiring.bias[2]),
         }
     )
 
@@ -131,6 +156,66 @@ BENCH: Final[Mapping[str, Place]] = {
     ),
     "timetagger": Place(
         build=lambda wiring, _: SimulatedTimeTagger(wiring.tagger), link="object", standard=False
+    ),
+    "multiharp": Place(
+        build=lambda wiring, _: SimulatedMHLib(wiring.tagger), link="object", standard=False
+    ),
+    "hydraharp": Place(
+        build=lambda wiring, _: SimulatedHHLib(wiring.tagger), link="object", standard=False
+    ),
+    "picoharp": Place(
+        build=lambda wiring, _: SimulatedPH330Lib(wiring.tagger), link="object", standard=False
+    ),
+    "hdawg": Place(
+        build=lambda wiring, _: SimulatedZhinst((wiring.eom_drive[1], wiring.eom_drive[2])),
+        link="object",
+        standard=False,
+    ),
+    "websq": Place(
+        build=lambda wiring, _: SimulatedWebSQ(wiring.bias), link="port", standard=False
+    ),
+    "websq_counts": Place(
+        build=lambda wiring, _: SimulatedWebSQCounts(wiring.tagger), link="port", standard=False
+    ),
+    "dlcpro": Place(
+        build=lambda wiring, _: SimulatedDLCPro(wiring.laser["pump"]), link="port", standard=False
+    ),
+    "tsl570": Place(
+        build=lambda wiring, _: SimulatedTSL570(wiring.laser["read"]), link="tcp", standard=False
+    ),
+    "tsl550": Place(
+        build=lambda wiring, _: SimulatedTSL550(wiring.laser["read"]), link="tcp", standard=False
+    ),
+    "dg645": Place(
+        build=lambda wiring, _: SimulatedDG645(wiring.trigger), link="tcp", standard=False
+    ),
+    "switch_a": Place(
+        build=lambda wiring, _: SimulatedAgiltronFF(wiring.switch["a"]),
+        link="serial",
+        standard=False,
+    ),
+    "switch_b": Place(
+        build=lambda wiring, _: SimulatedSercalo(wiring.switch["b"]), link="serial", standard=False
+    ),
+    "selfalign": Place(
+        build=lambda wiring, _: SimulatedSelfAlign(wiring.switch["a"]),
+        link="serial",
+        standard=False,
+    ),
+    "bluefors_logs": Place(
+        build=lambda wiring, _: BlueforsLogFolder(wiring.thermometer),
+        link="folder",
+        standard=False,
+    ),
+    "bluefors_controller": Place(
+        build=lambda wiring, _: SimulatedBlueforsController(wiring.thermometer),
+        link="http",
+        standard=False,
+    ),
+    "bluefors_control": Place(
+        build=lambda wiring, _: SimulatedBlueforsControl(wiring.thermometer),
+        link="http",
+        standard=False,
     ),
 }
 """Every instrument of the virtual lab by name."""

@@ -114,7 +114,10 @@ class LightPath:
 
     def arm_transmission(self, device: int) -> float:
         """Return the power transmission from behind the prefilter to a device."""
-        volts = self._wiring.actuator[f"attenuator_{'ab'[device]}"].voltage
+        arm = "ab"[device]
+        if not self._wiring.switch[arm].passes:
+            return 0.0
+        volts = self._wiring.actuator[f"attenuator_{arm}"].voltage
         opened = float(attenuator_transmission(volts, self.parameters))
         world = self.parameters
         return world.arm_input[device] * world.arm_transmission[device] * opened

@@ -143,6 +143,10 @@ class Plant:
         """Return the height of the pulses of detectors 1, 2, V."""
         return self.detectors[0].pulse_volts, self.detectors[1].pulse_volts
 
+    def is_triggered(self) -> bool:
+        """Tell whether trials are started."""
+        return self.wiring.trigger.fires(self.parameters.period)
+
     def drift(self, seconds: float) -> None:
         """Let the world live for some time without looking at the clicks."""
         self.settle()
@@ -218,6 +222,7 @@ class Plant:
         return (
             *self._train.settings(),
             *(port.voltage for port in own.actuator.values()),
+            *(port.position for port in own.switch.values()),
             *(port.current for port in own.bias.values()),
             *(wire.latched for wire in self.detectors),
             self.temperature,

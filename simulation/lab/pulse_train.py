@@ -40,6 +40,7 @@ class PulseTrain:
             *(port.drive for port in own.aom_drive.values()),
             own.eom_drive[1].drive,
             own.actuator["eom_bias"].voltage,
+            own.trigger.fires(self.parameters.period),
             *(port.state for port in own.laser.values()),
             *(self._light.hop_hz(laser) for laser in (0, 1)),
         )
@@ -85,6 +86,7 @@ class PulseTrain:
         lights = [
             (laser, light)
             for laser in (0, 1)
+            if self._wiring.trigger.fires(self.parameters.period)
             for light in light_pulses(self._wiring.aom_drive[laser + 1].drive, self.parameters)
         ]
         lights.sort(key=lambda item: item[1].centre)

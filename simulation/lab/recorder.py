@@ -79,6 +79,9 @@ class ClickSource(Protocol):
     def settle(self) -> None:
         """Let the trigger have its new period, if it has one."""
 
+    def is_triggered(self) -> bool:
+        """Tell whether trials are started."""
+
     def drift(self, seconds: float) -> None:
         """Live without looking at clicks."""
 
@@ -127,7 +130,7 @@ class Recorder(TaggerPort):
                 mean = rate * seen.registered + seen.noise_rate
                 inputs.append(float(self._rng.poisson(mean * _RATE_GATE)) / _RATE_GATE)
             has_sync = sync_edge(settings.sync, self._parameters) is not None
-            seen_sync = has_sync and not self.troubles.sync_off
+            seen_sync = has_sync and self._sync_arrives()
         return TaggerRates(
             sync=1 / self._parameters.period if seen_sync else 0.0, inputs=tuple(inputs)
         )
@@ -203,6 +206,9 @@ class Recorder(TaggerPort):
         """Return values of detectors 1, 2 in the order of the inputs they are plugged into."""
         return of_detectors[::-1] if self._parameters.swapped_detectors else of_detectors
 
+    def _sync_arrives(self) -> bool:
+        return self._plant.is_triggered() and not self.troubles.sync_off
+
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
         with self._clock.lock:
@@ -231,7 +237,7 @@ class Recorder(TaggerPort):
 
     def _register(self, registrar: Registrar, clicks: DetectorClicks, trials: int) -> None:
         troubles = self.troubles
-        has_sync = registrar.has_sync and not troubles.sync_off
+        has_sync = registrar.has_sync and self._sync_arrives()
         first, second = self._cabled(self._plant.pulse_volts())
         if self._parameters.swapped_detectors:
             clicks = replace(clicks, detector=1 - clicks.detector)

@@ -10,7 +10,9 @@ from simulation.lab.ports.steady import (
     BiasPort,
     LaserPort,
     PowerPort,
+    SwitchPort,
     ThermometerPort,
+    TriggerPort,
     WavemeterPort,
 )
 from simulation.lab.ports.tagger import TaggerPort
@@ -54,6 +56,10 @@ class Wiring:
         reflected light in port 1 of the combining coupler, before the filters.
     wavemeter : WavemeterPort
         Switch channel 1: pump laser, 2: read laser.
+    switch : dict of str to SwitchPort
+        ``a``, ``b``: in each arm before the device.
+    trigger : TriggerPort
+        Starts the generators and the tagger's sync.
     """
 
     laser: dict[str, LaserPort] = field(
@@ -76,3 +82,7 @@ class Wiring:
         default_factory=lambda: {place: PowerPort() for place in POWER_PLACES}
     )
     wavemeter: WavemeterPort = field(default_factory=WavemeterPort)
+    switch: dict[str, SwitchPort] = field(
+        default_factory=lambda: {"a": SwitchPort(), "b": SwitchPort()}
+    )
+    trigger: TriggerPort = field(default_factory=TriggerPort)

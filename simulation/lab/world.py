@@ -17,6 +17,7 @@ from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
 
 if TYPE_CHECKING:
+    from simulation.lab.instruments.bluefors import BlueforsLogFolder
     from simulation.lab.servers.wire import WireInstrument
 
 INSTRUMENT = "instrument"
@@ -143,12 +144,21 @@ class World(Stoppable):
         if link == "object":
             self.objects[name] = instrument
             return
+        if link == "folder":
+            folder = cast("BlueforsLogFolder", instrument)
+            self._servers.enter_context(folder)
+            self.addresses[name] = folder.address
+            return
         wired = cast("WireInstrument", instrument)
         # where there are no pseudo-terminals a serial instrument stands behind a serial-to-LAN box
         serial = link == "serial" and hasattr(os, "openpty")
         server: SerialLine | TcpServer = SerialLine(wired) if serial else TcpServer(wired)
         self._servers.enter_context(server)
         self.addresses[name] = server.address
+        if isinstance(server, TcpServer) and link in ("port", "http"):
+            self.objects[f"{name}_port"] = server.port
+            url = f"http://127.0.0.1:{server.port}"
+            self.addresses[name] = url if link == "http" else "127.0.0.1"
 
 
 def _constants(given: WorldParameters | Mapping[str, Any] | None) -> WorldParameters:

@@ -152,3 +152,13 @@ def bright(tmp_path):
     """A lab with high collection, no drift, locked at the phase of most entanglement."""
     with dry_lab(tmp_path) as lab:
         yield lab.at_best_phase()
+
+
+@pytest.fixture(scope="session")
+def dry_lab_of():
+    """Make a dry lab of a world, a session and a sequence."""
+
+    def make(world, session, sequence):
+        return DryLab(world=world, session=session, sequence=sequence)
+
+    return make

@@ -109,3 +109,40 @@ class WavemeterPort:
     def wavelength(self, channel: int = 1) -> float | None:
         """Return the vacuum wavelength in m."""
         return self.reader(channel)
+
+
+@dataclass(slots=True, kw_only=True)
+class SwitchPort:
+    """A fibre switch in a beam.
+
+    Attributes
+    ----------
+    position, through : int
+        Channel that light is led to, and the one from which it goes on; without a switch both
+        are 1.
+    """
+
+    position: int = 1
+    through: int = 1
+
+    @property
+    def passes(self) -> bool:
+        """Whether the light goes on."""
+        return self.position == self.through
+
+
+@dataclass(slots=True, kw_only=True)
+class TriggerPort:
+    """What starts the trials.
+
+    Attributes
+    ----------
+    rate : float or None
+        Triggers per s; ``None``: the laboratory's own trigger, once per period of the world.
+    """
+
+    rate: float | None = None
+
+    def fires(self, period: float) -> bool:
+        """Tell whether a trial begins every `period` seconds, the only rhythm the world knows."""
+        return self.rate is None or abs(self.rate * period - 1) < 1e-3

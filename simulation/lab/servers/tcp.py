@@ -76,6 +76,7 @@ class TcpServer(Stoppable):
     def _serve(self, client: socket.socket) -> None:
         conversation = self.instrument.conversation()
         with contextlib.suppress(OSError), client:
+            client.sendall(getattr(conversation, "greeting", b""))
             while data := client.recv(_CHUNK):
                 for reply in conversation.feed(data):
                     if spoilt := self.instrument.faults.spoil(reply):

@@ -96,7 +96,8 @@ def test_same_seed_same_world():
 
 def test_all_alternatives_can_stand_on_the_bench():
     with World.start(instruments=BENCH) as world:
-        assert set(world.addresses | world.objects) == set(BENCH)
+        ports = {f"{name}_port" for name in BENCH if BENCH[name].link in ("port", "http")}
+        assert set(world.addresses | world.objects) == {*BENCH, *ports}
 
 
 def test_stop_frees_ports_and_threads():

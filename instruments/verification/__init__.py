@@ -1,0 +1,1 @@
+"""Bench checks of each device: what a driver expects, asked of the hardware itself."""
