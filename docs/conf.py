@@ -23,7 +23,7 @@ extensions = [
     "roles_table",
     "docstrings",
 ]
-exclude_patterns = ["_build", "_extensions", "peers_table.md"]
+exclude_patterns = ["_build", "_extensions", "peers_table.inc"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 highlight_language = "text"
