@@ -1,7 +1,7 @@
 """Counts: what an experiment measured, as numbers that add up over blocks, files and machines."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -278,6 +278,31 @@ class Counts:
                 f"{', '.join(self.gates.names)}, detectors {detectors}"
             )
             raise KeyError(message) from None
+
+    def exchanged(self, gate: str) -> "Counts":
+        """Return the counts with the detectors of one gate in reverse order.
+
+        At θ + π the two detectors change their roles in the read gate: so folded, counts at θ + π
+        add to those at θ. The histogram, of what the detectors themselves saw, stays.
+
+        Raises
+        ------
+        KeyError
+            If there is no such gate.
+        """
+        if gate not in self.gates.names:
+            message = f"no gate {gate!r}; gates are {', '.join(self.gates.names)}"
+            raise KeyError(message)
+        row, number = self.gates.names.index(gate), len(self.gates.detectors)
+        order = np.arange(self.singles.size).reshape(self.singles.shape)
+        order[row] = order[row, ::-1].copy()
+        cells = order.ravel()
+        return replace(
+            self,
+            singles=self.singles.ravel()[cells].reshape(-1, number),
+            repeated=self.repeated.ravel()[cells].reshape(-1, number),
+            pairs=self.pairs[np.ix_(cells, cells)],
+        )
 
     def arrivals(self, gate: str) -> tuple[NDArray[np.float64], IntArray]:
         """Return the arrival-time histogram of one gate.

@@ -15,12 +15,16 @@ from benchmarks import guard
 from benchmarks.timing import Row
 
 ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record")
+STUDIES = ("red_team", "calibration")
+"""Statistics: these run for minutes to hours, and only if they are named."""
 
 
 def main() -> None:
     """Run the chosen rooms and print one line per ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rooms", nargs="*", metavar="NAME", help=f"of {', '.join(ROOMS)}")
+    parser.add_argument(
+        "rooms", nargs="*", metavar="NAME", help=f"of {', '.join((*ROOMS, *STUDIES))}"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="size of the jobs, 1 is full")
     parser.add_argument("--guard", action="store_true", help="compare with the recorded ratios")
     parser.add_argument("--record", action="store_true", help="keep these ratios")
@@ -28,8 +32,8 @@ def main() -> None:
     rows: list[Row] = []
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # both sides on one core
     for room in chosen.rooms or ROOMS:
-        if room not in ROOMS:
-            parser.error(f"no benchmark {room!r}; there are {', '.join(ROOMS)}")
+        if room not in (*ROOMS, *STUDIES):
+            parser.error(f"no benchmark {room!r}; there are {', '.join((*ROOMS, *STUDIES))}")
         for row in import_module(f"benchmarks.{room}").run(chosen.scale):
             print(row, flush=True)
             rows.append(row)

@@ -7,6 +7,8 @@ from analysis.witness.systematics import smallest_ratio
 
 _PER_CROSSTALK = 0.24
 _PER_BLINDNESS = 0.7
+LARGEST_RATIO = 3.0
+"""Largest ratio of the devices for which the bound by it was searched."""
 
 
 def separable_bound(
@@ -15,6 +17,7 @@ def separable_bound(
     pump_difference: float = 0.0,
     device_ratio: float | None = None,
     alternated: bool = False,
+    even_splitting: bool = False,
     blindness: float = 0.0,
     crosstalk: float = 0.0,
     same: float = 1.2,
@@ -24,7 +27,9 @@ def separable_bound(
     With ρ = κ(1 + dp/2)/(1 - dp/2), h = [(1+ρ) + √((1+ρ)² + 4ρ)]/(2ρ) and
     q = (ρ-1)h/(1 + (1+ρ)h), B is the smallest (1 - q d/2)/(1 - d²/4) over 0 <= d <= dr, less what
     undetected blindness and crosstalk may lower R. With θ and θ + π in turn, which cancel both,
-    or where κ is unknown, q is replaced by 1: B = 1/(1 + dr/2).
+    or where κ is unknown, B = 1/(1 + dr/2). In turn, at an even splitting and κ <= 3, B is the
+    larger of both: what holds at θ and at θ + π holds for the mean of both, because c*(s) is
+    concave, and neither crosstalk, (s, c) + δ, nor blindness, (s, c) f with f < 1, can lower R.
 
     Parameters
     ----------
@@ -34,6 +39,8 @@ def separable_bound(
         κ >= 1, ratio of both devices' g² - 1.
     alternated : bool
         Whether θ and θ + π were taken in turn.
+    even_splitting : bool
+        Whether the combiner is known to be within 0.02 of 50:50.
     blindness : float
         Upper limit of the relative loss of same-detector coincidences.
     crosstalk : float
@@ -56,16 +63,22 @@ def separable_bound(
     if not (blindness >= 0.0 and crosstalk >= 0.0):
         message = f"upper limits must not be negative, but are {blindness} and {crosstalk}"
         raise ValueError(message)
-    if alternated or device_ratio is None:
-        bound = 1.0 / (1.0 + read_difference / 2.0)
+    plain = 1.0 / (1.0 + read_difference / 2.0)
+    if device_ratio is None:
+        bound = plain
     else:
-        rho = device_ratio * (1.0 + pump_difference / 2.0) / (1.0 - pump_difference / 2.0)
-        h = ((1.0 + rho) + math.sqrt((1.0 + rho) ** 2 + 4.0 * rho)) / (2.0 * rho)
-        q = (rho - 1.0) * h / (1.0 + (1.0 + rho) * h)
-        bound = smallest_ratio(read_difference, -q / 2.0)
+        bound = _bound_of_ratio(read_difference, pump_difference, device_ratio)
     if alternated:
-        return bound
+        known = even_splitting and device_ratio is not None and device_ratio <= LARGEST_RATIO
+        return max(plain, bound) if known else plain
     return bound - _per_blindness(same) * blindness - _PER_CROSSTALK * crosstalk
+
+
+def _bound_of_ratio(read_difference: float, pump_difference: float, device_ratio: float) -> float:
+    rho = device_ratio * (1.0 + pump_difference / 2.0) / (1.0 - pump_difference / 2.0)
+    h = ((1.0 + rho) + math.sqrt((1.0 + rho) ** 2 + 4.0 * rho)) / (2.0 * rho)
+    q = (rho - 1.0) * h / (1.0 + (1.0 + rho) * h)
+    return smallest_ratio(read_difference, -q / 2.0)
 
 
 def _per_blindness(same: float) -> float:

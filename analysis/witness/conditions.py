@@ -196,15 +196,23 @@ def _splitting(value: float, error: float, source: str) -> Condition:
 
 
 def device_ratio(a: WitnessCounts, b: WitnessCounts) -> Condition:
-    """Return κ >= 1, the ratio of both devices' g² - 1, from runs with one arm open each."""
-    excess = []
+    """Return κ >= 1, the ratio of both devices' g² - 1, from runs with one arm open each.
+
+    Its ends are 95 % limits: few coincidences must not make the bound better than it is.
+    """
+    excess, variance = [], 0.0
     for counts in (a, b):
         expected = sum(accidentals(counts, pair) for pair in counts.coincidences)
-        found = sum(counts.coincidences.values()) / expected - 1.0 if expected else 0.0
-        excess.append(found)
+        found = sum(counts.coincidences.values())
+        excess.append(found / expected - 1.0 if expected else 0.0)
+        variance += found / (found - expected) ** 2 if found > expected else 0.0
     if min(excess) <= 0.0:
         return not_measured("device_ratio", DEMANDS["device_ratio"], required=False)
-    return _condition("device_ratio", max(excess) / min(excess), met=True, source=CALIBRATION)
+    ratio, spread = max(excess) / min(excess), math.exp(1.645 * math.sqrt(variance))
+    return _condition(
+        "device_ratio", ratio, met=True, source=CALIBRATION,
+        low=max(ratio / spread, 1.0), high=ratio * spread,
+    )  # fmt: skip
 
 
 def background(dark: WitnessCounts, run: WitnessCounts) -> Condition:

@@ -115,12 +115,9 @@ class WitnessPosterior:
 
     def __str__(self) -> str:
         plugin = "undefined (equal g²)" if self.plugin is None else f"{self.plugin:.4f}"
-        text = (
-            f"{self.mode:.4f}  [{self.low:.4f}, {self.high:.4f}]  "
-            f"P(R_m < 1) = {self.confidence():.5f}  plug-in {plugin}"
-        )
+        text = f"{self.mode:.4f}  [{self.low:.4f}, {self.high:.4f}]  plug-in {plugin}"
         if self.negative > 1e-3:
-            text += f"  (P(R_m < 0) = {self.negative:.3f}: fewer coincidences than accidentals)"
+            text += "  (reaches below 0: fewer coincidences than accidentals)"
         return text
 
 

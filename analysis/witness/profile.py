@@ -229,7 +229,8 @@ def ratio_estimate(cells: Cells) -> RatioEstimate:
     if not cells.by_herald.any():
         return RatioEstimate(value=math.inf, low=0.0, high=math.inf)
     start = math.log(min(value, _LARGEST_RATIO))
-    low = _crossing(miss, start, -1.0)
+    # where same-detector counts exceed by far, only ratios beyond the largest are likely
+    low = _crossing(miss, start, -1.0) if miss(start) <= 0.0 else math.exp(start)
     flat = 2.0 * (best - likelihood.flat) <= _DROP
     return RatioEstimate(
         value=value, low=low, high=math.inf if flat else _crossing(miss, start, 1.0)

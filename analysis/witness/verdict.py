@@ -301,9 +301,18 @@ def _bound(evidence: Evidence, total: Cells, found: Mapping[str, Condition]) -> 
         pump_difference=min(_upper(found["pump_balance"]) or 0.0, 1.99),
         device_ratio=_upper(found["device_ratio"]),
         alternated=evidence.pi is not None,
+        even_splitting=_even(found["splitting"]) and found["device_ratio"].source != DECLARED,
         blindness=limits.blindness,
         crosstalk=min(limits.crosstalk, 1e9),
         same=_upper_same(total),
+    )
+
+
+def _even(splitting: Condition) -> bool:
+    """Whether the combiner was measured to be even, with its error."""
+    ends = (splitting.low, splitting.high)
+    return splitting.source != DECLARED and all(
+        end is not None and abs(end - 0.5) <= conditions_.LARGEST_SPLITTING_ERROR for end in ends
     )
 
 

@@ -30,9 +30,10 @@ def plan(
         typer.Argument(metavar="[RUN|COUNTS.json]", help="Go by what was measured so far."),
     ] = None,
     confidence: Annotated[
-        list[float] | None, typer.Option(help="P(R_m < bound) wanted, e.g. 0.99; repeatable.")
+        list[float] | None,
+        typer.Option(help="Always-valid confidence wanted, e.g. 0.99; repeatable."),
     ] = None,
-    bound: Annotated[float, typer.Option(help="Bound on R_m.")] = 1.0,
+    bound: Annotated[float, typer.Option(help="Bound on R.")] = 1.0,
     overhead: Annotated[
         float, typer.Option(min=0, help="Time for locking and filters, as a part of measuring.")
     ] = 0.15,
@@ -46,7 +47,7 @@ def plan(
     """Tell how long the witness takes to be decided.
 
     By what a run has measured so far, or by the model of the paper. The numbers are for the
-    expected counts: half of all measurements take longer.
+    expected counts and the always-valid claim, which may be looked at after every block.
     """
     from labkit.run.planning import ClickRates, plan_witness
 
@@ -70,8 +71,8 @@ def plan(
 def _show(plans: "list[WitnessPlan]", done: int) -> None:
     from rich.table import Table
 
-    table = Table(title=f"expected R_m = {plans[-1].R_m:.3f}", title_justify="left")
-    for head in (f"P(R_m < {plans[0].bound:g})", "trials", "hours", "hours to go"):
+    table = Table(title=f"expected R = {plans[-1].R:.3f}", title_justify="left")
+    for head in (f"R < {plans[0].bound:g}, any time", "trials", "hours", "hours to go"):
         table.add_column(head, justify="right")
     for each in plans:
         left = max(0.0, each.seconds * (1 - done / each.trials))

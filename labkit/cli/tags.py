@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analysis.gates import GateSet
     from analysis.tagfile import TagSource
     from analysis.witness import Condition
+    from labkit.run import Block
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -106,6 +107,7 @@ def analyse(
     """Count tag files; print g², the witness R_m and the verdict."""
     from analysis.evaluation import evaluate
     from analysis.evidence import assumed_conditions
+    from analysis.gates import GateSet
     from analysis.tagfile import open_tags
     from labkit.run import gates_beside, tag_files
 
@@ -116,22 +118,27 @@ def analyse(
     declared, fixed = assumed_conditions(assume or [])
     for folder in filter(Path.is_dir, files):
         gates_beside(folder)  # refuses what is no run folder
-    places = [tags for file in files for tags in tag_files(file)]
-    sources = [open_tags(place, as_type=as_type) for place in places]
-    gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
-    if follow:
-        counts = _follow(places, gate_set, follow)
+    remark: list[str] = []
+    repeats: list[str] = []
+    if len(files) == 1 and files[0].is_dir() and not follow:
+        gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
+        evaluation = _evaluate_run(files[0], gate_set, threads, declared, fixed, bound)
+        counts = evaluation.counts
     else:
-        counts = _count(sources, gate_set, threads, allow_repeats=allow_repeats)
-    unmet = _unmet(sources, proposed=bool(remark))
-    evaluation = evaluate(
-        counts,
-        declared=declared,
-        trials_fixed_in_advance=fixed,
-        measured=unmet,
-        bound=bound,
-    )
-    repeats = [condition.problem for condition in unmet if condition.name == "data"]
+        places = [tags for file in files for tags in tag_files(file)]
+        sources = [open_tags(place, as_type=as_type) for place in places]
+        gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
+        if follow:
+            counts = _follow(places, gate_set, follow)
+        else:
+            counts = _count(
+                sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats
+            )
+        unmet = _unmet(sources, proposed=bool(remark))
+        evaluation = evaluate(
+            counts, declared=declared, trials_fixed_in_advance=fixed, measured=unmet, bound=bound
+        )
+        repeats = [condition.problem for condition in unmet if condition.name == "data"]
     diagnosis = [*remark, *repeats, *_diagnosis(evaluation, files)]
     if save is not None:
         _save(counts, save)
@@ -222,14 +229,89 @@ def _condition(name: str, demand: str, problem: str) -> "Condition":
 
 
 def _count(
-    sources: "list[TagSource]", gates: "GateSet", threads: int, *, allow_repeats: bool
+    sources: "list[TagSource]",
+    gates: "GateSet",
+    threads: int,
+    *,
+    turned: set[Path],
+    allow_repeats: bool,
 ) -> "Counts":
+    """Count sources; those of `turned` were taken at θ + π, their read detectors change roles."""
     from analysis.counting import count
 
+    parts = [[s for s in sources if (s.path in turned) is turn] for turn in (False, True)]
+    found = []
     with progress_bar("counting", "records") as progress:
-        return count(
-            sources, gates, threads=threads, allow_repeats=allow_repeats, progress=progress
-        )
+        for part, turn in zip(parts, (False, True), strict=True):
+            if part:
+                counts = count(
+                    part, gates, threads=threads, allow_repeats=allow_repeats, progress=progress
+                )
+                found.append(counts.exchanged("read") if turn else counts)
+    return sum(found[1:], found[0])
+
+
+def _turned(files: list[Path]) -> set[Path]:
+    """Return the segments of run folders that were taken at θ + π."""
+    from labkit.run import open_run
+    from labkit.run.journal import PI, TURN
+
+    folders = [open_run(file) for file in files if file.is_dir()]
+    return {
+        folder.path / block.segment
+        for folder in folders
+        for block in folder.main_blocks()
+        if block.setting.get(TURN) == PI
+    }
+
+
+def _recounted(run: Path, gates: "GateSet", threads: int) -> "list[Block]":
+    """Return a run's good blocks of the main setting, their segments counted anew."""
+    from dataclasses import replace
+
+    from analysis.counting import count
+    from labkit.run import open_run, tag_files
+
+    blocks = open_run(run).main_blocks()
+    with progress_bar("counting", "blocks") as progress:
+        found = []
+        for block, tags in zip(blocks, tag_files(run), strict=True):
+            found.append(replace(block, counts=count(tags, gates, threads=threads)))
+            progress(len(found), len(blocks))
+    return found
+
+
+def _evaluate_run(
+    run: Path,
+    gates: "GateSet",
+    threads: int,
+    declared: dict[str, float],
+    fixed: bool,
+    bound: float,
+) -> "Evaluation":
+    """Count a run's main blocks anew and judge them with all that its other blocks say."""
+    from analysis.gates import GateSet
+    from labkit.monitoring.monitor import goal_of
+    from labkit.run import gates_beside, open_run
+    from labkit.run.evidence import RunJudge, gates_changed
+
+    folder = open_run(run)
+    again = {block.number: block for block in _recounted(run, gates, threads)}
+    blocks = [again.get(block.number, block) for block in folder.journal.read()]
+    try:
+        goal = goal_of(folder.manifest(), str(folder.manifest_path))
+    except ValueError as error:  # then nothing was fixed in advance, as far as is known
+        remarks.print(f"caution: the run's goal is not known: {error}", markup=False)
+        goal = None
+    extra = gates_changed(GateSet.from_yaml(gates_beside(run)), gates)
+    judge = RunJudge(
+        folder.path, goal, declared=declared, fixed=fixed, bound=min(bound, 1.0), extra=extra
+    )
+    evaluation = judge.evaluate(blocks)
+    if evaluation is None:
+        message = f"{run}: the run has no good block to analyse"
+        raise ValueError(message)
+    return evaluation
 
 
 def _follow(files: list[Path], gates: "GateSet", patience: float) -> "Counts":

@@ -13,6 +13,8 @@ from labkit.monitoring.status import RunStatus, run_status
 from labkit.procedures import PROCEDURES
 from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
+from labkit.run.evidence import RunJudge
+from labkit.run.journal import folded, purpose_of
 from labkit.run.left_out import left_out_of
 from labkit.run.progress import WitnessProgress, progress_towards
 
@@ -42,6 +44,7 @@ class RunMonitor:
         self._tail = Tail(folder.journal)
         self._course = Course()
         self._found: _Found | None = None
+        self._judging: tuple[Goal | None, RunJudge] | None = None
 
     def poll(self) -> bool:
         """Read what is new; return whether there were blocks among it.
@@ -105,14 +108,23 @@ class RunMonitor:
             self._goal = goal_of(self._manifest, str(path))
         return self._manifest
 
+    def _judge(self) -> RunJudge:
+        """Return the judge of this run, who keeps what earlier blocks said."""
+        if self._judging is None or self._judging[0] != self._goal:
+            self._judging = self._goal, RunJudge(self.folder.path, self._goal)
+        return self._judging[1]
+
     def _find(self) -> "_Found":
         """Evaluate the blocks read so far."""
         blocks = list(self._tail.blocks.values())
         about = main_setting(blocks)
-        good = [block for block in blocks if block.good and block.setting == about]
+        good = [b for b in blocks if b.good and purpose_of(b.setting) == about]
         good = [block for block in good if block.counts.gates == good[-1].counts.gates]
         course = self._course.evaluations(good)
         counted = good if about.get("procedure") == "witness" else []
+        if counted:
+            verdict = self._judge().verdict(blocks)
+            course = (*course[:-1], replace(course[-1], verdict=verdict))
         found = course[-1] if counted else None
         return _Found(
             counted=counted,
@@ -121,9 +133,7 @@ class RunMonitor:
             about=about,
             course=course,
             diagnosis=diagnose_blocks(found, counted, self.folder.sequence()) if found else (),
-            progress=None
-            if self._goal is None
-            else progress_towards(self._goal, found, counted[-1].counts if counted else None),
+            progress=None if self._goal is None else progress_towards(self._goal, counted),
             series=series_of(blocks),
         )
 
@@ -173,7 +183,7 @@ class Course:
         for length in _lengths(len(good)):
             found = self._known.get(numbers[:length])
             if found is None:
-                counts = [block.counts for block in good[done:length]]
+                counts = [folded(block) for block in good[done:length]]
                 total = sum(counts[1:], counts[0]) if total is None else sum(counts, total)
                 found = evaluate(total)
             total, done = found.counts, length

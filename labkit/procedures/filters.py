@@ -149,7 +149,7 @@ def _tune(
     """Scan one filter around its present voltage and fit its line."""
     device = session.lab.filters[place]
     volts = float(device.voltage()) + np.linspace(-0.5, 0.5, options.points) * options.span
-    clicks = []
+    clicks, seen = [], []
     for volt in volts:
         device.voltage(float(volt))
         setting: dict[str, float | str] = {
@@ -157,15 +157,32 @@ def _tune(
             "filter": place,
             "voltage": float(volt),
         }
-        clicks.append(passing(session.clicks(sequence, trials, setting), place))
+        counts = session.clicks(sequence, trials, setting)
+        clicks.append(passing(counts, place))
+        seen.append(counts.singles.sum(axis=0))
     found = np.array(clicks)
     if not _varies(found):
         message = (
             f"the scan must show a line, but the clicks ({found.min()} to {found.max()}) do not"
+            + _seen_elsewhere(place, list(counts.gates.detectors), np.array(seen))
         )
         raise ValueError(message)
     fit = fit_resonance(volts, found, np.sqrt(np.maximum(found, 1)))
     return FilterScan(volts=volts, clicks=found, fit=fit)
+
+
+def _seen_elsewhere(place: str, detectors: list[int], seen: NDArray[np.int64]) -> str:
+    """Say if another detector than the filter's own sees the line."""
+    others = [
+        number for row, number in enumerate(detectors)
+        if place[0] != str(number) and _varies(seen[:, row])
+    ]  # fmt: skip
+    if place[0] not in map(str, detectors) or not others:
+        return ""
+    return (
+        f", while detector {others[0]} sees it: the detectors' cables or channels are swapped, or "
+        "the filters' voltages"
+    )
 
 
 def _varies(clicks: NDArray[np.int64]) -> bool:
@@ -185,8 +202,32 @@ def _again(
         return _tune(session, sequence, options, place, 4 * options.trials)
     except ValueError as error:
         device.voltage(before)
-        message = f"filter {place}: {error}"
+        reversed_too = _reversed(session, sequence, options, place, before)
+        message = f"filter {place}: {error}{reversed_too}"
         raise ValueError(message) from None
+
+
+def _reversed(
+    session: Session, sequence: PulseSequence, options: FilterOptions, place: str, before: float
+) -> str:
+    """Say if the line is there once both serrodyne shifts are reversed; the filter is set back."""
+    shifted = [pulse for pulse in sequence.pulses if pulse.shift_hz]
+    if not shifted or place in sequence.gates.names:
+        return ""
+    other = sequence
+    for pulse in shifted:
+        other = other.with_pulse(pulse.name, shift_hz=-pulse.shift_hz)
+    device = session.lab.filters[place]
+    try:
+        _tune(session, other, options, place, 4 * options.trials)
+    except ValueError:
+        return ""
+    finally:
+        device.voltage(before)
+    return (
+        "; with both frequency shifts reversed there is one: the serrodyne runs backwards (sign of "
+        "the shifts, polarity of the modulator or of its amplifier)"
+    )
 
 
 def passing(counts: Counts, place: str) -> int:

@@ -9,8 +9,9 @@ import numpy as np
 
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.counts import Counts
-from analysis.evaluation import Evaluation
+from analysis.evaluation import Evaluation, evaluate
 from analysis.separable_fit import Estimate
+from analysis.witness import largest_separable
 
 if TYPE_CHECKING:
     from labkit.run import Block
@@ -92,7 +93,10 @@ def diagnose_blocks(
     found = diagnose(evaluation, sequence=sequence, monitors=[block.monitors for block in blocks])
     if len(blocks) < 2:
         return found
-    return (*found, *_changes(blocks[0].counts, blocks[-1].counts))
+    stuck = tuple(_without_phase(blocks))
+    if stuck:  # what follows from no contrast is said by it
+        found = tuple(text for text in found if not text.startswith("no contrast"))
+    return (*found, *stuck, *_changes(blocks[0].counts, blocks[-1].counts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +234,7 @@ def _correlations(
                 "light, or too much pump power"
             )
         return
+    yield from _too_weak(crossed, same)
     contrast, sigma = _contrast(crossed, same)
     detail = f"g² = {crossed} between different detectors, {same} at the same one"
     if contrast + 2 * sigma >= LEAST_CONTRAST:
@@ -245,6 +250,22 @@ def _correlations(
         f"{word} contrast between detectors ({detail}): "
         + ", or ".join(_causes(contrast, sequence, monitors))
     )
+
+
+def _too_weak(crossed: _Pooled, same: _Pooled) -> Iterator[str]:
+    """Say if even the stronger correlation is too weak for entanglement at any phase."""
+    best = max((crossed, same), key=lambda one: one.value)
+    other = min((crossed, same), key=lambda one: one.value)
+    wanted = float(largest_separable(1.0))
+    if max(best.value + SIGMAS * best.sigma, other.value + SIGMAS * other.sigma) < wanted:
+        mean = (crossed.value + same.value) / 2
+        if mean + SIGMAS * hypot(crossed.sigma, same.sigma) / 2 < (wanted + 1.0) / 2:
+            yield (
+                f"pump and read clicks correlate too weakly for entanglement (g² = {best} at best, "
+                f"but at full contrast {wanted:.2f} is needed): too much power of the pump (more "
+                "than one phonon at a time) or of either laser (heating), a warm device, or much "
+                "background"
+            )
 
 
 def _contrast(crossed: _Pooled, same: _Pooled) -> tuple[float, float]:
@@ -292,6 +313,31 @@ def shift_remarks(sequence: "PulseSequence", mismatch_hz: Estimate) -> tuple[str
         f"MHz: shift it by {sign * measured.value:+.4g} MHz"
         for name, sign, shift in zip(("pump", "read"), (-1, 1), shifts, strict=True)
         if abs(shift - sign * mismatch_hz.value) > MISMATCH_SIGMAS * mismatch_hz.sigma
+    )
+
+
+def _without_phase(blocks: "Sequence[Block]") -> Iterator[str]:
+    """Say if θ and θ + π give the same contrast, so that nothing interferes."""
+    found = []
+    for turn in ("theta", "pi"):
+        counts = [block.counts for block in blocks if block.setting.get("turn") == turn]
+        if not counts:
+            return
+        g2 = evaluate(sum(counts[1:], counts[0])).g2
+        if not {*CROSSED, *SAME} <= g2.keys():
+            return
+        crossed, same = (_Pooled.of(pooled_g2([g2[p] for p in ps])) for ps in (CROSSED, SAME))
+        found.append(_contrast(crossed, same))
+    (theta, sigma_theta), (turned, sigma_pi) = found
+    mean, sigma = (theta + turned) / 2, hypot(sigma_theta, sigma_pi) / 2
+    if abs(mean) < max(SIGMAS * sigma, LEAST_CONTRAST / 2) or abs(theta - turned) > SIGMAS * sigma:
+        return
+    which = "the same detector" if mean < 0 else "different detectors"
+    yield (
+        f"the phase does nothing: {which} correlate more at θ and at θ + π (contrast {theta:.2f} "
+        f"and {turned:.2f} ± {2 * sigma:.2f}): the combining coupler does not let the arms "
+        "interfere (each detector sees one device: a mirror or a wrong splitting, `labkit run "
+        "splitting` tells; crossed polarisations), even if the lock finds its fringe"
     )
 
 

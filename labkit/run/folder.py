@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.gates import GateSet, gates_path
 from labkit.run.integrity import refuse_misfits
-from labkit.run.journal import Block, Journal, main_setting
+from labkit.run.journal import Block, Journal, main_setting, purpose_of
 from labkit.run.lines import write_whole
 from labkit.run.manifest import Manifest, new_manifest, read_manifest, write_manifest
 from labkit.run.record import sha256_of
@@ -80,7 +80,7 @@ class RunFolder:
             message = f"{self.path}: the run has no finished block to analyse"
             raise ValueError(message)
         setting = main_setting(blocks)
-        return [block for block in blocks if block.good and block.setting == setting]
+        return [b for b in blocks if b.good and purpose_of(b.setting) == setting]
 
     def segment_path(self, number: int) -> Path:
         """Return the tag file of a block."""

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
-from analysis.counts import Counts
-from analysis.evaluation import evaluate
+from analysis.witness.verdict import SMALLEST_BOUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """The first of these that is reached ends the run; at least one must be set.
+
+    A goal of trials alone fixes the number of trials in advance, so that the fixed-sample test
+    counts. A confidence is the always-valid one: it holds however often one looks.
 
     Attributes
     ----------
@@ -19,10 +21,10 @@ class Goal:
     seconds : float or None
         Time since the run (or its resumption) began.
     confidence : float or None
-        P(R_m,sym < bound), between 0 and 1. Stopping at a confidence favours lucky fluctuations;
-        the report says that it was used.
+        Always-valid confidence that R < bound, between 0 and 1.
     bound : float
-        Bound of that confidence.
+        Largest bound of that confidence, above 0 and at most 1; what the set-up demands may lower
+        it.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -42,6 +44,9 @@ class Goal:
         if not isfinite(self.bound):
             message = f"`bound` must be a finite number, but is {self.bound}"
             raise ValueError(message)
+        if not SMALLEST_BOUND <= self.bound <= 1:
+            message = f"`bound` must lie between {SMALLEST_BOUND:g} and 1, but is {self.bound}"
+            raise ValueError(message)
         for name in ("trials", "seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -55,24 +60,30 @@ class Goal:
         if self.seconds is not None:
             said.append(f"{self.seconds / 3600:.3g} h")
         if self.confidence is not None:
-            said.append(f"P(R_m < {self.bound:g}) = {100 * self.confidence:g} %")
+            said.append(f"R < {self.bound:g} at {100 * self.confidence:g} % (any time)")
         return " or ".join(said)
 
-    def reached(self, counts: Counts | None, seconds: float) -> str | None:
-        """Return why the run is done, or None if it is not."""
+    @property
+    def fixed(self) -> bool:
+        """Whether the number of trials is fixed in advance: nothing else can end the run."""
+        return self.trials is not None and self.seconds is None and self.confidence is None
+
+    def reached(self, trials: int, seconds: float, confidence: float = 0.0) -> str | None:
+        """Return why the run is done, or None if it is not.
+
+        Parameters
+        ----------
+        trials : int
+            Good ones so far.
+        seconds : float
+            Since it began.
+        confidence : float
+            Always-valid one at the bound.
+        """
         if self.seconds is not None and seconds >= self.seconds:
             return f"{seconds:.0f} s have passed"
-        if counts is None:
-            return None
-        if self.trials is not None and counts.trials.number >= self.trials:
-            return f"{counts.trials.number:,} trials are measured"
-        if self.confidence is not None:
-            found = evaluate(counts).witness
-            decided = found is not None and not found.cautions
-            if (
-                decided
-                and found is not None
-                and found.sym.confidence(self.bound) >= self.confidence
-            ):
-                return f"P(R_m < {self.bound:g}) reached {100 * self.confidence:g} %"
+        if self.trials is not None and trials >= self.trials:
+            return f"{trials:,} trials are measured"
+        if self.confidence is not None and confidence >= self.confidence:
+            return f"the always-valid confidence reached {100 * self.confidence:g} %"
         return None

@@ -21,6 +21,12 @@ from labkit.run.packing import Bins, Packed, added
 UNVERIFIED = "not verified"
 """Reason of a block for whose checks the process did not live long enough."""
 
+TURN = "turn"
+"""Name in the setting of a witness block that is one of two, at θ or at θ + π."""
+
+THETA, PI = "theta", "pi"
+"""Its values."""
+
 
 class _Held:
     """Counts of a block: given as they are, or unpacked whenever they are asked for.
@@ -375,15 +381,28 @@ def _sound(lines: Iterable[Line]) -> Iterator[Line]:
 def total_counts(
     blocks: Iterable[Block], setting: Mapping[str, object] | None = None
 ) -> Counts | None:
-    """Add up the good blocks (of one setting); None if there are none.
+    """Add up the good blocks (of one purpose); None if there are none.
+
+    At θ + π the read detectors exchange their roles, see `folded`.
 
     Raises
     ------
     ValueError
         If their gates or time bins differ.
     """
-    good = [b.held for b in blocks if b.good and (setting is None or b.setting == setting)]
-    return sum_of(good)
+    wanted = None if setting is None else purpose_of(setting)
+    good = [b for b in blocks if b.good and (wanted is None or purpose_of(b.setting) == wanted)]
+    return folded_sum(good)
+
+
+def folded_sum(blocks: Sequence[Block]) -> Counts | None:
+    """Add up the counts of blocks, good or not, see `folded`; None if there are none."""
+    straight = sum_of([b.held for b in blocks if b.setting.get(TURN) != PI])
+    turned = sum_of([b.held for b in blocks if b.setting.get(TURN) == PI])
+    if turned is None:
+        return straight
+    turned = turned.exchanged("read")
+    return turned if straight is None else straight + turned
 
 
 def sum_of(held: Sequence[Counts | Packed]) -> Counts | None:
@@ -416,10 +435,24 @@ class Totals:
         return self._sums.get(key)
 
 
+def folded(block: Block) -> Counts:
+    """Return a block's counts; those at θ + π with the read detectors in exchanged roles."""
+    counts = block.counts
+    return counts.exchanged("read") if block.setting.get(TURN) == PI else counts
+
+
+def purpose_of(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what blocks at θ and at θ + π have in common: the setting without its turn."""
+    if TURN not in setting:
+        return dict(setting)
+    return {name: value for name, value in setting.items() if name not in (TURN, "delta_phi")}
+
+
 def main_setting(blocks: Sequence[Block]) -> dict[str, float | str]:
     """Return the setting a run is about: of its last witness block, otherwise of its last block.
 
-    Between witness blocks the filters are tuned, with blocks of their own.
+    Between witness blocks the filters are tuned, with blocks of their own. The turn (θ or θ + π)
+    is left out, see `purpose_of`.
     """
     of_witness = (b.setting for b in reversed(blocks) if b.setting.get("procedure") == "witness")
-    return next(of_witness, blocks[-1].setting if blocks else {})
+    return purpose_of(next(of_witness, blocks[-1].setting if blocks else {}))

@@ -7,7 +7,7 @@ from re import sub
 from typing import TYPE_CHECKING
 
 from analysis.witness import witness
-from labkit.run.journal import Block, main_setting, sum_of
+from labkit.run.journal import Block, folded_sum, main_setting, purpose_of
 
 if TYPE_CHECKING:
     from labkit.report.tables import ResultTable
@@ -83,7 +83,7 @@ class LeftOutBlocks:
 def left_out_of(blocks: Sequence[Block]) -> LeftOutBlocks:
     """Return what was left out of a run's main setting, and R_m with and without it."""
     setting = main_setting(blocks)
-    mine = [block for block in blocks if block.setting == setting]
+    mine = [block for block in blocks if purpose_of(block.setting) == setting]
     good = [block for block in mine if block.good]
     bad = [block for block in mine if not block.good]
     without = _witness(good) if bad else None
@@ -102,7 +102,7 @@ def _kind(reason: str) -> str:
 
 def _witness(blocks: Iterable[Block]) -> tuple[float, float, float] | None:
     try:
-        counts = sum_of([block.held for block in blocks])
+        counts = folded_sum(list(blocks))
         found = None if counts is None else witness(counts)
     except ValueError:
         return None  # different gates, or none of a witness, or too few clicks

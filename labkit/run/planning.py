@@ -1,12 +1,17 @@
-"""How long until the witness is decided: expected confidence against trials."""
+"""How long until the witness is decided: expected growth of E."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log1p
+
+import numpy as np
 
 from analysis.counts_file import PAIRS, WitnessCounts
-from analysis.witness import witness
-from analysis.witness.estimate import FEW_COINCIDENCES
+from analysis.witness import Cells, anytime_test, symmetrised_witness
 from simulation.theory.dlcz import DLCZParameters, click_probabilities
+
+BLOCK = 10_000_000
+LARGEST_PLAN = 1e14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +56,14 @@ class WitnessPlan:
     Attributes
     ----------
     confidence, bound : float
-        P(R_m,sym < bound) that the expected counts reach.
+        Always-valid confidence that R < bound, which the expected counts reach.
     trials : int
     seconds : float
         Measuring time, with `overhead`.
     overhead : float
-        Fraction of time for relocking and filters (0.15 in the paper).
-    R_m : float
-        Mode of the symmetrised witness at that point.
+        Fraction of time for relocking, filters and calibrations (0.15 in the paper).
+    R : float
+        Expected symmetrised witness.
     """
 
     confidence: float
@@ -66,20 +71,20 @@ class WitnessPlan:
     trials: int
     seconds: float
     overhead: float
-    R_m: float
+    R: float
 
     def to_dict(self) -> dict[str, float]:
         """Return plain numbers."""
         return {
             "confidence": self.confidence, "bound": self.bound, "trials": self.trials,
-            "seconds": self.seconds, "overhead": self.overhead, "R_m": self.R_m,
+            "seconds": self.seconds, "overhead": self.overhead, "R": self.R,
         }  # fmt: skip
 
     def __str__(self) -> str:
         return (
-            f"P(R_m < {self.bound:g}) = {100 * self.confidence:g} % is expected after "
+            f"R < {self.bound:g} at {100 * self.confidence:g} % (any time) is expected after "
             f"{self.trials:.3g} trials, {self.seconds / 3600:.1f} h with "
-            f"{100 * self.overhead:g} % overhead (R_m = {self.R_m:.3f})"
+            f"{100 * self.overhead:g} % overhead (R = {self.R:.3f})"
         )
 
 
@@ -91,17 +96,19 @@ def plan_witness(
     period: float = 50e-6,
     overhead: float = 0.15,
 ) -> WitnessPlan:
-    """Find the number of trials whose *expected* counts reach a confidence.
+    """Find the number of trials whose *expected* counts reach an always-valid confidence.
 
-    Half of all measurements will need more: the counts fluctuate.
+    Half of all measurements will need more: the counts fluctuate. Blocks at θ and θ + π alternate;
+    every block adds the same to each of the test's processes.
 
     Parameters
     ----------
     rates : ClickRates
-        Of a model, or measured so far.
+        Of a model, or measured so far, at θ.
     confidence : float
         Between 0.5 and 1.
     bound : float
+        Between 0.05 and 1.
     period : float
         Seconds per trial.
     overhead : float
@@ -115,42 +122,57 @@ def plan_witness(
     if not 0.5 < confidence < 1:
         message = f"`confidence` must lie between 0.5 and 1, but is {confidence}"
         raise ValueError(message)
-    most = max(rates.coincidences.values())
-    if most == 0:
+    if max(rates.coincidences.values()) == 0:
         message = "`rates` must have coincidences, but have none; measure longer, then plan again"
         raise ValueError(message)
-    low = high = max(1, round(FEW_COINCIDENCES / most))
-    while _expected(rates, high, bound)[0] < confidence:
-        low, high = high, 4 * high
-        if high > 10**14:
-            mode = _expected(rates, high, bound)[1]
+    cells = _expected_block(rates)
+    if not cells.complete:
+        message = "`rates` must have clicks of every detector in both gates, but have none of one"
+        raise ValueError(message)
+    ratio = float(symmetrised_witness(cells.s, cells.c))
+    one = anytime_test(bound, limits=False).add(cells)
+    wanted = -log1p(-confidence)
+
+    def enough(blocks: float) -> bool:
+        grown = replace(one, logs=one.logs * blocks)
+        return min(grown.log_e_at(bound), grown.log_e_at(1.0)) >= wanted
+
+    low = high = 1.0
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > LARGEST_PLAN / BLOCK:
             message = (
-                f"the expected R_m of {mode:.3f} does not lie below {bound:g} clearly enough for "
+                f"the expected R of {ratio:.3f} does not lie below {bound:g} clearly enough for "
                 f"{100 * confidence:g} % within 1e14 trials; improve the state first"
             )
             raise ValueError(message)
-    while high - low > max(1000, high // 1000):
-        middle = (low + high) // 2
-        enough = _expected(rates, middle, bound)[0] >= confidence
-        low, high = (low, middle) if enough else (middle, high)
+    while high - low > 1e-4 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    trials = round(high * BLOCK)
     return WitnessPlan(
-        confidence=confidence, bound=bound, trials=high, overhead=overhead,
-        seconds=high * period * (1 + overhead), R_m=_expected(rates, high, bound)[1],
+        confidence=confidence, bound=bound, trials=trials, overhead=overhead,
+        seconds=trials * period * (1 + overhead), R=ratio,
     )  # fmt: skip
 
 
-def _expected(rates: ClickRates, trials: int, bound: float) -> tuple[float, float]:
-    """Return (confidence, mode) of the symmetrised witness at the expected, rounded counts."""
-    pump, read = (
-        [max(1, round(trials * rate)) for rate in both] for both in (rates.pump, rates.read)
+def _expected_block(rates: ClickRates) -> Cells:
+    """Return the cells that `BLOCK` trials are expected to fill, half of them at θ + π."""
+    pairs = (("r1p1", "r2p1"), ("r2p2", "r1p2"))
+    found, expected = (
+        np.array([[value(pair) for pair in herald] for herald in pairs]) * BLOCK / 2
+        for value in (
+            rates.coincidences.__getitem__,
+            lambda pair: rates.read[int(pair[1]) - 1] * rates.pump[int(pair[3]) - 1],
+        )
     )
-    pairs = {
-        pair: min(round(trials * rate), read[int(pair[1]) - 1], pump[int(pair[3]) - 1])
-        for pair, rate in rates.coincidences.items()
-    }
-    try:
-        found = witness(pairs, pump, read, trials)
-    except ValueError as error:
-        message = f"the counts expected of {trials:.3g} trials give no witness: {error}"
-        raise ValueError(message) from None
-    return found.sym.confidence(bound), found.sym.mode
+    low, high = ((found[:, [k]], expected[:, [k]]) for k in (0, 1))
+    # at θ + π the read detectors change their roles, and with them the accidentals
+    turned = expected[:, ::-1]
+    g_low, g_high = low[0] / low[1], high[0] / high[1]
+    return Cells(
+        low=np.hstack([low[0], g_low * turned[:, [0]]]),
+        low_accidentals=np.hstack([low[1], turned[:, [0]]]),
+        high=np.hstack([high[0], g_high * turned[:, [1]]]),
+        high_accidentals=np.hstack([high[1], turned[:, [1]]]),
+    )

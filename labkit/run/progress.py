@@ -1,12 +1,16 @@
 """How far a measurement is: what a run tells whoever watches it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
 from analysis.counts import Counts
 from analysis.counts_file import witness_counts
-from analysis.evaluation import Evaluation
+from analysis.evaluation import cross_pairs
+from analysis.witness import cells_of, sum_of_cells, symmetrised_witness
+from labkit.run.evidence import pairs_of
 from labkit.run.goal import Goal
+from labkit.run.journal import Block, total_counts
 from labkit.run.planning import ClickRates, plan_witness
 
 
@@ -28,10 +32,8 @@ class WitnessProgress:
         Clicks per second in the gates, in the last good block; 0 before there is one.
     g2 : dict of str to float
         By pair.
-    witness : tuple of float or None
-        Symmetrised R_m so far: mode, low, high.
-    undecided : bool
-        Whether coincidences are still so few that the prior, not the data, makes that interval.
+    ratio : float or None
+        Symmetrised R so far, as counted; None if it is undefined.
     """
 
     trials: int
@@ -41,8 +43,7 @@ class WitnessProgress:
     goal_seconds: float | None
     click_rate: float = 0.0
     g2: dict[str, float] = field(default_factory=dict)
-    witness: tuple[float, float, float] | None = None
-    undecided: bool = False
+    ratio: float | None = None
 
     def part(self, of_block: float = 0.0) -> float | None:
         """Return the part of the goal that is reached, 0 to 1, `of_block` of this block included.
@@ -61,10 +62,8 @@ class WitnessProgress:
             return "no good block yet"
         found = [f"{self.trials:,} trials", f"{self.click_rate:.1f} clicks/s"]
         found += [f"g²({pair}) {value:.2f}" for pair, value in self.g2.items()]
-        if self.witness is not None:
-            mode, low, high = self.witness
-            few = " (too few coincidences yet)" if self.undecided else ""
-            found.append(f"R_m {mode:.3f} [{low:.3f}, {high:.3f}]{few}")
+        if self.ratio is not None:
+            found.append(f"R {self.ratio:.3f}")
         return "  ".join(found)
 
 
@@ -106,44 +105,59 @@ class Narrator(Watcher):
 
 
 def progress_towards(
-    goal: Goal,
-    evaluation: Evaluation | None,
-    last: Counts | None,
-    *,
-    block_trials: int = 0,
-    seconds: float = 0.0,
+    goal: Goal, good: Sequence[Block], *, block_trials: int = 0, seconds: float = 0.0
 ) -> WitnessProgress:
     """Return how far a witness measurement is.
 
     Parameters
     ----------
     goal : Goal
-    evaluation : Evaluation or None
-        Of all good trials; None if there are none yet.
-    last : Counts or None
-        Of the last good block.
+    good : sequence of Block
+        Its good blocks so far.
     block_trials : int
     seconds : float
         As in `WitnessProgress`.
     """
-    if evaluation is None or last is None:
+    total = total_counts(list(good))
+    if total is None:
         return WitnessProgress(
             trials=0, goal_trials=goal.trials, block_trials=block_trials, seconds=seconds,
             goal_seconds=goal.seconds,
         )  # fmt: skip
-    g2 = evaluation.g2
-    sym = None if evaluation.witness is None else evaluation.witness.sym
+    last, cells = good[-1].counts, cross_pairs(total.gates)
+    g2: dict[str, float] = {}
+    for pair in ("r2p1", "r1p2"):
+        if pair in cells and (expected := _accidentals(total, *cells[pair])):
+            g2[pair] = total.coincidence(*cells[pair]) / expected
     return WitnessProgress(
-        trials=evaluation.counts.trials.number,
-        goal_trials=_trials_wanted(goal, evaluation.counts),
+        trials=total.trials.number,
+        goal_trials=_trials_wanted(goal, total),
         block_trials=block_trials,
         seconds=seconds,
         goal_seconds=goal.seconds,
         click_rate=float(last.singles.sum()) / (last.trials.number * last.gates.period),
-        g2={pair: g2[pair].value for pair in ("r2p1", "r1p2") if pair in g2},
-        witness=None if sym is None else (sym.mode, sym.low, sym.high),
-        undecided=evaluation.witness is not None and bool(evaluation.witness.cautions),
+        g2=g2,
+        ratio=_ratio(good),
     )
+
+
+def _accidentals(counts: Counts, a: tuple[str, int], b: tuple[str, int]) -> float:
+    return counts.single(*a) * counts.single(*b) / max(counts.trials.number, 1)
+
+
+def _ratio(good: Sequence[Block]) -> float | None:
+    pairs = pairs_of(good)
+    try:
+        cells = sum_of_cells(
+            cells_of(witness_counts(a.counts), None if b is None else witness_counts(b.counts))
+            for a, b in pairs
+        )
+    except ValueError:  # no pair yet, or other gates than the witness needs
+        return None
+    if not cells.complete:
+        return None
+    found = float(symmetrised_witness(cells.s, cells.c))
+    return found if isfinite(found) else None
 
 
 def _trials_wanted(goal: Goal, counts: Counts) -> float | None:

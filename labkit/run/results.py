@@ -11,8 +11,9 @@ from analysis.published import RIEDINGER_2018
 from labkit import __version__
 from labkit.procedures import Result
 from labkit.report import write_report
-from labkit.run import Block, RunFolder, total_counts
+from labkit.run import Block, RunFolder, main_setting, total_counts
 from labkit.run.dataset import register_dataset
+from labkit.run.journal import purpose_of
 from labkit.run.left_out import left_out_of
 from labkit.run.lines import write_whole
 from labkit.run.manifest import Status, drift_between, ended
@@ -103,7 +104,7 @@ def save_results(
     compare: str,
     say: Callable[[str], object] = print,
 ) -> None:
-    """Write result.json, figures, the counts of the last setting, and a report if there is R_m.
+    """Write result.json, figures, the counts of the main setting, and a report if there is R_m.
 
     What cannot be written fails no measurement; see `labkit.run.repairing`.
 
@@ -137,11 +138,11 @@ def save_figures(folder: RunFolder, result: Result) -> None:
 
 
 def save_counts(folder: RunFolder, blocks: Sequence[Block]) -> None:
-    """Write the summed counts of the last setting to ``results.nc``."""
-    gates = blocks[-1].counts.gates if blocks else None
-    last = blocks[-1].setting if blocks else {}
-    same = [b for b in blocks if b.setting == last and b.counts.gates == gates]
-    counts = total_counts(same)
+    """Write the summed counts of the main setting to ``results.nc``."""
+    setting = main_setting(blocks)
+    mine = [b for b in blocks if purpose_of(b.setting) == setting]
+    gates = mine[-1].counts.gates if mine else None
+    counts = total_counts([b for b in mine if b.counts.gates == gates])
     if counts is not None:
         title = f"Clicks and coincidences of a {folder.manifest().kind} run"
         write_netcdf(counts.to_xarray(), folder.results_path, title=title, version=__version__)

@@ -131,7 +131,10 @@ QUICK = {
     "filters": {"points": 7, "trials": 400_000, "passes": 1, "span": 0.08},
     "phase_sweep": {"points": 4, "trials": 20_000_000},
     "balance": {"trials": 2_000_000, "tolerance": 0.3},
-    "witness": {"goal": {"trials": 2_000_000}, "block": 1_000_000},
+    "splitting": {"trials": 1_000_000, "pump_trials": 0},
+    "stray_light": {"trials": 200_000, "bright_trials": 100_000},
+    "null_test": {"accidentals": 20, "block": 1_000_000},
+    "witness": {"goal": {"trials": 4_000_000}, "block": 1_000_000},
 }
 
 
@@ -154,7 +157,7 @@ def test_resumed_autopilot_keeps_its_phase(tmp_path, quick_station, witness_file
     sweeps = [b for b in blocks[len(first) :] if b.setting["procedure"] == "phase_sweep"]
     assert sweeps == []
     assert resumed.result.phase_sweep is None
-    phases = {b.setting["delta_phi"] for b in blocks if b.setting["procedure"] == "witness"}
+    phases = {b.setting["theta"] for b in blocks if b.setting["procedure"] == "witness"}
     assert len(phases) == 1
     assert check_run(folder).differences == {}
 

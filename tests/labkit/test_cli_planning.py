@@ -14,10 +14,10 @@ COUNTS = {
 }  # fmt: skip
 
 
-def test_plan_by_the_model_needs_about_the_papers_trials(capsys):
-    assert run(["plan", "--confidence", "0.984", "--json"]) == 0
+def test_plan_by_the_model_is_for_the_always_valid_claim(capsys):
+    assert run(["plan", "--confidence", "0.99", "--json"]) == 0
     (plan,) = json.loads(capsys.readouterr().out)["plans"]
-    assert 2e8 < plan["trials"] < 1.2e9
+    assert 1.4e9 < plan["trials"] < 1.9e9
     assert plan["seconds"] == pytest.approx(plan["trials"] * 50e-6 * 1.15)
 
 
@@ -37,7 +37,7 @@ def test_plan_by_counts_tells_what_is_left(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--set", "p_pump=0.1"], "must name one of n_0_A"),
-        (["--set", "p_pump_A=0.02"], "give no witness"),
+        (["--set", "p_pump_A=0.02"], "improve the state first"),
         (["--confidence", "1.5"], "between 0.5 and 1"),
         (["nowhere"], "nowhere"),
     ],

@@ -12,20 +12,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labkit.cli import run
 from labkit.experiment import experiment_path, open_session, read_experiment, run_experiment
+from labkit.monitoring import RunMonitor
 from labkit.procedures import PROCEDURES
 from labkit.procedures.balance import BalanceOptions, balance
 from labkit.procedures.delay_sweep import DelaySweepOptions, delay_sweep
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.g2 import G2Options, g2_of_device
 from labkit.procedures.lock import LockOptions, lock
+from labkit.procedures.null_test import LaserLightOptions, NullTestOptions, null_test
 from labkit.procedures.phase_sweep import PhaseSweepOptions, phase_sweep
 from labkit.procedures.pump_probe import PumpProbeOptions, pump_probe
 from labkit.procedures.session import LockLostError, Session, only
+from labkit.procedures.splitting import SplittingOptions, splitting
+from labkit.procedures.stray_light import StrayLightOptions, stray_light
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.procedures.thermometry import ThermometryOptions, thermometry
 from labkit.procedures.witness import WitnessOptions, witness
 from labkit.run import Goal, create_run, list_runs
+from labkit.run.evidence import RunJudge
 from labkit.run.progress import Watcher
 from labkit.run.sole_use import is_in_use
 from labkit.sequence import TimingError
@@ -101,7 +107,7 @@ def test_balance_makes_the_arms_equal_within_two_percent(bench):
     """Measured to 1 % (1 σ): the true imbalance is within 2 % and 3 σ."""
     world, session = bench
     session.lab.attenuators["B"].transmission(1.0)
-    result = balance(session, SEQUENCE, BalanceOptions(trials=4_000_000, rounds=4))
+    result = balance(session, SEQUENCE, BalanceOptions(trials=4_000_000, rounds=4, level=0.5))
     session.arm(SEQUENCE)
     point = world.plant.operating_point()
     stokes = [point.parameters.p_pump_A, point.parameters.p_pump_B]
@@ -306,6 +312,123 @@ def test_witness_leaves_a_bad_block_out_and_repairs_the_lab(bench, fault, reason
     assert max(abs(offset) for offset in off_centre_hz(world.plant).values()) < 15e6
 
 
+def test_witness_takes_theta_and_theta_plus_pi_in_turn(bench):
+    _, session = bench
+    lock(session, SEQUENCE, LockOptions())
+    options = WitnessOptions(goal=Goal(trials=7_000_000), block=1_000_000)
+    result = witness(session, SEQUENCE.with_read_phase(0.39), options)
+    settings = [b.setting for b in session.blocks if b.setting["procedure"] == "witness"]
+    assert [s["turn"] for s in settings] == ["theta", "pi", "pi", "theta"] * 2
+    phases = {s["turn"]: s["delta_phi"] for s in settings}
+    assert phases["theta"] == 0.39
+    assert phases["pi"] == pytest.approx(0.39 - np.pi)
+    assert result.evaluation.counts.trials.number == 7_000_000  # the last pair is half as long
+    found = result.evaluation.verdict.conditions
+    assert found["fixed_or_always"].value == "fixed"
+    assert found["null_shuffled"].met
+    assert found["fringe"].value > 3
+    again = RunJudge(session.folder.path, options.goal).verdict(session.folder.journal.read())
+    assert again.log_E == result.evaluation.verdict.log_E
+
+
+def test_witness_as_published_takes_theta_alone(bench):
+    _, session = bench
+    lock(session, SEQUENCE, LockOptions())
+    options = WitnessOptions(goal=Goal(trials=2_000_000), block=1_000_000, as_published=True)
+    witness(session, SEQUENCE, options)
+    found = [b.setting for b in session.blocks if b.setting["procedure"] == "witness"]
+    assert [setting.get("turn") for setting in found] == [None, None]
+
+
+def test_a_goal_of_confidence_ends_by_the_always_valid_one(bench):
+    _, session = bench
+    lock(session, SEQUENCE, LockOptions())
+    options = WitnessOptions(goal=Goal(confidence=0.2, seconds=60.0), block=1_000_000)
+    result = witness(session, SEQUENCE.with_read_phase(0.39), options)
+    assert result.reason == "the always-valid confidence reached 20 %"
+    verdict = result.evaluation.verdict
+    assert verdict.always_confidence >= 0.2
+    assert verdict.conditions["fixed_or_always"].value == "always"
+
+
+def test_blocks_longer_than_drifts_allow_are_refused():
+    with pytest.raises(ValueError, match="`block` must be at most 10,000,000 trials"):
+        WitnessOptions(goal=Goal(trials=1e9), block=36_000_000)
+
+
+def volts(session):
+    return {place: float(device.voltage()) for place, device in session.lab.filters.items()}
+
+
+def test_splitting_finds_coupler_and_balances(bench):
+    """T = 0.5 within 4 of its errors; read fluxes as the world's arms have them, 4 errors."""
+    world, session = bench
+    result = splitting(
+        session, SEQUENCE, SplittingOptions(trials=4_000_000, pump_trials=1_000_000, rounds=2)
+    )
+    found = {one.name: one for one in result.conditions}
+    coupler = found["splitting"]
+    assert abs(coupler.value - 0.5) < 4 * (coupler.high - coupler.value) < 0.04
+    session.arm(SEQUENCE)
+    reads = []
+    for device in "AB":
+        with only(session, device):
+            point = world.plant.operating_point()
+        reads.append(click_probabilities(point.parameters, point.passage).singles[2:].sum())
+    expected = 2 * abs(reads[0] - reads[1]) / sum(reads)
+    balance_ = found["read_balance"]
+    assert abs(balance_.value - expected) < 4 * (balance_.high - balance_.value)
+    assert found["device_ratio"].low <= found["device_ratio"].value <= found["device_ratio"].high
+    assert {b.setting["light"] for b in session.blocks} == {"both", "pump"}
+    assert "splitting 0." in str(result)
+    assert result.figures().keys() == {"splitting"}
+
+
+def test_null_test_shows_that_coherent_light_is_uncorrelated_and_sets_the_filters_back(bench):
+    _, session = bench
+    before = volts(session)
+    result = null_test(session, SEQUENCE, NullTestOptions(accidentals=400, block=1_000_000))
+    assert result.condition.met
+    assert min(result.low[1], result.high[1]) >= 400
+    assert volts(session) == pytest.approx(before)
+    assert {b.setting["light"] for b in session.blocks} == {"look", "laser"}
+    assert "laser light only" in str(result)
+
+
+def test_null_test_says_if_no_light_comes(bench):
+    _, session = bench
+    far = LaserLightOptions(start=0.5, step=0.001)
+    with pytest.raises(RuntimeError, match="clicks per trial and detector, but gives"):
+        null_test(session, SEQUENCE, NullTestOptions(light=far))
+
+
+def test_stray_light_is_the_leaks_and_dark_counts_of_the_world(bench):
+    """Clicks beside the line and with closed arms, within 5 σ of leaks plus twice the darks."""
+    world, session = bench
+    before = volts(session)
+    result = stray_light(session, SEQUENCE, StrayLightOptions(trials=1_000_000))
+    assert volts(session) == pytest.approx(before)
+    dark = np.array(world.plant.parameters.detector_dark_hz) * 68e-9 * 1e6
+    assert np.all(np.array(result.pump) > 2 * dark)
+    assert 0.9 < result.g2[0] < 1.1
+    assert [b.setting["light"] for b in session.blocks].count("closed") == 1
+
+
+def test_filters_name_swapped_detectors(bench):
+    _, session = bench
+    crossed = replace(SEQUENCE.detection, detectors={1: 1, 2: 0})
+    options = FilterOptions(points=7, trials=150_000, only=("1a",), passes=1)
+    with pytest.raises(ValueError, match="detector 2 sees it: the detectors' cables"):
+        filters(session, replace(SEQUENCE, detection=crossed), options)
+
+
+def test_balance_names_a_serrodyne_that_runs_backwards(bench):
+    _, session = bench
+    wrong = SEQUENCE.with_pulse("pump", shift_hz=45e6).with_pulse("read", shift_hz=-45e6)
+    with pytest.raises(RuntimeError, match="the serrodyne runs backwards: arm A"):
+        balance(session, wrong, BalanceOptions(trials=1_000_000, rounds=2))
+
+
 def test_witness_gives_up_what_it_cannot_repair(bench):
     _, session = bench
     lock(session, SEQUENCE, LockOptions())
@@ -318,7 +441,7 @@ def test_witness_gives_up_what_it_cannot_repair(bench):
     )
 
 
-def test_autopilot_goes_from_cold_instruments_to_the_witness(tmp_path):
+def test_autopilot_goes_from_cold_instruments_to_the_verdict(tmp_path, capsys):
     text = read_station_file("virtual").text
     station = tmp_path / "bright.yaml"
     bright = json.dumps({"seed": 5, "parameters": BRIGHT})
@@ -328,9 +451,12 @@ def test_autopilot_goes_from_cold_instruments_to_the_witness(tmp_path):
         read_experiment("autopilot"),
         options={
             "filters": {"points": 7, "trials": 100_000, "passes": 1},
-            "balance": {"trials": 4_000_000, "rounds": 4},
+            "balance": {"trials": 4_000_000, "rounds": 4, "level": 0.5, "tolerance": 0.01},
+            "splitting": {"trials": 4_000_000, "pump_trials": 1_000_000, "pump_level": 0.5},
+            "stray_light": {"trials": 1_000_000},
+            "null_test": {"accidentals": 300, "block": 1_000_000},
             "phase_sweep": {"points": 7, "trials": 2_000_000},
-            "witness": {"goal": {"trials": 12_000_000}, "block": 4_000_000},
+            "witness": {"goal": {"trials": 12_000_000}, "block": 3_000_000},
         },
     )
     finished = run_experiment(plan, station, tmp_path / "runs")
@@ -338,7 +464,19 @@ def test_autopilot_goes_from_cold_instruments_to_the_witness(tmp_path):
     assert manifest.status == "done"
     assert finished.result.witness.evaluation.witness.sym.mode < 1
     figures = {path.stem for path in (finished.folder.path / "figures").glob("*.png")}
-    assert figures >= {"filters", "lock", "balance", "phase_sweep", "witness"}
+    steps = {"filters", "lock", "balance", "splitting", "stray_light", "null_test", "phase_sweep"}
+    assert figures >= steps | {"witness"}
+    verdict = finished.result.evaluation.verdict
+    assert not verdict.decision.startswith("conditions"), verdict.sentence
+    sources = {name: one.source for name, one in verdict.conditions.items()}
+    assert set(sources.values()) == {"this run", "calibration run"}
+    assert verdict.conditions["fixed_or_always"].value == "fixed"
+    assert run(["analyse", str(finished.folder.path), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)["verdict"]
+    assert again == json.loads((finished.folder.path / "result.json").read_text())["verdict"]
+    assert verdict.sentence in (finished.folder.path / "report.html").read_text(encoding="utf-8")
+    watched = RunMonitor(finished.folder).snapshot().evaluation.verdict
+    assert watched.sentence == verdict.sentence
     assert json.loads((finished.folder.path / "result.json").read_text())["steps"]["lock"]
 
 

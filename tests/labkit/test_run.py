@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from analysis.published import RIEDINGER_2018
 from analysis.tagfile import PtuFile
 from labkit.cli import run as labkit
 from labkit.run import (
@@ -218,23 +217,21 @@ def test_drift_report_names_what_changed():
     }
 
 
-def test_goal_is_reached_by_trials_time_or_confidence(run, gates):
-    counts = take(run, gates, 1).counts
-    assert "20,000 trials" in Goal(trials=20_000).reached(counts, 0.0)
-    assert Goal(trials=20_001).reached(counts, 0.0) is None
-    assert "60 s" in Goal(seconds=60.0).reached(None, 60.0)
+def test_goal_is_reached_by_trials_time_or_confidence():
+    assert "20,000 trials" in Goal(trials=20_000).reached(20_000, 0.0)
+    assert Goal(trials=20_001).reached(20_000, 0.0) is None
+    assert "60 s" in Goal(seconds=60.0).reached(0, 60.0)
+    assert "reached 99 %" in Goal(confidence=0.99).reached(1, 0.0, 0.991)
+    assert Goal(confidence=0.99).reached(1, 0.0, 0.989) is None
     with pytest.raises(ValueError, match="must set `trials`"):
         Goal()
 
 
-def test_goal_of_confidence_uses_the_symmetrised_witness(tmp_path):
-    recording = simulate_ptu(tmp_path / "x.ptu", riedinger2018(), 1_114_000_000, seed=1)
-    from analysis.counting import count
-
-    counts = count(recording.path, recording.gates)
-    assert RIEDINGER_2018["optimal"].confidence[1.0] == 0.984
-    assert Goal(confidence=0.99).reached(counts, 0.0)
-    assert Goal(confidence=0.999999).reached(counts, 0.0) is None
+def test_only_a_goal_of_trials_alone_fixes_them_in_advance():
+    assert Goal(trials=1e9).fixed
+    assert not Goal(trials=1e9, seconds=3600.0).fixed
+    assert not Goal(trials=1e9, confidence=0.99).fixed
+    assert not Goal(confidence=0.99).fixed
 
 
 def test_run_is_a_qcodes_dataset_too(run, gates):

@@ -1,0 +1,115 @@
+"""Coincidences between the pump of a trial and the read of later trials: g² must be 1 there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.counting.tally import make_plan
+from analysis.gates import GateSet
+from analysis.tagfile import open_tags
+from analysis.tagfile.codec import Decoder
+from analysis.tagfile.layouts import SYNC
+from analysis.tagfile.source import TagSource
+
+SHIFTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShiftedCounts:
+    """Pairs of an early click in trial n and a late click in trial n + k, summed over k.
+
+    Adds like `analysis.counts.Counts`: accidentals are those of each file, then summed.
+
+    Attributes
+    ----------
+    pairs : ndarray of int64, shape (detectors, detectors)
+        Element [late detector, early detector].
+    accidentals : ndarray of float64, of the same shape
+        Expected at g² = 1: n_late n_early/N² times the number of pairs of trials.
+    """
+
+    pairs: NDArray[np.int64]
+    accidentals: NDArray[np.float64]
+
+    def __add__(self, other: Self) -> "ShiftedCounts":
+        return ShiftedCounts(
+            pairs=self.pairs + other.pairs, accidentals=self.accidentals + other.accidentals
+        )
+
+    def exchanged(self) -> "ShiftedCounts":
+        """Return the same with the late detectors in reverse order."""
+        return ShiftedCounts(pairs=self.pairs[::-1], accidentals=self.accidentals[::-1])
+
+
+def shifted_counts(
+    tags: str | Path | TagSource,
+    gates: GateSet,
+    trials: int,
+    *,
+    between: tuple[str, str] = ("pump", "read"),
+    shifts: int = SHIFTS,
+) -> ShiftedCounts:
+    """Count clicks of the early gate against those of the late gate 1 … `shifts` trials later.
+
+    A trial counts once per gate and detector, as in `analysis.counting.count`.
+
+    Parameters
+    ----------
+    tags : path or open source
+        T3, whose sync numbers are the trials.
+    gates : GateSet
+    trials : int
+        Of the file.
+    between : tuple of str
+        Early and late gate.
+    shifts : int
+
+    Raises
+    ------
+    ValueError
+        If the file is no T3 file, or there are no such gates.
+    """
+    source = tags if isinstance(tags, TagSource) else open_tags(tags)
+    if source.layout.mode != "T3":
+        message = f"{source.path}: must be a T3 file to shift its trials, but is {source.layout}"
+        raise ValueError(message)
+    absent = [name for name in between if name not in gates.names]
+    if absent:
+        message = f"`between` must name two of {', '.join(gates.names)}, but names {absent[0]}"
+        raise ValueError(message)
+    early, late = (_trials_with_clicks(source, gates, name) for name in between)
+    depth = np.arange(1, min(shifts, max(trials - 1, 0)) + 1)
+    weight = float(np.sum(trials - depth)) / trials**2 if trials else 0.0
+    pairs = [[_ordered(before, after, shifts) for before in early] for after in late]
+    expected = [[weight * len(before) * len(after) for before in early] for after in late]
+    return ShiftedCounts(pairs=np.array(pairs, np.int64), accidentals=np.array(expected))
+
+
+def _trials_with_clicks(
+    source: TagSource, gates: GateSet, name: str
+) -> Sequence[NDArray[np.int64]]:
+    """Return the trials in which each detector clicks in a gate, rising, each once."""
+    plan = make_plan(gates, source.layout, source.resolution)
+    decoder = Decoder(plan.layout)
+    gate, number = gates.names.index(name), len(gates.detectors)
+    found: list[list[NDArray[np.int64]]] = [[] for _ in range(number)]
+    for block in source.blocks():
+        events = decoder.decode(block)
+        if events.dtime is None or not len(events):
+            continue
+        photon = events.channel < SYNC
+        rows = plan.row_of_channel[events.channel[photon]]
+        bits = plan.bit_of[rows, plan.timeline.bin_of(events.dtime[photon].astype(np.int64))]
+        for detector, trials in enumerate(found):
+            trials.append(events.time[photon][bits == 1 << (gate * number + detector)])
+    return [np.unique(np.concatenate([np.empty(0, np.int64), *each])) for each in found]
+
+
+def _ordered(before: NDArray[np.int64], after: NDArray[np.int64], shifts: int) -> int:
+    """Return the pairs with 1 <= after - before <= shifts."""
+    last = np.searchsorted(after, before + shifts, side="right")
+    return int((last - np.searchsorted(after, before, side="right")).sum())

@@ -1,0 +1,264 @@
+"""Ways of being wrong about entanglement: counts whose state is separable, or data that lie.
+
+Each attack makes the expected counts of a long run, so that only the fault decides, not chance:
+`tests/physics/test_red_team.py` demands that no verdict on them says *entangled*. Here,
+``python -m benchmarks red_team``, more strengths are tried, with drawn counts besides.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.counts_file import WitnessCounts
+from analysis.evidence import BlockCounts, Evidence
+from analysis.witness import judge, largest_separable
+from analysis.witness.conditions import Condition, null_shuffled
+from analysis.witness.verdict import ENTANGLED, Verdict
+
+Array = NDArray[np.float64]
+PUMP, READ = np.array([1.0e-4, 1.65e-4]), np.array([0.97e-4, 1.5e-4])
+TRIALS = 10**11
+DECLARED = {
+    "splitting": 0.503, "splitting_error": 0.003, "pump_balance": 0.02, "read_balance": 0.1,
+    "device_ratio": 1.5, "fringe_period_pi": 1.95, "fringe_period_error_pi": 0.1,
+    "null_blindness_upper": 0.0, "null_crosstalk_upper": 0.0, "background": 0.3,
+}  # fmt: skip
+"""What somebody declares who knows nothing of the fault."""
+
+
+def light(same: float, crossed: float) -> Array:
+    """Return g² of a fringe's maximum, element [read, pump]."""
+    return np.array([[same, crossed], [crossed, same]])
+
+
+def boundary(same: float) -> Array:
+    """Return g² of the separable state with the largest contrast."""
+    return light(same, float(largest_separable(same)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lab:
+    """A laboratory as counts see it: light, detectors, and what is wrong with them.
+
+    Attributes
+    ----------
+    theta, pi : ndarray, shape (2, 2)
+        g² at θ and at θ + π, element [read detector, pump detector].
+    pump, read : ndarray, shape (2,)
+        Clicks per trial.
+    blind, afterpulse : float
+        Part of read clicks that the same detector misses after its pump click; false read clicks
+        of the same detector per pump click.
+    crosstalk : float
+        False read clicks of the other detector per pump click.
+    swing : float
+        Pump and read rates of the halves of every block are 1 ± swing of their means.
+    trials : int
+        Of each turn.
+    laser_only : float
+        Brightness of the pump gate of a laser-only run with as many trials; 0 for none.
+    """
+
+    theta: Array
+    pi: Array
+    pump: Array = field(default_factory=lambda: PUMP)
+    read: Array = field(default_factory=lambda: READ)
+    blind: float = 0.0
+    afterpulse: float = 0.0
+    crosstalk: float = 0.0
+    swing: float = 0.0
+    trials: int = TRIALS
+    laser_only: float = 0.0
+
+    def counts(
+        self,
+        g2: Array,
+        trials: int,
+        *,
+        brighter: float = 1.0,
+        rng: np.random.Generator | None = None,
+    ) -> WitnessCounts:
+        """Return expected counts at a g², or drawn ones."""
+        pump = self.pump * brighter
+        expected = np.outer(self.read, pump) * g2 * (1.0 + self.swing**2)
+        expected = expected * np.where(np.eye(2) > 0, 1.0 - self.blind, 1.0)
+        false = np.where(np.eye(2) > 0, self.afterpulse, self.crosstalk) * pump[np.newaxis, :]
+        read = self.read + false.sum(axis=1)
+        found = trials * (expected + false)
+        whole = np.rint(found) if rng is None else rng.poisson(found)
+        singles = [np.maximum(np.rint(trials * rate), 1).astype(int) for rate in (pump, read)]
+        return WitnessCounts(
+            trials=trials, pump=(int(singles[0][0]), int(singles[0][1])),
+            read=(int(singles[1][0]), int(singles[1][1])),
+            coincidences={f"r{i + 1}p{j + 1}": int(whole[i, j]) for i in (0, 1) for j in (0, 1)},
+        )  # fmt: skip
+
+    def evidence(
+        self, *, turn: bool, blocks: int = 1, rng: np.random.Generator | None = None
+    ) -> Evidence:
+        """Return the evidence of a run at θ, or at θ and θ + π in turn, by blocks."""
+        part = self.trials // blocks
+        found = [
+            BlockCounts(
+                theta=self.counts(self.theta, part, rng=rng),
+                pi=self.counts(self.pi, part, rng=rng) if turn else None,
+            )
+            for _ in range(blocks)
+        ]
+        laser = None
+        if self.laser_only:
+            still = replace(self, swing=0.0)
+            laser = still.counts(np.ones((2, 2)), self.trials, brighter=self.laser_only, rng=rng)
+        return Evidence(blocks=tuple(found), laser_only=laser, declared=DECLARED)
+
+    def shuffled(self) -> Condition:
+        """Return what shifted trials show of a swing of the rates."""
+        expected = 100.0 * self.trials * np.outer(self.read, self.pump)
+        cells = (float(np.trace(expected)), float(expected[0, 1] + expected[1, 0]))
+        return null_shuffled((round(cell * (1.0 + self.swing**2)), cell) for cell in cells)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """One way of being wrong.
+
+    Attributes
+    ----------
+    name : str
+    strengths : tuple of float
+    make : callable
+        Returns the laboratory at a strength.
+    turns : tuple of bool
+        Whether it is tried at θ alone (False), and at θ and θ + π (True).
+    timed : bool
+        Whether shifted trials are measured.
+    """
+
+    name: str
+    strengths: tuple[float, ...]
+    make: Callable[[float], Lab]
+    turns: tuple[bool, ...] = (False, True)
+    timed: bool = False
+
+    def verdicts(self, rng: np.random.Generator | None = None) -> Iterator[tuple[str, Verdict]]:
+        """Yield (what, verdict) at every strength."""
+        for strength in self.strengths:
+            lab = self.make(strength)
+            for turn in self.turns:
+                measured = [lab.shuffled()] if self.timed else []
+                found = judge(lab.evidence(turn=turn, rng=rng), measured=measured)
+                yield f"{self.name} {strength:g} {'θ, θ + π' if turn else 'θ'}", found
+
+
+def interfering(x: float, split_pump: float, split_read: float) -> Array:
+    """Return g² without interference: two equal devices of g² - 1 = x behind a coupler T."""
+    pump = np.array([[split_pump, 1 - split_pump], [1 - split_pump, split_pump]])
+    read = np.array([[split_read, 1 - split_read], [1 - split_read, split_read]])
+    return np.asarray(1.0 + x * read.T @ pump)
+
+
+def same(g2: Array, **faults: object) -> Lab:
+    """Return a laboratory whose phase does nothing."""
+    return Lab(theta=g2, pi=g2, **faults)  # type: ignore[arg-type]
+
+
+def turning(g2: Array, **faults: object) -> Lab:
+    """Return one with a fringe: at θ + π the read detectors change their roles."""
+    return Lab(theta=g2, pi=g2[::-1], **faults)  # type: ignore[arg-type]
+
+
+def _mixed(low: float) -> Array:
+    """Return one blind herald and one noisy one, each at its own separable boundary."""
+    first, second = low, 2.0 + 2.0 * (1.0 - low)
+    crossed = [float(largest_separable(s)) for s in (first, second)]
+    return np.array([[first, crossed[1]], [crossed[0], second]])
+
+
+ATTACKS = (
+    Attack(
+        name="mirror instead of a coupler", strengths=(0.6, 0.9, 0.99),
+        make=lambda t: same(interfering(6.9, t, t)),
+    ),
+    Attack(
+        name="coupler that swaps, no interference", strengths=(0.01, 0.1),
+        make=lambda t: same(interfering(6.9, t, 1 - t)), turns=(True,),
+    ),
+    Attack(
+        name="blind detectors, coherent light", strengths=(0.5, 0.83, 0.86, 0.99),
+        make=lambda b: same(np.ones((2, 2)), blind=b),
+    ),
+    Attack(
+        name="blind detectors, separable light", strengths=(0.05, 0.3, 0.8),
+        make=lambda b: turning(boundary(1.0), blind=b),
+    ),
+    Attack(
+        name="blind detectors, noisy separable light, laser-only run", strengths=(0.05, 0.3, 0.8),
+        make=lambda b: turning(boundary(1.2), blind=b, laser_only=100.0),
+    ),
+    Attack(
+        name="afterpulses, coherent light", strengths=(6e-4, 3e-3, 1e-2),
+        make=lambda a: same(np.ones((2, 2)), afterpulse=a),
+    ),
+    Attack(
+        name="afterpulses, separable light", strengths=(1e-4, 1e-3, 1e-2),
+        make=lambda a: turning(boundary(1.2), afterpulse=a),
+    ),
+    Attack(
+        name="crosstalk, coherent light", strengths=(7.3e-4, 9.6e-4, 3e-3),
+        make=lambda x: same(np.ones((2, 2)), crosstalk=x, laser_only=1.0),
+    ),
+    Attack(
+        name="crosstalk, separable light", strengths=(3e-5, 1e-4, 1e-3),
+        make=lambda x: turning(boundary(1.05), crosstalk=x, laser_only=100.0),
+    ),
+    Attack(
+        name="crosstalk, separable light, nothing measured", strengths=(3e-5, 1e-4, 1e-3),
+        make=lambda x: turning(boundary(1.05), crosstalk=x), turns=(True,),
+    ),
+    Attack(
+        name="rates that drift together", strengths=(0.25, 0.4, 0.6),
+        make=lambda d: turning(boundary(1.0), swing=d), timed=True,
+    ),
+    Attack(
+        name="bunched light", strengths=(1.5, 2.0, 10.0, 100.0),
+        make=lambda g: same(np.full((2, 2), g)),
+    ),
+    Attack(
+        name="phase not locked", strengths=(1.5, 4.0, 8.0),
+        make=lambda g: same(np.full((2, 2), g)),
+    ),
+    Attack(
+        name="modulator dead: θ + π is θ", strengths=(1.0, 1.2, 2.0),
+        make=lambda s: same(boundary(s)), turns=(True,),
+    ),
+    Attack(
+        name="separable light", strengths=(1.0, 1.2, 2.0, 4.0),
+        make=lambda s: turning(boundary(s)),
+    ),
+    Attack(
+        name="one herald blind, the other noisy", strengths=(0.3, 0.6, 0.9),
+        make=lambda s: turning(_mixed(s)),
+    ),
+    Attack(
+        name="one herald alone", strengths=(4.0, 8.0, 30.0),
+        make=lambda c: turning(np.array([[1.0, 1.0], [c, 1.0]])),
+    ),
+    Attack(
+        name="fringe of the wrong sign", strengths=(6.0, 8.0, 12.0),
+        make=lambda c: turning(light(1.1, c)[::-1]),
+    ),
+)  # fmt: skip
+
+
+def run(scale: float = 1.0) -> Iterator[str]:
+    """Try every attack at drawn counts, `scale` · 50 times, and yield the wrong verdicts."""
+    rng = np.random.default_rng(20261128)
+    rounds = max(1, round(50 * scale))
+    for attack in ATTACKS:
+        claims: dict[str, int] = {}
+        for _ in range(rounds):
+            for what, verdict in attack.verdicts(rng):
+                claims[what] = claims.get(what, 0) + (verdict.decision == ENTANGLED)
+        yield from (f"red team: {what}: entangled {n} of {rounds}" for what, n in claims.items())

@@ -1,0 +1,265 @@
+"""``null_test``: laser light only, in the same gates: coherent light must show g² = 1."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import asin, pi, sin, sqrt
+from typing import TYPE_CHECKING, ClassVar
+
+from analysis.correlation import pooled_g2
+from analysis.counts import Counts
+from analysis.counts_file import witness_counts
+from analysis.evaluation import evaluate
+from analysis.witness import Condition
+from analysis.witness.cells import accidentals
+from analysis.witness.conditions import null_laser_only
+from labkit.procedures import Result
+from labkit.procedures.filters import off_the_line
+from labkit.procedures.session import Session, check_options
+from labkit.run.evidence import NULL_TEST, WHEN
+from labkit.sequence import PulseSequence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOOK = 100_000
+"""Trials of a look at how bright the light is."""
+
+STEPS = 60
+"""Steps towards the laser before it is given up."""
+
+LOW, HIGH = ("r1p1", "r2p2"), ("r2p1", "r1p2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaserLightOptions:
+    """How the filters before the detectors are brought to pass laser light instead of scattered.
+
+    Attributes
+    ----------
+    start, step : float
+        How far from the line they begin, and go on in steps, towards the pump laser, V; negative
+        where their voltage falls towards it.
+    pump_level : float
+        Drive of the AOM for the pump gate's pulse, 0 to 1.
+    clicks : float
+        Wanted per trial and detector in the pump gate.
+    ratio : float
+        Of the powers in pump and read gate, both from the pump laser; the read gate should not be
+        brighter than in the run, as that would hide crosstalk.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    start: float = 1.5
+    step: float = 0.05
+    pump_level: float = 0.5
+    clicks: float = 0.15
+    ratio: float = 500.0
+
+    def __post_init__(self) -> None:
+        check_options(self, positive=("pump_level", "clicks"), at_least={"ratio": 1.0})
+        if self.start * self.step <= 0:
+            message = (
+                "`start` and `step` must have the same sign and not be 0, but are "
+                f"{self.start:g} and {self.step:g}"
+            )
+            raise ValueError(message)
+        for name in ("pump_level", "clicks"):
+            if getattr(self, name) > 1:
+                message = f"`{name}` must be at most 1, but is {getattr(self, name):g}"
+                raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullTestOptions:
+    """How long, and with which light.
+
+    Attributes
+    ----------
+    accidentals : float
+        Expected in the low and in the high cells each: 2090 show a relative change of g² by 0.1
+        with a power of 0.9 at a false alarm of 0.1 %.
+    trials : int
+        At most so many.
+    block : int
+        Trials per block.
+    light : LaserLightOptions
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    accidentals: float = 2090.0
+    trials: int = 60_000_000
+    block: int = 5_000_000
+    light: LaserLightOptions = field(default_factory=LaserLightOptions)
+
+    def __post_init__(self) -> None:
+        check_options(self, positive=("accidentals",), at_least={"trials": 1, "block": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullTestResult(Result):
+    """What coherent light shows.
+
+    Attributes
+    ----------
+    trials : int
+    low, high : tuple of (int, float)
+        Coincidences and accidentals of the low (same detector) and of the high cells.
+    condition : Condition
+        `null_laser_only`.
+    aside : float
+        How far the filters were from the line, V.
+    """
+
+    procedure: ClassVar[str] = "null_test"
+    trials: int
+    low: tuple[int, float]
+    high: tuple[int, float]
+    condition: Condition
+    aside: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        return {
+            "trials": self.trials, "aside_volts": self.aside,
+            "low": {"coincidences": self.low[0], "accidentals": self.low[1]},
+            "high": {"coincidences": self.high[0], "accidentals": self.high[1]},
+            "null_laser_only": self.condition.to_dict(),
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        cells = (
+            f"g² {name} {count / expected:.3f} ± {sqrt(count + 1) / expected:.3f}"
+            for name, (count, expected) in (("low", self.low), ("high", self.high))
+        )
+        return f"laser light only: {', '.join(cells)}\n{self.condition}"
+
+    def plot(self) -> "Figure":
+        """Draw g² of low and high cells against 1."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(4, 3), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (count, expected) in enumerate((self.low, self.high)):
+            axes.errorbar(
+                place, count / expected, sqrt(count + 1) / expected, fmt="o", color="#0b6e99"
+            )
+        axes.axhline(1.0, color="#a8a29e", lw=1, ls="--")
+        axes.set_xticks([0, 1], ["low (same detector)", "high (crossed)"])
+        axes.set(ylabel="$g^{(2)}$ of laser light", xlim=(-0.5, 1.5))
+        return figure
+
+
+def null_test(
+    session: Session, sequence: PulseSequence, options: NullTestOptions, *, when: str = ""
+) -> NullTestResult:
+    """Measure g² between both gates with laser light; no lock is needed.
+
+    Detectors that are blind or click again after a click, and crosstalk, change it; light without
+    mechanics does not. Both gates' pulses are cut from the pump laser, its gate made bright, and
+    the filters before the detectors moved towards it, off the scattered light. They are set back.
+
+    Parameters
+    ----------
+    session : Session
+    sequence : PulseSequence
+    options : NullTestOptions
+    when : str
+        Names a repetition.
+
+    Raises
+    ------
+    RuntimeError
+        If no position of the filters passes enough light, or nothing clicks in the read gate.
+    """
+    total: Counts | None = None
+    with laser_light(session, sequence, options.light) as (bright, aside):
+        while total is None or not _enough(total, options):
+            left = options.trials - (0 if total is None else total.trials.number)
+            if left <= 0:
+                break
+            setting = {"procedure": NULL_TEST, "light": "laser", WHEN: when}
+            trials = min(options.block, left)
+            counts = session.clicks(bright, trials, setting, keep=True)
+            total = counts if total is None else total + counts
+    if total is None or not _expected(total, LOW) or not _expected(total, HIGH):
+        message = "every detector must click in both gates, but one does not; lower `ratio`"
+        raise RuntimeError(message)
+    nine = witness_counts(total)
+    low, high = (
+        (sum(nine.coincidences[p] for p in pairs), _expected(total, pairs)) for pairs in (LOW, HIGH)
+    )
+    return NullTestResult(
+        trials=nine.trials, low=low, high=high, condition=null_laser_only(nine), aside=aside
+    )
+
+
+@contextmanager
+def laser_light(
+    session: Session, sequence: PulseSequence, options: LaserLightOptions
+) -> Iterator[tuple[PulseSequence, float]]:
+    """Bring the filters before the detectors towards the pump laser until it is bright enough.
+
+    Gives the sequence of both gates' laser pulses and how far the filters are from the line, V;
+    they are set back at the end.
+
+    Raises
+    ------
+    RuntimeError
+        If it never is.
+    """
+    bright = laser_sequence(sequence, options)
+    for step in range(STEPS):
+        aside = options.start + step * options.step
+        with off_the_line(session, aside):
+            seen = _pump_clicks(session, bright)
+            if seen >= options.clicks:
+                yield bright, aside
+                return
+    message = (
+        f"the pump laser must give {options.clicks:g} clicks per trial and detector, but gives "
+        f"{seen:.2g} with the filters moved by up to {aside:g} V; check `start`, `step` and their "
+        "signs"
+    )
+    raise RuntimeError(message)
+
+
+def laser_sequence(sequence: PulseSequence, options: LaserLightOptions) -> PulseSequence:
+    """Return the sequence with both gated pulses cut from the pump laser, and without others."""
+    for pulse in sequence.pulses:
+        if not pulse.gated:
+            sequence = sequence.without_pulse(pulse.name)
+    power = sin(pi / 2 * options.pump_level) ** 2 / options.ratio
+    shift = sequence.pulse("pump").shift_hz
+    level = 2 / pi * asin(sqrt(power))
+    return sequence.with_pulse("pump", level=options.pump_level).with_pulse(
+        "read", laser="pump", level=level, shift_hz=shift, phase=0.0
+    )
+
+
+def g2_between_detectors(counts: Counts) -> tuple[float, float, float] | None:
+    """Return unheralded g²(0) between both detectors in the pump gate: mode, 16 %, 84 %."""
+    found = evaluate(counts).autocorrelation.get("pump")
+    if found is None:
+        return None
+    posterior = pooled_g2([found])
+    low, high = (float(q) for q in posterior.quantile([0.16, 0.84]))
+    return float(posterior.mode), low, high
+
+
+def _pump_clicks(session: Session, bright: PulseSequence) -> float:
+    """Return clicks per trial in the pump gate, of the dimmer detector."""
+    setting: dict[str, float | str] = {"procedure": NULL_TEST, "light": "look"}
+    counts = session.clicks(bright, LOOK, setting)
+    return float(counts.singles[counts.gates.names.index("pump")].min()) / counts.trials.number
+
+
+def _expected(counts: Counts, pairs: tuple[str, ...]) -> float:
+    nine = witness_counts(counts)
+    return sum(accidentals(nine, pair) for pair in pairs)
+
+
+def _enough(counts: Counts, options: NullTestOptions) -> bool:
+    return min(_expected(counts, LOW), _expected(counts, HIGH)) >= options.accidentals

@@ -1,0 +1,382 @@
+"""What a run's blocks say about entanglement: its verdict, every condition from its own blocks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import pi
+from pathlib import Path
+from types import MappingProxyType
+
+from analysis.counting.shifted import ShiftedCounts, shifted_counts
+from analysis.counts import Counts
+from analysis.counts_file import PAIRS, WitnessCounts, witness_counts
+from analysis.evaluation import Evaluation, evaluate
+from analysis.evidence import BlockCounts, Evidence, total_of
+from analysis.gates import GateSet
+from analysis.witness import (
+    AnytimeTest,
+    Condition,
+    Verdict,
+    anytime_test,
+    cells_of,
+    judge,
+)
+from analysis.witness import conditions as conditions_
+from analysis.witness.cells import accidentals
+from labkit.run.goal import Goal
+from labkit.run.journal import PI, THETA, TURN, Block, main_setting, purpose_of, total_counts
+
+Pair = tuple[Block, Block | None]
+
+WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE = (
+    "witness", "splitting", "null_test", "stray_light", "phase_sweep", "balance",
+)  # fmt: skip
+"""Procedures whose blocks a verdict looks at."""
+
+WHEN = "when"
+"""Setting that tells blocks of a repeated calibration apart."""
+
+
+def blocks_of(blocks: Iterable[Block], setting: Mapping[str, object]) -> list[Block]:
+    """Return the good blocks of one purpose."""
+    wanted = purpose_of(setting)
+    return [block for block in blocks if block.good and purpose_of(block.setting) == wanted]
+
+
+def pairs_of(good: Iterable[Block]) -> list[Pair]:
+    """Return the k-th block at θ with the k-th at θ + π; blocks without a turn stand alone.
+
+    One at θ whose counterpart has not been taken yet is left out.
+    """
+    good = list(good)
+    alone = [(block, None) for block in good if TURN not in block.setting]
+    at = {turn: [b for b in good if b.setting.get(TURN) == turn] for turn in (THETA, PI)}
+    together = list(zip(at[THETA], at[PI], strict=False))
+    return [*together] or [*alone]
+
+
+def trials_of(pairs: Iterable[Pair]) -> int:
+    """Return the trials of both blocks of all pairs."""
+    return sum(block.trials for pair in pairs for block in pair if block is not None)
+
+
+class RunJudge:
+    """Judges a run again and again while it grows; what a block says is computed once.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Run folder, in which the segments of the witness blocks are; None for none, then shifted
+        trials are not measured.
+    goal : Goal or None
+        Of the run: whether it fixed the number of trials in advance.
+    declared : mapping of str to float
+        Conditions that the user vouches for.
+    fixed : bool
+        Whether the user vouches for a number of trials fixed in advance, whatever the goal.
+    bound : float
+        Largest bound.
+    extra : iterable of Condition
+        Further conditions.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        goal: Goal | None,
+        *,
+        declared: Mapping[str, float] = MappingProxyType({}),
+        fixed: bool = False,
+        bound: float = 1.0,
+        extra: Iterable[Condition] = (),
+    ) -> None:
+        self._folder, self._goal = folder, goal
+        self._declared, self._fixed, self._extra = declared, fixed, tuple(extra)
+        self._largest = min(bound, 1.0 if goal is None else goal.bound)
+        self._shifted: dict[str, ShiftedCounts] = {}
+        self._tests: dict[float, tuple[tuple[int, ...], AnytimeTest]] = {}
+
+    def evaluate(self, blocks: Sequence[Block]) -> Evaluation | None:
+        """Return the evaluation of what a run is about; None without a good block of it.
+
+        Its verdict rests on all blocks of the run.
+        """
+        setting = main_setting(blocks)
+        total = total_counts(list(blocks), setting)
+        if total is None:
+            return None
+        found = evaluate(total)
+        if setting.get("procedure") != WITNESS:
+            return found
+        return replace(found, verdict=self.verdict(blocks))
+
+    def verdict(self, blocks: Sequence[Block]) -> Verdict | None:
+        """Return the verdict; None while no block at θ has its counterpart at θ + π."""
+        evidence = self._evidence(blocks)
+        if evidence is None:
+            return None
+        measured = [*self._conditions(blocks), *self._extra]
+        return judge(evidence, measured=measured, bound=self._largest, timed=True)
+
+    def test(self, blocks: Sequence[Block], bound: float) -> AnytimeTest:
+        """Return the state of the always-valid test at a bound, after all pairs of blocks."""
+        pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
+        numbers = tuple(a.number for a, _ in pairs)
+        before, test = self._tests.get(bound, ((), anytime_test(bound, limits=False)))
+        if numbers[: len(before)] != before:
+            before, test = (), anytime_test(bound, limits=False)
+        for a, b in pairs[len(before) :]:
+            counts = _block_counts((a, b))
+            test = test.add(cells_of(counts.theta, counts.pi))
+        self._tests = {bound: (numbers, test)}
+        return test
+
+    def bound(self, blocks: Sequence[Block]) -> float:
+        """Return the bound B that the set-up demands, as far as it is measured."""
+        verdict = self.verdict(blocks)
+        return self._largest if verdict is None else verdict.bound
+
+    def _evidence(self, blocks: Sequence[Block]) -> Evidence | None:
+        pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
+        if not pairs:
+            return None
+        null = [b for b in blocks if b.good and _is(b, NULL_TEST, light="laser")]
+        return Evidence(
+            blocks=tuple(_block_counts(pair) for pair in pairs),
+            laser_only=total_of(witness_counts(b.counts) for b in null) if null else None,
+            declared=self._declared,
+            trials_fixed_in_advance=self._fixed or self._planned(pairs),
+        )
+
+    def _planned(self, pairs: Sequence[Pair]) -> bool:
+        """Whether the run's goal fixed the number of trials, and the run has come to it."""
+        goal = self._goal
+        return goal is not None and goal.fixed and trials_of(pairs) >= (goal.trials or 0.0)
+
+    def _conditions(self, blocks: Sequence[Block]) -> list[Condition]:
+        good = [block for block in blocks if block.good]
+        mine = blocks_of(good, main_setting(blocks))
+        found = single_arm_conditions(good, mine)
+        if self._planned(pairs_of(mine)):
+            found.append(_fixed_by_goal())
+        if mine:
+            found += _background(good, mine)
+        if self._folder is not None and mine:
+            found.append(self._null_shuffled(self._folder, mine))
+        if any(TURN in block.setting for block in mine):
+            found = [_cancelled(one) if one.name == "splitting" else one for one in found]
+        else:
+            found += _scan(good)
+        return [one for one in found if one.source != conditions_.NOT_MEASURED]
+
+    def _null_shuffled(self, folder: Path, mine: Sequence[Block]) -> Condition:
+        low, high = [0.0, 0.0], [0.0, 0.0]
+        for block in mine:
+            counts = self._shifted_of(folder, block)
+            if block.setting.get(TURN) == PI:
+                counts = counts.exchanged()
+            for sums, cells in ((low, ((0, 0), (1, 1))), (high, ((1, 0), (0, 1)))):
+                sums[0] += sum(float(counts.pairs[cell]) for cell in cells)
+                sums[1] += sum(float(counts.accidentals[cell]) for cell in cells)
+        return conditions_.null_shuffled([(low[0], low[1]), (high[0], high[1])])
+
+    def _shifted_of(self, folder: Path, block: Block) -> ShiftedCounts:
+        if block.segment not in self._shifted:
+            counts = block.counts
+            self._shifted[block.segment] = shifted_counts(
+                folder / block.segment, counts.gates, counts.trials.number
+            )
+        return self._shifted[block.segment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What was measured from one balance of the arms to the next.
+
+    Attributes
+    ----------
+    balanced : tuple of Block
+        The last step of the balance.
+    others : tuple of Block
+        All blocks after it.
+    """
+
+    balanced: tuple[Block, ...]
+    others: tuple[Block, ...]
+
+    def conditions(self, when: object = "") -> list[Condition]:
+        """Return pump_balance, read_balance, splitting and device_ratio of its single arms.
+
+        Parameters
+        ----------
+        when : str
+            Which repetition; the first one shares its pump clicks with the balance.
+        """
+        mine = [b for b in self.others if _is(b, SPLITTING) and b.setting.get(WHEN, "") == when]
+        both = [
+            [witness_counts(b.counts) for b in mine if _is(b, SPLITTING, arm=arm, light="both")]
+            for arm in "AB"
+        ]
+        if not all(both):
+            return []
+        a, b = (total_of(counts) for counts in both)
+        alone = [self._pump_alone(mine, arm, when) for arm in "AB"]
+        pump_a, pump_b = (total_of(c) for c in alone) if all(alone) else (a, b)
+        return [
+            conditions_.flux_difference("pump_balance", "pump", pump_a, pump_b),
+            conditions_.flux_difference("read_balance", "read", a, b),
+            conditions_.splitting(a, b),
+            conditions_.device_ratio(a, b),
+        ]
+
+    def _pump_alone(self, mine: Iterable[Block], arm: str, when: object) -> list[WitnessCounts]:
+        found = [b for b in mine if _is(b, SPLITTING, arm=arm, light="pump")]
+        if not when:
+            found += [b for b in self.balanced if _is(b, BALANCE, arm=arm)]
+        return [_pump_only(block.counts) for block in found]
+
+
+def epochs(good: Iterable[Block]) -> list[Epoch]:
+    """Divide blocks at every balance of the arms, which moves the attenuators."""
+    parts: list[tuple[list[Block], list[Block]]] = [([], [])]
+    for block in good:
+        if _is(block, BALANCE):
+            if parts[-1][1]:
+                parts.append(([], []))
+            parts[-1][0].append(block)
+        else:
+            parts[-1][1].append(block)
+    return [
+        Epoch(
+            balanced=tuple(b for b in balanced if _attenuators(b) == _attenuators(balanced[-1])),
+            others=tuple(others),
+        )
+        for balanced, others in parts
+    ]
+
+
+def single_arm_conditions(good: Sequence[Block], mine: Sequence[Block]) -> list[Condition]:
+    """Return what single arms tell about the witness blocks `mine`, the worst of all epochs.
+
+    What is not known of one of their epochs is not known.
+    """
+    numbers = {block.number for block in mine}
+    worst: dict[str, Condition] = {}
+    first = True
+    for epoch in epochs(good):
+        if not any(block.number in numbers for block in epoch.others):
+            continue
+        repeated = dict.fromkeys(b.setting.get(WHEN, "") for b in epoch.others if _is(b, SPLITTING))
+        now: dict[str, Condition] = {}
+        for when in repeated:
+            for one in epoch.conditions(when):
+                if one.source != conditions_.NOT_MEASURED:
+                    now[one.name] = max(now.get(one.name, one), one, key=_badness)
+        known = now.keys() if first else now.keys() & worst.keys()
+        worst = {n: max(worst.get(n, now[n]), now[n], key=_badness) for n in known}
+        first = False
+    return list(worst.values())
+
+
+def _attenuators(block: Block) -> tuple[object, ...]:
+    return tuple(block.setting.get(f"transmission_{arm}") for arm in "AB")
+
+
+def _pump_only(counts: Counts) -> WitnessCounts:
+    """Return pump clicks; blocks of the pump pulse alone have no read gate."""
+    return WitnessCounts(
+        trials=counts.trials.number,
+        pump=(counts.single("pump", 1), counts.single("pump", 2)),
+        read=(0, 0),
+        coincidences=dict.fromkeys(PAIRS, 0),
+    )
+
+
+def _badness(condition: Condition) -> float:
+    value = condition.value if isinstance(condition.value, float) else 0.0
+    return abs(value - 0.5) if condition.name == "splitting" else condition.high or value
+
+
+def _background(good: Sequence[Block], mine: Sequence[Block]) -> list[Condition]:
+    """Return the background's share of the clicks of the witness blocks, worst of repetitions."""
+    run = total_of(witness_counts(block.counts) for block in mine)
+    found = []
+    for when in dict.fromkeys(b.setting.get(WHEN, "") for b in good if _is(b, STRAY_LIGHT)):
+        parts = [b for b in good if _is(b, STRAY_LIGHT) and b.setting.get(WHEN, "") == when]
+        if {b.setting["light"] for b in parts} == {"leaks", "closed"}:
+            dark = background_counts([b.counts for b in parts])
+            found.append(conditions_.background(dark, run))
+    return [max(found, key=_badness)] if found else []
+
+
+def background_counts(parts: Sequence[Counts]) -> WitnessCounts:
+    """Return the clicks of leaks (filters beside the line) and of stray light (arms closed).
+
+    Both kinds were measured in as many trials, which count once.
+    """
+    total = total_of(map(witness_counts, parts))
+    return replace(total, trials=total.trials // 2)
+
+
+def _scan(good: Sequence[Block]) -> list[Condition]:
+    """Return the fringe of the last phase scan, its points over one turn."""
+    points: dict[float, WitnessCounts] = {}
+    for block in good:
+        if _is(block, PHASE_SWEEP):
+            points[float(block.setting["delta_phi"])] = witness_counts(block.counts)
+    phases = sorted(points)
+    if len(phases) > 1 and phases[-1] - phases[0] > 2 * pi - 1e-6:
+        phases.pop()  # the same phase again
+    sums = {"same": ("r1p1", "r2p2"), "crossed": ("r2p1", "r1p2")}
+    counted = {
+        name: [sum(points[phi].coincidences[p] for p in pairs) for phi in phases]
+        for name, pairs in sums.items()
+    }
+    expected = {
+        name: [sum(accidentals(points[phi], p) for p in pairs) for phi in phases]
+        for name, pairs in sums.items()
+    }
+    return [
+        conditions_.fringe_of_scan(
+            phases, counted["same"], expected["same"], counted["crossed"], expected["crossed"]
+        )
+    ]
+
+
+def _is(block: Block, procedure: str, **settings: str) -> bool:
+    setting = block.setting
+    return setting.get("procedure") == procedure and all(
+        setting.get(name) == value for name, value in settings.items()
+    )
+
+
+def _block_counts(pair: Pair) -> BlockCounts:
+    theta, turned = pair
+    return BlockCounts(
+        theta=witness_counts(theta.counts),
+        pi=None if turned is None else witness_counts(turned.counts),
+    )
+
+
+def _fixed_by_goal() -> Condition:
+    name = "fixed_or_always"
+    return Condition(
+        name=name, value="fixed", demand=conditions_.DEMANDS[name], met=True,
+        source=conditions_.THIS_RUN,
+    )  # fmt: skip
+
+
+def _cancelled(splitting: Condition) -> Condition:
+    """Return the splitting of a run at θ and θ + π, which cancel it."""
+    return replace(splitting, demand="none: θ and θ + π cancel it", met=True, problem="")
+
+
+def gates_changed(run: GateSet, now: GateSet) -> list[Condition]:
+    """Return a condition that fails if a run is counted with other gates than it was taken with."""
+    if run == now:
+        return []
+    return [
+        Condition(
+            name="gates", value="changed", demand="those of the run", met=False,
+            source=conditions_.THIS_RUN, problem="gates were changed after the run",
+        )
+    ]  # fmt: skip
