@@ -12,6 +12,7 @@ from analysis.witness.estimate import witness as witness
 from labkit.experiment import Experiment as Experiment
 from labkit.experiment import read_experiment as read_experiment
 from labkit.experiment import run_experiment as run_experiment
+from labkit.model_file import read_model as read_model
 from labkit.run.folder import list_runs as list_runs
 from labkit.run.folder import open_run as open_run
 from labkit.run.planning import plan_witness

@@ -18,7 +18,14 @@ theory = typer.Typer(
     rich_markup_mode=None,
 )
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="See `labkit theory list`.")]
+new = typer.Typer(
+    help="Write a commented file to begin with.", no_args_is_help=True, rich_markup_mode=None
+)
+
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="See `labkit theory list`; or a file .py or .yaml."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated."),
@@ -29,6 +36,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     app.add_typer(theory, name="theory")
+    app.add_typer(new, name="new")
+
+
+@new.command("model")
+def new_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new .py or .yaml.")],
+) -> None:
+    """Write a theory model of a network of modes, to be changed into your own."""
+    from labkit.model_file import write_template
+
+    write_template(file)
+    remarks.print(f"wrote {file}; try `labkit theory point {file}`", soft_wrap=True, markup=False)
 
 
 @theory.command("list")
@@ -49,9 +68,7 @@ def show(model: ModelName) -> None:
     """Show a model's parameters (defaults, units, ranges, sources) and results."""
     from rich.table import Table
 
-    from simulation.theory.models import get
-
-    chosen = get(model)
+    chosen = _model(model)
     defaults = chosen.parameters.defaults()
     parameters = Table(title=f"{model}: parameters", title_justify="left")
     for head in ("name", "default", "unit", "meaning", "must", "source"):
@@ -72,10 +89,9 @@ def show(model: ModelName) -> None:
 @theory.command()
 def point(model: ModelName, settings: Settings = None, json: Json = False) -> None:
     """Compute a model's results at one point."""
-    from simulation.theory.models import get
     from simulation.theory.models import point as evaluate
 
-    chosen = get(model)
+    chosen = _model(model)
     changes = changes_of(settings, chosen.parameters.words())
     found = {
         name: _plain(name, value, chosen) for name, value in evaluate(chosen, **changes).items()
@@ -111,7 +127,6 @@ def sweep(
     """Compute a model on a line or a grid and save it with coordinates and units."""
     from analysis.netcdf import write_netcdf
     from labkit import __version__
-    from simulation.theory.models import get
     from simulation.theory.models import sweep as evaluate
 
     if output.suffix != ".nc":
@@ -123,7 +138,7 @@ def sweep(
     if not output.parent.is_dir():
         message = f"{output}: there is no folder {output.parent}; make it first"
         raise FileNotFoundError(message)
-    chosen = get(model)
+    chosen = _model(model)
     changes = changes_of(settings, chosen.parameters.words())
     across, up = _axis("--x", x), None if y is None else _axis("--y", y)
     wanted = None if only is None else [name.strip() for name in only.split(",")]
@@ -143,7 +158,9 @@ def sweep(
 def figure(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]…", help="Paper (004), figure (004-2) or panel (004-2a)."),
+        typer.Argument(
+            metavar="[ID]…", help="Paper (004), figure (004-2), panel (004-2a); or one model."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for PNG files.")] = Path(
         "figures"
@@ -151,12 +168,29 @@ def figure(
     everything: Annotated[bool, typer.Option("--all", help="Every figure.")] = False,
     settings: Settings = None,
     points: Annotated[int, typer.Option(min=2, help="Points per axis.")] = 101,
+    x: Annotated[
+        str | None, typer.Option(metavar="NAME:START:STOP:N", help="Of a model: first axis.")
+    ] = None,
+    y: Annotated[
+        str | None, typer.Option(metavar="NAME:START:STOP:N", help="Of a model: second axis.")
+    ] = None,
+    result: Annotated[str | None, typer.Option(help="Of a model: what to draw.")] = None,
     page: Annotated[
         Path | None, typer.Option(help="Also write a Markdown page with figures and captions.")
     ] = None,
 ) -> None:
-    """Redraw figures of the papers, with captions that say what reproduces."""
+    """Redraw figures of the papers, or draw a result of any model (--x, --result).
+
+    Captions of the papers' figures say what reproduces.
+    """
     from simulation.figures import catalogue, files
+
+    if x is not None:
+        _draw_model(ids or [], result, x, y, settings, output)
+        return
+    if y is not None or result is not None or _is_file(ids):
+        message = "a model is drawn with --x NAME:START:STOP:N and --result NAME; give both"
+        raise ValueError(message)
 
     if bool(ids) == everything:
         known = ", ".join(catalogue.FIGURES)
@@ -178,6 +212,46 @@ def figure(
         folder = Path(os.path.relpath(output, page.parent)).as_posix()
         page.write_text(files.gallery(made, folder), encoding="utf-8")
         results.print(str(page), markup=False, highlight=False, soft_wrap=True)
+
+
+def _draw_model(
+    ids: list[str],
+    result: str | None,
+    x: str,
+    y: str | None,
+    settings: list[str] | None,
+    output: Path,
+) -> None:
+    from simulation.figures import files
+    from simulation.figures.own import figure_of
+
+    if len(ids) != 1 or result is None:
+        message = "--x draws one model's --result; name one model and a result"
+        raise ValueError(message)
+    check_folder("--output", output)
+    chosen = _model(ids[0])
+    up = None if y is None else _axis("--y", y)
+    changes = changes_of(settings, chosen.parameters.words())
+    data = figure_of(chosen, result, _axis("--x", x), up, changes)
+    path = files.save_png(data, output)
+    results.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def _model(name: str) -> "Model":
+    """Return the model of that name, or of that file."""
+    from simulation.theory.models import get
+
+    if not _is_file([name]):
+        return get(name)
+    from labkit.model_file import read_model
+
+    return read_model(name)
+
+
+def _is_file(names: list[str] | None) -> bool:
+    from labkit.model_file import SUFFIXES
+
+    return any(Path(name).suffix in SUFFIXES for name in names or [])
 
 
 def changes_of(settings: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
