@@ -21,6 +21,8 @@ from labkit.sequence.pulses import PulseSequence as PulseSequence
 from labkit.station.lab import open_lab as open_lab
 from simulation.theory.models import point as point
 from simulation.theory.models import sweep as sweep
+from simulation.theory.optimum import optimise as optimise
+from simulation.theory.optimum import sensitivity as sensitivity
 
 __version__: str
 

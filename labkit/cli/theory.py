@@ -155,6 +155,69 @@ def sweep(
 
 
 @theory.command()
+def optimise(
+    model: ModelName,
+    maximise: Annotated[str, typer.Option(metavar="RESULT", help="What to make large.")],
+    over: Annotated[list[str], typer.Option(metavar="NAME:LOW:HIGH", help="Vary; repeatable.")],
+    subject_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RESULT:LOW:HIGH", help="Keep (inf: one-sided); repeatable."),
+    ] = None,
+    spread: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIGMA", help="Best on average over this spread; repeatable."),
+    ] = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find the parameters that make a result largest."""
+    from dataclasses import asdict
+
+    from simulation.theory.optimum import optimise as search
+
+    chosen = _model(model)
+    found = search(
+        chosen,
+        maximise=maximise,
+        over=dict(_interval("--over", text) for text in over),
+        subject_to=dict(_interval("--subject-to", text) for text in subject_to or []),
+        spread=changes_of(spread),
+        **changes_of(settings, chosen.parameters.words()),
+    )
+    if json:
+        print_json({"model": model, **asdict(found)})
+        return
+    for name, value in {**found.parameters, **found.results}.items():
+        border = "at the border of its interval" if name in found.at_border else ""
+        results.print(f"{name:<18} {_text(value):>24} {border}".rstrip(), markup=False)
+    if spread:
+        results.print(f"{'mean over spread':<18} {_text(found.value):>24}", markup=False)
+
+
+@theory.command()
+def sensitivity(
+    model: ModelName,
+    result: Annotated[str, typer.Argument(help="Of which result.")],
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Tell by how much a result changes per unit of each parameter."""
+    from simulation.theory.optimum import sensitivity as slopes
+
+    chosen = _model(model)
+    found = slopes(chosen, result, **changes_of(settings, chosen.parameters.words()))
+    if json:
+        plain = {name: _plain_number(name, value) for name, value in found.items()}
+        print_json({"model": model, "result": result, "sensitivity": plain})
+        return
+    for name, value in found.items():
+        unit = chosen.parameters.quantities()[name].unit
+        results.print(
+            f"{name:<18} {_text(value):>24} per {unit or '1'}", markup=False, soft_wrap=True
+        )
+
+
+@theory.command()
 def figure(
     ids: Annotated[
         list[str] | None,
@@ -284,6 +347,16 @@ def _axis(option: str, text: str) -> tuple[str, Any]:
         return name.strip(), np.linspace(float(start), float(stop), int(number))
     except ValueError:
         message = f"{option} must be NAME:START:STOP:N with N at least 1, but is {text!r}"
+        raise ValueError(message) from None
+
+
+def _interval(option: str, text: str) -> tuple[str, tuple[float, float]]:
+    """Read NAME:LOW:HIGH."""
+    try:
+        name, low, high = text.split(":")
+        return name.strip(), (float(low), float(high))
+    except ValueError:
+        message = f"{option} must be NAME:LOW:HIGH, but is {text!r}"
         raise ValueError(message) from None
 
 
