@@ -195,6 +195,20 @@ def optimise(
 
 
 @theory.command()
+def equations(model: ModelName, settings: Settings = None) -> None:
+    """Print drift and diffusion of a model with a steady state, at one point, as LaTeX."""
+    from simulation.theory.latex import equations as latex
+
+    chosen = _model(model)
+    if chosen.linear is None:
+        message = f"{chosen.name} has no linear equations of motion: it is solved in closed form"
+        raise ValueError(message)
+    changes = changes_of(settings, chosen.parameters.words())
+    text = latex(chosen.linear(chosen.parameters(**changes)))
+    results.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@theory.command()
 def sensitivity(
     model: ModelName,
     result: Annotated[str, typer.Argument(help="Of which result.")],
