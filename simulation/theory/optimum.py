@@ -179,7 +179,9 @@ class _Task:
             centre = values.get(name, self.model.parameters.defaults()[name])
             allowed = self.model.parameters.quantities()[name].allowed
             moved = np.atleast_1d(np.asarray(centre, np.float64))[:, None] + shift
-            values[name] = np.clip(moved, allowed[0], allowed[1])
+            if isinstance(allowed, Range):
+                moved = np.clip(moved, allowed.low, allowed.high)
+            values[name] = moved
         if self.shifts:
             values = {
                 name: value[:, None] if np.ndim(value) == 1 else value
@@ -228,9 +230,9 @@ class _Task:
             return -float(value) if np.isfinite(value) else -aim + 10.0  # unstable: step back
 
         def jacobian(unit: Real) -> Real:
-            return np.nan_to_num(-self.slopes(unit)[1][0])
+            return np.asarray(np.nan_to_num(-self.slopes(unit)[1][0]))
 
-        constraint = {
+        constraint: Any = {
             "type": "ineq",
             "fun": lambda unit: np.nan_to_num(self.slopes(unit)[0][1:], nan=-1.0),
             "jac": lambda unit: np.nan_to_num(self.slopes(unit)[1][1:]),
@@ -290,7 +292,7 @@ def _checked(model: Model, over: Mapping[str, Limits]) -> Real:
         if not low < high:
             message = f"`over` of {name} must be (low, high) with low < high, but is {low}, {high}"
             raise ValueError(message)
-    return np.array([list(over.values())], np.float64)[0].T
+    return np.asarray(np.array(list(over.values()), np.float64).T)
 
 
 def _shifts(model: Model, spread: Mapping[str, float], draws: int, seed: int) -> dict[str, Real]:
