@@ -22,6 +22,7 @@ from inspect import signature
 from itertools import combinations
 from typing import Annotated, Any, cast, get_origin, get_type_hints
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from simulation.theory.gaussian import occupation
@@ -111,7 +112,7 @@ def _parameters(network: Declaration) -> type[Parameters]:
         if argument.default is Argument.empty:
             message = f"`{name}` of {network.__name__} must have a default, but has none"
             raise ValueError(message)
-        hint = hints.get(name)
+        hint: Any = hints.get(name)
         quantity = hint.__metadata__[0] if get_origin(hint) is Annotated else PLAIN
         if not isinstance(quantity, Quantity):
             message = f"`{name}` of {network.__name__} must be annotated with a Quantity first"
@@ -133,21 +134,26 @@ def _measures(labels: Collection[str]) -> dict[str, tuple[Outcome, Measure]]:
     """Results that every network has."""
     found: dict[str, tuple[Outcome, Measure]] = {}
     for a, b in combinations(labels, 2):
-        found[f"E_{a}_{b}"] = (
-            Outcome("", f"logarithmic negativity of {a} and {b}"),
-            lambda state, a=a, b=b: log_negativity(state.of(a, b)),
-        )
-        found[f"log_nu_{a}_{b}"] = (
-            Outcome("", f"−ln 2ν of {a} and {b}, below 0 where not entangled"),
-            lambda state, a=a, b=b: log_nu(state.of(a, b)),
-        )
+        entangled = Outcome("", f"logarithmic negativity of {a} and {b}")
+        distance = Outcome("", f"−ln 2ν of {a} and {b}, below 0 where not entangled")
+        found[f"E_{a}_{b}"] = (entangled, _of(log_negativity, a, b))
+        found[f"log_nu_{a}_{b}"] = (distance, _of(log_nu, a, b))
     for a in labels:
-        found[f"n_{a}"] = (
-            Outcome("", f"mean quanta of {a} beside its mean field"),
-            lambda state, a=a: occupation(state.of(a))[..., 0],
-        )
-        found[f"squeezing_{a}"] = (
-            Outcome("", f"smallest variance of a quadrature of {a}, vacuum 1/2"),
-            lambda state, a=a: squeezed_variance(state.of(a)),
-        )
+        quanta = Outcome("", f"mean quanta of {a} beside its mean field")
+        smallest = Outcome("", f"smallest variance of a quadrature of {a}, vacuum 1/2")
+        found[f"n_{a}"] = (quanta, _of(_quanta, a))
+        found[f"squeezing_{a}"] = (smallest, _of(squeezed_variance, a))
     return found
+
+
+def _of(measure: Callable[[ArrayLike], ArrayLike], *modes: str) -> Measure:
+    """Return a measure of the covariance matrix of some modes as one of the state."""
+
+    def measured(state: SteadyState) -> ArrayLike:
+        return measure(state.of(*modes))
+
+    return measured
+
+
+def _quanta(cov: ArrayLike) -> ArrayLike:
+    return np.asarray(occupation(cov)[..., 0])
