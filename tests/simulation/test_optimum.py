@@ -49,11 +49,11 @@ def test_the_optimum_of_seed_004_is_the_largest_of_a_fine_map():
 
 
 def test_the_robust_value_is_the_mean_over_the_spread():
-    """⟨ln(1 + 2g)⟩ = ln(1 + 2ḡ) − 2σ²/(1 + 2ḡ)² + …"""
+    """⟨ln(1 + 2g)⟩ = ln(1 + 2ḡ) − 2σ²/(1 + 2ḡ)² + …; 512 pairs of draws leave 2.6e-5 of it."""
     over = {"g": (0.1, 0.2)}
-    found = optimise(MODEL, maximise="E_a_b", over=over, spread={"g": 0.02}, draws=4096)
+    found = optimise(MODEL, maximise="E_a_b", over=over, spread={"g": 0.02}, draws=1024)
     assert found.parameters["g"] == pytest.approx(0.2)
-    assert found.value == pytest.approx(np.log(1.4) - 2 * 0.02**2 / 1.4**2, abs=4e-5)
+    assert found.value == pytest.approx(np.log(1.4) - 2 * 0.02**2 / 1.4**2, abs=1e-4)
 
 
 def test_the_robust_optimum_keeps_away_from_the_threshold():
