@@ -12,6 +12,7 @@ from analysis.witness.estimate import witness as witness
 from labkit.experiment import Experiment as Experiment
 from labkit.experiment import read_experiment as read_experiment
 from labkit.experiment import run_experiment as run_experiment
+from labkit.model_file import read_model as read_model
 from labkit.run.folder import list_runs as list_runs
 from labkit.run.folder import open_run as open_run
 from labkit.run.planning import plan_witness
@@ -20,6 +21,8 @@ from labkit.sequence.pulses import PulseSequence as PulseSequence
 from labkit.station.lab import open_lab as open_lab
 from simulation.theory.models import point as point
 from simulation.theory.models import sweep as sweep
+from simulation.theory.optimum import optimise as optimise
+from simulation.theory.optimum import sensitivity as sensitivity
 
 __version__: str
 

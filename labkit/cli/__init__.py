@@ -12,6 +12,7 @@ from labkit.cli import (
     estimate,
     lab,
     planning,
+    reproduce,
     runs,
     simulate,
     tags,
@@ -28,7 +29,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demo, tags, theory, simulate, estimate, planning, lab, runs, dashboard, doctor):
+for room in (
+    demo,
+    tags,
+    theory,
+    reproduce,
+    simulate,
+    estimate,
+    planning,
+    lab,
+    runs,
+    dashboard,
+    doctor,
+):
     room.register(app)
 
 

@@ -18,7 +18,14 @@ theory = typer.Typer(
     rich_markup_mode=None,
 )
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="See `labkit theory list`.")]
+new = typer.Typer(
+    help="Write a commented file to begin with.", no_args_is_help=True, rich_markup_mode=None
+)
+
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="See `labkit theory list`; or a file .py or .yaml."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated."),
@@ -29,6 +36,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     app.add_typer(theory, name="theory")
+    app.add_typer(new, name="new")
+
+
+@new.command("model")
+def new_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new .py or .yaml.")],
+) -> None:
+    """Write a theory model of a network of modes, to be changed into your own."""
+    from labkit.model_file import write_template
+
+    write_template(file)
+    remarks.print(f"wrote {file}; try `labkit theory point {file}`", soft_wrap=True, markup=False)
 
 
 @theory.command("list")
@@ -49,9 +68,7 @@ def show(model: ModelName) -> None:
     """Show a model's parameters (defaults, units, ranges, sources) and results."""
     from rich.table import Table
 
-    from simulation.theory.models import get
-
-    chosen = get(model)
+    chosen = _model(model)
     defaults = chosen.parameters.defaults()
     parameters = Table(title=f"{model}: parameters", title_justify="left")
     for head in ("name", "default", "unit", "meaning", "must", "source"):
@@ -72,10 +89,9 @@ def show(model: ModelName) -> None:
 @theory.command()
 def point(model: ModelName, settings: Settings = None, json: Json = False) -> None:
     """Compute a model's results at one point."""
-    from simulation.theory.models import get
     from simulation.theory.models import point as evaluate
 
-    chosen = get(model)
+    chosen = _model(model)
     changes = changes_of(settings, chosen.parameters.words())
     found = {
         name: _plain(name, value, chosen) for name, value in evaluate(chosen, **changes).items()
@@ -111,7 +127,6 @@ def sweep(
     """Compute a model on a line or a grid and save it with coordinates and units."""
     from analysis.netcdf import write_netcdf
     from labkit import __version__
-    from simulation.theory.models import get
     from simulation.theory.models import sweep as evaluate
 
     if output.suffix != ".nc":
@@ -123,7 +138,7 @@ def sweep(
     if not output.parent.is_dir():
         message = f"{output}: there is no folder {output.parent}; make it first"
         raise FileNotFoundError(message)
-    chosen = get(model)
+    chosen = _model(model)
     changes = changes_of(settings, chosen.parameters.words())
     across, up = _axis("--x", x), None if y is None else _axis("--y", y)
     wanted = None if only is None else [name.strip() for name in only.split(",")]
@@ -140,10 +155,89 @@ def sweep(
 
 
 @theory.command()
+def optimise(
+    model: ModelName,
+    maximise: Annotated[str, typer.Option(metavar="RESULT", help="What to make large.")],
+    over: Annotated[list[str], typer.Option(metavar="NAME:LOW:HIGH", help="Vary; repeatable.")],
+    subject_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RESULT:LOW:HIGH", help="Keep (inf: one-sided); repeatable."),
+    ] = None,
+    spread: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIGMA", help="Best on average over this spread; repeatable."),
+    ] = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find the parameters that make a result largest."""
+    from dataclasses import asdict
+
+    from simulation.theory.optimum import optimise as search
+
+    chosen = _model(model)
+    found = search(
+        chosen,
+        maximise=maximise,
+        over=dict(_interval("--over", text) for text in over),
+        subject_to=dict(_interval("--subject-to", text) for text in subject_to or []),
+        spread=changes_of(spread),
+        **changes_of(settings, chosen.parameters.words()),
+    )
+    if json:
+        print_json({"model": model, **asdict(found)})
+        return
+    for name, value in {**found.parameters, **found.results}.items():
+        border = "at the border of its interval" if name in found.at_border else ""
+        results.print(f"{name:<18} {_text(value):>24} {border}".rstrip(), markup=False)
+    if spread:
+        results.print(f"{'mean over spread':<18} {_text(found.value):>24}", markup=False)
+
+
+@theory.command()
+def equations(model: ModelName, settings: Settings = None) -> None:
+    """Print drift and diffusion of a model with a steady state, at one point, as LaTeX."""
+    from simulation.theory.latex import equations as latex
+
+    chosen = _model(model)
+    if chosen.linear is None:
+        message = f"{chosen.name} has no linear equations of motion: it is solved in closed form"
+        raise ValueError(message)
+    changes = changes_of(settings, chosen.parameters.words())
+    text = latex(chosen.linear(chosen.parameters(**changes)))
+    results.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@theory.command()
+def sensitivity(
+    model: ModelName,
+    result: Annotated[str, typer.Argument(help="Of which result.")],
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Tell by how much a result changes per unit of each parameter."""
+    from simulation.theory.optimum import sensitivity as slopes
+
+    chosen = _model(model)
+    found = slopes(chosen, result, **changes_of(settings, chosen.parameters.words()))
+    if json:
+        plain = {name: _plain_number(name, value) for name, value in found.items()}
+        print_json({"model": model, "result": result, "sensitivity": plain})
+        return
+    for name, value in found.items():
+        unit = chosen.parameters.quantities()[name].unit
+        results.print(
+            f"{name:<18} {_text(value):>24} per {unit or '1'}", markup=False, soft_wrap=True
+        )
+
+
+@theory.command()
 def figure(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]…", help="Paper (004), figure (004-2) or panel (004-2a)."),
+        typer.Argument(
+            metavar="[ID]…", help="Paper (004), figure (004-2), panel (004-2a); or one model."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for PNG files.")] = Path(
         "figures"
@@ -151,12 +245,29 @@ def figure(
     everything: Annotated[bool, typer.Option("--all", help="Every figure.")] = False,
     settings: Settings = None,
     points: Annotated[int, typer.Option(min=2, help="Points per axis.")] = 101,
+    x: Annotated[
+        str | None, typer.Option(metavar="NAME:START:STOP:N", help="Of a model: first axis.")
+    ] = None,
+    y: Annotated[
+        str | None, typer.Option(metavar="NAME:START:STOP:N", help="Of a model: second axis.")
+    ] = None,
+    result: Annotated[str | None, typer.Option(help="Of a model: what to draw.")] = None,
     page: Annotated[
         Path | None, typer.Option(help="Also write a Markdown page with figures and captions.")
     ] = None,
 ) -> None:
-    """Redraw figures of the papers, with captions that say what reproduces."""
+    """Redraw figures of the papers, or draw a result of any model (--x, --result).
+
+    Captions of the papers' figures say what reproduces.
+    """
     from simulation.figures import catalogue, files
+
+    if x is not None:
+        _draw_model(ids or [], result, x, y, settings, output)
+        return
+    if y is not None or result is not None or _is_file(ids):
+        message = "a model is drawn with --x NAME:START:STOP:N and --result NAME; give both"
+        raise ValueError(message)
 
     if bool(ids) == everything:
         known = ", ".join(catalogue.FIGURES)
@@ -178,6 +289,46 @@ def figure(
         folder = Path(os.path.relpath(output, page.parent)).as_posix()
         page.write_text(files.gallery(made, folder), encoding="utf-8")
         results.print(str(page), markup=False, highlight=False, soft_wrap=True)
+
+
+def _draw_model(
+    ids: list[str],
+    result: str | None,
+    x: str,
+    y: str | None,
+    settings: list[str] | None,
+    output: Path,
+) -> None:
+    from simulation.figures import files
+    from simulation.figures.own import figure_of
+
+    if len(ids) != 1 or result is None:
+        message = "--x draws one model's --result; name one model and a result"
+        raise ValueError(message)
+    check_folder("--output", output)
+    chosen = _model(ids[0])
+    up = None if y is None else _axis("--y", y)
+    changes = changes_of(settings, chosen.parameters.words())
+    data = figure_of(chosen, result, _axis("--x", x), up, changes)
+    path = files.save_png(data, output)
+    results.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def _model(name: str) -> "Model":
+    """Return the model of that name, or of that file."""
+    from simulation.theory.models import get
+
+    if not _is_file([name]):
+        return get(name)
+    from labkit.model_file import read_model
+
+    return read_model(name)
+
+
+def _is_file(names: list[str] | None) -> bool:
+    from labkit.model_file import SUFFIXES
+
+    return any(Path(name).suffix in SUFFIXES for name in names or [])
 
 
 def changes_of(settings: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
@@ -210,6 +361,16 @@ def _axis(option: str, text: str) -> tuple[str, Any]:
         return name.strip(), np.linspace(float(start), float(stop), int(number))
     except ValueError:
         message = f"{option} must be NAME:START:STOP:N with N at least 1, but is {text!r}"
+        raise ValueError(message) from None
+
+
+def _interval(option: str, text: str) -> tuple[str, tuple[float, float]]:
+    """Read NAME:LOW:HIGH."""
+    try:
+        name, low, high = text.split(":")
+        return name.strip(), (float(low), float(high))
+    except ValueError:
+        message = f"{option} must be NAME:LOW:HIGH, but is {text!r}"
         raise ValueError(message) from None
 
 

@@ -4,5 +4,8 @@ from simulation.theory.models import Model as Model
 from simulation.theory.models import get
 from simulation.theory.models import point as point
 from simulation.theory.models import sweep as sweep
+from simulation.theory.optimum import Optimum as Optimum
+from simulation.theory.optimum import optimise as optimise
+from simulation.theory.optimum import sensitivity as sensitivity
 
 get_model = get

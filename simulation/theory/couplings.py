@@ -102,6 +102,15 @@ def two_mode_squeezing(first: str, second: str, g: ArrayLike) -> Coupling:
     return product(g, first + DAGGER, second + DAGGER)
 
 
+def single_mode_squeezing(mode: str, g: ArrayLike) -> Coupling:
+    """H/ħ = (g a†² + g* a²)/2: a degenerate parametric oscillator, da/dt = … − i g a†.
+
+    g = iξ amplifies x and squeezes p: V(x) = ½/(1 − 2ξ/κ), V(p) = ½/(1 + 2ξ/κ) of an oscillator of
+    energy damping κ in vacuum, below its threshold 2ξ = κ.
+    """
+    return product(0.5 * np.asarray(g, np.complex128), mode + DAGGER, mode + DAGGER)
+
+
 def radiation_pressure(field: str, mechanics: str, G: ArrayLike) -> Coupling:
     """H/ħ = (G a† + G* a)(b + b†), the linearised pressure of a driven field, nothing rotated away.
 

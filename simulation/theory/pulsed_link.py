@@ -6,17 +6,78 @@ are one beam splitter of transmissivity τ = W (1 − R): both mechanics, first 
 states, end in a two-mode squeezed vacuum of which b2's half went through τ.
 """
 
+from typing import Final, NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
 
 from simulation.theory import gaussian
+from simulation.theory.quantities import Range, checked
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
+SQUEEZING: Final = Range(0.0, 170.0, "lie in [0, 170]")
+"""Of r: e^{4r} stays finite."""
+
 FIBRE_DB_PER_KM = 0.2
 """Loss of telecom fibre in seed 000."""
+
+
+class Pair(NamedTuple):
+    """Two modes in V = [[a 1, c Z], [c Z, b 1]], with D = ab − c² kept apart.
+
+    D of a pure state is 1/4 however large a, b and c are: as a difference it is lost to rounding
+    from r ≈ 8 on, and with it all that a covariance matrix says about entanglement.
+    """
+
+    a: Real
+    b: Real
+    c: Real
+    d: Real
+
+    def second_lost(self, transmissivity: Real, noise: Real) -> "Pair":
+        """Lose 1 − T of the second mode and add noise y: b → T b + y, D → T D + a y."""
+        t = transmissivity
+        return Pair(self.a, t * self.b + noise, np.sqrt(t) * self.c, t * self.d + self.a * noise)
+
+    @property
+    def swapped(self) -> "Pair":
+        """The same with both modes exchanged."""
+        return Pair(self.b, self.a, self.c, self.d)
+
+    @property
+    def log_nu(self) -> Real:
+        """−ln 2ν̃₋, ν̃₋ = 2D/(a + b + √((a − b)² + 4c²)); E_N where positive."""
+        return np.asarray(
+            -np.log(4 * self.d / (self.a + self.b + np.hypot(self.a - self.b, 2 * self.c)))
+        )
+
+
+def squeezed_pair(r: ArrayLike, occupation: ArrayLike = 0.0) -> Pair:
+    """Return the pair that a blue pulse makes of mechanics with n quanta and of vacuum light.
+
+    a = (n + ½) cosh² r + ½ sinh² r, b with cosh ↔ sinh, c = (n + 1) sinh r cosh r, D = (n + ½)/2.
+
+    Raises
+    ------
+    ValueError
+        If r is outside `SQUEEZING`.
+    """
+    first, r = np.asarray(occupation, np.float64) + 0.5, _squeezing(r)
+    cosh, sinh = np.cosh(r), np.sinh(r)
+    return Pair(
+        first * cosh**2 + sinh**2 / 2,
+        first * sinh**2 + cosh**2 / 2,
+        (first + 0.5) * sinh * cosh,
+        first / 2,
+    )
+
+
+def link_pair(r: ArrayLike, W: ArrayLike, R: ArrayLike) -> Pair:
+    """Return (b1, b2) after both pulses, Eq. (22), parameters as for `link_covariance`."""
+    kept = transmissivity(W, R)
+    return squeezed_pair(r).second_lost(kept, (1 - kept) / 2)
 
 
 def fibre_reflectivity(length_km: ArrayLike, db_per_km: ArrayLike = FIBRE_DB_PER_KM) -> Real:
@@ -46,10 +107,14 @@ def link_covariance(r: ArrayLike, W: ArrayLike, R: ArrayLike) -> Real:
     Returns
     -------
     ndarray, shape (..., 4, 4)
+        Beyond r ≈ 8 its double precision no longer holds the entanglement: see `link_pair`.
     """
-    kept = transmissivity(W, R)
-    squeezed = gaussian.apply(gaussian.vacuum(2), gaussian.two_mode_squeezing(-_squeezing(r)))
-    return gaussian.loss(squeezed, kept, [1])
+    a, b, c, _ = link_pair(r, W, R)
+    nothing = np.zeros_like(c)
+    return gaussian.from_moments(
+        np.stack([np.stack([a - 0.5, nothing], -1), np.stack([nothing, b - 0.5], -1)], -2),
+        np.stack([np.stack([nothing, -c], -1), np.stack([-c, nothing], -1)], -2),
+    )
 
 
 def link_density_matrix(r: float, W: float, R: float, cutoff: int) -> Complex:
@@ -98,6 +163,8 @@ def transmissivity(W: ArrayLike, R: ArrayLike) -> Real:
 
 def _amplitudes(n: NDArray[np.int_], s: int, r: float, kept: float) -> Complex:
     """⟨n, n−s| amplitude with s quanta lost: iⁿ iⁿ⁻ˢ tanhⁿr/cosh r √(C(n,s)(1−τ)ˢ τⁿ⁻ˢ)."""
+    from scipy.special import gammaln
+
     choices = np.exp(gammaln(n + 1) - gammaln(s + 1) - gammaln(n - s + 1))
     weight = choices * (1 - kept) ** s * kept ** (n - s)
     phase = 1j ** ((2 * n - s) % 4)
@@ -105,8 +172,4 @@ def _amplitudes(n: NDArray[np.int_], s: int, r: float, kept: float) -> Complex:
 
 
 def _squeezing(r: ArrayLike) -> Real:
-    array = np.asarray(r, np.float64)
-    if not np.all(np.isfinite(array) & (array >= 0)):
-        message = f"`r` must be finite and ≥ 0, but is {array}"
-        raise ValueError(message)
-    return array
+    return np.asarray(checked("r", r, SQUEEZING))

@@ -47,3 +47,26 @@ def test_covariance_comes_row_by_row():
 def test_losses_beyond_one_are_refused():
     with pytest.raises(ValueError, match=r"`R` must lie in \[0, 1\], but is 1.5"):
         point(get(MODEL), R=1.5)
+
+
+@pytest.mark.parametrize("r", [0.01, 3.0, 8.0, 12.0, 18.0, 170.0])
+def test_nothing_lost_is_two_r_however_strong_the_squeezing(r):
+    assert point(get(MODEL), r=r, W=1.0, R=0.0)["E_12"] == pytest.approx(2 * r, rel=1e-13)
+
+
+@pytest.mark.parametrize("r", np.arange(1.0, 19.0))
+def test_large_squeezing_agrees_with_sixty_digits(r):
+    import mpmath as mp
+
+    with mp.workdps(60):
+        kept = mp.mpf(0.95) * (1 - mp.mpf(0.01))
+        a, c = mp.cosh(2 * mp.mpf(r)) / 2, mp.sqrt(kept) * mp.sinh(2 * mp.mpf(r)) / 2
+        b = kept * mp.sinh(r) ** 2 + mp.mpf(0.5)
+        nu = (a + b - mp.sqrt((a - b) ** 2 + 4 * c**2)) / 2
+        exact = float(-mp.log(2 * nu))
+    assert point(get(MODEL), r=r, W=0.95, R=0.01)["E_12"] == pytest.approx(exact, rel=1e-13)
+
+
+def test_pulses_that_squeeze_beyond_all_floating_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"`r` must lie in \[0, 170\], but is"):
+        point(get(MODEL), energy_1=5e-10)

@@ -18,9 +18,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory import sideband
-from simulation.theory.measures import log_negativity
 from simulation.theory.models.model import Model, Outcome
-from simulation.theory.pulsed_link import FIBRE_DB_PER_KM, fibre_reflectivity, link_covariance
+from simulation.theory.pulsed_link import (
+    FIBRE_DB_PER_KM,
+    SQUEEZING,
+    fibre_reflectivity,
+    link_covariance,
+    link_pair,
+)
 from simulation.theory.quantities import (
     FRACTION,
     NON_NEGATIVE,
@@ -40,7 +45,7 @@ class Fan2026Pulsed(Parameters):
     """Parameters; the defaults are the pulses of section III, without fibre."""
 
     r: Annotated[
-        Value | None, Quantity("", NON_NEGATIVE, "squeezing, else from pulse 1", "Eq. (12)")
+        Value | None, Quantity("", SQUEEZING, "squeezing, else from pulse 1", "Eq. (12)")
     ] = None
     W: Annotated[
         Value | None, Quantity("", FRACTION, "swap efficiency, else from pulse 2", "Eq. (16)")
@@ -76,7 +81,7 @@ RESULTS: Final = {
     "R": Outcome("", "share of light lost on the way"),
     "cov": Outcome(
         "",
-        "covariance matrix of (b1, b2), Eq. (22), row by row",
+        "covariance matrix of (b1, b2), Eq. (22), row by row; beyond r ≈ 8 rounding hides E_12",
         tuple(f"{row} {column}" for row in QUADRATURES for column in QUADRATURES),
     ),
 }
@@ -106,15 +111,18 @@ def loss(p: Fan2026Pulsed) -> Real:
 def solve(p: Fan2026Pulsed, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     """Covariance matrix after both pulses and the wanted results."""
     r, w, lost = squeezing(p), swap(p), loss(p)
-    cov = link_covariance(r, w, lost)
     results: dict[str, Callable[[], ArrayLike]] = {
-        "E_12": lambda: log_negativity(cov),
+        "E_12": lambda: np.maximum(link_pair(r, w, lost).log_nu, 0.0),
         "r": lambda: r,
         "W": lambda: w,
         "R": lambda: lost,
-        "cov": lambda: cov.reshape(*cov.shape[:-2], 16),
+        "cov": lambda: _by_rows(link_covariance(r, w, lost)),
     }
     return {name: results[name]() for name in wanted}
+
+
+def _by_rows(cov: Real) -> Real:
+    return cov.reshape(*cov.shape[:-2], 16)
 
 
 def _rate(

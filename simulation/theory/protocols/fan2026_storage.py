@@ -3,45 +3,36 @@
 Scheme 2 of seed 000 (`simulation.theory.models.fan2026_pulsed`) beyond its ideal case. A blue pulse
 squeezes b1 (n_1 phonons) with light (r), the way loses the share R (n_line quanta in its port), a
 red pulse swaps the rest into b2 (n_2 phonons) with efficiency W; each then decays for its storage
-time into its bath and gains classical phonons. With a = V(b1), b = V(b2), c = |⟨x1 x2⟩| and
-D = ab − c², vacuum variance 1/2,
-
-    squeezed   a = (n_1 + ½) cosh² r + ½ sinh² r,   b with cosh ↔ sinh,
-               c = (n_1 + 1) sinh r cosh r,         D = (n_1 + ½)/2
-    on each    b → T b + y,   c → √T c,   D → T D + a y          (loss of T, noise y; and a ↔ b)
-    ν = 2D/(a + b + √((a − b)² + 4c²)),   E_N = max(0, −ln 2ν)
-
-so that no squeezing is too large for it: D is never a difference.
+time into its bath and gains classical phonons. `pulsed_link.Pair` holds the state, so that no
+squeezing is too large for it.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.models.model import Model, Outcome
+from simulation.theory.pulsed_link import SQUEEZING, Pair, squeezed_pair
 from simulation.theory.quantities import (
     FRACTION,
     NON_NEGATIVE,
     POSITIVE_OR_INFINITE,
     Parameters,
     Quantity,
-    Range,
     Value,
 )
 
 Real = NDArray[np.float64]
-
-_SQUEEZING: Final = Range(0.0, 170.0, "lie in [0, 170]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fan2026Storage(Parameters):
     """Parameters; the defaults are a pair r, W of the paper, without loss."""
 
-    r: Annotated[Value, Quantity("", _SQUEEZING, "squeezing of pulse 1", "Eq. (12)")] = 1.44
+    r: Annotated[Value, Quantity("", SQUEEZING, "squeezing of pulse 1", "Eq. (12)")] = 1.44
     W: Annotated[Value, Quantity("", FRACTION, "swap efficiency of pulse 2", "Eq. (16)")] = 0.80
     R: Annotated[Value, Quantity("", FRACTION, "loss of light on the way", "Eq. (18)")] = 0.0
     n_line: Annotated[Value, Quantity("", NON_NEGATIVE, "quanta in the lost port", "")] = 0.0
@@ -70,35 +61,9 @@ RESULTS: Final = {
 }
 
 
-class Pair(NamedTuple):
-    """Variances a, b of both, their correlation c, and D = ab − c² kept apart."""
-
-    a: Real
-    b: Real
-    c: Real
-    d: Real
-
-    def second_lost(self, transmissivity: Real, noise: Real) -> "Pair":
-        """Lose 1 − T of the second mode and add noise y."""
-        t = transmissivity
-        return Pair(self.a, t * self.b + noise, np.sqrt(t) * self.c, t * self.d + self.a * noise)
-
-    @property
-    def swapped(self) -> "Pair":
-        """The same with both modes exchanged."""
-        return Pair(self.b, self.a, self.c, self.d)
-
-
 def pair(p: Fan2026Storage) -> Pair:
     """State of b1, b2 after both pulses and the storage."""
-    r, first = np.asarray(p.r), np.asarray(p.n_1) + 0.5
-    cosh, sinh = np.cosh(r), np.sinh(r)
-    state = Pair(
-        first * cosh**2 + sinh**2 / 2,
-        first * sinh**2 + cosh**2 / 2,
-        (first + 0.5) * sinh * cosh,
-        first / 2,
-    )
+    state = squeezed_pair(p.r, p.n_1)
     R, W = np.asarray(p.R), np.asarray(p.W)
     state = state.second_lost(1 - R, R * (np.asarray(p.n_line) + 0.5))
     state = state.second_lost(W, (1 - W) * (np.asarray(p.n_2) + 0.5))
@@ -109,14 +74,14 @@ def pair(p: Fan2026Storage) -> Pair:
 
 def solve(p: Fan2026Storage, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     """Logarithmic negativity and phonons; everything is cheap."""
-    a, b, c, d = pair(p)
-    log_nu = -np.log(4 * d / (a + b + np.hypot(a - b, 2 * c)))
+    state = pair(p)
+    log_nu = state.log_nu
     return {
         "E_12": np.maximum(log_nu, 0.0),
         "log_nu": log_nu,
-        "n_b1": a - 0.5,
-        "n_b2": b - 0.5,
-        "c": c,
+        "n_b1": state.a - 0.5,
+        "n_b2": state.b - 0.5,
+        "c": state.c,
     }
 
 
