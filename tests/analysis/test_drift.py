@@ -47,7 +47,7 @@ def test_few_counts_have_the_exact_multinomial_probability():
 
 def test_many_counts_have_the_chi_square_of_the_textbook():
     counts = np.array([480, 530, 510, 470])
-    chi2, p = stats.chisquare(counts)
+    _, p = stats.chisquare(counts)
     assert drift(counts, np.ones(4)).p_scatter == pytest.approx(p)
 
 

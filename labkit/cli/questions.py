@@ -1,0 +1,197 @@
+"""``labkit blocks`` and ``correlate``: a recording cut into segments, and g² against delay."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labkit.cli.output import print_json, remarks
+from labkit.cli.tags import Json, finite
+
+if TYPE_CHECKING:
+    from analysis.questions.drift import G2Course
+    from analysis.questions.segments import Segments
+
+Gates = Annotated[
+    Path | None,
+    typer.Option(help="Gates file (YAML); by default the file's name + .gates.yaml."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to the app."""
+    app.command()(blocks)
+    app.command()(correlate)
+
+
+def blocks(
+    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
+    gates: Gates = None,
+    every: Annotated[
+        float | None,
+        typer.Option(parser=finite, metavar="SECONDS", help="Cut into blocks of equal length."),
+    ] = None,
+    marker: Annotated[
+        int | None, typer.Option(help="Cut at each record of this marker input (1 to 4).")
+    ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option(
+            "--from", parser=finite, metavar="SECONDS", help="Take one block: from this time …"
+        ),
+    ] = None,
+    stop: Annotated[
+        float | None,
+        typer.Option("--to", parser=finite, metavar="SECONDS", help="… to this time."),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Save counts as JSON: of the one block, or a list.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Count a file in blocks by time or marker; test rates and g² for drift.
+
+    Times are seconds after the first trial. Accidentals are those of each block, so that rates
+    that drift do not raise g².
+    """
+    from analysis.questions.segments import count_at_markers, count_between, count_every
+
+    trim = start is not None or stop is not None
+    if sum((every is not None, marker is not None, trim)) != 1:
+        message = "blocks needs one of --every, --marker and --from/--to"
+        raise ValueError(message)
+    if trim:
+        from analysis.evaluation import evaluate
+        from labkit.cli.tables import print_evaluation
+
+        counts = count_between(file, gates, start or 0.0, float("inf") if stop is None else stop)
+        _save(save, counts.to_dict())
+        evaluation = evaluate(counts)
+        if json:
+            print_json(evaluation.to_dict())
+        else:
+            print_evaluation(evaluation, 1.0)
+        return
+    if every is not None:
+        found = count_every(file, gates, every)
+    else:
+        found = count_at_markers(file, gates, marker or 0)
+    _save(save, [counts.to_dict() for counts in found.counts])
+    courses = _courses(found)
+    if json:
+        print_json(_plain(found, courses))
+        return
+    _show(found, courses)
+
+
+def _save(path: Path | None, plain: object) -> None:
+    import json
+
+    if path is not None:
+        path.write_text(json.dumps(plain) + "\n", encoding="utf-8")
+
+
+def _courses(found: "Segments") -> "dict[str, G2Course]":
+    from analysis.evaluation import cross_pairs
+    from analysis.questions.drift import g2_course
+
+    courses = {}
+    for name, (late, early) in cross_pairs(found.counts[0].gates).items():
+        try:
+            courses[name] = g2_course(found.counts, late, early)
+        except ValueError as error:
+            remarks.print(f"g2.{name} is undefined: {error}", markup=False, soft_wrap=True)
+    return courses
+
+
+def _plain(found: "Segments", courses: "dict[str, G2Course]") -> dict[str, object]:
+    from analysis.questions.drift import rate_drifts
+
+    drifts = rate_drifts(found.counts) if len(found) > 1 else {}
+    return {
+        "edges": found.edges.tolist(),
+        "trials": [counts.trials.number for counts in found.counts],
+        "singles": {
+            f"{gate}{detector}": [counts.single(gate, detector) for counts in found.counts]
+            for gate, detector in found.counts[0].gates.cells
+        },
+        "drift": {f"{gate}{detector}": each.to_dict() for (gate, detector), each in drifts.items()},
+        "g2": {
+            name: {
+                "coincidences": each.events.tolist(),
+                "accidentals": each.accidentals.tolist(),
+                "pooled": each.pooled,
+                "within_blocks": each.within.to_dict(),
+                "bootstrap": each.bootstrap and each.bootstrap.to_dict(),
+                "drift": each.drift and each.drift.to_dict(),
+            }
+            for name, each in courses.items()
+        },
+    }
+
+
+def _show(found: "Segments", courses: "dict[str, G2Course]") -> None:
+    from analysis.questions.drift import rate_drifts
+    from labkit.cli.tables import print_lines
+
+    cells = found.counts[0].gates.cells
+    heads = [f"{gate}{detector}" for gate, detector in cells]
+    rows = [f"{'block':>5} {'from s':>12} {'trials':>14} " + " ".join(f"{h:>12}" for h in heads)]
+    for number, (counts, begin) in enumerate(zip(found.counts, found.edges, strict=False)):
+        singles = " ".join(f"{n:>12,}" for n in counts.singles.ravel())
+        rows.append(f"{number:>5} {begin:>12.6g} {counts.trials.number:>14,} {singles}")
+    if len(found) > 1:
+        for (gate, detector), each in rate_drifts(found.counts).items():
+            rows.append(f"{gate}{detector:<3} {each}")
+    for name, each in courses.items():
+        rows.append(f"g2 {name}: {each.within} within blocks, pooled {each.pooled:.4f}")
+        if each.bootstrap is not None:
+            rows.append(f"   block bootstrap [{each.bootstrap.low:.4f}, {each.bootstrap.high:.4f}]")
+        if each.drift is not None:
+            rows.append(f"   {each.drift}")
+    print_lines("\n".join(rows))
+
+
+def correlate(
+    file: Annotated[Path, typer.Argument(help="T2 tag file.", metavar="FILE")],
+    channels: Annotated[
+        str, typer.Option(help="Input channels as they stand in the file, as START,STOP.")
+    ] = "0,1",
+    delay: Annotated[
+        float, typer.Option(parser=finite, metavar="SECONDS", help="Largest delay.")
+    ] = 100e-9,
+    width: Annotated[
+        float, typer.Option("--bin", parser=finite, metavar="SECONDS", help="Width of a bin.")
+    ] = 1e-9,
+    start_stop: Annotated[
+        bool, typer.Option("--start-stop", help="Only the first stop after a start.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Print g²(τ) of two channels (or of one with itself), as of continuous light (HBT)."""
+    from analysis.questions.delays import correlate as correlation
+    from labkit.cli.tables import print_lines
+
+    try:
+        first, second = (int(part) for part in channels.split(","))
+    except ValueError:
+        message = f"--channels must be two channel numbers such as 0,1, but is {channels!r}"
+        raise ValueError(message) from None
+    found = correlation(
+        file, first, second, delay=delay, width=width, kind="start-stop" if start_stop else "full"
+    )
+    low, high = found.interval()
+    values = found.g2
+    if json:
+        print_json(
+            {
+                "edges": found.edges.tolist(), "pairs": found.pairs.tolist(),
+                "g2": values.tolist(), "low": low.tolist(), "high": high.tolist(),
+                "clicks": list(found.clicks), "seconds": found.seconds,
+            }
+        )  # fmt: skip
+        return
+    rows = [f"{'delay s':>14} {'pairs':>10} {'g2':>10}"]
+    for begin, pairs, *each in zip(found.edges, found.pairs, values, low, high, strict=False):
+        rows.append(f"{begin:>14.6g} {pairs:>10,} {each[0]:>10.4f}  [{each[1]:.4f}, {each[2]:.4f}]")
+    print_lines("\n".join(rows))
