@@ -1,4 +1,4 @@
-"""``labkit blocks`` and ``correlate``: a recording cut into segments, and g² against delay."""
+"""``labkit blocks``, ``coincidences``, ``correlate``, ``detector``: questions asked of tags."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +20,8 @@ Gates = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    app.command()(blocks)
-    app.command()(correlate)
+    for command in (blocks, coincidences, correlate, detector):
+        app.command()(command)
 
 
 def blocks(
@@ -152,6 +152,49 @@ def _show(found: "Segments", courses: "dict[str, G2Course]") -> None:
     print_lines("\n".join(rows))
 
 
+def coincidences(
+    files: Annotated[
+        list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")
+    ],
+    of: Annotated[
+        list[str],
+        typer.Option(help="Cells that click together, such as pump1,read1,read2; repeatable."),
+    ],
+    gates: Gates = None,
+    level: Annotated[
+        float, typer.Option(help="Probability inside the intervals, between 0 and 1.")
+    ] = 0.68,
+    json: Json = False,
+) -> None:
+    """Count N-fold coincidences; of three cells also heralded g²(0) (first cell: herald)."""
+    from functools import reduce
+    from operator import add
+
+    from analysis.counting.patterns import count_patterns
+    from analysis.gates import GateSet, gates_path
+    from analysis.questions.folds import cell_of, fold, heralded
+    from labkit.cli.tables import print_lines
+
+    gate_set = GateSet.from_yaml(gates or gates_path(files[0]))
+    wanted = [[cell_of(name, gate_set.cells) for name in text.split(",")] for text in of]
+    found = reduce(add, [count_patterns(file, gate_set) for file in files])
+    lines: list[str] = []
+    plain: list[dict[str, object]] = []
+    for cells in wanted:
+        each = fold(found, cells, level)
+        lines.append(str(each))
+        plain.append(each.to_dict())
+        if len(cells) == 3:
+            g2 = heralded(found, *cells, level=level)
+            lines.append(f"   g²(0|{cells[0][0]}{cells[0][1]})  {g2}")
+            plain[-1]["heralded_g2"] = g2.to_dict()
+    if json:
+        trials = found.counts.trials.number
+        print_json({"trials": trials, "level": level, "coincidences": plain})
+        return
+    print_lines("\n".join(lines))
+
+
 def correlate(
     file: Annotated[Path, typer.Argument(help="T2 tag file.", metavar="FILE")],
     channels: Annotated[
@@ -195,3 +238,28 @@ def correlate(
     for begin, pairs, *each in zip(found.edges, found.pairs, values, low, high, strict=False):
         rows.append(f"{begin:>14.6g} {pairs:>10,} {each[0]:>10.4f}  [{each[1]:.4f}, {each[2]:.4f}]")
     print_lines("\n".join(rows))
+
+
+def detector(
+    file: Annotated[Path, typer.Argument(help="T2 tag file.", metavar="FILE")],
+    channel: Annotated[int, typer.Option(help="Input channel as it stands in the file.")],
+    reach: Annotated[
+        float,
+        typer.Option(
+            parser=finite,
+            metavar="SECONDS",
+            help="Longer than afterpulses last; whole periods if the light is pulsed.",
+        ),
+    ] = 1e-6,
+    json: Json = False,
+) -> None:
+    """Estimate a detector's dead time and afterpulses from its own clicks."""
+    from analysis.questions.memory import detector_memory
+    from labkit.cli.tables import print_lines
+
+    found = detector_memory(file, channel, reach=reach)
+    if json:
+        print_json({"channel": channel, "reach": reach, **found.to_dict()})
+        return
+    print_lines(str(found))
+    remarks.print("bunched light looks like afterpulses: use coherent light or none", markup=False)

@@ -83,7 +83,9 @@ def test_plan_reads_what_analyse_prints(tmp_path, capsys):
         "coincidences": {"r1p1": 9, "r2p1": 130, "r1p2": 129, "r2p2": 37},
     }
     text.write_text(json.dumps(analysed), encoding="utf-8")
-    assert printed(capsys, ["plan", text, "--confidence", "0.9"])["measured_trials"] == 1_114_000_000
+    assert (
+        printed(capsys, ["plan", text, "--confidence", "0.9"])["measured_trials"] == 1_114_000_000
+    )
 
 
 def test_saved_counts_without_the_nine_say_so(recording, tmp_path, capsys):
@@ -103,6 +105,24 @@ def test_correlation_of_independent_channels_is_flat_from_period_to_period(recor
     assert np.array(found["g2"]) == pytest.approx(1.0, abs=4 / np.sqrt(min(found["pairs"])))
 
 
+def test_threefold_coincidences_are_heralded_by_the_first_cell(recording, capsys):
+    found = printed(
+        capsys, ["coincidences", recording, "--of", "pump1,read1,read2", "--of", "pump1,read1"]
+    )
+    three, two = found["coincidences"]
+    whole = printed(capsys, ["analyse", recording])
+    assert two["together"] == whole["coincidences"]["r1p1"]
+    assert two["g"] == pytest.approx(whole["g2"]["r1p1"])
+    assert three["together"] <= two["together"]
+    assert three["heralded_g2"]["low"] < three["heralded_g2"]["high"]
+
+
+def test_a_detector_without_memory_shows_none(recording, capsys):
+    found = printed(capsys, ["detector", recording, "--channel", "0", "--reach", "5e-6"])
+    assert abs(found["afterpulse"]["value"]) < 0.1
+    assert found["clicks"] / found["seconds"] == pytest.approx(found["rate"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -110,6 +130,8 @@ def test_correlation_of_independent_channels_is_flat_from_period_to_period(recor
         (["blocks", "--every", "1", "--marker", "1"], "needs one of --every"),
         (["blocks", "--every", "1e-9"], "at least one period"),
         (["blocks", "--marker", "4"], "no record of marker 4"),
+        (["coincidences", "--of", "pump3,read1"], "a cell must be one of pump1"),
+        (["detector", "--channel", "7"], "channel 7 has no click"),
         (["correlate", "--channels", "a"], "must be two channel numbers"),
         (["correlate", "--channels", "0,5"], "channel 5 has no click"),
     ],
