@@ -51,6 +51,7 @@ class DelayedSource(EncodedSource):
                 raise ValueError(message)
         super().__init__(source.path, Acquisition.of(source))
         self.format = source.format
+        self.sync_divider, self.counts_syncs = source.sync_divider, source.counts_syncs
         self._source = source
         self._ticks = np.zeros(256, np.int64)
         for channel, delay in delays.items():

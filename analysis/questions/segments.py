@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.count import BRIGHT_FROM, Kernel, _count_stretch, _plan, _Progress
+from analysis.counting.count import BRIGHT_FROM, Kernel, _count_stretch, _Progress, plan_for
 from analysis.counting.report import report_counts
 from analysis.counting.sparse import _begins
 from analysis.counting.tally import Plan, S, Tally, first_tick
@@ -146,7 +146,7 @@ def _opened(
     path: str | Path | TagSource, gates: GateSet | str | Path | None
 ) -> tuple[TagSource, Plan]:
     source = path if isinstance(path, TagSource) else open_tags(path)
-    plan = _plan(source, as_gates(gates_path(source.path) if gates is None else gates))
+    plan = plan_for(source, as_gates(gates_path(source.path) if gates is None else gates))
     if plan.clock:
         message = (
             f"{source.path}: segments need trials that begin with a record (sync, marker or "
@@ -178,7 +178,7 @@ def _count(
     total = report_counts(source, plan, whole, final=True)
     if plan.layout.mode == "T2":
         edges = np.array([finder.zero, *(cut.trial for cut in cuts), 0], float) - finder.zero
-        edges[-1] = whole.state[S.TRIAL] - finder.zero + plan.period
+        edges[-1] = whole.state[S.TRIAL] - finder.zero + plan.start_period
         return _segments(segments, [each.trials for each in segments], edges * source.resolution)
     limit = total.trials.number
     late = list(takewhile(lambda n: n < limit, finder.beyond()))

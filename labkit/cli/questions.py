@@ -1,4 +1,4 @@
-"""``labkit blocks``, ``coincidences``, ``correlate``, ``detector``: questions asked of tags."""
+"""``labkit blocks``, ``coincidences``, ``correlate``, ``delays``, ``detector``: asked of tags."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ from labkit.cli.tags import Json, finite
 if TYPE_CHECKING:
     from analysis.questions.drift import G2Course
     from analysis.questions.segments import Segments
+    from analysis.tagfile import TagSource
 
 Gates = Annotated[
     Path | None,
@@ -18,10 +19,38 @@ Gates = Annotated[
 ]
 
 
+Delays = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--delay",
+        metavar="CHANNEL=SECONDS",
+        help="Move an input channel's clicks to later times first; repeatable.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (blocks, coincidences, correlate, detector):
+    for command in (blocks, coincidences, correlate, delays, detector):
         app.command()(command)
+
+
+def _opened(file: Path, delays: list[str] | None) -> "TagSource":
+    """Open a tag file, its clicks moved by ``channel=seconds``."""
+    from analysis.questions.alignment import DelayedSource
+    from analysis.tagfile import open_tags
+
+    source = open_tags(file)
+    if not delays:
+        return source
+    moved: dict[int, float] = {}
+    for text in delays:
+        channel, _, seconds = text.partition("=")
+        if not channel.strip().isdecimal():
+            message = f"--delay must be CHANNEL=SECONDS such as 1=3.5e-9, but is {text!r}"
+            raise ValueError(message)
+        moved[int(channel)] = finite(seconds)
+    return DelayedSource(source, moved)
 
 
 def blocks(
@@ -44,6 +73,7 @@ def blocks(
         float | None,
         typer.Option("--to", parser=finite, metavar="SECONDS", help="… to this time."),
     ] = None,
+    delay: Delays = None,
     save: Annotated[
         Path | None, typer.Option(help="Save counts as JSON: of the one block, or a list.")
     ] = None,
@@ -56,6 +86,7 @@ def blocks(
     """
     from analysis.questions.segments import count_at_markers, count_between, count_every
 
+    source = _opened(file, delay)
     trim = start is not None or stop is not None
     if sum((every is not None, marker is not None, trim)) != 1:
         message = "blocks needs one of --every, --marker and --from/--to"
@@ -64,7 +95,7 @@ def blocks(
         from analysis.evaluation import evaluate
         from labkit.cli.tables import print_evaluation
 
-        counts = count_between(file, gates, start or 0.0, float("inf") if stop is None else stop)
+        counts = count_between(source, gates, start or 0.0, float("inf") if stop is None else stop)
         _save(save, counts.to_dict())
         evaluation = evaluate(counts)
         if json:
@@ -73,9 +104,9 @@ def blocks(
             print_evaluation(evaluation, 1.0)
         return
     if every is not None:
-        found = count_every(file, gates, every)
+        found = count_every(source, gates, every)
     else:
-        found = count_at_markers(file, gates, marker or 0)
+        found = count_at_markers(source, gates, marker or 0)
     _save(save, [counts.to_dict() for counts in found.counts])
     courses = _courses(found)
     if json:
@@ -161,6 +192,7 @@ def coincidences(
         typer.Option(help="Cells that click together, such as pump1,read1,read2; repeatable."),
     ],
     gates: Gates = None,
+    delay: Delays = None,
     level: Annotated[
         float, typer.Option(help="Probability inside the intervals, between 0 and 1.")
     ] = 0.68,
@@ -177,7 +209,7 @@ def coincidences(
 
     gate_set = GateSet.from_yaml(gates or gates_path(files[0]))
     wanted = [[cell_of(name, gate_set.cells) for name in text.split(",")] for text in of]
-    found = reduce(add, [count_patterns(file, gate_set) for file in files])
+    found = reduce(add, [count_patterns(_opened(file, delay), gate_set) for file in files])
     lines: list[str] = []
     plain: list[dict[str, object]] = []
     for cells in wanted:
@@ -237,6 +269,30 @@ def correlate(
     rows = [f"{'delay s':>14} {'pairs':>10} {'g2':>10}"]
     for begin, pairs, *each in zip(found.edges, found.pairs, values, low, high, strict=False):
         rows.append(f"{begin:>14.6g} {pairs:>10,} {each[0]:>10.4f}  [{each[1]:.4f}, {each[2]:.4f}]")
+    print_lines("\n".join(rows))
+
+
+def delays(
+    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
+    gate: Annotated[str, typer.Option(help="Gate whose pulse all detectors see.")],
+    gates: Gates = None,
+    json: Json = False,
+) -> None:
+    """Find the detectors' delays against each other from the arrival times in a gate."""
+    from analysis.counting import count
+    from analysis.questions.alignment import delays_between
+    from labkit.cli.tables import print_lines
+
+    counts = count(file, gates)
+    found = delays_between(counts, gate)
+    if json:
+        print_json({"gate": gate, "delays": {str(d): each.to_dict() for d, each in found.items()}})
+        return
+    rows = [
+        f"detector {number}: --delay {counts.gates.detectors[number]}={each.value:.4g}  "
+        f"[{each.low:.4g}, {each.high:.4g}] s"
+        for number, each in found.items()
+    ]
     print_lines("\n".join(rows))
 
 

@@ -117,6 +117,19 @@ def test_threefold_coincidences_are_heralded_by_the_first_cell(recording, capsys
     assert three["heralded_g2"]["low"] < three["heralded_g2"]["high"]
 
 
+def test_delays_are_found_and_taken_out(recording, capsys):
+    found = printed(capsys, ["delays", recording, "--gate", "read"])["delays"]
+    assert (
+        max(abs(each["value"]) for each in found.values()) < 5e-9
+    )  # pulses of 50 ns, 1,000 clicks
+    moved = printed(
+        capsys,
+        ["blocks", recording, "--from", "0", "--delay", "0=200e-9", "--delay", "1=200e-9"],
+    )
+    whole = printed(capsys, ["analyse", recording])
+    assert moved["singles"]["read"] == whole["singles"]["pump"]
+
+
 def test_a_detector_without_memory_shows_none(recording, capsys):
     found = printed(capsys, ["detector", recording, "--channel", "0", "--reach", "5e-6"])
     assert abs(found["afterpulse"]["value"]) < 0.1
@@ -132,6 +145,7 @@ def test_a_detector_without_memory_shows_none(recording, capsys):
         (["blocks", "--marker", "4"], "no record of marker 4"),
         (["coincidences", "--of", "pump3,read1"], "a cell must be one of pump1"),
         (["detector", "--channel", "7"], "channel 7 has no click"),
+        (["blocks", "--every", "1", "--delay", "x"], "--delay must be CHANNEL=SECONDS"),
         (["correlate", "--channels", "a"], "must be two channel numbers"),
         (["correlate", "--channels", "0,5"], "channel 5 has no click"),
     ],
