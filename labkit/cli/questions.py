@@ -1,4 +1,4 @@
-"""``labkit blocks``, ``coincidences``, ``correlate``, ``delays``, ``detector``: asked of tags."""
+"""Questions asked of tags: ``labkit background``, ``blocks``, ``coincidences`` and more."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +31,7 @@ Delays = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (blocks, coincidences, correlate, delays, detector):
+    for command in (background, blocks, coincidences, correlate, delays, detector):
         app.command()(command)
 
 
@@ -51,6 +51,46 @@ def _opened(file: Path, delays: list[str] | None) -> "TagSource":
             raise ValueError(message)
         moved[int(channel)] = finite(seconds)
     return DelayedSource(source, moved)
+
+
+def background(
+    files: Annotated[
+        list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")
+    ],
+    off: Annotated[str, typer.Option(help="Gate without light.")],
+    gates: Gates = None,
+    json: Json = False,
+) -> None:
+    """Print g² as counted beside g² without the background that an off-gate shows."""
+    from analysis.counting import count
+    from analysis.evaluation import cross_pairs
+    from analysis.questions.background import without_background
+    from labkit.cli.tables import print_lines
+
+    counts = count(files, gates)
+    counts.arrivals(off)  # refuses an unknown gate before anything is printed
+    found, undefined = {}, {}
+    for name, (late, early) in cross_pairs(counts.gates).items():
+        if off in (late[0], early[0]):
+            continue
+        try:
+            found[name] = without_background(counts, late, early, off)
+        except ValueError as error:
+            undefined[name] = str(error)
+    if json:
+        plain = {
+            name: {
+                "raw": each.raw.to_dict(),
+                "corrected": each.corrected.to_dict(),
+                "background_shares": list(each.shares),
+            }
+            for name, each in found.items()
+        }
+        print_json({"off": off, "g2": plain, "undefined": undefined})
+        return
+    for name, reason in undefined.items():
+        remarks.print(f"g2.{name} is undefined: {reason}", markup=False, soft_wrap=True)
+    print_lines("\n".join(f"g2 {name}: {each}" for name, each in found.items()))
 
 
 def blocks(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,20 @@ def test_delays_are_found_and_taken_out(recording, capsys):
     )
     whole = printed(capsys, ["analyse", recording])
     assert moved["singles"]["read"] == whole["singles"]["pump"]
+
+
+def test_background_of_a_dark_gate_changes_nothing(recording, tmp_path, capsys):
+    gates = GateSet.from_yaml(recording.with_suffix(".gates.yaml"))
+    with_off = replace(gates, gates=(*gates.gates, Gate(name="off", start=5e-7, stop=6e-7)))
+    path = tmp_path / "off.yaml"
+    path.write_text(with_off.to_yaml(), encoding="utf-8")
+    found = printed(capsys, ["background", recording, "--off", "off", "--gates", path])
+    assert len(found["g2"]) == 4
+    for each in found["g2"].values():
+        assert each["raw"] == pytest.approx(each["corrected"], rel=1e-2)  # no click, but no proof
+        assert each["background_shares"] == [0, 0]
+    assert run(["background", str(recording), "--off", "dark", "--gates", str(path)]) == 1
+    assert "no gate 'dark'" in capsys.readouterr().err
 
 
 def test_a_detector_without_memory_shows_none(recording, capsys):
