@@ -139,7 +139,7 @@ def correlate(
         message = f"{source.path}: channel {channel} has no click; see `labkit info`"
         raise ValueError(message)
     seconds = max(source.measured_time or 0.0, span * source.resolution)
-    edges = counter.edges() * source.resolution
+    edges = np.asarray(counter.edges() * source.resolution, np.float64)
     return DelayHistogram(
         kind=kind,
         edges=edges,

@@ -212,8 +212,8 @@ def _show(found: "Segments", courses: "dict[str, G2Course]") -> None:
         singles = " ".join(f"{n:>12,}" for n in counts.singles.ravel())
         rows.append(f"{number:>5} {begin:>12.6g} {counts.trials.number:>14,} {singles}")
     if len(found) > 1:
-        for (gate, detector), each in rate_drifts(found.counts).items():
-            rows.append(f"{gate}{detector:<3} {each}")
+        for (gate, detector), tested in rate_drifts(found.counts).items():
+            rows.append(f"{gate}{detector:<3} {tested}")
     for name, each in courses.items():
         rows.append(f"g2 {name}: {each.within} within blocks, pooled {each.pooled:.4f}")
         if each.bootstrap is not None:
@@ -257,7 +257,7 @@ def coincidences(
         lines.append(str(each))
         plain.append(each.to_dict())
         if len(cells) == 3:
-            g2 = heralded(found, *cells, level=level)
+            g2 = heralded(found, cells[0], cells[1], cells[2], level)
             lines.append(f"   g²(0|{cells[0][0]}{cells[0][1]})  {g2}")
             plain[-1]["heralded_g2"] = g2.to_dict()
     if json:
