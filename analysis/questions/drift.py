@@ -19,6 +19,7 @@ _DRAWS: Final = 9_999
 _RESAMPLES: Final = 4_000
 _SEED: Final = 20_180_425
 _FEWEST: Final = 8
+_FEWEST_EVENTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,8 @@ class G2Course:
         segments only.
     bootstrap : Interval or None
         The same value with the percentiles of 4,000 resamplings of the segments (fixed seed),
-        which need no Poisson law; None with fewer than 8 segments.
+        which need no Poisson law; None with fewer than 8 segments or 20
+        coincidences, which resampling cannot speak for.
     drift : Drift or None
         Of the coincidences against the accidentals; None without coincidences.
     """
@@ -211,7 +213,7 @@ def _bootstrap(
     events: NDArray[np.int64], accidentals: NDArray[np.float64], level: float
 ) -> Interval | None:
     number = len(events)
-    if number < _FEWEST or events.sum() == 0:
+    if number < _FEWEST or events.sum() < _FEWEST_EVENTS:
         return None
     rng = np.random.default_rng(_SEED)
     weights = rng.multinomial(number, np.full(number, 1 / number), size=_RESAMPLES)

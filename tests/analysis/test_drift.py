@@ -96,6 +96,11 @@ def test_bootstrap_agrees_with_poisson_counts_and_widens_with_blinking():
     assert boot > 5 * poisson
 
 
+def test_few_coincidences_are_not_resampled():
+    assert g2_course([segment(10**6, 1000, 1000, 2)] * 9, A, B).bootstrap is None
+    assert g2_course([segment(10**6, 1000, 1000, 3)] * 9, A, B).bootstrap is not None
+
+
 def test_empty_segments_change_nothing():
     parts = [segment(10**6, 1000, 1000, 3)] * 3
     assert g2_course([*parts, replace(parts[0], trials=exact_trials(0, "made"))], A, B).within == (
