@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.count import BRIGHT_FROM, Kernel, _count_stretch, _Progress, plan_for
+from analysis.counting.count import BRIGHT_FROM, Kernel, _count_block, _make_counter, plan_for
 from analysis.counting.report import report_counts
 from analysis.counting.sparse import _begins
 from analysis.counting.tally import Plan, S, Tally, first_tick
@@ -165,12 +165,7 @@ def _count(
     finder = _CutFinder(source, plan, iter(times), marker)
     cuts = finder.find()
     records = [0, *(cut.record for cut in cuts), source.n_records]
-    tallies = [
-        _count_stretch(source, plan, stretch, _kernel(stretch), _Progress(0, None))
-        if stretch[1] > stretch[0]
-        else Tally.empty(plan)
-        for stretch in pairwise(records)
-    ]
+    tallies = _tallies(source, plan, records)
     segments = [report_counts(source, plan, tally, final=False) for tally in tallies]
     whole, *rest = tallies
     for tally in rest:
@@ -193,8 +188,28 @@ def _count(
     return _segments([*segments, *empty], trials, edges)
 
 
-def _kernel(stretch: tuple[int, int]) -> Kernel:
-    return "bright" if stretch[1] - stretch[0] >= BRIGHT_FROM else "sparse"
+def _tallies(source: TagSource, plan: Plan, edges: list[int]) -> list[Tally]:
+    """Count each stretch of records between two edges, in one pass over the file."""
+    tallies = [Tally.empty(plan) for _ in edges[1:]]
+    counter, stretch, position = None, 0, 0
+    for block in source.blocks(0, edges[-1]):
+        done = 0
+        while done < len(block):
+            while edges[stretch + 1] <= position + done:
+                if counter is not None:
+                    counter.finish()
+                counter, stretch = None, stretch + 1
+            if counter is None:
+                records = edges[stretch + 1] - edges[stretch]
+                kernel: Kernel = "bright" if records >= BRIGHT_FROM else "sparse"
+                counter = _make_counter(plan, tallies[stretch], kernel)
+            stop = min(len(block), edges[stretch + 1] - position)
+            _count_block(source, counter, block[done:stop])
+            done = stop
+        position += len(block)
+    if counter is not None:
+        counter.finish()
+    return tallies
 
 
 def _rest(total: Trials, before: int) -> Trials:
