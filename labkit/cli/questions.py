@@ -31,7 +31,7 @@ Delays = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (background, blocks, coincidences, correlate, delays, detector):
+    for command in (background, blocks, coincidences, correlate, delays, detector, shifted):
         app.command()(command)
 
 
@@ -359,3 +359,37 @@ def detector(
         return
     print_lines(str(found))
     remarks.print("bunched light looks like afterpulses: use coherent light or none", markup=False)
+
+
+def shifted(
+    file: Annotated[Path, typer.Argument(help="T3 tag file.", metavar="FILE")],
+    gates: Gates = None,
+    shifts: Annotated[int, typer.Option(min=1, help="Trials to shift by: 1 to this many.")] = 100,
+    json: Json = False,
+) -> None:
+    """Print g² of the pump of a trial and the read of later trials: a control, 1 if all is well."""
+    from analysis.binomial import Interval
+    from analysis.correlation import LEVEL, GammaPosterior
+    from analysis.counting import count
+    from analysis.counting.shifted import shifted_counts
+    from labkit.cli.tables import print_lines
+
+    counts = count(file, gates)
+    found = shifted_counts(file, counts.gates, counts.trials.number, shifts=shifts)
+    estimates: dict[str, Interval] = {}
+    for i, late in enumerate(counts.gates.detectors):
+        for j, early in enumerate(counts.gates.detectors):
+            pairs, expected = int(found.pairs[i, j]), float(found.accidentals[i, j])
+            if expected == 0:
+                message = f"no clicks of read {late} or pump {early}: g² is undefined"
+                raise ValueError(message)
+            tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2) if pairs else (0.0, LEVEL)
+            posterior = GammaPosterior(events=pairs, exposure=expected)
+            low, high = (float(posterior.quantile(tail)) for tail in tails)
+            estimates[f"r{late}p{early}"] = Interval(
+                value=posterior.mode, low=low, high=high, level=LEVEL
+            )
+    if json:
+        print_json({"shifts": shifts, "g2": {k: each.to_dict() for k, each in estimates.items()}})
+        return
+    print_lines("\n".join(f"g2 {name}: {each}" for name, each in estimates.items()))

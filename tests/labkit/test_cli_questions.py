@@ -11,6 +11,8 @@ import pytest
 
 from analysis.gates import Gate, GateSet
 from labkit.cli import run
+from simulation.recordings.ptu import simulate_ptu
+from simulation.theory.dlcz import riedinger2018
 
 TRIALS, PERIOD = 20_000, 1000  # ticks of 1 ns
 
@@ -143,6 +145,15 @@ def test_background_of_a_dark_gate_changes_nothing(recording, tmp_path, capsys):
         assert each["background_shares"] == [0, 0]
     assert run(["background", str(recording), "--off", "dark", "--gates", str(path)]) == 1
     assert "no gate 'dark'" in capsys.readouterr().err
+
+
+def test_shifted_trials_are_uncorrelated(tmp_path, capsys):
+    recording = simulate_ptu(tmp_path / "x.ptu", riedinger2018("optimal"), 10_000_000, seed=2)
+    found = printed(capsys, ["shifted", recording.path, "--shifts", "1000"])
+    for each in found["g2"].values():  # some hundred pairs of trials each
+        sigma = (each["high"] - each["low"]) / 2
+        assert abs(each["value"] - 1) < 4.5 * sigma
+        assert 0 < sigma < 0.3
 
 
 def test_a_detector_without_memory_shows_none(recording, capsys):
