@@ -163,7 +163,8 @@ def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCo
 
     The file holds one set, ``{"trials": N, "pump": [n1, n2], "read": [n1, n2], "coincidences":
     {"r1p1": …, "r2p1": …, "r1p2": …, "r2p2": …}}``, or several such sets by name; other entries
-    with text, like a ``"source"``, are ignored.
+    with text, like a ``"source"``, are ignored. What ``labkit analyse`` saves (``--save x.json``)
+    or prints (``--json``) is read too.
 
     Parameters
     ----------
@@ -208,8 +209,36 @@ def read_set(path: str | Path, set_name: str | None = None) -> tuple[str, Mappin
     if not isinstance(content, dict):
         message = f"`{path}` must hold a JSON object, but holds a {type(content).__name__}"
         raise ValueError(message)
+    try:
+        content = _nine(content)
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{path}: written by `labkit analyse`, but without the nine counts: {error}"
+        raise ValueError(message) from None
     name, entry = _choose(path, content, set_name)
     return (f"{path}, set {name!r}" if name else f"{path}"), entry
+
+
+def _nine(content: dict[str, object]) -> dict[str, object]:
+    """Return the nine counts of what ``labkit analyse`` saved or printed; others as they are."""
+    singles, trials = content.get("singles"), content.get("trials")
+    if "pairs" in content and isinstance(trials, Mapping):
+        counts = witness_counts(Counts.from_dict(content))
+        return {
+            "trials": counts.trials,
+            "pump": list(counts.pump),
+            "read": list(counts.read),
+            "coincidences": dict(counts.coincidences),
+        }
+    if isinstance(singles, Mapping) and not {"pump", "read"} & content.keys():
+        gates = {
+            gate: [
+                field_of(cast("Mapping[str, object]", field_of(singles, gate)), detector)
+                for detector in ("1", "2")
+            ]
+            for gate in ("pump", "read")
+        }
+        return {"trials": trials, **gates, "coincidences": field_of(content, "coincidences")}
+    return content
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,13 +12,14 @@ from labkit.cli import (
     estimate,
     lab,
     planning,
+    questions,
     reproduce,
     runs,
     simulate,
     tags,
     theory,
 )
-from labkit.cli.output import remarks
+from labkit.cli.output import any_encoding, remarks
 from labkit.station.ending import said
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 for room in (
     demo,
     tags,
+    questions,
     theory,
     reproduce,
     simulate,
@@ -63,4 +65,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the ``labkit`` script."""
+    any_encoding()
     sys.exit(run(sys.argv[1:]))

@@ -1,9 +1,12 @@
 """How commands speak: results on stdout, progress and remarks on stderr."""
 
+import codecs
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -15,9 +18,43 @@ results = Console(width=None if sys.stdout.isatty() else 110)
 """For what the user asked for."""
 
 
+_PLAIN = {
+    "²": "^2", "³": "^3", "µ": "u", "μ": "u", "−": "-", "–": "-", "—": "-", "…": "...", "→": "->",
+    "≥": ">=", "≤": "<=", "≈": "~", "±": "+-", "×": "x", "·": "*", "÷": "/", "√": "sqrt",
+    "∞": "inf", "°": "deg", "Δ": "Delta", "Σ": "Sum", "Γ": "Gamma", "Ω": "Omega", "α": "alpha",
+    "β": "beta", "γ": "gamma", "δ": "delta", "η": "eta", "θ": "theta", "κ": "kappa", "λ": "lambda",
+    "π": "pi",
+    "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
+    "’": "'", "‘": "'", "“": '"', "”": '"', "█": "#", "│": "|", "─": "-",
+}  # fmt: skip
+
+
+def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """Codec error handler: write what a terminal lacks in the letters that all have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    plain = "".join(_PLAIN.get(letter) or _letter(letter) for letter in letters)
+    return plain, error.end
+
+
+def _letter(letter: str) -> str:
+    base = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+    return base or "?"
+
+
+def any_encoding() -> None:
+    """Let stdout and stderr write every character whatever their encoding (cp1252, ascii)."""
+    codecs.register_error("plain-letters", _in_plain_letters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="plain-letters")
+
+
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on stdout and nothing else; nan and infinity raise ValueError."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=not unicode, allow_nan=False) + "\n")
 
 
 def check_folder(option: str, path: Path) -> None:
