@@ -4,6 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from threading import Event, Lock, RLock
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from qcodes.instrument import Instrument, InstrumentChannel
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 FAST_STEPS = 10
 """Steps in which the safe state takes a current down without waiting."""
+
+FAST_TIME = 0.5
+"""Seconds for all these steps; electronics that is slower is sent straight to 0."""
 
 
 class BiasChannel(InstrumentChannel["RampedBias"]):
@@ -182,10 +186,11 @@ class RampedBias(Instrument):
         """
         self._abort.set()
         failures: list[Exception] = []
+        end = monotonic() + FAST_TIME
         with self._lock:
             for channel in range(1, self.n_channels + 1):
                 try:
-                    self._drop(channel)
+                    self._drop(channel, end)
                 except (OSError, RuntimeError) as error:
                     failures.append(error)
         if failures:
@@ -195,10 +200,13 @@ class RampedBias(Instrument):
             )
             raise ExceptionGroup(message, failures)
 
-    def _drop(self, channel: int) -> None:
+    def _drop(self, channel: int, end: float) -> None:
         start = self._known[channel - 1] or 0.0
-        for left in range(FAST_STEPS - 1, -1, -1):
+        for left in range(FAST_STEPS - 1, 0, -1):
+            if monotonic() > end:
+                break
             self._put(channel, start * left / FAST_STEPS, even_if_stopped=True)
+        self._put(channel, 0.0, even_if_stopped=True)
         self._confirm(channel, 0.0)
 
     def _ramp(self, channel: int, current: float) -> None:
