@@ -55,12 +55,13 @@ class Heart:
     say: Callable[[str], object] = field(default=lambda text: sys.stderr.write(f"{text}\n"))
 
     @contextmanager
-    def beating(self, beat: Callable[[], object], interval: float = INTERVAL) -> Iterator[None]:
-        """Call `beat` and the tasks every `interval` seconds within the block."""
+    def beating(self, beat: Callable[[], object], interval: float | None = None) -> Iterator[None]:
+        """Call `beat` and the tasks every `interval` (`INTERVAL`) seconds within the block."""
+        pause = INTERVAL if interval is None else interval
         end = Event()
 
         def work() -> None:
-            while not end.wait(interval):
+            while not end.wait(pause):
                 self._once(beat)
 
         thread = Thread(target=work, name="heart", daemon=True)
