@@ -241,9 +241,7 @@ def run_experiment(
                 ending.begin(lab)  # what the working point is made of is no drift
                 procedure, _ = PROCEDURES[experiment.kind].load()
                 result = procedure(session, experiment.sequence, experiment.checked)
-        save_results(
-            folder, session.blocks, result, experiment.compare, watcher.say, unsafe=ending.unsafe
-        )
+        save_results(folder, session.blocks, result, experiment.compare, watcher.say, ending.unsafe)
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 
 

@@ -116,7 +116,6 @@ def save_results(
     result: Result,
     compare: str,
     say: Callable[[str], object] = print,
-    *,
     unsafe: Mapping[str, str] | None = None,
 ) -> None:
     """Write result.json, figures, the counts of the main setting, and a report if there is R_m.
