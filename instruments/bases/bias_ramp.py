@@ -92,6 +92,7 @@ class RampedBias(Instrument):
         self._lock = RLock()
         self._ramping = Lock()
         self._abort = Event()
+        self._hurry_from = 0.0
         self.channels = tuple(
             BiasChannel(self, f"channel{number}", number, cap)
             for number, cap in enumerate(max_currents, start=1)
@@ -186,11 +187,11 @@ class RampedBias(Instrument):
         """
         self._abort.set()
         failures: list[Exception] = []
-        end = monotonic() + FAST_TIME
+        self._hurry_from = monotonic() + FAST_TIME
         with self._lock:
             for channel in range(1, self.n_channels + 1):
                 try:
-                    self._drop(channel, end)
+                    self._drop(channel)
                 except (OSError, RuntimeError) as error:
                     failures.append(error)
         if failures:
@@ -200,10 +201,10 @@ class RampedBias(Instrument):
             )
             raise ExceptionGroup(message, failures)
 
-    def _drop(self, channel: int, end: float) -> None:
+    def _drop(self, channel: int) -> None:
         start = self._known[channel - 1] or 0.0
         for left in range(FAST_STEPS - 1, 0, -1):
-            if monotonic() > end:
+            if monotonic() > self._hurry_from:
                 break
             self._put(channel, start * left / FAST_STEPS, even_if_stopped=True)
         self._put(channel, 0.0, even_if_stopped=True)

@@ -11,6 +11,7 @@ from labkit.sequence.timing import Hardware
 from labkit.station.alarms import Alarms
 from labkit.station.entries import read_entry
 from labkit.station.interlocks import Interlock, check_names
+from labkit.station.references import PARAMETER, texts_in
 from labkit.station.roles import ROLES
 
 
@@ -239,6 +240,21 @@ def _check_addresses(path: Path, instruments: Mapping[str, Mapping[str, object]]
                 )
                 raise ValueError(message)
             seen[address.upper()] = name
+
+
+def stands_on(
+    instruments: Mapping[str, Mapping[str, object]],
+) -> dict[str, frozenset[str]]:
+    """Return by name on which other instruments one stands: on their outputs or parameters."""
+    return {
+        name: frozenset(
+            head
+            for text in texts_in(entry.get("init"))
+            if "." in text
+            and (head := text.removeprefix(PARAMETER).split(".", maxsplit=1)[0]) in instruments
+        )
+        for name, entry in instruments.items()
+    }
 
 
 def own_addresses(entry: Mapping[str, object]) -> list[str]:

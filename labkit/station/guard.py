@@ -1,6 +1,7 @@
 """At every setting of an open station: are the interlocks asked; at every query: patience."""
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import wraps
 from threading import get_ident, local
@@ -50,8 +51,8 @@ class Guard:
     ----------
     instruments : mapping of str to Instrument
     rules : tuple of Interlock
-    sources : mapping of str to str
-        Instrument to the parameter whose value it stands on: ``voa_a`` to ``daq.voa_a.voltage``.
+    standing : mapping of str to set of str
+        Instrument to those on whose outputs or parameters it stands: ``voa_a`` to ``daq``.
     read : callable
         Returns the present value of a parameter by its dotted path.
     make_safe : callable
@@ -65,7 +66,7 @@ class Guard:
         self,
         instruments: Mapping[str, Any],
         rules: tuple[Interlock, ...],
-        sources: Mapping[str, str],
+        standing: Mapping[str, AbstractSet[str]],
         *,
         read: Callable[[str], float],
         make_safe: Callable[[], object],
@@ -73,7 +74,7 @@ class Guard:
         alarm: Callable[[str], object],
         patience: float,
     ) -> None:
-        self._instruments, self._rules, self._sources = instruments, rules, sources
+        self._instruments, self._rules, self._standing = instruments, rules, standing
         self._read, self._make_safe = read, make_safe
         self._tell, self._alarm, self._patience = tell, alarm, patience
         self._inside = local()
@@ -247,9 +248,7 @@ class Guard:
 
     def _check_after(self, path: str, known: set[str]) -> None:
         name = path.split(".", maxsplit=1)[0]
-        touched = {name} | {
-            standing for standing, source in self._sources.items() if source.split(".")[0] == name
-        }
+        touched = {name} | {upper for upper, lower in self._standing.items() if name in lower}
         rules = [rule for rule in self._rules if any(rule.is_about(one) for one in touched)]
         found = violations([rule for rule in rules if rule.name not in known], self._read)
         if found:

@@ -17,12 +17,12 @@ from analysis.tagfile.ptu_writer import STOPPED_MANUALLY, STOPPED_TIME_OVER
 from instruments.roles import Attenuator, Laser, PulseShape, TimeTagger, Wavemeter
 from labkit.compiler import Programs, compile_sequence
 from labkit.sequence import PulseSequence
-from labkit.station.config import DeadMan, StationFile, read_station_file
+from labkit.station.config import DeadMan, StationFile, read_station_file, stands_on
 from labkit.station.ending import also, said, undisturbed
 from labkit.station.guard import Guard
 from labkit.station.interlocks import check_interlocks
 from labkit.station.opening import Told, open_station
-from labkit.station.references import PARAMETER, find
+from labkit.station.references import find
 from labkit.station.roles import Cast, RoleError
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
 from labkit.station.watchdog import Heart
@@ -277,8 +277,8 @@ def open_lab(
         lab.tell = tell
         rules = tuple(rule for rule in file.config.interlocks if rule.name not in forced)
         guard = Guard(
-            instruments, rules, _sources(file), read=lab.read, make_safe=lab.make_safe, tell=tell,
-            alarm=alarm, patience=file.config.patience,
+            instruments, rules, stands_on(file.instruments), read=lab.read,
+            make_safe=lab.make_safe, tell=tell, alarm=alarm, patience=file.config.patience,
         )  # fmt: skip
         if file.config.dead_man is not None:
             heart.tasks.append(_kick(instruments, file.config.dead_man))
@@ -286,16 +286,6 @@ def open_lab(
         lab.guard = guard
         with guard.installed():
             yield lab
-
-
-def _sources(file: StationFile) -> dict[str, str]:
-    """Return on which parameter of another instrument one stands."""
-    found = {}
-    for name, entry in file.instruments.items():
-        source = dict(entry.get("init") or {}).get("source")  # type: ignore[call-overload]
-        if isinstance(source, str):
-            found[name] = source.removeprefix(PARAMETER)
-    return found
 
 
 def _kick(instruments: "dict[str, Instrument]", dead_man: DeadMan) -> Callable[[], None]:

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from instruments import roles as ask
 from labkit.run.sole_use import held
-from labkit.station.config import StationFile, own_addresses
+from labkit.station.config import StationFile, own_addresses, stands_on
 from labkit.station.ending import ending_on_sigterm, said, undisturbed
 from labkit.station.entries import apply_parameters, fitted, read_entry
 from labkit.station.references import WORLD, import_object, resolve
@@ -203,19 +203,21 @@ def sole_control(file: StationFile) -> Iterator[None]:
 def _places(file: StationFile) -> dict[str, str]:
     """Return what this station must have for itself, with the instrument's name."""
     places: dict[str, str] = {}
+    standing = stands_on(file.instruments)
     for name, entry in file.instruments.items():
+        if WORLD in repr(entry) or standing[name]:
+            continue
         init = entry.get("init")
         options: Mapping[str, Any] = init if isinstance(init, Mapping) else {}
-        addresses = [a for a in own_addresses(entry) if a.split(".")[0] not in file.instruments]
+        addresses = own_addresses(entry)
         kind = str(entry["type"]).rpartition(".")[2]
+        outputs = options.get("outputs")
         lines = [
             str(output["line"])
-            for output in dict(options.get("outputs") or {}).values()
+            for output in (outputs.values() if isinstance(outputs, Mapping) else ())
             if isinstance(output, Mapping) and "line" in output
         ]
-        if WORLD in repr(entry):
-            continue
-        if not (addresses or lines) and "source" not in options:
+        if not (addresses or lines):
             own = [f"{key} {options[key]}" for key in OWN if key in options]
             addresses = [" ".join([kind, *own])]
         for address in (*addresses, *lines):

@@ -231,18 +231,10 @@ def rescue(
 
 def _stands_on(entry: Mapping[str, Any], others: AbstractSet[str]) -> bool:
     """Tell whether an instrument's options name another one, or its parameter."""
-    texts = _texts(entry["options"] or {})
+    from labkit.station.references import texts_in
+
+    texts = texts_in(entry["options"] or {})
     return any(text.removeprefix("parameter:").split(".")[0] in others for text in texts)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Give every text within plain values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (text for item in value.values() for text in _texts(item))
-    elif isinstance(value, list):
-        yield from (text for item in value for text in _texts(item))
 
 
 def _rescue_one(
@@ -323,9 +315,7 @@ def _load_drivers(instruments: Mapping[str, Mapping[str, Any]], folder: Path) ->
         import_object(entry["type"], folder)
 
 
-def _act(
-    why: str, instruments: Mapping[str, Mapping[str, Any]], log: Path, folder: Path
-) -> None:
+def _act(why: str, instruments: Mapping[str, Mapping[str, Any]], log: Path, folder: Path) -> None:
     with log.open("w", encoding="utf-8") as stream:
         for line in _acting(why, instruments, folder):
             for target in (stream, sys.stderr):
@@ -334,9 +324,7 @@ def _act(
                     target.flush()
 
 
-def _acting(
-    why: str, instruments: Mapping[str, Mapping[str, Any]], folder: Path
-) -> Iterator[str]:
+def _acting(why: str, instruments: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:
     yield f"{why}; the watchdog acts"
     yield from rescue(instruments, folder)
     yield "the watchdog has done what it could; switch off by hand what is not safe"
