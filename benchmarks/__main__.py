@@ -15,8 +15,8 @@ from benchmarks import guard
 from benchmarks.timing import Row
 
 ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record")
-STUDIES = ("red_team", "calibration")
-"""Statistics: these run for minutes to hours, and only if they are named."""
+STUDIES = ("red_team", "calibration", "faults")
+"""Statistics and faults: these run for minutes to hours, and only if they are named."""
 
 
 def main() -> None:

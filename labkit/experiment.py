@@ -15,16 +15,20 @@ from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import Block, RunFolder, create_run, open_run, recover_run
+from labkit.run.alarming import alarmed
 from labkit.run.events import EventLog
 from labkit.run.progress import Narrator, Watcher
-from labkit.run.results import noting_end, registered, save_results, sealed
+from labkit.run.results import Ending, noting_end, registered, save_results, sealed
 from labkit.run.sole_use import sole_use
+from labkit.run.stopping import hearing_stop
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
 from labkit.station.config import StationFile, read_station_file, require_roles
-from labkit.station.ending import ending_on_sigterm
+from labkit.station.ending import ending_on_sigterm, stopping_once
 from labkit.station.interlocks import check_forced
-from labkit.station.lab import WATCHDOG_LOG, open_lab
+from labkit.station.lab import WATCHDOG_LOG, Lab, open_lab
+from labkit.station.safety import SafetyReport
+from labkit.station.watchdog import Heart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +108,11 @@ class _File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A finished experiment: its run folder and what the procedure found."""
+    """A finished experiment: its run folder, what the procedure found, and who is not safe."""
 
     folder: RunFolder
     result: Result
+    unsafe: dict[str, str] = field(default_factory=dict)
 
 
 def experiment_path(experiment: str | Path) -> Path:
@@ -215,18 +220,18 @@ def run_experiment(
     watcher.say(f"run folder: {folder.path}")
     watcher = log = EventLog(watcher, folder.path)
     with (
+        stopping_once(),
         sole_use(folder.path),
         sealed(folder, watcher.say),
-        ending_on_sigterm(),
+        alarmed(log, file.config.notify, folder.path.name) as watcher,
         noting_end(folder) as ending,
         registered(folder, watcher.say),
     ):
         blocks = [] if resume is None else _recover(folder, watcher)
-        session_number = folder.manifest().sessions
-        last_words = folder.path / WATCHDOG_LOG
+        number = folder.manifest().sessions
         with (
-            open_lab(
-                file, forced=forced, log=last_words, session=session_number, programs=programs
+            _lab(
+                file, folder, watcher, ending, forced=forced, session=number, programs=programs
             ) as lab,
             log.settings(lab.instruments.values()),
         ):
@@ -236,8 +241,8 @@ def run_experiment(
                 ending.begin(lab)  # what the working point is made of is no drift
                 procedure, _ = PROCEDURES[experiment.kind].load()
                 result = procedure(session, experiment.sequence, experiment.checked)
-        save_results(folder, session.blocks, result, experiment.compare, watcher.say)
-    return Finished(folder=folder, result=result)
+        save_results(folder, session.blocks, result, experiment.compare, watcher.say, ending.unsafe)
+    return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 
 
 @contextmanager
@@ -270,14 +275,35 @@ def open_session(
     folder = create_run(Path(out), "session", sequence.to_dict(), file.text, gates=sequence.gates)
     log = EventLog(watcher or Narrator(), folder.path)
     with (
+        ending_on_sigterm(),
         sole_use(folder.path),
         sealed(folder, log.say),
+        alarmed(log, file.config.notify, folder.path.name) as told,
         noting_end(folder) as ending,
-        open_lab(file, log=folder.path / WATCHDOG_LOG) as lab,
+        _lab(file, folder, told, ending) as lab,
         ending.snapshots(lab),
         log.settings(lab.instruments.values()),
     ):
-        yield Session(lab=lab, folder=folder, watcher=log)
+        yield Session(lab=lab, folder=folder, watcher=told)
+
+
+@contextmanager
+def _lab(
+    file: StationFile, folder: RunFolder, watcher: Watcher, ending: Ending, **options: Any
+) -> Iterator[Lab]:
+    """Open the lab for a run: with its watchdog, its alarms, and an ear for `stop_run`."""
+
+    def told(report: SafetyReport) -> None:
+        ending.left(report)
+        if not report.all_safe:
+            watcher.left_unsafe(report.failed)
+
+    heart = Heart(tasks=[hearing_stop(folder.path)], say=watcher.alarm)
+    with open_lab(
+        file, log=folder.path / WATCHDOG_LOG, tell=watcher.say, alarm=watcher.alarm, told=told,
+        heart=heart, **options,
+    ) as lab:  # fmt: skip
+        yield lab
 
 
 def _check_before(experiment: Experiment, file: StationFile, forced: tuple[str, ...]) -> Programs:

@@ -4,6 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from threading import Event, Lock, RLock
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from qcodes.instrument import Instrument, InstrumentChannel
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 FAST_STEPS = 10
 """Steps in which the safe state takes a current down without waiting."""
+
+FAST_TIME = 0.5
+"""Seconds for all these steps; electronics that is slower is sent straight to 0."""
 
 
 class BiasChannel(InstrumentChannel["RampedBias"]):
@@ -88,6 +92,7 @@ class RampedBias(Instrument):
         self._lock = RLock()
         self._ramping = Lock()
         self._abort = Event()
+        self._hurry_from = 0.0
         self.channels = tuple(
             BiasChannel(self, f"channel{number}", number, cap)
             for number, cap in enumerate(max_currents, start=1)
@@ -182,6 +187,7 @@ class RampedBias(Instrument):
         """
         self._abort.set()
         failures: list[Exception] = []
+        self._hurry_from = monotonic() + FAST_TIME
         with self._lock:
             for channel in range(1, self.n_channels + 1):
                 try:
@@ -197,8 +203,11 @@ class RampedBias(Instrument):
 
     def _drop(self, channel: int) -> None:
         start = self._known[channel - 1] or 0.0
-        for left in range(FAST_STEPS - 1, -1, -1):
+        for left in range(FAST_STEPS - 1, 0, -1):
+            if monotonic() > self._hurry_from:
+                break
             self._put(channel, start * left / FAST_STEPS, even_if_stopped=True)
+        self._put(channel, 0.0, even_if_stopped=True)
         self._confirm(channel, 0.0)
 
     def _ramp(self, channel: int, current: float) -> None:

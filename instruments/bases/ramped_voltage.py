@@ -93,6 +93,7 @@ class RampedVoltage:
         self._slew_rate = slew_rate
         self._owner = owner
         self._source = find_parameter(source) if isinstance(source, str) else source
+        self._put = self._source.set  # as it is now: rules across instruments ask at this border
         self._lock = RLock()
         self._ramping = RLock()
         self._abort = Event()
@@ -172,7 +173,7 @@ class RampedVoltage:
         self.check(voltage)
         self._abort.set()
         with self._lock:
-            self._source.set(voltage)
+            self._put(voltage)
 
     def head_for(self, voltage: float) -> None:
         """Begin to ramp to a voltage; returns when there, or after 1 s while the ramp goes on.
@@ -232,5 +233,5 @@ class RampedVoltage:
                 if self._abort.is_set():
                     return False
                 left = (steps - step) / steps
-                self._source.set(voltage - (voltage - start) * left)
+                self._put(voltage - (voltage - start) * left)
         return True

@@ -228,6 +228,12 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
             if not (mode := self.mode()).startswith("SEQ"):
                 message = f"{self.full_name}: the mode must be SEQ, but reads {mode}"
                 raise RuntimeError(message)
+            if self.continuous.get() or self.trigger_source.get() != "external":
+                message = (
+                    f"{self.full_name}: the sequence must wait for the external trigger, but runs "
+                    "continuously or waits for another one"
+                )
+                raise RuntimeError(message)
             self.has_sequence = True
 
     @amplitude.setter

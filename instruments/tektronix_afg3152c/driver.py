@@ -8,10 +8,11 @@ value here), nor is where an arbitrary waveform rests between bursts.
 from collections.abc import Mapping
 from functools import partial
 from math import inf, isclose, pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qcodes.parameters import Parameter
 from qcodes.validators import Enum, Numbers
 
 from instruments.bases.parameters import (
@@ -206,6 +207,7 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
             room = max(self.pulse_period(), period, self.pulse_width())
             room += 2 * (edges + self.leading_edge() + self.trailing_edge())
             self.function("PULS")
+            self._check_took((self.function, "PULS"))
             self.polarity("normal")
             self.write(f"SOUR{self.number}:PULS:HOLD WIDT")
             self.pulse_period(min(room, PERIODS[1]))
@@ -247,6 +249,7 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
             self.write(f"DATA:COPY USER{self.number},EMEM")
             self._check_memory(definite_block(data))
             self.function(f"USER{self.number}")
+            self._check_took((self.function, f"USER{self.number}"))
             self.polarity("normal")
             self.frequency(sample_rate / len(samples))
             self._burst_per_trigger(0.0)
@@ -268,6 +271,19 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
         self.trigger_delay(round(delay, 10))
         self.burst(True)
         self.parent.trigger_source("external")
+        self._check_took(
+            (self.burst_cycles, 1.0), (self.trigger_delay, round(delay, 10)), (self.burst, True),
+            (self.parent.trigger_source, "external"),
+        )  # fmt: skip
+
+    def _check_took(self, *wanted: tuple[Parameter[Any, Any], object]) -> None:
+        """Check by reading back what would play another waveform, or at another time, if stuck."""
+        for parameter, value in wanted:
+            now = parameter.get()
+            same = isclose(now, value, abs_tol=1e-10) if isinstance(value, float) else now == value
+            if not same:
+                message = f"{parameter.full_name} must be {value} after setting it, but reads {now}"
+                raise RuntimeError(message)
 
     def _clamp(self, lowest: float, highest: float) -> None:
         """Set the generator's own level limits, no tighter than two levels."""

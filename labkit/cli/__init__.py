@@ -19,8 +19,7 @@ from labkit.cli import (
     tags,
     theory,
 )
-from labkit.cli.output import any_encoding, remarks
-from labkit.station.ending import said
+from labkit.cli.output import any_encoding, say_error
 
 app = typer.Typer(
     name="labkit",
@@ -50,15 +49,15 @@ for room in (
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    0: done. 1: bad input or a file problem, one line on stderr. 2: wrong usage.
+    0: done. 1: bad input or a file problem, one line on stderr. 2: wrong usage. 3: an instrument
+    is not in its safe state. 130, 143: stopped by Ctrl-C, or from outside.
     """
     try:
         app(list(arguments), prog_name="labkit")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (ValueError, KeyError, OSError, MemoryError, RuntimeError) as error:
-        for line in (f"labkit: error: {said(error)}", *getattr(error, "__notes__", ())):
-            remarks.print(line, markup=False, highlight=False, soft_wrap=True)
+        say_error(error)
         return 1
     return 0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labkit.cli.output import print_json, remarks, results
+from labkit.cli.output import UNSAFE, print_json, remarks, results
 from labkit.cli.tags import Json
 from labkit.cli.verify import verify
 
@@ -52,7 +52,9 @@ def check(station: Station = "virtual", json: Json = False) -> None:
         print_json(findings)
     else:
         _show(findings)
-    if problems or not report.all_safe:
+    if not report.all_safe:
+        raise typer.Exit(UNSAFE)
+    if problems:
         raise typer.Exit(1)
 
 
@@ -114,7 +116,7 @@ def _show(findings: dict[str, Any]) -> None:
     for problem in findings["problems"]:
         results.print(f"problem: {problem}", markup=False, highlight=False, soft_wrap=True)
     for name, reason in findings["not_safe"].items():
-        results.print(f"NOT SAFE: {name}: {reason}", markup=False, soft_wrap=True)
+        results.print(f"NOT SAFE: {name}: {reason}", style="bold red", markup=False, soft_wrap=True)
     if not findings["problems"] and findings["safe"]:
         results.print("no problems; every instrument is in its safe state")
 

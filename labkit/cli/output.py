@@ -11,8 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from labkit.station.ending import said
+
 remarks = Console(stderr=True)
 """For progress, warnings and errors."""
+
+UNSAFE = 3
+"""Exit code if an instrument is not in its safe state, whatever else happened."""
 
 results = Console(width=None if sys.stdout.isatty() else 110)
 """For what the user asked for."""
@@ -49,6 +54,12 @@ def any_encoding() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="plain-letters")
+
+
+def say_error(error: BaseException) -> None:
+    """Say on stderr what went wrong, and what then went wrong too."""
+    for line in (f"labkit: error: {said(error)}", *getattr(error, "__notes__", ())):
+        remarks.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Mapping[str, object]) -> None:

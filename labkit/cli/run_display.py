@@ -1,5 +1,6 @@
 """What a run shows on a terminal: every step as a line, below it bars of run and block."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +12,13 @@ _WIDTH = 100
 
 
 class RunDisplay(Watcher):
-    """Bars on stderr where it is a terminal; elsewhere lines only. Use in a ``with`` statement."""
+    """Bars on stderr where it is a terminal; elsewhere lines only. Use in a ``with`` statement.
+
+    Attributes
+    ----------
+    unsafe : dict of str to str
+        Instruments that were left unsafe, and why.
+    """
 
     def __init__(self) -> None:
         from rich.progress import (
@@ -38,12 +45,21 @@ class RunDisplay(Watcher):
         self._run = self._bars.add_task("run", total=None, text="starting")
         self._block = self._bars.add_task("block", total=None, text="", visible=False)
         self._progress: WitnessProgress | None = None
+        self.unsafe: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
         remarks.print(text, markup=False, highlight=False, soft_wrap=True)
         if self._progress is None:
             self._bars.update(self._run, text=text.splitlines()[-1][:_WIDTH])
+
+    def alarm(self, text: str) -> None:
+        """Print a line that stands out."""
+        remarks.print(text, style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+
+    def left_unsafe(self, who: Mapping[str, str]) -> None:
+        """Keep who is not safe, for the last words."""
+        self.unsafe = dict(who)
 
     def advance(self, done: float, total: float) -> None:
         """Show how far the block being taken is: seconds measured, and seconds in all."""

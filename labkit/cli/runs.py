@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import print_json, remarks, results
+from labkit.cli.output import UNSAFE, print_json, remarks, results, say_error
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
+    from labkit.cli.run_display import RunDisplay
     from labkit.experiment import Experiment, Finished
     from labkit.run import RunFolder
 
@@ -45,26 +46,30 @@ def run(
 ) -> None:
     """Carry out an experiment at a station.
 
-    Whatever ends it, the lab is safe and the data are on the disk.
+    Whatever ends it, the lab is made safe and the data are on the disk. Exit code 3: an instrument
+    is not safe.
     """
     from labkit.cli.run_display import RunDisplay
     from labkit.experiment import read_experiment, run_experiment
-    from labkit.station.ending import Terminated
+    from labkit.station.ending import Terminated, stopping_once
 
     plan = read_experiment(experiment)
-    with _ending_in_order(KeyboardInterrupt, Terminated), RunDisplay() as display:
-        finished = run_experiment(
-            plan,
-            station,
-            out,
-            resume=resume,
-            forced=tuple(force or ()),
-            watcher=display,
-        )
-    if json:
-        print_json({"run": str(finished.folder.path), **finished.result.to_dict()})
-        return
-    _show(finished, plan)
+    display = RunDisplay()
+    with (
+        stopping_once(),
+        _saying_unsafe(display),
+        _ending_in_order(KeyboardInterrupt, Terminated),
+    ):
+        with display:
+            finished = run_experiment(
+                plan, station, out, resume=resume, forced=tuple(force or ()), watcher=display
+            )
+        if json:
+            unsafe = {"unsafe": finished.unsafe} if finished.unsafe else {}
+            found = {"run": str(finished.folder.path), **finished.result.to_dict(), **unsafe}
+            print_json(found)
+        else:
+            _show(finished, plan)
 
 
 def _show(finished: "Finished", plan: "Experiment") -> None:
@@ -79,6 +84,29 @@ def _show(finished: "Finished", plan: "Experiment") -> None:
     print_lines(f"report: {finished.folder.path / 'report.html'}")
     published = RIEDINGER_2018.get(plan.compare)
     print_evaluation(evaluation, 1.0, published, finished.result.diagnosis)
+
+
+@contextmanager
+def _saying_unsafe(display: "RunDisplay") -> Iterator[None]:
+    """Say in red at the very end who is not safe, and exit with code 3 whatever else ended it."""
+    ended: BaseException | None = None
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if not display.unsafe:
+            raise
+        ended = error
+    if not display.unsafe:
+        return
+    if ended is not None and not isinstance(ended, typer.Exit):
+        say_error(ended)
+    for name, reason in display.unsafe.items():
+        remarks.print(
+            f"NOT SAFE: {name}: {reason}", style="bold red", markup=False, highlight=False,
+            soft_wrap=True,
+        )  # fmt: skip
+    remarks.print("switch these off by hand, now", style="bold red")
+    raise typer.Exit(UNSAFE) from ended
 
 
 @contextmanager
@@ -146,6 +174,7 @@ def show(
         print_json(
             folder.summary()
             | {"left_out": reasons, "post_selection": left_out.to_dict(), "drift": manifest.drift}
+            | {"unsafe": manifest.unsafe}
             | {"damaged": {misfit.file: misfit.what for misfit in misfits}}
         )
         return
@@ -236,6 +265,26 @@ def check(
         results.print(str(found), markup=False, highlight=False, soft_wrap=True)
     if found.differences:
         raise typer.Exit(1)
+
+
+@runs_app.command()
+def stop(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    patience: Annotated[float, typer.Option(help="Longest wait for its end, s.")] = 120.0,
+) -> None:
+    """End a run that measures in another terminal; the lab is made safe, its blocks count.
+
+    Exit code 3: an instrument is not safe.
+    """
+    from labkit.run import open_run
+    from labkit.run.stopping import stop_run
+
+    folder = open_run(run)
+    stop_run(folder, patience)
+    manifest = folder.manifest()
+    results.print(str(manifest), markup=False, highlight=False, soft_wrap=True)
+    if manifest.unsafe:
+        raise typer.Exit(UNSAFE)
 
 
 @runs_app.command()

@@ -80,6 +80,9 @@ def run_status(folder: RunFolder, manifest: Manifest, blocks: int, now: float) -
             f"nothing has been written for {duration_text(now - last)}, although the run has not "
             "ended: its process or its computer has died, or it waits"
         )
+    if manifest.unsafe and state not in ("running", "silent"):
+        lost = ", ".join(f"{name} ({why})" for name, why in manifest.unsafe.items())
+        reason = "; ".join(filter(None, (f"NOT SAFE: {lost}", reason)))
     going_on = state in ("running", "silent")
     return RunStatus(
         state=state, reason=reason, sign_of_life=last,

@@ -139,7 +139,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
                 session.say(str(course.progress()))
             continue
         bad_in_a_row += 1
-        session.say(f"block {block.number} left out: {block.reason}")
+        session.watcher.alarm(f"block {block.number} left out: {block.reason}")
         if bad_in_a_row >= options.attempts:
             message = (
                 f"{bad_in_a_row} blocks in a row were bad, the last one because: {block.reason}; "

@@ -43,6 +43,8 @@ class Manifest:
     status : {"running", "done", "interrupted", "failed"}
     reason : str
         Why it ended, if not done.
+    unsafe : dict of str to str
+        Instruments that were not safe at its end, and why.
     started, ended : str
         UTC, ISO 8601; `ended` is empty while it runs.
     host, user_system, versions, commit : str, str, dict, str
@@ -69,6 +71,7 @@ class Manifest:
     sessions: int = 1
     status: Status = "running"
     reason: str = ""
+    unsafe: dict[str, str] = field(default_factory=dict)
     started: str = ""
     ended: str = ""
     host: str = ""
@@ -93,6 +96,7 @@ class Manifest:
                 f"ended      {self.ended or 'not yet'}",
                 f"host       {self.host}, labkit {self.versions.get('labkit', '?')}",
                 *([f"comment    {self.comment}"] if self.comment else []),
+                *(f"NOT SAFE   {name}: {why}" for name, why in self.unsafe.items()),
             ]
         )
 

@@ -1,7 +1,7 @@
 """How a run ended, noted whatever ended it, and what it leaves: results, report, dataset."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -18,8 +18,9 @@ from labkit.run.left_out import left_out_of
 from labkit.run.lines import write_whole
 from labkit.run.manifest import Status, drift_between, ended
 from labkit.run.sealing import SEAL, seal_run
-from labkit.station.ending import Terminated, also, said
+from labkit.station.ending import Terminated, also, said, undisturbed
 from labkit.station.lab import Lab
+from labkit.station.safety import SafetyReport
 
 
 class Ending:
@@ -28,11 +29,17 @@ class Ending:
     Parameters
     ----------
     folder : RunFolder
+
+    Attributes
+    ----------
+    unsafe : dict of str to str
+        Instruments that are not safe, and why.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._after: dict[str, object] | None = None
+        self.unsafe: dict[str, str] = {}
 
     def begin(self, lab: Lab) -> None:
         """Note the instruments' settings from which drifts count."""
@@ -48,9 +55,13 @@ class Ending:
         finally:
             self._after = lab.snapshot()
 
+    def left(self, report: SafetyReport) -> None:
+        """Keep which instruments are not safe."""
+        self.unsafe = dict(report.failed)
+
     def note(self, status: Status, reason: str = "") -> None:
         """Write how the run ended into its manifest."""
-        manifest = ended(self._folder.manifest(), status, reason)
+        manifest = replace(ended(self._folder.manifest(), status, reason), unsafe=self.unsafe)
         if self._after is not None:
             drift = drift_between(manifest.snapshot_before, self._after)
             manifest = replace(manifest, snapshot_after=self._after, drift=drift)
@@ -67,9 +78,11 @@ def noting_end(folder: RunFolder) -> Iterator[Ending]:
         asked = isinstance(error, KeyboardInterrupt | Terminated)
         status: Status = "interrupted" if asked else "failed"
         reason = f"{type(error).__name__}: {said(error)}".rstrip(": ")
-        also(error, lambda: ending.note(status, reason))
+        with undisturbed():
+            also(error, lambda: ending.note(status, reason))
         raise
-    ending.note("done")
+    with undisturbed():
+        ending.note("done")
 
 
 @contextmanager
@@ -103,6 +116,7 @@ def save_results(
     result: Result,
     compare: str,
     say: Callable[[str], object] = print,
+    unsafe: Mapping[str, str] | None = None,
 ) -> None:
     """Write result.json, figures, the counts of the main setting, and a report if there is R_m.
 
@@ -118,15 +132,21 @@ def save_results(
         Name of a published set of results to show beside ours, or "".
     say : callable
         Told what could not be written.
+    unsafe : mapping of str to str, optional
+        Instruments that were not safe at the end, for the report.
     """
     text = json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n"
     attempt(folder, "result", lambda: write_whole(folder.path / "result.json", text), say)
     attempt(folder, "figures", lambda: save_figures(folder, result), say)
     attempt(folder, "counts", lambda: save_counts(folder, blocks), say)
+    remarks = [
+        *(f"NOT SAFE at the end: {n}: {w}" for n, w in (unsafe or {}).items()),
+        *result.diagnosis,
+    ]
     if (evaluation := result.evaluation) is not None:
         attempt(
             folder, "report",
-            lambda: save_report(folder, blocks, evaluation, compare, result.diagnosis), say,
+            lambda: save_report(folder, blocks, evaluation, compare, remarks), say,
         )  # fmt: skip
 
 

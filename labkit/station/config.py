@@ -8,8 +8,10 @@ from typing import ClassVar
 from analysis.yamlfile import parse_yaml, read_mapping, read_text
 from labkit.compiler.programs import Calibration
 from labkit.sequence.timing import Hardware
+from labkit.station.alarms import Alarms
 from labkit.station.entries import read_entry
-from labkit.station.interlocks import Interlock
+from labkit.station.interlocks import Interlock, check_names
+from labkit.station.references import PARAMETER, texts_in
 from labkit.station.roles import ROLES
 
 
@@ -47,6 +49,23 @@ class WorkingPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadMan:
+    """What cuts the light by itself if it is no longer kicked: it needs no living process.
+
+    Attributes
+    ----------
+    parameter : str
+        Dotted path of what kicks it, set to the two `values` in turn.
+    values : (float, float)
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    parameter: str
+    values: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StationConfig:
     """The ``labkit`` section of a station file.
 
@@ -65,6 +84,10 @@ class StationConfig:
     interlocks : tuple of Interlock
     working_point : WorkingPoint
     world : WorldConfig or None
+    dead_man : DeadMan or None
+    notify : Alarms
+    patience : float
+        How long a run waits for an instrument whose link has failed, s.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -77,8 +100,15 @@ class StationConfig:
     interlocks: tuple[Interlock, ...] = ()
     working_point: WorkingPoint = field(default_factory=WorkingPoint)
     world: WorldConfig | None = None
+    dead_man: DeadMan | None = None
+    notify: Alarms = field(default_factory=Alarms)
+    patience: float = 30.0
 
     def __post_init__(self) -> None:
+        check_names(self.interlocks)
+        if not self.patience >= 0:
+            message = f"`patience` must be at least 0 s, but is {self.patience}"
+            raise ValueError(message)
         for role in self.roles:
             if role not in ROLES:
                 message = f"role {role!r} is not known; roles are {', '.join(ROLES)}"
@@ -202,7 +232,7 @@ def _check_entries(path: Path, config: StationConfig, instruments: Mapping[str, 
 def _check_addresses(path: Path, instruments: Mapping[str, Mapping[str, object]]) -> None:
     seen: dict[str, str] = {}
     for name, entry in instruments.items():
-        for address in _addresses(entry):
+        for address in own_addresses(entry):
             if address.upper() in seen:
                 message = (
                     f"{path}: instruments {seen[address.upper()]!r} and {name!r} must have "
@@ -212,7 +242,22 @@ def _check_addresses(path: Path, instruments: Mapping[str, Mapping[str, object]]
             seen[address.upper()] = name
 
 
-def _addresses(entry: Mapping[str, object]) -> list[str]:
+def stands_on(
+    instruments: Mapping[str, Mapping[str, object]],
+) -> dict[str, frozenset[str]]:
+    """Return by name on which other instruments one stands: on their outputs or parameters."""
+    return {
+        name: frozenset(
+            head
+            for text in texts_in(entry.get("init"))
+            if "." in text
+            and (head := text.removeprefix(PARAMETER).split(".", maxsplit=1)[0]) in instruments
+        )
+        for name, entry in instruments.items()
+    }
+
+
+def own_addresses(entry: Mapping[str, object]) -> list[str]:
     """Return what an instrument must have for itself: address, port, and what it drives."""
     init = entry.get("init")
     init = init if isinstance(init, Mapping) else {}

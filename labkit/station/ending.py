@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,14 +29,36 @@ def also(error: BaseException, action: Callable[[], object]) -> None:
         error.add_note(f"then also: {type(further).__name__}: {said(further)}")
 
 
-@contextmanager
-def ending_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM, and the closing of the terminal, into `Terminated`: ``finally`` blocks run."""
+class _Stop:
+    """A handler that raises at a signal; if `once`, further ones hear that it is on its way."""
 
-    def end(number: int, frame: "FrameType | None") -> None:
+    def __init__(self, *, once: bool) -> None:
+        self._once, self._heard = once, False
+
+    def __call__(self, number: int, frame: "FrameType | None") -> None:
+        if self._once and self._heard:
+            _tell("stopping already; the lab is made safe and what was measured is kept\n")
+            return
+        self._heard = True
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise Terminated(signal.Signals(number).name)
 
-    with _handling(end, "SIGTERM", "SIGHUP"):
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM, and the closing of the terminal, into `Terminated`: ``finally`` blocks run.
+
+    A signal that is ignored (``nohup``) stays ignored; within `stopping_once` nothing changes.
+    """
+    with _handling(_Stop(once=False), "SIGTERM", "SIGHUP"):
+        yield
+
+
+@contextmanager
+def stopping_once() -> Iterator[None]:
+    """Stop at the first of SIGINT, SIGTERM, SIGHUP; none of them disturbs the way to the end."""
+    with _handling(_Stop(once=True), "SIGINT", "SIGTERM", "SIGHUP"):
         yield
 
 
@@ -45,7 +67,7 @@ def undisturbed() -> Iterator[None]:
     """Let neither a second Ctrl-C nor SIGTERM interrupt what makes the lab safe."""
 
     def wait(number: int, frame: "FrameType | None") -> None:
-        sys.stderr.write("the lab is being made safe; this takes a few seconds\n")
+        _tell("the lab is being made safe; this takes a few seconds\n")
 
     with _handling(wait, "SIGINT", "SIGTERM", "SIGHUP"):
         yield
@@ -53,14 +75,32 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _handling(handler: "Callable[[int, FrameType | None], None]", *names: str) -> Iterator[None]:
-    """Handle the signals that this system has; only the main thread can."""
+    """Handle the signals that this system has; only the main thread can.
+
+    Those that are ignored, and a `_Stop` in place of another one, are left alone.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, handler) for number in numbers}
+    before = {
+        number: signal.signal(number, handler)
+        for number in numbers
+        if not _stays(signal.getsignal(number), handler)
+    }
     try:
         yield
     finally:
         for number, former in before.items():
             signal.signal(number, former)
+
+
+def _stays(present: object, wanted: object) -> bool:
+    """Tell whether a signal's handler must not be replaced by the wanted one."""
+    both = isinstance(present, _Stop) and isinstance(wanted, _Stop)
+    return present is signal.SIG_IGN or both
+
+
+def _tell(text: str) -> None:
+    with suppress(RuntimeError):  # the signal may have come while stderr was being written to
+        sys.stderr.write(text)

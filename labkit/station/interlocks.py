@@ -12,25 +12,34 @@ class Condition:
 
     Attributes
     ----------
-    parameter : str
-        Dotted path such as ``voa.transmission`` or ``fridge.channel_6.temperature``.
+    parameter : str or tuple of str
+        Dotted path such as ``voa.transmission`` or ``fridge.channel_6.temperature``. Of several, a
+        requirement must hold for each; a ``when`` is given if it holds for any.
     at_least, at_most : float
         Allowed range, ends included, in the parameter's unit.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    parameter: str
+    parameter: str | tuple[str, ...]
     at_least: float = -inf
     at_most: float = inf
 
     def __post_init__(self) -> None:
+        if not self.parameters:
+            message = "a condition must name at least one `parameter`, but names none"
+            raise ValueError(message)
         if isnan(self.at_least) or isnan(self.at_most):
             message = f"condition on {self.parameter!r}: its limits must be numbers, but one is nan"
             raise ValueError(message)
         if self.at_least == -inf and self.at_most == inf:
             message = f"condition on {self.parameter!r} must set `at_least` or `at_most`"
             raise ValueError(message)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """All of `parameter`."""
+        return (self.parameter,) if isinstance(self.parameter, str) else self.parameter
 
     def holds(self, value: float) -> bool:
         """Tell whether a value is within the range; nan is not."""
@@ -39,7 +48,12 @@ class Condition:
     def __str__(self) -> str:
         low = "" if self.at_least == -inf else f"{self.at_least:g} <= "
         high = "" if self.at_most == inf else f" <= {self.at_most:g}"
-        return f"{low}{self.parameter}{high}"
+        return f"{low}{' or '.join(self.parameters)}{high}"
+
+    @property
+    def of_each(self) -> str:
+        """Its words as a requirement, which each of several parameters must meet."""
+        return str(self).replace(" or ", " and ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,23 @@ class Interlock:
     def conditions(self) -> tuple[Condition, ...]:
         """All of `when`."""
         return (self.when,) if isinstance(self.when, Condition) else self.when
+
+    def names(self, path: str) -> bool:
+        """Tell whether a parameter plays a part in it."""
+        return any(path in one.parameters for one in (self.require, *self.conditions))
+
+    def is_about(self, instrument: str) -> bool:
+        """Tell whether a parameter of an instrument plays a part in it."""
+        named = (p for one in (self.require, *self.conditions) for p in one.parameters)
+        return any(path.split(".", maxsplit=1)[0] == instrument for path in named)
+
+    def is_made_safer_by(self, path: str, value: float | None) -> bool:
+        """Tell whether a value fulfils the requirement, or ends a ``when``."""
+        if value is None:
+            return False
+        if path in self.require.parameters:
+            return self.require.holds(value)
+        return any(path in one.parameters and not one.holds(value) for one in self.conditions)
 
 
 class InterlockError(RuntimeError):
@@ -104,15 +135,31 @@ def check_interlocks(
     """
     rules = tuple(interlocks)
     check_forced(rules, forced)
-    overridden: list[str] = []
-    violated: list[str] = []
-    for rule in rules:
-        text = _violation(rule, read)
-        if text:
-            (overridden if rule.name in set(forced) else violated).append(text)
+    found = violations(rules, read)
+    violated = [text for name, text in found.items() if name not in set(forced)]
     if violated:
         raise InterlockError("; ".join(violated))
-    return tuple(overridden)
+    return tuple(found.values())
+
+
+def violations(rules: Iterable[Interlock], read: Callable[[str], float]) -> dict[str, str]:
+    """Return what violates which interlock now, by its name."""
+    found = {rule.name: _violation(rule, read) for rule in rules}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def check_names(interlocks: Iterable[Interlock]) -> None:
+    """Raise ValueError if two interlocks have the same name, or say the same."""
+    seen: dict[object, str] = {}
+    for rule in interlocks:
+        for key in (rule.name, (rule.require, rule.conditions)):
+            if key in seen:
+                message = (
+                    f"interlocks must differ in name and in what they say, but {seen[key]!r} and "
+                    f"{rule.name!r} do not; delete one"
+                )
+                raise ValueError(message)
+            seen[key] = rule.name
 
 
 def check_forced(interlocks: Iterable[Interlock], forced: Iterable[str]) -> None:
@@ -129,13 +176,17 @@ def check_forced(interlocks: Iterable[Interlock], forced: Iterable[str]) -> None
 
 def _violation(rule: Interlock, read: Callable[[str], float]) -> str | None:
     for condition in rule.conditions:
-        value = read(condition.parameter)
-        if not (condition.holds(value) or isnan(value)):
+        given = (read(path) for path in condition.parameters)
+        if not any(condition.holds(value) or isnan(value) for value in given):
             return None
-    value = read(rule.require.parameter)
-    if rule.require.holds(value):
+    for path in rule.require.parameters:
+        value = read(path)
+        if not rule.require.holds(value):
+            break
+    else:
         return None
     while_ = " and ".join(map(str, rule.conditions))
-    must = f"{rule.require} must hold" + (f" while {while_}" if while_ else "")
+    must = f"{rule.require.of_each} must hold" + (f" while {while_}" if while_ else "")
     known = "is not known" if isnan(value) else f"is {value:g}"
-    return f"interlock {rule.name!r}: {must}, but it {known}"
+    which = "it" if isinstance(rule.require.parameter, str) else path
+    return f"interlock {rule.name!r}: {must}, but {which} {known}"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from math import ceil, isclose, nan
 from pathlib import Path
 from time import monotonic
@@ -16,13 +17,15 @@ from analysis.tagfile.ptu_writer import STOPPED_MANUALLY, STOPPED_TIME_OVER
 from instruments.roles import Attenuator, Laser, PulseShape, TimeTagger, Wavemeter
 from labkit.compiler import Programs, compile_sequence
 from labkit.sequence import PulseSequence
-from labkit.station.config import StationFile, read_station_file
-from labkit.station.ending import also, said
+from labkit.station.config import DeadMan, StationFile, read_station_file, stands_on
+from labkit.station.ending import also, said, undisturbed
+from labkit.station.guard import Guard
 from labkit.station.interlocks import check_interlocks
-from labkit.station.opening import open_station
+from labkit.station.opening import Told, open_station
 from labkit.station.references import find
 from labkit.station.roles import Cast, RoleError
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
+from labkit.station.watchdog import Heart
 
 if TYPE_CHECKING:
     from qcodes.instrument import Instrument
@@ -67,6 +70,13 @@ class Lab(Cast):
         Interlocks that are told but not enforced.
     programs : Programs, optional
         Of a sequence that has been compiled for this station already.
+
+    Attributes
+    ----------
+    tell : callable
+        Given a line about what had to be tried again.
+    guard : Guard or None
+        Stands over the instruments if the lab was opened with `open_lab`.
     """
 
     def __init__(
@@ -79,8 +89,10 @@ class Lab(Cast):
         super().__init__(file.config.roles, instruments, str(file.path))
         self.file, self.forced = file, forced
         self.hardware, self.calibration = file.config.hardware, file.config.calibration
+        self.tell: Callable[[str], object] = lambda _: None
         self._compiled = programs
         self._loaded: Programs | None = None
+        self.guard: Guard | None = None
 
     @property
     def lasers(self) -> dict[str, Laser]:
@@ -138,7 +150,8 @@ class Lab(Cast):
 
     def make_safe(self) -> SafetyReport:
         """Bring every instrument to its safe state now."""
-        return make_safe(with_safe_state(self.instruments))
+        with undisturbed():
+            return make_safe(with_safe_state(self.instruments))
 
     def snapshot(self) -> dict[str, object]:
         """Return all parameter values the drivers know, flat: ``afg.ch1.high`` to value.
@@ -159,14 +172,21 @@ class Lab(Cast):
     def arm(self, sequence: PulseSequence) -> Programs:
         """Check, compile and load a sequence; outputs are on afterwards.
 
-        Interlocks are checked first. If a step fails everything is made safe before the error goes
-        on.
+        Interlocks are checked before and after. If one is violated, or a step fails, everything is
+        made safe before the error goes on. Loading that fails by a bad link is tried once more,
+        with the drives off.
         """
         programs = self.compile(sequence)
-        self.check_interlocks()
         self._loaded = None
         try:
-            _load(self, programs)
+            self.check_interlocks()
+            try:
+                _load(self, programs)
+            except OSError as error:
+                self.tell(f"loading the sequence once more, since: {said(error)}")
+                self.drives_off()
+                _load(self, programs)
+            self.check_interlocks()
         except BaseException:
             self.make_safe()
             raise
@@ -222,8 +242,14 @@ def open_lab(
     log: Path | None = None,
     session: int = 1,
     programs: Programs | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+    alarm: Callable[[str], object] = lambda _: None,
+    told: Told | None = None,
+    heart: Heart | None = None,
 ) -> Iterator[Lab]:
     """Open the lab of a station; it is safe and closed at the end, whatever happens.
+
+    While it is open, every setting asks the interlocks, and queries are patient; see `Guard`.
 
     Parameters
     ----------
@@ -237,10 +263,36 @@ def open_lab(
         How often the run was begun or resumed: a virtual world does not repeat itself.
     programs : Programs, optional
         See `Lab`.
+    tell, alarm : callable, optional
+        Given a line about what had to be tried again, or that needs a person.
+    told : callable, optional
+        Given what came of making all safe at the end.
+    heart : Heart, optional
+        Of this process; it also kicks the station's dead-man.
     """
     file = read_station_file(station)
-    with open_station(file, log, session) as instruments:
-        yield Lab(file, instruments, forced, programs)
+    heart = heart or Heart(say=alarm)
+    with open_station(file, log, session, heart=heart, told=told) as instruments:
+        lab = Lab(file, instruments, forced, programs)
+        lab.tell = tell
+        rules = tuple(rule for rule in file.config.interlocks if rule.name not in forced)
+        guard = Guard(
+            instruments, rules, stands_on(file.instruments), read=lab.read,
+            make_safe=lab.make_safe, tell=tell, alarm=alarm, patience=file.config.patience,
+        )  # fmt: skip
+        if file.config.dead_man is not None:
+            heart.tasks.append(_kick(instruments, file.config.dead_man))
+        heart.hanging = guard.hanging
+        lab.guard = guard
+        with guard.installed():
+            yield lab
+
+
+def _kick(instruments: "dict[str, Instrument]", dead_man: DeadMan) -> Callable[[], None]:
+    """Return what kicks the dead-man, past the interlocks: it is no setting of the experiment."""
+    put = find(instruments, dead_man.parameter).set
+    values = cycle(dead_man.values)
+    return lambda: put(next(values))
 
 
 def _load(lab: Lab, programs: Programs) -> None:

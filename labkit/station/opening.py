@@ -1,7 +1,7 @@
 """Open a station, hand it out, and leave it safe whatever happens."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from getpass import getuser
 from io import StringIO
@@ -10,16 +10,29 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from instruments import roles as ask
 from labkit.run.sole_use import held
-from labkit.station.config import StationFile
+from labkit.station.config import StationFile, own_addresses, stands_on
 from labkit.station.ending import ending_on_sigterm, said, undisturbed
 from labkit.station.entries import apply_parameters, fitted, read_entry
-from labkit.station.references import import_object, resolve
+from labkit.station.references import WORLD, import_object, resolve
+from labkit.station.roles import ROLES
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
-from labkit.station.watchdog import watched
+from labkit.station.watchdog import Heart, watched
 
 if TYPE_CHECKING:
     from qcodes.instrument import Instrument
+
+
+OWN = ("serial", "device", "index", "channel", "slot", "slots")
+"""Options that tell apart what has no address: boards and library devices of one kind."""
+
+NOT_KNOWN = "it cannot be opened, and in what state it is nobody knows"
+
+LOOKERS = (ask.TimeTagger, ask.Thermometer, ask.PowerMeter, ask.Wavemeter, ask.TunableFilter)
+"""Roles that no light and no current depends on."""
+
+Told = Callable[[SafetyReport], object]
 
 
 class StationError(RuntimeError):
@@ -31,6 +44,7 @@ def open_instruments(
     file: StationFile,
     world: dict[str, Any] | None = None,
     failures: dict[str, str] | None = None,
+    told: Told | None = None,
 ) -> Iterator[dict[str, "Instrument"]]:
     """Open the instruments of a station file in its order; safe and close them at the end.
 
@@ -40,8 +54,10 @@ def open_instruments(
     world : dict, optional
         What ``world:`` references stand for.
     failures : dict of str to str, optional
-        If given, an instrument that cannot be opened goes in here with the reason, and the next
-        one is opened.
+        If given, an instrument that cannot be opened goes in here with the reason, and what comes
+        after it is handed out all the same.
+    told : callable, optional
+        Given what came of making all safe at the end.
 
     Yields
     ------
@@ -53,21 +69,39 @@ def open_instruments(
         If an instrument cannot be opened; names it, its address and what it said.
     """
     opened: dict[str, Instrument] = {}
+    closed: dict[str, str] = {}
+    first: StationError | None = None
     try:
         for name in file.instruments:
             try:
                 opened[name] = _open(file, name, world or {}, opened)
             except StationError as error:
-                if failures is None:
-                    raise
-                failures[name] = str(error)
+                first = first or error
+                closed[name] = str(error)
+        if first is not None and failures is None:
+            raise first  # only now: the others must be made safe too
+        if failures is not None:
+            failures |= closed
         yield opened
     finally:
         with undisturbed():
             report = make_safe(with_safe_state(opened))
+            if failures is None:
+                report = report.joined_by({n: NOT_KNOWN for n in closed if _acts(file, n)})
             for instrument in reversed(opened.values()):
                 _close(instrument)
             shout(report)
+            if told is not None:
+                told(report)
+
+
+def _acts(file: StationFile, name: str) -> bool:
+    """Tell whether an instrument plays a role that has a safe state to be brought to."""
+    return any(
+        ROLES[role].protocol not in LOOKERS
+        for role, names in file.config.roles.items()
+        if name in ([names] if isinstance(names, str) else names.values())
+    )
 
 
 def shout(report: SafetyReport) -> None:
@@ -144,28 +178,58 @@ def start_world(file: StationFile, session: int = 1) -> Iterator[dict[str, Any]]
 def sole_control(file: StationFile) -> Iterator[None]:
     """Hold a station's instruments, against a second run of this user that would end in darkness.
 
-    A virtual lab is each process's own. Other users, and other computers, are not kept away.
+    Each instrument by itself, by its address: it does not matter what else a station file names.
+    What lives in a virtual lab is each process's own. Other users, and other computers, are not
+    kept away.
 
     Raises
     ------
     RuntimeError
-        If another process holds a station with the same instruments.
+        If another process holds one of the instruments; names it.
     """
-    if file.config.world is not None:
-        yield
-        return
-    places = sorted(
-        f"{str(entry['type']).rpartition('.')[2]} {entry.get('address', '')}"
-        for entry in file.instruments.values()
-    )
     folder = Path(gettempdir()) / f"labkit-{getuser()}"
     folder.mkdir(exist_ok=True)
-    refusal = (
-        f"{file.path}: another process works with these instruments, and its light would be "
-        "switched off at the end of this one; wait for its end"
-    )
-    with held(folder / f"station-{crc32(repr(places).encode()):08x}.lock", refusal):
+    with ExitStack() as stack:
+        for place, name in sorted(_places(file).items()):
+            refusal = (
+                f"{file.path}: another process works with instrument {name!r} ({place}), and its "
+                "light would be switched off at the end of this one; wait for its end"
+            )
+            lock = folder / f"instrument-{crc32(place.encode()):08x}.lock"
+            stack.enter_context(held(lock, refusal))
         yield
+
+
+def _places(file: StationFile) -> dict[str, str]:
+    """Return what this station must have for itself, with the instrument's name."""
+    places: dict[str, str] = {}
+    standing = stands_on(file.instruments)
+    for name, entry in file.instruments.items():
+        if WORLD in repr(entry) or standing[name]:
+            continue
+        init = entry.get("init")
+        options: Mapping[str, Any] = init if isinstance(init, Mapping) else {}
+        addresses = own_addresses(entry)
+        kind = str(entry["type"]).rpartition(".")[2]
+        outputs = options.get("outputs")
+        lines = [
+            str(output["line"])
+            for output in (outputs.values() if isinstance(outputs, Mapping) else ())
+            if isinstance(output, Mapping) and "line" in output
+        ]
+        if not (addresses or lines):
+            own = [f"{key} {options[key]}" for key in OWN if key in options]
+            addresses = [" ".join([kind, *own])]
+        for address in (*addresses, *lines):
+            places[one_address(address)] = name
+    return places
+
+
+def one_address(address: str) -> str:
+    """Return one spelling for VISA addresses that mean the same: case, board 0, ``inst0``."""
+    parts = address.upper().split("::")
+    parts[0] = parts[0].removesuffix("0") if parts[0] in ("TCPIP0", "USB0", "GPIB0") else parts[0]
+    return "::".join(part for part in parts if part not in ("INST0", "INSTR"))
 
 
 @contextmanager
@@ -174,6 +238,9 @@ def open_station(
     log: Path | None = None,
     session: int = 1,
     failures: dict[str, str] | None = None,
+    *,
+    heart: Heart | None = None,
+    told: Told | None = None,
 ) -> Iterator[dict[str, "Instrument"]]:
     """Start the world, if any, and open the instruments; all is safe and closed at the end.
 
@@ -187,11 +254,15 @@ def open_station(
         See `start_world`.
     failures : dict of str to str, optional
         See `open_instruments`.
+    heart : Heart, optional
+        Of this process; beats if there is a `log`.
+    told : callable, optional
+        See `open_instruments`.
     """
     with ExitStack() as stack:
         stack.enter_context(ending_on_sigterm())
         stack.enter_context(sole_control(file))
         world = stack.enter_context(start_world(file, session))
         if log is not None:
-            stack.enter_context(watched(file, world, log))
-        yield stack.enter_context(open_instruments(file, world, failures))
+            stack.enter_context(watched(file, world, log, heart))
+        yield stack.enter_context(open_instruments(file, world, failures, told))

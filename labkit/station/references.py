@@ -1,6 +1,6 @@
 """Names in a station file that stand for things: ``world:afg``, ``parameter:dac.ao0.voltage``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -129,3 +129,13 @@ def resolve(
     if isinstance(value, str) and value.startswith(PARAMETER) and instruments is not None:
         return find(instruments, value.removeprefix(PARAMETER))
     return value
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Give every text within plain YAML values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for item in value.values() for text in texts_in(item))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in texts_in(item))

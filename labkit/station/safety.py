@@ -1,8 +1,9 @@
 """Bring every instrument to its safe state, at once and whatever the others do."""
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from threading import Thread
+from dataclasses import dataclass, replace
+from threading import Thread, local
 from time import monotonic
 
 from instruments.roles import Device
@@ -10,6 +11,16 @@ from labkit.station.ending import said
 
 DEADLINE = 1.0
 """Seconds within which all instruments that still answer are safe."""
+
+PATIENCE = 30.0
+"""Seconds that a slow instrument may take to become safe; the others are safe by then."""
+
+_work = local()
+
+
+def being_made_safe() -> bool:
+    """Tell whether this thread makes an instrument safe: nothing may stand in its way then."""
+    return getattr(_work, "is_safety", False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +45,10 @@ class SafetyReport:
         """Whether every instrument confirmed its safe state."""
         return not self.failed
 
+    def joined_by(self, failed: Mapping[str, str]) -> "SafetyReport":
+        """Return the same with further instruments that are not known to be safe."""
+        return replace(self, failed={**self.failed, **failed})
+
     def __str__(self) -> str:
         if self.all_safe:
             return f"all {len(self.reached)} instruments are in their safe state"
@@ -50,15 +65,18 @@ def with_safe_state(instruments: Mapping[str, object]) -> dict[str, Device]:
     return {name: i for name, i in instruments.items() if isinstance(i, Device)}
 
 
-def make_safe(devices: Mapping[str, Device], deadline: float = DEADLINE) -> SafetyReport:
-    """Call every device's `safe_state` in a thread of its own and wait at most `deadline` seconds.
+def make_safe(devices: Mapping[str, Device], patience: float | None = None) -> SafetyReport:
+    """Call every device's `safe_state` in a thread of its own and wait at most `patience` seconds.
 
+    By default `PATIENCE`; a word is said about those that take longer than `DEADLINE`.
     Never raises for a device: one that fails or does not answer is in the report.
     """
+    patience = PATIENCE if patience is None else patience
     begin = monotonic()
     outcome: dict[str, str] = {}
 
     def work(name: str, device: Device) -> None:
+        _work.is_safety = True
         try:
             device.safe_state()
         except Exception as error:  # whatever fails, the others must go on
@@ -73,10 +91,14 @@ def make_safe(devices: Mapping[str, Device], deadline: float = DEADLINE) -> Safe
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(max(0.0, deadline - (monotonic() - begin)))
+        thread.join(max(0.0, min(DEADLINE, patience) - (monotonic() - begin)))
+    if late := [name for name in devices if name not in dict(outcome)]:
+        sys.stderr.write(f"waiting up to {patience:g} s for {', '.join(late)} to become safe\n")
+    for thread in threads:
+        thread.join(max(0.0, patience - (monotonic() - begin)))
     known = dict(outcome)
     failed = {
-        name: known.get(name, f"no answer within {deadline:g} s")
+        name: known.get(name, f"no answer within {patience:g} s")
         for name in devices
         if known.get(name, "late") != ""
     }

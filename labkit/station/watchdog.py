@@ -1,36 +1,158 @@
-"""A second process that makes the instruments safe if the first one dies without a word."""
+"""A second process that makes the instruments safe if the first one dies or hangs."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread, Timer
+from queue import Empty, SimpleQueue
+from threading import Event, Thread, Timer
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.station.config import StationFile
 
-DONE = "done"
+DONE, BEAT = "done", "beat"
 RECOVERY_TIME = 10.0
 """Seconds that one instrument may take to become safe after the first process has died."""
 
 PREPARATION = 5.0
 """Seconds after which the watchdog loads the drivers, so that it can act at once."""
 
+INTERVAL = 1.0
+"""Seconds between beats of the heart."""
+
+SILENCE = 30.0
+"""Seconds without a beat after which the first process hangs: it is ended, and its instruments are
+made safe."""
+
+REPLACEMENTS = 3
+"""How often a watchdog that died is replaced."""
+
+
+@dataclass(slots=True)
+class Heart:
+    """What a run's process does every second beside its work, in a thread of its own.
+
+    Attributes
+    ----------
+    tasks : list of callable
+        Called at every beat; one that raises is not called again, and that is said.
+    hanging : callable
+        Tells why no beat may be given, though the thread lives; "": nothing hangs.
+    say : callable
+        Given a line that somebody must see.
+    """
+
+    tasks: list[Callable[[], object]] = field(default_factory=list)
+    hanging: Callable[[], str] = str
+    say: Callable[[str], object] = field(default=lambda text: sys.stderr.write(f"{text}\n"))
+
+    @contextmanager
+    def beating(self, beat: Callable[[], object], interval: float | None = None) -> Iterator[None]:
+        """Call `beat` and the tasks every `interval` (`INTERVAL`) seconds within the block."""
+        pause = INTERVAL if interval is None else interval
+        end = Event()
+
+        def work() -> None:
+            while not end.wait(pause):
+                self._once(beat)
+
+        thread = Thread(target=work, name="heart", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
+
+    def _once(self, beat: Callable[[], object]) -> None:
+        if self.hanging():
+            return
+        beat()
+        for task in tuple(self.tasks):
+            try:
+                task()
+            except Exception as error:  # noqa: BLE001, RUF100  # the heart goes on beating
+                self.tasks.remove(task)
+                self.say(f"the heart cannot do one of its tasks: {type(error).__name__}: {error}")
+
+
+class _Watchdog:
+    """The second process, replaced when it dies."""
+
+    def __init__(self, plan: str, say: Callable[[str], object]) -> None:
+        self._plan, self._say = plan, say
+        self._left = REPLACEMENTS
+        self.process = self._start()
+
+    def beat(self) -> None:
+        """Give a sign of life; a watchdog that has died is told and replaced."""
+        if self.process.poll() is None and self._tell(BEAT):
+            return
+        if self._left == 0:
+            return
+        self._left -= 1
+        self._say("the watchdog process has died; another one takes its place")
+        with suppress(OSError):
+            self._stream.close()
+        self.process = self._start()
+        if self._left == 0:
+            self._say("the watchdog dies again and again: the run goes on without one")
+
+    def dismiss(self) -> None:
+        """Say that all ended well."""
+        self._tell(DONE)
+        with suppress(OSError):
+            self._stream.close()
+        self.process.wait(timeout=10)
+
+    @property
+    def _stream(self) -> Any:
+        return self.process.stdin
+
+    def _start(self) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "labkit.station.watchdog"],
+            stdin=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # a Ctrl-C in the terminal is not for it
+        )
+        self.process = process
+        self._tell(self._plan)
+        return process
+
+    def _tell(self, text: str) -> bool:
+        try:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            return False
+        return True
+
 
 @contextmanager
-def watched(file: "StationFile", world: Mapping[str, Any], log: Path) -> Iterator[None]:
+def watched(
+    file: "StationFile",
+    world: Mapping[str, Any],
+    log: Path,
+    heart: Heart | None = None,
+    silence: float = SILENCE,
+) -> Iterator[None]:
     """Run a block under a watchdog process.
 
-    The watchdog holds the other end of a pipe. If the pipe closes without the word that all ended
-    well (kill -9, a crash of the interpreter), it opens the instruments itself and brings them to
-    their safe state. Instruments that are given objects of this process cannot be opened by
-    another one; they are named in the log.
+    The watchdog holds the other end of a pipe, through which a heart beats. If the pipe closes
+    without the word that all ended well (kill -9, a crash of the interpreter), or the heart stands
+    still for `silence` seconds (the process hangs: it is ended), it opens the instruments itself
+    and brings them to their safe state. Instruments that are given objects of this process cannot
+    be opened by another one; they are named before the block begins, and in the log.
 
     Parameters
     ----------
@@ -39,40 +161,27 @@ def watched(file: "StationFile", world: Mapping[str, Any], log: Path) -> Iterato
         What ``world:`` references stand for.
     log : Path
         Where the watchdog writes what it did.
+    heart : Heart, optional
+    silence : float
+        s.
     """
-    plan = json.dumps(
-        {
-            "instruments": openable(file, world),
-            "folder": str(file.path.parent.resolve()),
-            "log": str(log.resolve()),
-        }
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "labkit.station.watchdog"],
-        stdin=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        start_new_session=True,  # a Ctrl-C in the terminal is not for it
-    )
-    stream = process.stdin
-    if stream is None:  # cannot be: it was asked for
-        raise RuntimeError
+    heart = heart or Heart()
+    instruments = openable(file, world)
+    lost = [name for name, entry in instruments.items() if entry["options"] is None]
+    if lost and file.config.world is not None:
+        heart.say(
+            f"if this process dies, its watchdog cannot reach {', '.join(lost)}: they live in it"
+        )
+    plan = {
+        "instruments": instruments, "log": str(log.resolve()), "process": os.getpid(),
+        "silence": silence, "folder": str(file.path.parent.resolve()),
+    }  # fmt: skip
+    watchdog = _Watchdog(json.dumps(plan), heart.say)
     try:
-        _tell(stream, plan)
-        yield
+        with heart.beating(watchdog.beat):
+            yield
     finally:
-        _tell(stream, DONE)
-        with suppress(BrokenPipeError):
-            stream.close()
-        process.wait(timeout=10)
-
-
-def _tell(stream: IO[str], text: str) -> None:
-    try:
-        stream.write(text + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        sys.stderr.write("the watchdog process has died; the run goes on without it\n")
+        watchdog.dismiss()
 
 
 def openable(file: "StationFile", world: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -122,18 +231,10 @@ def rescue(
 
 def _stands_on(entry: Mapping[str, Any], others: AbstractSet[str]) -> bool:
     """Tell whether an instrument's options name another one, or its parameter."""
-    texts = _texts(entry["options"] or {})
+    from labkit.station.references import texts_in
+
+    texts = texts_in(entry["options"] or {})
     return any(text.removeprefix("parameter:").split(".")[0] in others for text in texts)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Give every text within plain values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (text for item in value.values() for text in _texts(item))
-    elif isinstance(value, list):
-        yield from (text for item in value for text in _texts(item))
 
 
 def _rescue_one(
@@ -164,16 +265,47 @@ def _rescue_one(
 
 
 def main() -> None:
-    """Wait for the end of the watched process; act if it came without a word."""
+    """Wait for the end of the watched process; act if it came without a word, or hangs."""
     plan = json.loads(sys.stdin.readline())
     folder = Path(plan["folder"])
     preparation = Timer(PREPARATION, _load_drivers, [plan["instruments"], folder])
     preparation.daemon = True
     preparation.start()
-    told = sys.stdin.read().splitlines()
+    why = _wait(plan["silence"], plan["process"])
     preparation.cancel()
-    if DONE not in told:
-        _act(plan["instruments"], Path(plan["log"]), folder)
+    if why:
+        _act(why, plan["instruments"], Path(plan["log"]), folder)
+
+
+def _wait(silence: float, process: int) -> str:
+    """Listen to the heart; return why it stands still, "" if the process ended in order."""
+    heard: SimpleQueue[str] = SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            heard.put(line.strip())
+        heard.put("")
+
+    Thread(target=listen, daemon=True).start()
+    last = BEAT
+    while True:
+        try:
+            word = heard.get(timeout=silence)
+        except Empty:
+            return _end(process, heard, silence)
+        if not word:
+            return "" if last == DONE else "the run's process died"
+        last = word
+
+
+def _end(process: int, heard: "SimpleQueue[str]", silence: float) -> str:
+    """End a process that hangs, so that it lets go of its instruments."""
+    with suppress(OSError):
+        os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    with suppress(Empty):
+        while heard.get(timeout=5.0):
+            pass
+    return f"the run's process gave no sign of life for {silence:g} s and was ended"
 
 
 def _load_drivers(instruments: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
@@ -183,16 +315,17 @@ def _load_drivers(instruments: Mapping[str, Mapping[str, Any]], folder: Path) ->
         import_object(entry["type"], folder)
 
 
-def _act(instruments: Mapping[str, Mapping[str, Any]], log: Path, folder: Path) -> None:
+def _act(why: str, instruments: Mapping[str, Mapping[str, Any]], log: Path, folder: Path) -> None:
     with log.open("w", encoding="utf-8") as stream:
-        for line in _acting(instruments, folder):
+        for line in _acting(why, instruments, folder):
             for target in (stream, sys.stderr):
-                target.write(f"{line}\n")
-                target.flush()
+                with suppress(OSError):  # nobody may be left to read stderr
+                    target.write(f"{line}\n")
+                    target.flush()
 
 
-def _acting(instruments: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:
-    yield "the run's process died; the watchdog acts"
+def _acting(why: str, instruments: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:
+    yield f"{why}; the watchdog acts"
     yield from rescue(instruments, folder)
     yield "the watchdog has done what it could; switch off by hand what is not safe"
 

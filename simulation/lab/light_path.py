@@ -97,7 +97,7 @@ class LightPath:
     def filtered_power(self, laser: int) -> float:
         """Return the power behind a laser's prefilter, W."""
         state = self._state(laser)
-        if not state.emission:
+        if not self._wiring.laser[LASERS[laser]].emits:
             return 0.0
         passed = self.filters[LASERS[laser]].transmission(self.frequency_hz(laser))
         return state.power * self.parameters.laser_gain[laser] * passed

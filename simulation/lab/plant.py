@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import constants
 
 from simulation.lab.clock import VirtualClock
+from simulation.lab.dead_man import DeadManRelay
 from simulation.lab.detector_memory import remembered
 from simulation.lab.detectors import Nanowire
 from simulation.lab.device import reflected_part
@@ -92,6 +93,7 @@ class Plant:
         self.interferometer = Interferometer(self.parameters, phase)
         self.detectors = Nanowire(0, self.parameters), Nanowire(1, self.parameters)
         self.temperature = self.parameters.temperature
+        self.dead_man = DeadManRelay()
         self._train = PulseTrain(wiring, self.light, self.parameters)
         self._point: OperatingPoint | None = None
         self._point_settings: tuple[object, ...] = ()
@@ -262,6 +264,9 @@ class Plant:
         own = self.wiring
         own.lock.listener, own.lock.reader = self._configure_lock, self._read_lock
         own.actuator["stretcher"].listener = self.interferometer.stretch
+        own.actuator["dead_man"].listener = self.dead_man.apply
+        for laser in own.laser.values():
+            laser.may_emit = self.dead_man.holds
         for number, wire in enumerate(self.detectors):
             own.bias[number + 1].listener = wire.apply
             own.bias[number + 1].is_latched = partial(getattr, wire, "latched")
@@ -288,8 +293,8 @@ class Plant:
         """Wavelength by wavemeter channel; None without light."""
         if channel not in (1, 2):
             return None
-        state = (self.wiring.laser["pump"], self.wiring.laser["read"])[channel - 1].state
-        if not (state.emission and state.power > 0):
+        port = (self.wiring.laser["pump"], self.wiring.laser["read"])[channel - 1]
+        if not (port.emits and port.state.power > 0):
             return None
         return float(constants.c / self.light.frequency_hz(channel - 1))
 

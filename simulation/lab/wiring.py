@@ -25,6 +25,7 @@ ACTUATORS: Final = (
     "eom_bias",
     "stretcher",
     *(f"filter_{name}" for name in FILTERS),
+    "dead_man",
 )
 POWER_PLACES: Final = ("pump", "read", "arm_a", "arm_b", "reflected")
 
@@ -43,7 +44,7 @@ class Wiring:
         Channel 1 drives the amplifier of the phase modulator in arm A; channel 2 is not connected.
     actuator : dict of str to ActuatorPort
         `ACTUATORS`: attenuators in both arms (before the devices), bias electrode of the phase
-        modulator, second input of the stretcher, filters.
+        modulator, second input of the stretcher, filters, input of the dead-man's relay.
     lock : LockPort
         Balanced detector to stretcher.
     bias : dict of int to BiasPort

@@ -124,7 +124,11 @@ def station(tmp_path: Path) -> Callable[..., Path]:
 
     def write(*edits: tuple[str, str], impatient: str = "") -> Path:
         text = station_path("virtual").read_text(encoding="utf-8")
-        pairs = [("simulation.lab.world.World", "fault_worlds.Start"), *edits]
+        pairs = [
+            ("simulation.lab.world.World", "fault_worlds.Start"),
+            ("  lock_range:", "  patience: 0.0\n  lock_range:"),
+            *edits,
+        ]
         if f"address: 'world:{impatient}'" in text and not impatient.startswith("laser"):
             address = f"    address: 'world:{impatient}'\n"
             begins = f"{address}    init:"

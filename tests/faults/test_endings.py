@@ -36,11 +36,11 @@ from labkit.station import opening
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal: a job may ignore it
 taken = session.take_block
-def take_and_stop(folder, gates, number, record, setting):
+def take_and_stop(folder, gates, number, record, *more):
     def recording(path):
         os.kill(os.getpid(), signal.{name})
         return record(path)
-    return taken(folder, gates, number, recording if number == 2 else record, setting)
+    return taken(folder, gates, number, recording if number == 2 else record, *more)
 session.take_block = take_and_stop
 
 finish = opening.shout

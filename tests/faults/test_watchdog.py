@@ -138,21 +138,93 @@ def test_watchdog_says_nothing_if_the_run_ends_in_order(tmp_path):
     assert not log.exists()
 
 
-def test_run_goes_on_if_the_watchdog_dies(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def watchdogs(monkeypatch):
+    """Every watchdog process that is started."""
     from labkit.station import watchdog
 
-    started = []
-    popen = subprocess.Popen
+    started, popen = [], subprocess.Popen
 
     def start(*arguments, **options):
         started.append(popen(*arguments, **options))
         return started[-1]
 
     monkeypatch.setattr(watchdog.subprocess, "Popen", start)
-    with watchdog.watched(read_station_file("virtual"), {}, tmp_path / "log"):
-        os.kill(started[0].pid, signal.SIGKILL)
-        started[0].wait()
-    assert "the run goes on without it" in capsys.readouterr().err
+    monkeypatch.setattr("labkit.station.watchdog.INTERVAL", 0.02)
+    return started
+
+
+def test_watchdog_that_dies_is_noticed_at_once_and_replaced(tmp_path, watchdogs):
+    from labkit.station.watchdog import Heart, watched
+
+    said = []
+    heart = Heart(say=said.append)
+    with watched(read_station_file("virtual"), {}, tmp_path / "log", heart):
+        os.kill(watchdogs[0].pid, signal.SIGKILL)
+        begin = monotonic()
+        while len(watchdogs) < 2:
+            sleep(0.01)
+        assert monotonic() - begin < 2.0
+        assert watchdogs[1].poll() is None
+    assert "the watchdog process has died; another one takes its place" in said
+    assert watchdogs[1].returncode == 0
+    assert not (tmp_path / "log").exists()
+
+
+def test_what_no_watchdog_could_reach_is_told_before_the_run(tmp_path, watchdogs):
+    from labkit.station.watchdog import Heart, watched
+
+    said = []
+    with watched(read_station_file("virtual"), {}, tmp_path / "log", Heart(say=said.append)):
+        assert "its watchdog cannot reach laser_pump, laser_read" in said[0]
+
+
+HANGING = """
+import os, signal, sys
+from pathlib import Path
+from labkit.station.config import read_station_file
+from labkit.station.watchdog import Heart, watched
+
+heart = Heart(hanging=lambda: "laser.wavelength has not returned" if sys.argv[3] == "call" else "")
+with watched(read_station_file(sys.argv[1]), {}, Path(sys.argv[2]), heart, silence=2.0):
+    if sys.argv[3] == "process":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("what", ["process", "call"])
+def test_process_or_call_that_hangs_is_ended_and_its_instruments_made_safe(tmp_path, what):
+    station = tmp_path / "lab.yaml"
+    station.write_text(
+        "labkit:\n  roles: {}\n  channels: {}\n  lock_range: 10.0\n  calibration: {aom_full: 1.0, "
+        "v_pi: 5.0, amplifier_gain: 8.0, aom_delay: 0.0, eom_delay: 0.0}\n"
+        "instruments:\n  one: {type: nowhere.Lamp, address: A}\n"
+    )
+    log = tmp_path / "watchdog.txt"
+    hanging = subprocess.run(
+        [sys.executable, "-c", HANGING, station, log, what],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert hanging.returncode == -signal.SIGKILL
+    text = log.read_text()
+    assert "gave no sign of life for 2 s and was ended; the watchdog acts" in text
+    assert "NOT SAFE: one: ValueError: 'nowhere.Lamp' must be an importable name" in text
+
+
+def test_heart_that_cannot_do_a_task_says_so_once_and_beats_on():
+    from labkit.station.watchdog import Heart
+
+    def fail():
+        message = "the line is gone"
+        raise OSError(message)
+
+    said, beats = [], []
+    heart = Heart(tasks=[fail], say=said.append)
+    with heart.beating(lambda: beats.append(1), 0.005):
+        while len(beats) < 3:
+            sleep(0.005)
+    assert said == ["the heart cannot do one of its tasks: OSError: the line is gone"]
 
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

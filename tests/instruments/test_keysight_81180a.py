@@ -105,6 +105,8 @@ def test_sequence_on_the_wire():
             *put(":TRIG:SOUR EXT", 2),
             *put(":FUNC:MODE SEQ", 2),
             *ask(":FUNC:MODE?", "SEQ", 2),
+            *ask(":INIT:CONT?", "0", 2),
+            *ask(":TRIG:SOUR?", "EXT", 2),
         ],
         act,
     )

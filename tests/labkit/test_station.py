@@ -30,8 +30,8 @@ class Lamp(Instrument):
             raise TimeoutError(message)
 
     def safe_state(self):
-        if self.broken == "silent":
-            time.sleep(3)
+        if self.broken in ("silent", "slow"):
+            time.sleep(3 if self.broken == "silent" else 1.1)
         if self.broken == "refuses":
             message = "interlock key is off"
             raise RuntimeError(message)
@@ -116,20 +116,93 @@ def test_failing_opening_makes_the_opened_ones_safe_and_names_the_failed(station
     assert Instrument.instances() == []
 
 
-def test_silent_and_refusing_instruments_do_not_keep_the_others_from_safety(station_file, capsys):
+def test_silent_and_refusing_instruments_do_not_keep_the_others_from_safety(
+    station_file, capsys, monkeypatch
+):
     path = station_file(
         ONE
         + "  two: {type: lamps.Lamp, address: B, init: {broken: silent}}\n"
         + "  three: {type: lamps.Lamp, address: C, init: {broken: refuses}}\n"
     )
+    monkeypatch.setattr("labkit.station.safety.PATIENCE", 1.5)
     begin = time.monotonic()
     with open_station(read_station_file(path)):
         pass
     assert time.monotonic() - begin < 2.9  # the silent one answers after 3 s
     assert Lamp.made_safe == ["one"]
     err = capsys.readouterr().err
-    assert "NOT SAFE: two: no answer within 1 s" in err
+    assert "waiting up to 1.5 s for two to become safe" in err
+    assert "NOT SAFE: two: no answer within 1.5 s" in err
     assert "NOT SAFE: three: RuntimeError: interlock key is off" in err
+
+
+def test_slow_instrument_gets_its_safe_command_even_if_the_reply_is_late(station_file, capsys):
+    path = station_file(ONE + "  two: {type: lamps.Lamp, address: B, init: {broken: slow}}\n")
+    with open_station(read_station_file(path)):
+        pass
+    assert Lamp.made_safe == ["one", "two"]
+    err = capsys.readouterr().err
+    assert "waiting up to 30 s for two to become safe" in err
+    assert "NOT SAFE" not in err
+
+
+def test_what_comes_after_one_that_cannot_be_opened_is_made_safe_too(station_file, capsys):
+    labkit = LABKIT.replace("pump_laser: one", "pump_laser: two")
+    path = station_file(
+        ONE
+        + "  two: {type: lamps.Lamp, address: B, init: {broken: open}}\n"
+        + "  three: {type: lamps.Lamp, address: C}\n",
+        labkit,
+    )
+    with pytest.raises(StationError, match="'two'"), open_station(read_station_file(path)):
+        pass
+    assert sorted(Lamp.made_safe) == ["one", "three"]
+    assert "NOT SAFE: two: it cannot be opened" in capsys.readouterr().err
+
+
+HOLD = """
+import sys
+from labkit.station.config import read_station_file
+from labkit.station.opening import sole_control
+try:
+    with sole_control(read_station_file(sys.argv[1])):
+        print("admitted")
+except RuntimeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "shared"),
+    [
+        ("  afg: {type: x.AFG, address: 'TCPIP::192.0.2.10::inst0::INSTR'}\n", "'afg'"),
+        ("  dac: {type: x.DAQ, init: {outputs: {v: {line: dev1/ao0}}}}\n", "'dac'"),
+        ("  tagger: {type: x.TH, init: {library: th260lib, mode: T2}}\n", "'tagger'"),
+        ("  afg: {type: x.AFG, address: 'TCPIP0::192.0.2.11::INSTR'}\n", None),
+        ("  tagger: {type: x.TH, init: {library: th260lib, serial: 2}}\n", None),
+    ],
+)
+def test_no_two_processes_share_an_instrument_whatever_else_they_have(tmp_path, other, shared):
+    import subprocess
+    import sys
+
+    mine, theirs = tmp_path / "mine.yaml", tmp_path / "theirs.yaml"
+    mine.write_text(
+        LABKIT
+        + "instruments:\n"
+        + "  one: {type: x.Laser, address: 'usb:SN1'}\n"
+        + "  awg: {type: x.AFG, address: 'TCPIP0::192.0.2.10::INSTR'}\n"
+        + "  daq: {type: x.DAQ, init: {outputs: {a: {line: Dev1/ao0}}}}\n"
+        + "  th: {type: x.TH, init: {library: th260lib, mode: T3}}\n"
+    )
+    theirs.write_text(LABKIT + "instruments:\n  one: {type: x.Laser, address: 'usb:SN2'}\n" + other)
+    with sole_control(read_station_file(mine)):
+        done = subprocess.run(
+            [sys.executable, "-c", HOLD, theirs], capture_output=True, text=True, check=True
+        )
+    assert ("admitted" in done.stdout) is (shared is None)
+    if shared:
+        assert f"another process works with instrument {shared}" in done.stdout
 
 
 def test_missing_limit_is_named_with_its_instrument(station_file):
@@ -274,7 +347,7 @@ def test_instruments_of_a_real_station_are_held_by_one_process(monkeypatch, tmp_
     real, virtual = read_station_file("example"), read_station_file("virtual")
     with sole_control(real), sole_control(virtual), sole_control(virtual):
         again = sole_control(real)
-        with pytest.raises(RuntimeError, match="another process works with these instruments"):
+        with pytest.raises(RuntimeError, match="another process works with instrument 'lock'"):
             again.__enter__()
     with sole_control(real):
         pass

@@ -29,9 +29,17 @@ class LaserPort:
     Attributes
     ----------
     state : LaserState
+    may_emit : callable
+        Set by the world: whether the interlock is closed.
     """
 
     state: LaserState = field(default_factory=LaserState)
+    may_emit: Callable[[], bool] = lambda: True
+
+    @property
+    def emits(self) -> bool:
+        """Whether there is light."""
+        return self.state.emission and self.may_emit()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,37 @@
+"""The table of faults: that it is large enough, and that its judge can tell bad from good."""
+
+import pytest
+
+from benchmarks import faults
+from benchmarks.faults import Case, Found, cases, table, try_case
+
+
+def test_every_case_is_there_once():
+    names = [case.name for case in cases()]
+    assert len(names) == len(set(names)) >= 300
+    assert {case.phase for case in cases()} == set(faults.PHASES)
+
+
+@pytest.mark.parametrize(
+    ("case", "code", "outcome"),
+    [
+        (Case(faults=("daq disconnect",), phase="making safe"), 3, "ended, NOT SAFE told"),
+        (Case(faults=("dropped_events",), phase="measuring"), 0, "repaired, block left out"),
+    ],
+)
+def test_sample_of_the_table(case, code, outcome):
+    found = try_case(case)
+    assert (found.code, found.outcome, found.bad) == (code, outcome, [])
+    assert not found.is_silent
+
+
+@pytest.mark.parametrize(
+    ("code", "shouted", "silent"), [(3, ["snspd"], False), (0, ["snspd"], True), (3, [], True)]
+)
+def test_unsafe_ending_must_be_named_and_have_its_code(code, shouted, silent):
+    found = Found(
+        case="bias disconnect | measuring", code=code, outcome="ended", left_out=[], bad=[],
+        unsafe=["snspd"], shouted=shouted,
+    )  # fmt: skip
+    assert found.is_silent is silent
+    assert f"without exit code 3 and a name: {int(silent)}." in table([found])

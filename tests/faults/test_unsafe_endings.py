@@ -1,0 +1,203 @@
+"""An ending that leaves anything unsafe cannot be overlooked; every ending has its right code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from labkit.cli import run as labkit
+from labkit.experiment import open_session, read_experiment
+from labkit.run import list_runs
+from labkit.run.stopping import StopError, stop_run
+from labkit.station.ending import Terminated, ending_on_sigterm, stopping_once, undisturbed
+from simulation.lab.dead_man import DeadManRelay
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def losing(worlds, monkeypatch):
+    """Lose DAQ card and bias source once the working point is set; the list may hold an error."""
+    from labkit.cli.run_display import RunDisplay
+
+    monkeypatch.setattr("labkit.station.opening.watched", lambda *_: nothing())
+    say, then = RunDisplay.say, []
+
+    def saying(display, text):
+        say(display, text)
+        if text.startswith("working point set"):
+            for name in ("daq", "bias"):
+                worlds[-1].inject({"instrument": name, "kind": "disconnect", "count": None})
+            if then:
+                raise then[0]
+
+    monkeypatch.setattr(RunDisplay, "say", saying)
+    return then
+
+
+def nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "done"), (KeyboardInterrupt(), "interrupted"), (OSError("lost"), "failed")],
+)
+def test_unsafe_ending_is_exit_code_3_whatever_else_ended_it(
+    quick_station, witness_file, losing, tmp_path, capsys, error, status
+):
+    losing += [error] if error else []
+    file = witness_file("switch_on")
+    code = labkit(["run", str(file), "--station", str(quick_station), "--out", str(tmp_path)])
+    (folder,) = list_runs(tmp_path)
+    manifest = folder.manifest()
+    assert (code, manifest.status) == (3, status)
+    assert {"snspd", "voa_a", "voa_b"} <= set(manifest.unsafe)
+    last = capsys.readouterr().err.splitlines()
+    assert "switch these off by hand, now" in last[-1]
+    assert any(line.startswith("NOT SAFE: snspd") for line in last[-8:])
+    assert labkit(["runs", "show", str(folder.path)]) == 0
+    assert "NOT SAFE   snspd" in capsys.readouterr().out
+    assert labkit(["runs", "show", str(folder.path), "--json"]) == 0
+    assert "snspd" in json.loads(capsys.readouterr().out)["unsafe"]
+
+
+def test_first_signal_stops_and_the_others_wait(capsys):
+    with pytest.raises(KeyboardInterrupt), stopping_once():
+        _hear(signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    assert capsys.readouterr().err.count("stopping already") == 3
+
+
+def test_station_within_a_run_does_not_raise_a_second_time(capsys):
+    with pytest.raises(Terminated), stopping_once(), ending_on_sigterm():
+        _hear(signal.SIGTERM, signal.SIGTERM)
+    assert "stopping already" in capsys.readouterr().err
+
+
+def _hear(first, *others):
+    try:
+        os.kill(os.getpid(), first)
+    finally:
+        for number in others:
+            os.kill(os.getpid(), number)
+
+
+def test_signal_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        for context in (ending_on_sigterm, stopping_once, undisturbed):
+            with context():
+                os.kill(os.getpid(), signal.SIGHUP)
+                assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+SIGNALS = """
+import os, signal, sys
+import {module} as module
+from labkit.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+before = module.{name}
+def interrupted(*given, **named):
+    module.{name} = before
+    os.kill(os.getpid(), signal.{number})
+    os.kill(os.getpid(), signal.{number})
+    return before(*given, **named)
+module.{name} = interrupted
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "number"),
+    [
+        ("labkit.station.opening", "_open", "SIGTERM"),
+        ("labkit.station.lab", "_load", "SIGINT"),
+        ("labkit.run.results", "register_dataset", "SIGHUP"),
+    ],
+)
+def test_two_signals_in_any_phase_give_code_and_status(
+    tmp_path, witness_file, module, name, number
+):
+    script = SIGNALS.format(module=module, name=name, number=number)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", witness_file("switch_on"), "--out", tmp_path],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == (130 if number == "SIGINT" else 143), done.stderr
+    (folder,) = list_runs(tmp_path)
+    assert folder.manifest().status == "interrupted"
+    assert "NOT SAFE" not in done.stderr
+
+
+def test_run_is_stopped_from_another_terminal(quick_station, tmp_path, monkeypatch):
+    monkeypatch.setattr("labkit.station.watchdog.INTERVAL", 0.02)
+    stopped = []
+
+    def stop():
+        sleep(0.1)
+        stop_run(list_runs(tmp_path)[-1], 30.0)
+        stopped.append(list_runs(tmp_path)[-1].manifest())
+
+    sequence = read_experiment("autopilot").sequence
+    thread = threading.Thread(target=stop)
+    with pytest.raises(Terminated), open_session(quick_station, tmp_path, sequence):
+        _wait_for(thread)
+    thread.join()
+    assert (stopped[0].status, stopped[0].unsafe) == ("interrupted", {})
+
+
+def _wait_for(thread):
+    thread.start()
+    sleep(20.0)
+
+
+def test_run_that_nobody_measures_cannot_be_stopped(short_run):
+    folder = short_run(blocks=1).folder
+    with pytest.raises(StopError, match="no process measures into this run"):
+        stop_run(folder)
+
+
+def test_dead_man_cuts_the_light_when_nobody_kicks_it():
+    relay = DeadManRelay(hold=0.05)
+    assert relay.holds(), "nobody has ever kicked it: it is not in use"
+    relay.apply(5.0)
+    assert relay.holds()
+    sleep(0.06)
+    relay.apply(5.0)
+    assert not relay.holds(), "a stuck line is no kick"
+    relay.apply(0.0)
+    assert relay.holds()
+
+
+DEAD_MAN = (
+    ("  patience: 0.0", "  dead_man: {parameter: daq.dead_man.voltage, values: [0.0, 5.0]}\n  patie"
+     "nce: 0.0"),
+    ("        filter_2b: {line", "        dead_man: {line: Dev1/ao10, minimum: 0.0, maximum: 5.0, "
+     "initial: 0.0}\n        filter_2b: {line"),
+)  # fmt: skip
+
+
+def test_heart_kicks_the_dead_man_of_the_station(station, worlds, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    monkeypatch.setattr("labkit.station.watchdog.INTERVAL", 0.02)
+    sequence = read_experiment("autopilot").sequence
+    with open_session(station(*DEAD_MAN), tmp_path, sequence) as session:
+        worlds[-1].plant.dead_man.hold = 0.5
+        session.lab.instruments["laser_pump"].emission(True)
+        sleep(0.8)
+        assert worlds[-1].wiring.laser["pump"].emits
+        monkeypatch.setattr("labkit.station.guard.LONGEST_CALL", -1.0)
+        with session.lab.guard._within("a call that hangs"):
+            sleep(0.8)
+            assert not worlds[-1].wiring.laser["pump"].emits

@@ -1,0 +1,177 @@
+"""Whatever the route to an instrument, interlocks are asked; queries are patient, settings not."""
+
+import pytest
+from qcodes.instrument import Instrument
+from qcodes.validators import Numbers
+
+from labkit.station import guard as guarding
+from labkit.station.guard import Guard
+from labkit.station.interlocks import Condition, Interlock, InterlockError
+from labkit.station.references import find
+from labkit.station.safety import make_safe
+
+
+class Box(Instrument):
+    """A source with a switch, and a temperature; `fails` queries in a row get no answer."""
+
+    def __init__(self, name, **kwargs):
+        super().__init__(name, **kwargs)
+        self.kelvin, self.fails, self.asked, self.raw = 0.05, 0, 0, []
+        self.add_parameter("power", set_cmd=None, initial_value=0.0, vals=Numbers(0, 10))
+        self.add_parameter("light", set_cmd=None, initial_value=False)
+        self.add_parameter("temperature", get_cmd=self._temperature)
+
+    def _temperature(self):
+        self.asked += 1
+        if self.fails:
+            self.fails -= 1
+            message = "no answer"
+            raise TimeoutError(message)
+        return self.kelvin
+
+    def write(self, cmd):
+        self.raw.append(cmd)
+        self.power.cache.set(float(cmd))
+
+    def engage(self):
+        self.light(True)
+
+    def safe_state(self):
+        self.power(0.0)
+        self.light(False)
+
+
+COLD = Interlock(name="cold", require=Condition(parameter="box.temperature", at_most=0.2))
+WEAK = Interlock(
+    name="weak", require=Condition(parameter="box.power", at_most=1.0),
+    when=Condition(parameter="box.light", at_least=1),
+)  # fmt: skip
+
+
+class Told:
+    def __init__(self):
+        self.lines, self.alarms, self.safe = [], [], 0
+
+
+@pytest.fixture
+def box():
+    box = Box("box")
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def told(box):
+    told = Told()
+
+    def safe():
+        told.safe += 1
+        make_safe({"box": box})
+
+    guard = Guard(
+        {"box": box}, (COLD, WEAK), {}, read=lambda path: float(find({"box": box}, path)()),
+        make_safe=safe, tell=told.lines.append, alarm=told.alarms.append, patience=0.0,
+    )  # fmt: skip
+    told.guard = guard
+    with guard.installed():
+        yield told
+
+
+def test_setting_is_refused_before_it_is_sent(box, told):
+    box.light(True)
+    with pytest.raises(InterlockError, match=r"box.power is not set to 5.0: interlock 'weak'"):
+        box.power(5.0)
+    assert box.power() == 0.0
+    assert told.safe == 0
+
+
+def test_either_side_of_a_rule_is_refused(box, told):
+    box.power(5.0)
+    with pytest.raises(InterlockError, match="'weak'"):
+        box.light(True)
+    assert box.light() is False
+
+
+def test_while_it_is_warm_only_what_leads_to_safety_is_set(box, told):
+    box.light(True)
+    box.kelvin = 0.6
+    for set_it in (lambda: box.power(5.0), box.engage, lambda: box.light(True)):
+        with pytest.raises(InterlockError, match="interlock 'cold'"):
+            set_it()
+    box.light(False)
+    assert box.light() is False
+
+
+def test_what_ends_a_violation_is_allowed(box, told):
+    box.light(True)
+    box.power.cache.set(7.0)  # by hand at the front panel
+    box.power(0.5)
+    assert box.power() == 0.5
+
+
+def test_route_past_the_parameters_is_found_at_once_and_made_safe(box, told):
+    box.light(True)
+    with pytest.raises(InterlockError, match=r"after box\.write: interlock 'weak'.*made safe"):
+        box.write("9")
+    assert (told.safe, box.power(), box.light()) == (1, 0.0, False)
+
+
+def test_making_safe_asks_nobody(box, told):
+    box.light(True)
+    box.kelvin = 4.0
+    assert make_safe({"box": box}).all_safe
+    assert box.light() is False
+
+
+@pytest.mark.parametrize(("fails", "survives"), [(1, True), (2, True), (3, False)])
+def test_query_is_asked_again_and_that_is_told(box, told, fails, survives):
+    box.fails = fails
+    if survives:
+        assert box.temperature() == 0.05
+    else:
+        with pytest.raises(TimeoutError):
+            box.temperature()
+    assert len(told.lines) == min(fails, 2)
+    assert "box.temperature: asking again, since: no answer" in told.lines[0]
+
+
+def test_lost_instrument_is_waited_for_after_an_alarm(box, told, monkeypatch):
+    monkeypatch.setattr(guarding, "PAUSE", 0.01)
+    told.guard._patience = 5.0
+    box.fails = 6
+    assert box.temperature() == 0.05
+    assert "cannot be asked, waiting 5 s" in told.alarms[0]
+    assert told.alarms[1:] == ["box.temperature answers again"]
+
+
+def test_call_that_does_not_return_is_found(box, told, monkeypatch):
+    monkeypatch.setattr(guarding, "LONGEST_CALL", -1.0)
+    seen = []
+    with told.guard._within("box.light"):
+        seen.append(told.guard.hanging())
+    assert seen[0].startswith("box.light has not returned for")
+    assert told.guard.hanging() == ""
+
+
+def test_nothing_is_left_of_the_guard_afterwards(box):
+    before = box.power.set, box.power.get
+    guard = Guard(
+        {"box": box}, (WEAK,), {}, read=lambda _: 0.0, make_safe=list, tell=print, alarm=print,
+        patience=0.0,
+    )  # fmt: skip
+    with guard.installed():
+        assert box.power.set is not before[0]
+        assert "engage" in vars(box)
+    assert (box.power.set, box.power.get) == before
+    assert "engage" not in vars(box)
+
+
+def test_interlocks_that_say_the_same_twice_are_refused():
+    from dataclasses import replace
+
+    from labkit.station.interlocks import check_names
+
+    check_names((COLD, WEAK))
+    for double in (replace(WEAK, name="cold"), replace(WEAK, name="other")):
+        with pytest.raises(ValueError, match="must differ in name and in what they say"):
+            check_names((COLD, WEAK, double))
