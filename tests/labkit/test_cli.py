@@ -57,7 +57,9 @@ def test_analyse_prints_one_json_object_of_the_documented_shape(labkit, recordin
 
 def test_several_files_add_up(labkit, recording):
     twice = [recording.path, recording.path]
-    _, out, _ = labkit("analyse", *twice, "--gates", recording.gates_path, "--json")
+    _, out, _ = labkit(
+        "analyse", *twice, "--gates", recording.gates_path, "--allow-repeats", "--json"
+    )
     _, once, _ = labkit("analyse", recording.path, "--json")
     assert json.loads(out)["trials"] == 2 * json.loads(once)["trials"]
     assert json.loads(out)["singles"]["read"]["2"] == 2 * json.loads(once)["singles"]["read"]["2"]
@@ -176,12 +178,14 @@ def test_file_without_clicks_reports_why_g2_is_undefined(labkit, tmp_path):
     assert result["trials"] == 921_600
 
 
-def test_analyse_without_gates_names_the_file_it_looked_for(labkit, recording, tmp_path):
+def test_analyse_without_gates_runs_a_proposal_and_says_so(labkit, recording, tmp_path):
     path = tmp_path / "alone.ptu"
     path.write_bytes(recording.path.read_bytes())
-    code, _, err = labkit("analyse", path)
-    assert code == 1
-    assert "alone.gates.yaml" in err
+    code, out, err = labkit("analyse", path, "--json")
+    assert code == 0
+    assert "PROPOSAL" in err
+    verdict = json.loads(out)["verdict"]
+    assert verdict is None or verdict["decision"] == "conditions not met"
 
 
 def test_counts_can_be_saved_as_json_and_netcdf(labkit, recording, tmp_path):

@@ -95,5 +95,5 @@ def test_analyse_ends_in_the_verdict(labkit, recorded):
 def test_a_file_counted_twice_has_no_verdict(labkit, recorded):
     assumed = [f"--assume={name}={value}" for name, value in CONDITIONS.items()]
     twice = (recorded[0], recorded[0])
-    _, out, _ = labkit("analyse", *twice, *assumed, "--json")
+    _, out, _ = labkit("analyse", *twice, *assumed, "--allow-repeats", "--json")
     assert "a file is counted twice" in json.loads(out)["verdict"]["reasons"]
