@@ -29,17 +29,17 @@ def test_block_in_which_the_cryostat_got_warm_is_left_out_and_ends_the_run(short
     found = short_run({"kind": "warm_cryostat", "at": 10.0})
     found.check()
     assert found.unsafe_ports() == {}
-    assert [block.good for block in found.folder.journal.read()] == [True, False]
+    assert [block.good for block in found.folder.journal.read()][-2:] == [True, False]
     assert found.left_out[0].startswith("interlock 'cold': 0.001 <= fridge.ch06.temperature")
 
 
 def test_interlocks_are_checked_while_a_block_is_recorded(short_run, monkeypatch):
     monkeypatch.setattr("labkit.procedures.session.LOOK_INTERVAL", 0.0)
     monkeypatch.setattr("labkit.station.lab.POLL", 1e-3)
-    found = short_run({"kind": "warm_cryostat", "at": 10.0}, block=20_000_000)
+    found = short_run({"kind": "warm_cryostat", "at": 10.0}, block=10_000_000)
     last = found.folder.journal.read()[-1]
     assert "interlock 'cold'" in last.reason
-    assert last.counts.trials.number < 20_000_000
+    assert last.counts.trials.number < 10_000_000
 
 
 def test_forced_interlock_lets_the_run_go_on(short_run):

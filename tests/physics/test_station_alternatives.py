@@ -144,7 +144,8 @@ def write_station(folder, choice):
     section["lock_range"] = choice.lock_range
     for interlock in section["interlocks"]:
         named = interlock["require"]["parameter"]
-        interlock["require"]["parameter"] = choice.interlocks.get(named, named)
+        if isinstance(named, str):
+            interlock["require"]["parameter"] = choice.interlocks.get(named, named)
     sources = {n: e for n, e in choice.instruments.items() if n not in plain["instruments"]}
     plain["instruments"] = sources | plain["instruments"] | choice.instruments
     path = folder / "lab.yaml"
