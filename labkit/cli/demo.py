@@ -24,7 +24,7 @@ def demo(
     bound: Bound = 1.0,
     json: Json = False,
 ) -> None:
-    """Simulate the witness measurement, analyse it, write a report.
+    """Simulate, analyse and report the witness measurement.
 
     The measurement is that of Riedinger and others, Nature 556, 473 (2018), at the optimal phase.
     """

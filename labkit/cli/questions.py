@@ -61,7 +61,7 @@ def background(
     gates: Gates = None,
     json: Json = False,
 ) -> None:
-    """Print g² as counted beside g² without the background that an off-gate shows."""
+    """Print g² with and without the background of an off-gate."""
     from analysis.counting import count
     from analysis.evaluation import cross_pairs
     from analysis.questions.background import without_background
@@ -119,7 +119,7 @@ def blocks(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Count a file in blocks by time or marker; test rates and g² for drift.
+    """Count a file block by block; test rates and g² for drift.
 
     Times are seconds after the first trial. Accidentals are those of each block, so that rates
     that drift do not raise g².
@@ -238,7 +238,10 @@ def coincidences(
     ] = 0.68,
     json: Json = False,
 ) -> None:
-    """Count N-fold coincidences; of three cells also heralded g²(0) (first cell: herald)."""
+    """Count N-fold coincidences and heralded g²(0).
+
+    Of three cells the first is the herald.
+    """
     from functools import reduce
     from operator import add
 
@@ -283,7 +286,10 @@ def correlate(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print g²(τ) of two channels (or of one with itself), as of continuous light (HBT)."""
+    """Print g²(τ) of two channels, as of continuous light.
+
+    Of one channel with itself too (HBT).
+    """
     from analysis.questions.delays import correlate as correlation
     from labkit.cli.tables import print_lines
 
@@ -318,7 +324,7 @@ def delays(
     gates: Gates = None,
     json: Json = False,
 ) -> None:
-    """Find the detectors' delays against each other from the arrival times in a gate."""
+    """Find the detectors' delays from arrival times in a gate."""
     from analysis.counting import count
     from analysis.questions.alignment import delays_between
     from labkit.cli.tables import print_lines
@@ -349,7 +355,7 @@ def detector(
     ] = 1e-6,
     json: Json = False,
 ) -> None:
-    """Estimate a detector's dead time and afterpulses from its own clicks."""
+    """Estimate dead time and afterpulses of a detector."""
     from analysis.questions.memory import detector_memory
     from labkit.cli.tables import print_lines
 
@@ -367,7 +373,10 @@ def shifted(
     shifts: Annotated[int, typer.Option(min=1, help="Trials to shift by: 1 to this many.")] = 100,
     json: Json = False,
 ) -> None:
-    """Print g² of the pump of a trial and the read of later trials: a control, 1 if all is well."""
+    """Print g² of pump and read of different trials: a control.
+
+    It is 1 if all is well.
+    """
     from analysis.binomial import Interval
     from analysis.correlation import LEVEL, GammaPosterior
     from analysis.counting import count

@@ -23,7 +23,7 @@ def reproduce(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Compute the quoted numbers of the papers and protocols and compare.
+    """Compare the papers' quoted numbers with labkit's.
 
     Quoted by the paper, by a public script, or by an independent solution of the same equations
     (source: reference).

@@ -86,7 +86,7 @@ def simulate(
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Simulate recordings, and write their gates files beside them."""
+    """Simulate recordings, each with its gates file."""
     if experiment == "riedinger2018":
         recordings = [_published(output, trials, mode, data, settings, seed, overwrite)]
     else:

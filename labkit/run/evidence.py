@@ -12,6 +12,7 @@ from analysis.counts_file import PAIRS, WitnessCounts, witness_counts
 from analysis.evaluation import Evaluation, evaluate
 from analysis.evidence import BlockCounts, Evidence, total_of
 from analysis.gates import GateSet
+from analysis.tagfile import open_tags
 from analysis.witness import (
     AnytimeTest,
     Condition,
@@ -160,7 +161,7 @@ class RunJudge:
             found.append(_fixed_by_goal())
         if mine:
             found += _background(good, mine)
-        if self._folder is not None and mine:
+        if self._folder is not None and mine and _numbers_trials(self._folder / mine[0].segment):
             found.append(self._null_shuffled(self._folder, mine))
         if any(TURN in block.setting for block in mine):
             found = [_cancelled(one) if one.name == "splitting" else one for one in found]
@@ -186,6 +187,11 @@ class RunJudge:
                 folder / block.segment, counts.gates, counts.trials.number
             )
         return self._shifted[block.segment]
+
+
+def _numbers_trials(segment: Path) -> bool:
+    """Whether a segment is T3; without sync numbers the shifted trials stay not measured."""
+    return open_tags(segment).layout.mode == "T3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,7 +203,7 @@ def test_failing_source_is_reported_by_safe_state():
         raise ConnectionError(voltage)
 
     wire.put = broken
-    device._output._source = Parameter("broken", get_cmd=lambda: 1.0, set_cmd=broken)
+    device._output._put = broken
     with pytest.raises(RuntimeError, match="stretcher: the ramp to 0 V failed"):
         device.safe_state()
 

@@ -164,7 +164,7 @@ def test_second_choice_measures_to_a_verdict_as_the_model_says(tmp_path, dry_lab
         lab.at_best_phase()
         assert lab.lab.phase_lock.lock_state() == "locked"
         singles, pairs = lab.expected(TRIALS)
-        options = WitnessOptions(goal=Goal(trials=TRIALS), block=TRIALS)
+        options = WitnessOptions(goal=Goal(trials=TRIALS), block=TRIALS, as_published=True)
         evaluation = witness(lab.session, lab.sequence, options).evaluation
         counts = evaluation.counts
         assert np.all(np.abs(counts.singles.reshape(4) - singles) < 5 * np.sqrt(singles))
