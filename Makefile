@@ -1,4 +1,5 @@
-# On a fresh machine with Python >= 3.11 and make: `make demo`, `make test`, `make docs`.
+# On a fresh machine with Python >= 3.11 and make: `make demo`, `make test`, `make test-long`,
+# `make docs`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,13 +7,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 READY := $(VENV)/.ready
 READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
-.PHONY: demo test peers lint bench docs clean
+.PHONY: demo test test-long peers lint bench docs clean
 
 demo: $(READY)
 	$(BIN)/labkit run autopilot --station virtual --out demo-output
 
 test: $(READY)
-	$(BIN)/pytest -n 2 -q
+	$(BIN)/pytest -n 2 -q -m "not long"
+
+# Whole runs of the virtual lab: faults, red team, dry runs, examples of the documentation.
+test-long: $(READY)
+	$(BIN)/pytest -n 2 -q -m long
 
 # Others' clients on the simulated bench, in an environment of their own: they bring much along.
 peers: .venv-peers/.ready

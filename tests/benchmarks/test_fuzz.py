@@ -1,6 +1,10 @@
 """Damaged tag files of every format are read or refused with their name, never anything else."""
 
+import pytest
+
 from benchmarks.fuzz import fuzz
+
+pytestmark = pytest.mark.long
 
 
 def test_truncated_and_mutated_files_are_read_or_named():

@@ -47,6 +47,7 @@ def test_every_module_of_the_reference_exists():
     assert [name for name in named if find_spec(name) is None] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,8 @@ from labkit.run import RunFolder, check_run, list_runs
 from labkit.sequence import TimingError
 from labkit.station.ending import Terminated, undisturbed
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SETTINGS = {
     "afg": "OUTP1:STAT",
     "awg": "OUTP:STAT",

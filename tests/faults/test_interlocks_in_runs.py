@@ -5,6 +5,8 @@ import pytest
 from labkit.experiment import read_experiment, run_experiment
 from labkit.station.config import read_station_file
 
+pytestmark = pytest.mark.long
+
 WARM = {"kind": "warm_cryostat"}
 
 

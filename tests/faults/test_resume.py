@@ -16,6 +16,8 @@ from labkit.run.progress import Narrator
 from labkit.run.sole_use import is_in_use, sole_use
 from labkit.station.lab import Lab
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 TRIALS = 300_000
 

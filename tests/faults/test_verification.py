@@ -12,6 +12,8 @@ from labkit.run.lines import read_lines
 from labkit.run.record import read_record
 from labkit.station.lab import Lab
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 READ_SIDE = {

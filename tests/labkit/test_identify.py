@@ -19,6 +19,8 @@ from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
 from simulation.lab.world import World
 
+pytestmark = pytest.mark.long
+
 SEQUENCE = read_experiment("autopilot").sequence
 BRIGHT = {"arm_output": (0.442, 0.316)}
 

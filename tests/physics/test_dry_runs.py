@@ -12,6 +12,8 @@ import pytest
 from analysis.evaluation import evaluate
 from simulation.theory.dlcz import measurable_witness
 
+pytestmark = pytest.mark.long
+
 RUNS, TRIALS = 200, 4_000_000
 
 

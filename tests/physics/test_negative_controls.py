@@ -20,6 +20,8 @@ from labkit.report.diagnostics import diagnose
 from labkit.run import EmptyBlockError, Goal
 from simulation.theory.dlcz import measurable_witness
 
+pytestmark = pytest.mark.long
+
 TRIALS = 40_000_000
 
 

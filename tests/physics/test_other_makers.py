@@ -13,6 +13,8 @@ from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
 from simulation.lab.world import World
 
+pytestmark = pytest.mark.long
+
 TRIALS = 4_000_000
 EXPERIMENT = station_path("others").parents[1] / "experiments" / "autopilot.yaml"
 MAKERS = (

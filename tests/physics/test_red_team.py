@@ -31,6 +31,8 @@ from labkit.run import Block, Goal
 from labkit.run.evidence import RunJudge, gates_changed
 from simulation.recordings.pulses import pulsed_timing
 
+pytestmark = pytest.mark.long
+
 GATES = pulsed_timing().gates
 PERIOD, BIN = 50e-6, 250e-12
 HONEST = turning(light(1.07, 7.9), trials=4 * 10**9)

@@ -10,6 +10,8 @@ from labkit.procedures.witness import WitnessOptions, witness
 from labkit.run import Goal
 from labkit.station.config import station_path
 
+pytestmark = pytest.mark.long
+
 SERVO = {"output_min": -1.0, "output_max": 1.0}
 FRAME = {"type": "instruments.SRSSIM900", "address": "world:sim900"}
 TRIALS = 4_000_000
