@@ -93,7 +93,8 @@ class RunJudge:
         self._declared, self._fixed, self._extra = declared, fixed, tuple(extra)
         self._largest = min(bound, 1.0 if goal is None else goal.bound)
         self._shifted: dict[str, ShiftedCounts] = {}
-        self._tests: dict[float, tuple[tuple[int, ...], AnytimeTest]] = {}
+        self._known: dict[tuple[int, int], tuple[object, object, BlockCounts]] = {}
+        self._tests: dict[bool, tuple[float, tuple[BlockCounts, ...], AnytimeTest]] = {}
 
     def evaluate(self, blocks: Sequence[Block]) -> Evaluation | None:
         """Return the evaluation of what a run is about; None without a good block of it.
@@ -115,19 +116,28 @@ class RunJudge:
         if evidence is None:
             return None
         measured = [*self._conditions(blocks), *self._extra]
-        return judge(evidence, measured=measured, bound=self._largest, timed=True)
+        return judge(
+            evidence, measured=measured, bound=self._largest, timed=True,
+            test=lambda bound: self._kept_up(evidence.blocks, bound, limits=True),
+        )  # fmt: skip
 
     def test(self, blocks: Sequence[Block], bound: float) -> AnytimeTest:
         """Return the state of the always-valid test at a bound, after all pairs of blocks."""
         pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
-        numbers = tuple(a.number for a, _ in pairs)
-        before, test = self._tests.get(bound, ((), anytime_test(bound, limits=False)))
-        if numbers[: len(before)] != before:
-            before, test = (), anytime_test(bound, limits=False)
-        for a, b in pairs[len(before) :]:
-            counts = _block_counts((a, b))
-            test = test.add(cells_of(counts.theta, counts.pi))
-        self._tests = {bound: (numbers, test)}
+        counts = tuple(self._block_counts(pair) for pair in pairs)
+        return self._kept_up(counts, bound, limits=False)
+
+    def _kept_up(
+        self, blocks: tuple[BlockCounts, ...], bound: float, *, limits: bool
+    ) -> AnytimeTest:
+        """Return the test after blocks; those that it has seen before are not added again."""
+        kept = self._tests.get(limits)
+        if kept is None or kept[0] != bound or blocks[: len(kept[1])] != kept[1]:
+            kept = bound, (), anytime_test(bound, limits=limits)
+        _, seen, test = kept
+        for new in blocks[len(seen) :]:
+            test = test.add(cells_of(new.theta, new.pi))
+        self._tests[limits] = bound, blocks, test
         return test
 
     def bound(self, blocks: Sequence[Block]) -> float:
@@ -141,11 +151,25 @@ class RunJudge:
             return None
         null = [b for b in blocks if b.good and _is(b, NULL_TEST, light="laser")]
         return Evidence(
-            blocks=tuple(_block_counts(pair) for pair in pairs),
+            blocks=tuple(self._block_counts(pair) for pair in pairs),
             laser_only=total_of(witness_counts(b.counts) for b in null) if null else None,
             declared=self._declared,
             trials_fixed_in_advance=self._fixed or self._planned(pairs),
         )
+
+    def _block_counts(self, pair: Pair) -> BlockCounts:
+        """Return the counts of a pair, unpacked once: a block that was counted again is another."""
+        theta, turned = pair
+        number = theta.number, 0 if turned is None else turned.number
+        held = theta.held, None if turned is None else turned.held
+        known = self._known.get(number)
+        if known is None or known[0] is not held[0] or known[1] is not held[1]:
+            counts = BlockCounts(
+                theta=witness_counts(theta.counts),
+                pi=None if turned is None else witness_counts(turned.counts),
+            )
+            known = self._known[number] = (*held, counts)
+        return known[2]
 
     def _planned(self, pairs: Sequence[Pair]) -> bool:
         """Whether the run's goal fixed the number of trials, and the run has come to it."""
@@ -298,12 +322,14 @@ def _badness(condition: Condition) -> float:
 
 def _background(good: Sequence[Block], mine: Sequence[Block]) -> list[Condition]:
     """Return the background's share of the clicks of the witness blocks, worst of repetitions."""
-    run = total_of(witness_counts(block.counts) for block in mine)
+    run: WitnessCounts | None = None
     found = []
     for when in dict.fromkeys(b.setting.get(WHEN, "") for b in good if _is(b, STRAY_LIGHT)):
         parts = [b for b in good if _is(b, STRAY_LIGHT) and b.setting.get(WHEN, "") == when]
         if {b.setting["light"] for b in parts} == {"leaks", "closed"}:
             dark = background_counts([b.counts for b in parts])
+            if run is None:
+                run = total_of(witness_counts(block.counts) for block in mine)
             found.append(conditions_.background(dark, run))
     return [max(found, key=_badness)] if found else []
 
@@ -346,14 +372,6 @@ def _is(block: Block, procedure: str, **settings: str) -> bool:
     setting = block.setting
     return setting.get("procedure") == procedure and all(
         setting.get(name) == value for name, value in settings.items()
-    )
-
-
-def _block_counts(pair: Pair) -> BlockCounts:
-    theta, turned = pair
-    return BlockCounts(
-        theta=witness_counts(theta.counts),
-        pi=None if turned is None else witness_counts(turned.counts),
     )
 
 
