@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 from analysis.evaluation import Evaluation, evaluate
 from labkit.experiment import options_of
-from labkit.monitoring.series import Series, began, ended, series_of
+from labkit.monitoring.series import Rates, Series, began, ended, series_of
 from labkit.monitoring.snapshot import LeftOut, Snapshot
 from labkit.monitoring.status import RunStatus, run_status
 from labkit.procedures import PROCEDURES
 from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
 from labkit.run.evidence import RunJudge
-from labkit.run.journal import folded, purpose_of
+from labkit.run.journal import folded_sum, purpose_of
 from labkit.run.left_out import left_out_of
 from labkit.run.progress import WitnessProgress, progress_towards
 
 if TYPE_CHECKING:
     from analysis.counts import Counts
 
-MOST_POINTS = 64
+MOST_POINTS = 16
 """A course has so many points at most: the witness's posterior costs 50 ms at each."""
 
 RECENT = 12
@@ -43,6 +43,7 @@ class RunMonitor:
         self._goal: Goal | None = None
         self._tail = Tail(folder.journal)
         self._course = Course()
+        self._rates = Rates()
         self._found: _Found | None = None
         self._judging: tuple[Goal | None, RunJudge] | None = None
 
@@ -119,7 +120,7 @@ class RunMonitor:
         blocks = list(self._tail.blocks.values())
         about = main_setting(blocks)
         good = [b for b in blocks if b.good and purpose_of(b.setting) == about]
-        good = [block for block in good if block.counts.gates == good[-1].counts.gates]
+        good = [block for block in good if block.gates == good[-1].gates]
         course = self._course.evaluations(good)
         counted = good if about.get("procedure") == "witness" else []
         if counted:
@@ -134,7 +135,7 @@ class RunMonitor:
             course=course,
             diagnosis=diagnose_blocks(found, counted, self.folder.sequence()) if found else (),
             progress=None if self._goal is None else progress_towards(self._goal, counted),
-            series=series_of(blocks),
+            series=series_of(blocks, self._rates),
         )
 
 
@@ -183,9 +184,8 @@ class Course:
         for length in _lengths(len(good)):
             found = self._known.get(numbers[:length])
             if found is None:
-                counts = [folded(block) for block in good[done:length]]
-                total = sum(counts[1:], counts[0]) if total is None else sum(counts, total)
-                found = evaluate(total)
+                parts = [c for c in (total, folded_sum(good[done:length])) if c is not None]
+                found = evaluate(sum(parts[1:], parts[0]))
             total, done = found.counts, length
             known[numbers[:length]] = found
         self._known = known

@@ -5,10 +5,13 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labkit.cli import run as command
-from labkit.dashboard.figures import _stacked, figures
+from labkit.dashboard.figures import MANY, _stacked, _thinned, figures
 from labkit.dashboard.live import origins, serve, view
 from labkit.dashboard.watch import Watch
 from labkit.monitoring import RunMonitor, Series
@@ -68,6 +71,18 @@ def test_time_axis_fits_seconds_to_months(span):
     )  # fmt: skip
     ticks = _stacked([[series]]).axes[0].get_xticks()
     assert len(ticks) <= 8
+
+
+@given(st.integers(0, 3000), st.integers(0, 2**32 - 1))
+def test_a_thinned_series_keeps_its_ends_and_every_excursion(length, seed):
+    values = np.random.default_rng(seed).normal(size=length)
+    shown = _thinned(values)
+    assert len(shown) <= MANY
+    assert sorted(set(shown.tolist())) == shown.tolist()
+    if length <= MANY:
+        assert shown.tolist() == list(range(length))
+    else:
+        assert {0, length - 1, values.argmin(), values.argmax()} <= set(shown.tolist())
 
 
 def test_page_of_a_run_without_blocks_says_so(run):
