@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import pi
+from math import inf, pi
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 
 from analysis.counting.shifted import ShiftedCounts, shifted_counts
@@ -32,6 +33,9 @@ WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE = (
 )  # fmt: skip
 """Procedures whose blocks a verdict looks at."""
 
+_SHIFTED = "shifted trials of the blocks are counted"
+_ADDED = "blocks are added to the always-valid test"
+
 WHEN = "when"
 """Setting that tells blocks of a repeated calibration apart."""
 
@@ -57,6 +61,20 @@ def pairs_of(good: Iterable[Block]) -> list[Pair]:
 def trials_of(pairs: Iterable[Pair]) -> int:
     """Return the trials of both blocks of all pairs."""
     return sum(block.trials for pair in pairs for block in pair if block is not None)
+
+
+class CatchingUpError(RuntimeError):
+    """A judge has looked at some blocks, but not at all of them yet; it goes on when asked again.
+
+    Parameters
+    ----------
+    what : str
+        What is done with the blocks.
+    done, blocks : int
+    """
+
+    def __init__(self, what: str, done: int, blocks: int) -> None:
+        super().__init__(f"no verdict yet: {what}, {done:,} of {blocks:,} so far")
 
 
 class RunJudge:
@@ -110,15 +128,30 @@ class RunJudge:
             return found
         return replace(found, verdict=self.verdict(blocks))
 
-    def verdict(self, blocks: Sequence[Block]) -> Verdict | None:
-        """Return the verdict; None while no block at θ has its counterpart at θ + π."""
-        evidence = self._evidence(blocks)
-        if evidence is None:
+    def verdict(self, blocks: Sequence[Block], patience: float = inf) -> Verdict | None:
+        """Return the verdict; None while no block at θ has its counterpart at θ + π.
+
+        Parameters
+        ----------
+        blocks : sequence of Block
+            All of the run.
+        patience : float
+            Seconds after which no further block is looked at.
+
+        Raises
+        ------
+        CatchingUpError
+            If there are more blocks than `patience` was enough for.
+        """
+        until = monotonic() + patience
+        pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
+        if not pairs:
             return None
-        measured = [*self._conditions(blocks), *self._extra]
+        measured = [*self._conditions(blocks, until), *self._extra]
+        evidence = self._evidence(blocks, pairs)
         return judge(
             evidence, measured=measured, bound=self._largest, timed=True,
-            test=lambda bound: self._kept_up(evidence.blocks, bound, limits=True),
+            test=lambda bound: self._kept_up(evidence.blocks, bound, limits=True, until=until),
         )  # fmt: skip
 
     def test(self, blocks: Sequence[Block], bound: float) -> AnytimeTest:
@@ -128,15 +161,18 @@ class RunJudge:
         return self._kept_up(counts, bound, limits=False)
 
     def _kept_up(
-        self, blocks: tuple[BlockCounts, ...], bound: float, *, limits: bool
+        self, blocks: tuple[BlockCounts, ...], bound: float, *, limits: bool, until: float = inf
     ) -> AnytimeTest:
         """Return the test after blocks; those that it has seen before are not added again."""
         kept = self._tests.get(limits)
         if kept is None or kept[0] != bound or blocks[: len(kept[1])] != kept[1]:
             kept = bound, (), anytime_test(bound, limits=limits)
         _, seen, test = kept
-        for new in blocks[len(seen) :]:
+        for done, new in enumerate(blocks[len(seen) :], len(seen) + 1):
             test = test.add(cells_of(new.theta, new.pi))
+            if done < len(blocks) and monotonic() > until:
+                self._tests[limits] = bound, blocks[:done], test
+                raise CatchingUpError(_ADDED, done, len(blocks))
         self._tests[limits] = bound, blocks, test
         return test
 
@@ -145,10 +181,7 @@ class RunJudge:
         verdict = self.verdict(blocks)
         return self._largest if verdict is None else verdict.bound
 
-    def _evidence(self, blocks: Sequence[Block]) -> Evidence | None:
-        pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
-        if not pairs:
-            return None
+    def _evidence(self, blocks: Sequence[Block], pairs: Sequence[Pair]) -> Evidence:
         null = [b for b in blocks if b.good and _is(b, NULL_TEST, light="laser")]
         return Evidence(
             blocks=tuple(self._block_counts(pair) for pair in pairs),
@@ -176,7 +209,7 @@ class RunJudge:
         goal = self._goal
         return goal is not None and goal.fixed and trials_of(pairs) >= (goal.trials or 0.0)
 
-    def _conditions(self, blocks: Sequence[Block]) -> list[Condition]:
+    def _conditions(self, blocks: Sequence[Block], until: float) -> list[Condition]:
         good = [block for block in blocks if block.good]
         mine = blocks_of(good, main_setting(blocks))
         found = single_arm_conditions(good, mine)
@@ -185,17 +218,20 @@ class RunJudge:
         if mine:
             found += _background(good, mine)
         if self._folder is not None and mine:
-            found.append(self._null_shuffled(self._folder, mine))
+            found.append(self._null_shuffled(self._folder, mine, until))
         if any(TURN in block.setting for block in mine):
             found = [_cancelled(one) if one.name == "splitting" else one for one in found]
         else:
             found += _scan(good)
         return [one for one in found if one.source != conditions_.NOT_MEASURED]
 
-    def _null_shuffled(self, folder: Path, mine: Sequence[Block]) -> Condition:
+    def _null_shuffled(self, folder: Path, mine: Sequence[Block], until: float) -> Condition:
         low, high = [0.0, 0.0], [0.0, 0.0]
-        for block in mine:
+        for done, block in enumerate(mine, 1):
+            new = block.segment not in self._shifted
             counts = self._shifted_of(folder, block)
+            if new and done < len(mine) and monotonic() > until:
+                raise CatchingUpError(_SHIFTED, done, len(mine))
             if block.setting.get(TURN) == PI:
                 counts = counts.exchanged()
             for sums, cells in ((low, ((0, 0), (1, 1))), (high, ((1, 0), (0, 1)))):

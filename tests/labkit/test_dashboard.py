@@ -107,6 +107,30 @@ def test_figures_are_drawn_again_only_for_new_blocks(watched, monkeypatch):
     assert "drawn again" in watch.head_and_body(name)[1]
 
 
+def test_the_live_page_of_a_long_run_comes_before_its_verdict(run, monkeypatch):
+    for _ in range(4):
+        run.add()
+    monkeypatch.setattr("labkit.dashboard.watch.PATIENCE", 0.0)
+    watch, name = Watch(run.folder.path), run.folder.path.name
+    heads, bodies = zip(*(watch.head_and_body(name) for _ in range(12)), strict=True)
+    early = [head for head in heads if "no verdict yet: " in head]
+    assert "shifted trials of the blocks are counted, 1 of 4 so far" in early[0]
+    assert "blocks are added to the always-valid test, 3 of 4 so far" in early[-1]
+    assert heads[: len(early)] == tuple(early)
+    assert 0 < len(early) < len(heads)
+    assert len(set(bodies)) == 1
+    verdict = RunMonitor(run.folder).snapshot().evaluation
+    assert headline(verdict).replace("<", "&lt;") in heads[-1]
+    assert watch.snapshot(name).evaluation.to_dict() == verdict.to_dict()
+
+
+def test_a_page_for_a_file_waits_for_its_verdict(run, monkeypatch):
+    for _ in range(4):
+        run.add()
+    monkeypatch.setattr("labkit.dashboard.watch.PATIENCE", 0.0)
+    assert "no verdict yet" not in page_of(run)
+
+
 def test_time_axes_can_show_the_last_blocks_only(watched):
     found = RunMonitor(watched.folder).snapshot()
     recent = {name: series.since(1e9 + 200) for name, series in found.series.items()}
