@@ -1,7 +1,7 @@
 """The verdict: entangled, not shown, or conditions not met."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -153,7 +153,7 @@ def judge(
     evidence: Evidence,
     *,
     measured: Iterable[Condition] = (),
-    test: AnytimeTest | None = None,
+    test: AnytimeTest | Callable[[float], AnytimeTest] | None = None,
     bound: float = 1.0,
     timed: bool = False,
 ) -> Verdict:
@@ -171,8 +171,9 @@ def judge(
         Counts by block, laser-only counts, declared conditions.
     measured : iterable of Condition
         Conditions evaluated elsewhere: single arms, phase scan, shifted trials; also further ones.
-    test : AnytimeTest, optional
-        State after all blocks, if it was kept up during the run; otherwise it is computed.
+    test : AnytimeTest or callable, optional
+        State after all blocks, if it was kept up during the run, or what gives it for the bound B;
+        otherwise it is computed.
     bound : float
         Largest bound to use, 0.05 to 1; B is lower if the set-up demands it.
     timed : bool
@@ -200,6 +201,8 @@ def judge(
         limit = SMALLEST_BOUND
         weak = found["null_laser_only"]
         found["null_laser_only"] = _failed(weak, "laser-only run too weak: nothing is excluded")
+    if callable(test):
+        test = test(limit)
     if test is not None and test.blocks + test.skipped != len(blocks):
         message = (
             f"`test` must have seen the {len(blocks)} blocks of the evidence, but has seen "

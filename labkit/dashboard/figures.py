@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from io import BytesIO
+from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.plots import COLORS
 from labkit.monitoring import Series, Snapshot
@@ -22,8 +24,8 @@ LEFT_OUT = "#78716c"
 SHOWN_IN = {"Hz": ("MHz", 1e-6), "K": ("mK", 1e3), "rad": ("mrad", 1e3), "1/s": ("clicks/s", 1.0)}
 """Units of the laboratory: name, and how many of them is 1 SI unit."""
 
-MANY = 500
-"""A series of more points is drawn as pixels: as curves, the page would grow with the run."""
+MANY = 400
+"""Of a longer series so many points are drawn: the page would slow down and grow with the run."""
 
 STYLE: dict[Any, Any] = {  # matplotlib's own names
     "svg.fonttype": "none", "svg.hashsalt": "labkit", "font.family": "sans-serif", "font.size": 9,
@@ -130,16 +132,33 @@ def _over_time(axes: "Axes", series: Series, color: str) -> None:
     _, scale = SHOWN_IN.get(series.unit, (series.unit, 1.0))
     times = np.array(series.time) / 86400
     values, sigmas = scale * np.array(series.value), scale * np.array(series.sigma)
-    errors = sigmas[good] if np.any(sigmas) else None
+    shown = np.flatnonzero(good)
+    shown = shown[_thinned(values[shown])]
+    errors = sigmas[shown] if np.any(sigmas) else None
     axes.errorbar(
-        times[good], values[good], errors, color=color, fmt=".", ms=4, elinewidth=0.8,
-        label=series.label, rasterized=len(times) > MANY,
+        times[shown], values[shown], errors, color=color, fmt=".", ms=4, elinewidth=0.8,
+        label=series.label,
     )  # fmt: skip
     for i in np.flatnonzero(~good):
         axes.plot(
             times[i], values[i], "x", color=LEFT_OUT, ms=7, mew=1.6,
             gid=f"left-out-{series.block[i]}",
         )  # fmt: skip
+
+
+def _thinned(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return which of many points to draw: the lowest and the highest of each stretch, and ends.
+
+    So no excursion is lost, however long the run is.
+    """
+    if len(values) <= MANY:
+        return np.arange(len(values))
+    starts = np.linspace(0, len(values), (MANY - 2) // 2 + 1).astype(int)
+    kept = {0, len(values) - 1}
+    for start, stop in pairwise(starts):
+        part = values[start:stop]
+        kept |= {start + int(part.argmin()), start + int(part.argmax())}
+    return np.array(sorted(kept))
 
 
 def _axes(rows: int) -> "tuple[Figure, list[Axes]]":

@@ -118,7 +118,7 @@ def _headline(snapshot: Snapshot) -> list[str]:
     if snapshot.evaluation is None:
         return [*found, "no good block yet"]
     if snapshot.witness is not None:
-        return [*found, headline(snapshot.evaluation)]
+        return [*found, headline(snapshot.evaluation) or "no verdict yet"]
     setting = ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in snapshot.about.items()

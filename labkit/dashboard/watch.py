@@ -8,6 +8,9 @@ from labkit.dashboard.page import Page
 from labkit.monitoring import RunMonitor, Snapshot
 from labkit.run import RunFolder, list_runs
 
+PATIENCE = 0.5
+"""Seconds that one look at the live page may spend on the blocks that the verdict lacks."""
+
 
 class Watch:
     """Watches one run folder, or all that are in a folder; new ones are seen as they come.
@@ -53,9 +56,12 @@ class Watch:
         return self._of(name)[0].snapshot()
 
     def head_and_body(self, name: str, last: float = inf) -> tuple[str, str]:
-        """Return both parts of a run's page, time axes over the last so many seconds."""
+        """Return both parts of a run's page, time axes over the last so many seconds.
+
+        They are there soon: of a long run the verdict comes only after some more looks.
+        """
         monitor, page = self._of(name)
-        snapshot = monitor.snapshot()
+        snapshot = monitor.snapshot(patience=PATIENCE)
         return page.head(snapshot, time()), page.body(snapshot, last)
 
     def document(self, name: str) -> str:

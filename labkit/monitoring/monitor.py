@@ -2,26 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from time import time
 from typing import TYPE_CHECKING
 
 from analysis.evaluation import Evaluation, evaluate
 from labkit.experiment import options_of
-from labkit.monitoring.series import Series, began, ended, series_of
+from labkit.monitoring.series import Rates, Series, began, ended, series_of
 from labkit.monitoring.snapshot import LeftOut, Snapshot
 from labkit.monitoring.status import RunStatus, run_status
 from labkit.procedures import PROCEDURES
 from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
-from labkit.run.evidence import RunJudge
-from labkit.run.journal import folded, purpose_of
+from labkit.run.evidence import CatchingUpError, RunJudge
+from labkit.run.journal import folded_sum, purpose_of
 from labkit.run.left_out import left_out_of
 from labkit.run.progress import WitnessProgress, progress_towards
 
 if TYPE_CHECKING:
     from analysis.counts import Counts
 
-MOST_POINTS = 64
+MOST_POINTS = 16
 """A course has so many points at most: the witness's posterior costs 50 ms at each."""
 
 RECENT = 12
@@ -43,6 +44,7 @@ class RunMonitor:
         self._goal: Goal | None = None
         self._tail = Tail(folder.journal)
         self._course = Course()
+        self._rates = Rates()
         self._found: _Found | None = None
         self._judging: tuple[Goal | None, RunJudge] | None = None
 
@@ -66,19 +68,24 @@ class RunMonitor:
         now = time() if now is None else now
         return run_status(self.folder, self._read_manifest(), len(self._tail.blocks), now)
 
-    def snapshot(self, now: float | None = None) -> Snapshot:
+    def snapshot(self, now: float | None = None, *, patience: float = inf) -> Snapshot:
         """Poll and return everything; what costs time is computed once per new block.
 
         Parameters
         ----------
         now : float, optional
             Unix time, s; by default the computer's.
+        patience : float
+            Seconds for what the verdict needs of each block; if they are not enough there is no
+            verdict yet, `diagnosis` says so, and the next snapshot goes on from there.
         """
         self.poll()
         now = time() if now is None else now
         manifest, status = self._read_manifest(), self.status(now)
         if self._found is None:
             self._found = self._find()
+        if not self._found.judged:
+            self._found = self._with_verdict(self._found, patience)
         found = self._found
         progress = found.progress
         if progress is not None and progress.goal_seconds is not None:
@@ -93,7 +100,8 @@ class RunMonitor:
             blocks=len(self._tail.blocks), good=len(self._tail.blocks) - len(found.left_out),
             left_out=found.left_out, post_selection=found.post_selection, about=found.about,
             course=found.course,
-            bound=1.0 if self._goal is None else self._goal.bound, diagnosis=found.diagnosis,
+            bound=1.0 if self._goal is None else self._goal.bound,
+            diagnosis=(*filter(None, [found.remark]), *found.diagnosis),
             series=found.series,
             figures=tuple(sorted((self.folder.path / "figures").glob("*.png"))),
         )  # fmt: skip
@@ -119,12 +127,9 @@ class RunMonitor:
         blocks = list(self._tail.blocks.values())
         about = main_setting(blocks)
         good = [b for b in blocks if b.good and purpose_of(b.setting) == about]
-        good = [block for block in good if block.counts.gates == good[-1].counts.gates]
+        good = [block for block in good if block.gates == good[-1].gates]
         course = self._course.evaluations(good)
         counted = good if about.get("procedure") == "witness" else []
-        if counted:
-            verdict = self._judge().verdict(blocks)
-            course = (*course[:-1], replace(course[-1], verdict=verdict))
         found = course[-1] if counted else None
         return _Found(
             counted=counted,
@@ -134,8 +139,19 @@ class RunMonitor:
             course=course,
             diagnosis=diagnose_blocks(found, counted, self.folder.sequence()) if found else (),
             progress=None if self._goal is None else progress_towards(self._goal, counted),
-            series=series_of(blocks),
+            series=series_of(blocks, self._rates),
+            judged=not counted,
         )
+
+    def _with_verdict(self, found: "_Found", patience: float) -> "_Found":
+        """Return the same with the verdict, or with the remark that it takes longer."""
+        verdict, remark = None, ""
+        try:
+            verdict = self._judge().verdict(list(self._tail.blocks.values()), patience)
+        except CatchingUpError as late:
+            remark = str(late)
+        course = (*found.course[:-1], replace(found.course[-1], verdict=verdict))
+        return replace(found, course=course, remark=remark, judged=not remark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,6 +166,8 @@ class _Found:
     diagnosis: tuple[str, ...]
     progress: WitnessProgress | None
     series: Mapping[str, Series]
+    judged: bool
+    remark: str = ""
 
 
 def _left_out(block: Block) -> LeftOut:
@@ -183,9 +201,8 @@ class Course:
         for length in _lengths(len(good)):
             found = self._known.get(numbers[:length])
             if found is None:
-                counts = [folded(block) for block in good[done:length]]
-                total = sum(counts[1:], counts[0]) if total is None else sum(counts, total)
-                found = evaluate(total)
+                parts = [c for c in (total, folded_sum(good[done:length])) if c is not None]
+                found = evaluate(sum(parts[1:], parts[0]))
             total, done = found.counts, length
             known[numbers[:length]] = found
         self._known = known

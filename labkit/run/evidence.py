@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import pi
+from math import inf, pi
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 
 from analysis.counting.shifted import ShiftedCounts, shifted_counts
@@ -33,6 +34,9 @@ WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE = (
 )  # fmt: skip
 """Procedures whose blocks a verdict looks at."""
 
+_SHIFTED = "shifted trials of the blocks are counted"
+_ADDED = "blocks are added to the always-valid test"
+
 WHEN = "when"
 """Setting that tells blocks of a repeated calibration apart."""
 
@@ -58,6 +62,20 @@ def pairs_of(good: Iterable[Block]) -> list[Pair]:
 def trials_of(pairs: Iterable[Pair]) -> int:
     """Return the trials of both blocks of all pairs."""
     return sum(block.trials for pair in pairs for block in pair if block is not None)
+
+
+class CatchingUpError(RuntimeError):
+    """A judge has looked at some blocks, but not at all of them yet; it goes on when asked again.
+
+    Parameters
+    ----------
+    what : str
+        What is done with the blocks.
+    done, blocks : int
+    """
+
+    def __init__(self, what: str, done: int, blocks: int) -> None:
+        super().__init__(f"no verdict yet: {what}, {done:,} of {blocks:,} so far")
 
 
 class RunJudge:
@@ -94,7 +112,8 @@ class RunJudge:
         self._declared, self._fixed, self._extra = declared, fixed, tuple(extra)
         self._largest = min(bound, 1.0 if goal is None else goal.bound)
         self._shifted: dict[str, ShiftedCounts] = {}
-        self._tests: dict[float, tuple[tuple[int, ...], AnytimeTest]] = {}
+        self._known: dict[tuple[int, int], tuple[object, object, BlockCounts]] = {}
+        self._tests: dict[bool, tuple[float, tuple[BlockCounts, ...], AnytimeTest]] = {}
 
     def evaluate(self, blocks: Sequence[Block]) -> Evaluation | None:
         """Return the evaluation of what a run is about; None without a good block of it.
@@ -110,25 +129,52 @@ class RunJudge:
             return found
         return replace(found, verdict=self.verdict(blocks))
 
-    def verdict(self, blocks: Sequence[Block]) -> Verdict | None:
-        """Return the verdict; None while no block at θ has its counterpart at θ + π."""
-        evidence = self._evidence(blocks)
-        if evidence is None:
+    def verdict(self, blocks: Sequence[Block], patience: float = inf) -> Verdict | None:
+        """Return the verdict; None while no block at θ has its counterpart at θ + π.
+
+        Parameters
+        ----------
+        blocks : sequence of Block
+            All of the run.
+        patience : float
+            Seconds after which no further block is looked at.
+
+        Raises
+        ------
+        CatchingUpError
+            If there are more blocks than `patience` was enough for.
+        """
+        until = monotonic() + patience
+        pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
+        if not pairs:
             return None
-        measured = [*self._conditions(blocks), *self._extra]
-        return judge(evidence, measured=measured, bound=self._largest, timed=True)
+        measured = [*self._conditions(blocks, until), *self._extra]
+        evidence = self._evidence(blocks, pairs)
+        return judge(
+            evidence, measured=measured, bound=self._largest, timed=True,
+            test=lambda bound: self._kept_up(evidence.blocks, bound, limits=True, until=until),
+        )  # fmt: skip
 
     def test(self, blocks: Sequence[Block], bound: float) -> AnytimeTest:
         """Return the state of the always-valid test at a bound, after all pairs of blocks."""
         pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
-        numbers = tuple(a.number for a, _ in pairs)
-        before, test = self._tests.get(bound, ((), anytime_test(bound, limits=False)))
-        if numbers[: len(before)] != before:
-            before, test = (), anytime_test(bound, limits=False)
-        for a, b in pairs[len(before) :]:
-            counts = _block_counts((a, b))
-            test = test.add(cells_of(counts.theta, counts.pi))
-        self._tests = {bound: (numbers, test)}
+        counts = tuple(self._block_counts(pair) for pair in pairs)
+        return self._kept_up(counts, bound, limits=False)
+
+    def _kept_up(
+        self, blocks: tuple[BlockCounts, ...], bound: float, *, limits: bool, until: float = inf
+    ) -> AnytimeTest:
+        """Return the test after blocks; those that it has seen before are not added again."""
+        kept = self._tests.get(limits)
+        if kept is None or kept[0] != bound or blocks[: len(kept[1])] != kept[1]:
+            kept = bound, (), anytime_test(bound, limits=limits)
+        _, seen, test = kept
+        for done, new in enumerate(blocks[len(seen) :], len(seen) + 1):
+            test = test.add(cells_of(new.theta, new.pi))
+            if done < len(blocks) and monotonic() > until:
+                self._tests[limits] = bound, blocks[:done], test
+                raise CatchingUpError(_ADDED, done, len(blocks))
+        self._tests[limits] = bound, blocks, test
         return test
 
     def bound(self, blocks: Sequence[Block]) -> float:
@@ -136,24 +182,35 @@ class RunJudge:
         verdict = self.verdict(blocks)
         return self._largest if verdict is None else verdict.bound
 
-    def _evidence(self, blocks: Sequence[Block]) -> Evidence | None:
-        pairs = pairs_of(blocks_of(blocks, main_setting(blocks)))
-        if not pairs:
-            return None
+    def _evidence(self, blocks: Sequence[Block], pairs: Sequence[Pair]) -> Evidence:
         null = [b for b in blocks if b.good and _is(b, NULL_TEST, light="laser")]
         return Evidence(
-            blocks=tuple(_block_counts(pair) for pair in pairs),
+            blocks=tuple(self._block_counts(pair) for pair in pairs),
             laser_only=total_of(witness_counts(b.counts) for b in null) if null else None,
             declared=self._declared,
             trials_fixed_in_advance=self._fixed or self._planned(pairs),
         )
+
+    def _block_counts(self, pair: Pair) -> BlockCounts:
+        """Return the counts of a pair, unpacked once: a block that was counted again is another."""
+        theta, turned = pair
+        number = theta.number, 0 if turned is None else turned.number
+        held = theta.held, None if turned is None else turned.held
+        known = self._known.get(number)
+        if known is None or known[0] is not held[0] or known[1] is not held[1]:
+            counts = BlockCounts(
+                theta=witness_counts(theta.counts),
+                pi=None if turned is None else witness_counts(turned.counts),
+            )
+            known = self._known[number] = (*held, counts)
+        return known[2]
 
     def _planned(self, pairs: Sequence[Pair]) -> bool:
         """Whether the run's goal fixed the number of trials, and the run has come to it."""
         goal = self._goal
         return goal is not None and goal.fixed and trials_of(pairs) >= (goal.trials or 0.0)
 
-    def _conditions(self, blocks: Sequence[Block]) -> list[Condition]:
+    def _conditions(self, blocks: Sequence[Block], until: float) -> list[Condition]:
         good = [block for block in blocks if block.good]
         mine = blocks_of(good, main_setting(blocks))
         found = single_arm_conditions(good, mine)
@@ -162,17 +219,20 @@ class RunJudge:
         if mine:
             found += _background(good, mine)
         if self._folder is not None and mine and _numbers_trials(self._folder / mine[0].segment):
-            found.append(self._null_shuffled(self._folder, mine))
+            found.append(self._null_shuffled(self._folder, mine, until))
         if any(TURN in block.setting for block in mine):
             found = [_cancelled(one) if one.name == "splitting" else one for one in found]
         else:
             found += _scan(good)
         return [one for one in found if one.source != conditions_.NOT_MEASURED]
 
-    def _null_shuffled(self, folder: Path, mine: Sequence[Block]) -> Condition:
+    def _null_shuffled(self, folder: Path, mine: Sequence[Block], until: float) -> Condition:
         low, high = [0.0, 0.0], [0.0, 0.0]
-        for block in mine:
+        for done, block in enumerate(mine, 1):
+            new = block.segment not in self._shifted
             counts = self._shifted_of(folder, block)
+            if new and done < len(mine) and monotonic() > until:
+                raise CatchingUpError(_SHIFTED, done, len(mine))
             if block.setting.get(TURN) == PI:
                 counts = counts.exchanged()
             for sums, cells in ((low, ((0, 0), (1, 1))), (high, ((1, 0), (0, 1)))):
@@ -304,12 +364,14 @@ def _badness(condition: Condition) -> float:
 
 def _background(good: Sequence[Block], mine: Sequence[Block]) -> list[Condition]:
     """Return the background's share of the clicks of the witness blocks, worst of repetitions."""
-    run = total_of(witness_counts(block.counts) for block in mine)
+    run: WitnessCounts | None = None
     found = []
     for when in dict.fromkeys(b.setting.get(WHEN, "") for b in good if _is(b, STRAY_LIGHT)):
         parts = [b for b in good if _is(b, STRAY_LIGHT) and b.setting.get(WHEN, "") == when]
         if {b.setting["light"] for b in parts} == {"leaks", "closed"}:
             dark = background_counts([b.counts for b in parts])
+            if run is None:
+                run = total_of(witness_counts(block.counts) for block in mine)
             found.append(conditions_.background(dark, run))
     return [max(found, key=_badness)] if found else []
 
@@ -352,14 +414,6 @@ def _is(block: Block, procedure: str, **settings: str) -> bool:
     setting = block.setting
     return setting.get("procedure") == procedure and all(
         setting.get(name) == value for name, value in settings.items()
-    )
-
-
-def _block_counts(pair: Pair) -> BlockCounts:
-    theta, turned = pair
-    return BlockCounts(
-        theta=witness_counts(theta.counts),
-        pi=None if turned is None else witness_counts(turned.counts),
     )
 
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.counts import Counts
+from analysis.gates import GateSet
 from labkit.run.lines import (
     Line,
     append_lines,
@@ -93,6 +97,18 @@ class Block:
         """Number of trials, without unpacking the counts."""
         held: Counts | Packed = self.__dict__["held"]
         return held.number if isinstance(held, Packed) else held.trials.number
+
+    @property
+    def gates(self) -> GateSet:
+        """Gates, without unpacking the counts."""
+        held: Counts | Packed = self.__dict__["held"]
+        return held.bins.gates if isinstance(held, Packed) else held.gates
+
+    @property
+    def singles(self) -> NDArray[np.int64]:
+        """Clicks by gate and detector, shape (gates, detectors), without all other counts."""
+        held: Counts | Packed = self.__dict__["held"]
+        return held.singles() if isinstance(held, Packed) else held.singles
 
     @property
     def held(self) -> Counts | Packed:
@@ -383,7 +399,7 @@ def total_counts(
 ) -> Counts | None:
     """Add up the good blocks (of one purpose); None if there are none.
 
-    At θ + π the read detectors exchange their roles, see `folded`.
+    At θ + π the read detectors exchange their roles, see `folded_sum`.
 
     Raises
     ------
@@ -396,7 +412,10 @@ def total_counts(
 
 
 def folded_sum(blocks: Sequence[Block]) -> Counts | None:
-    """Add up the counts of blocks, good or not, see `folded`; None if there are none."""
+    """Add up the counts of blocks, good or not; None if there are none.
+
+    Those at θ + π are added with the read detectors in exchanged roles.
+    """
     straight = sum_of([b.held for b in blocks if b.setting.get(TURN) != PI])
     turned = sum_of([b.held for b in blocks if b.setting.get(TURN) == PI])
     if turned is None:
@@ -433,12 +452,6 @@ class Totals:
         if new is not None:
             self._sums[key] = self._sums[key] + new if key in self._sums else new
         return self._sums.get(key)
-
-
-def folded(block: Block) -> Counts:
-    """Return a block's counts; those at θ + π with the read detectors in exchanged roles."""
-    counts = block.counts
-    return counts.exchanged("read") if block.setting.get(TURN) == PI else counts
 
 
 def purpose_of(setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class Bins:
         """Numbers in the vector of one block."""
         return len(_TRIALS) + len(_SUMS) + sum(int(np.prod(shape)) for shape in self._shapes)
 
+    def singles(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the table of singles, the first one, of a vector of numbers."""
+        shape, at = self._shapes[0], len(_TRIALS) + len(_SUMS)
+        return vector[at : at + shape[0] * shape[1]].reshape(shape)
+
     def counts(self, vector: NDArray[np.int64], source: str, warnings: tuple[str, ...]) -> Counts:
         """Return the counts of a vector of numbers."""
         numbers = [int(number) for number in vector[: len(_TRIALS) + len(_SUMS)]]
@@ -144,6 +149,10 @@ class Packed:
             )
             raise ValueError(message)
         return unpacked.astype(np.int64)
+
+    def singles(self) -> NDArray[np.int64]:
+        """Return the clicks by gate and detector, shape (gates, detectors)."""
+        return self.bins.singles(self.vector())
 
     def counts(self) -> Counts:
         """Unpack."""

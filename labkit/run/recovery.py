@@ -90,10 +90,9 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
             blocks[number] = _judged_now(folder, block)
             judged.append(block.segment)
     listed = {block.segment for block in blocks.values()}
-    for path in sorted((folder.path / "tags").glob("block_*.ptu")):
+    there = (folder.path / "tags").glob("block_*.ptu")
+    for path in sorted(path for path in there if folder.relative(path) not in listed):
         segment = folder.relative(path)
-        if segment in listed:
-            continue
         found = _recovered(folder, path, set(blocks))
         if found is None:
             folder.set_aside(path)

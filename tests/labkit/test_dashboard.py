@@ -5,10 +5,13 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labkit.cli import run as command
-from labkit.dashboard.figures import _stacked, figures
+from labkit.dashboard.figures import MANY, _stacked, _thinned, figures
 from labkit.dashboard.live import origins, serve, view
 from labkit.dashboard.watch import Watch
 from labkit.monitoring import RunMonitor, Series
@@ -70,6 +73,18 @@ def test_time_axis_fits_seconds_to_months(span):
     assert len(ticks) <= 8
 
 
+@given(st.integers(0, 3000), st.integers(0, 2**32 - 1))
+def test_a_thinned_series_keeps_its_ends_and_every_excursion(length, seed):
+    values = np.random.default_rng(seed).normal(size=length)
+    shown = _thinned(values)
+    assert len(shown) <= MANY
+    assert sorted(set(shown.tolist())) == shown.tolist()
+    if length <= MANY:
+        assert shown.tolist() == list(range(length))
+    else:
+        assert {0, length - 1, values.argmin(), values.argmax()} <= set(shown.tolist())
+
+
 def test_page_of_a_run_without_blocks_says_so(run):
     page = page_of(run)
     assert "no good block yet" in page
@@ -90,6 +105,30 @@ def test_figures_are_drawn_again_only_for_new_blocks(watched, monkeypatch):
     assert watch.head_and_body(name)[1] == first
     watched.add()
     assert "drawn again" in watch.head_and_body(name)[1]
+
+
+def test_the_live_page_of_a_long_run_comes_before_its_verdict(run, monkeypatch):
+    for _ in range(4):
+        run.add()
+    monkeypatch.setattr("labkit.dashboard.watch.PATIENCE", 0.0)
+    watch, name = Watch(run.folder.path), run.folder.path.name
+    heads, bodies = zip(*(watch.head_and_body(name) for _ in range(12)), strict=True)
+    early = [head for head in heads if "no verdict yet: " in head]
+    assert "shifted trials of the blocks are counted, 1 of 4 so far" in early[0]
+    assert "blocks are added to the always-valid test, 3 of 4 so far" in early[-1]
+    assert heads[: len(early)] == tuple(early)
+    assert 0 < len(early) < len(heads)
+    assert len(set(bodies)) == 1
+    verdict = RunMonitor(run.folder).snapshot().evaluation
+    assert headline(verdict).replace("<", "&lt;") in heads[-1]
+    assert watch.snapshot(name).evaluation.to_dict() == verdict.to_dict()
+
+
+def test_a_page_for_a_file_waits_for_its_verdict(run, monkeypatch):
+    for _ in range(4):
+        run.add()
+    monkeypatch.setattr("labkit.dashboard.watch.PATIENCE", 0.0)
+    assert "no verdict yet" not in page_of(run)
 
 
 def test_time_axes_can_show_the_last_blocks_only(watched):

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from math import sqrt
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from labkit.experiment import WATCHDOG_LOG
 from labkit.monitoring import RunMonitor
 from labkit.monitoring import monitor as watching
 from labkit.monitoring.monitor import MOST_POINTS
+from labkit.monitoring.series import Rates, series_of
 from labkit.monitoring.status import SILENCE
 from labkit.run import JournalError, total_counts
 
@@ -110,6 +112,20 @@ def test_course_ends_with_all_blocks_and_keeps_most_points_of_a_growing_run(bloc
     assert len(now) <= MOST_POINTS + 1
     assert now == sorted(set(now))
     assert len(set(later) - set(now)) <= 1
+
+
+def test_rates_are_unpacked_once_and_follow_a_block_that_is_counted_again(run):
+    one, two = run.add(), run.add()
+    rates = Rates()
+    before = series_of([one, two], rates)
+    doubled = replace(two.counts, singles=2 * two.counts.singles)
+    again = replace(two, counts=doubled)
+    after = series_of([one, again], rates)
+    assert after == series_of([one, again]) != before
+    packed = run.folder.journal.read()
+    assert series_of(packed) == before
+    assert all(np.array_equal(b.singles, b.counts.singles) for b in packed)
+    assert [b.gates for b in packed] == [b.counts.gates for b in packed]
 
 
 def test_rates_have_poisson_errors(run):
