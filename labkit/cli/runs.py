@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import UNSAFE, print_json, remarks, results, say_error
+from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, say_error
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labkit.run import RunFolder
 
 Out = Annotated[Path, typer.Option(help="Folder in which run folders are made.")]
-runs_app = typer.Typer(help="List, show and compare runs.", no_args_is_help=True)
+runs_app = typer.Typer(cls=Commands, help="List, show and compare runs.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,92 @@
+"""What a newcomer types first: help, version, completion, names that do not exist, pipes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from labkit import __version__
+
+SCRIPT = "import sys; from labkit.cli import main; sys.argv[0] = 'labkit'; main()"
+
+
+def test_version_is_printed(labkit):
+    assert labkit("--version") == (0, f"labkit {__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [(), ("run",), ("lab", "check"), ("theory", "point")])
+def test_h_is_help_everywhere(labkit, words):
+    code, out, _ = labkit(*words, "-h")
+    assert code == 0
+    assert out == labkit(*words, "--help")[1]
+    assert f"Usage: labkit {' '.join(words)}".strip() in out
+
+
+def test_shells_complete_commands():
+    asked = {
+        "_LABKIT_COMPLETE": "complete_bash", "COMP_WORDS": "labkit theory po", "COMP_CWORD": "2"
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["point"]
+
+
+def test_completion_is_offered_for_installation(labkit):
+    assert "--install-completion" in labkit("-h")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["nope"], 2, "Commands are demo, analyse,"),
+        (["lab", "chekc"], 2, "Did you mean check?"),
+        (["run", "nope"], 1, "experiment of labkit's, which are autopilot, balance,"),
+        (["run", "lock", "--station", "nope"], 1, "station of labkit's: virtual, example, others"),
+        (["theory", "point", "nope"], 1, "yu2020"),
+        (["estimate", "nope", "x.ptu"], 2, "bell2018"),
+    ],
+)
+def test_unknown_names_list_what_exists(labkit, words, code, told):
+    got, out, err = labkit(*words)
+    assert (got, out) == (code, "")
+    assert told in err
+
+
+def test_unknown_kinds_and_options_of_an_experiment_list_what_exists(labkit, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("kind: lok\n")
+    assert "kind must be one of switch_on, " in labkit("run", file)[2]
+    file.write_text("kind: lock\noptions: {frobnicate: 3}\n")
+    assert "frobnicate: this key is not known; keys are span, points" in labkit("run", file)[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot tell a reader who left")
+@pytest.mark.parametrize("words", [("theory", "list"), ("-h",), ("doctor", "--json")])
+def test_a_reader_who_has_enough_is_no_error(words):
+    program = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    program.stdout.close()
+    err = program.stderr.read()
+    program.stderr.close()
+    assert (program.wait(), err) == (0, "")
+
+
+def test_a_link_that_broke_is_an_error_though_stdout_is_whole(labkit, monkeypatch):
+    def broken(*_args, **_options):
+        message = "afg: the link was lost"
+        raise BrokenPipeError(32, message)
+
+    monkeypatch.setattr("simulation.theory.models.get", broken)
+    code, _, err = labkit("theory", "list")
+    assert code == 1
+    assert "the link was lost" in err
