@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, without_logs
 from labkit.cli.tags import Json
+from labkit.cli.theory import new
 from labkit.cli.verify import verify
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Station = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
+    new.command()(station)
+    new.command()(experiment)
     lab_app.command()(verify)
     app.add_typer(lab_app, name="lab")
 
@@ -216,9 +219,25 @@ def station(
     """Write a copy of the virtual lab's station file, or of a real lab's, to edit."""
     from labkit.station.config import station_path
 
-    if target.exists():
-        message = f"{target} exists; choose another name"
-        raise FileExistsError(message)
     source = station_path("example" if example else "virtual")
-    target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    remarks.print(f"wrote {target}", soft_wrap=True)
+    _write_new(target, source.read_text(encoding="utf-8"))
+
+
+def experiment(
+    target: Annotated[Path, typer.Argument(metavar="OUT.yaml", help="File to write.")],
+) -> None:
+    """Write a commented experiment that runs in the virtual lab, to be changed into your own."""
+    import labkit
+
+    template = Path(labkit.__file__).parent / "templates" / "experiment.yaml"
+    _write_new(target, template.read_text(encoding="utf-8"))
+
+
+def _write_new(target: Path, text: str) -> None:
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = f"{target} exists; choose another name"
+        raise FileExistsError(message) from None
+    remarks.print(f"wrote {target}", soft_wrap=True, markup=False)

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from labkit import __version__
+from labkit.experiment import read_experiment
+from labkit.station.config import read_station_file
 
 SCRIPT = "import sys; from labkit.cli import main; sys.argv[0] = 'labkit'; main()"
 
@@ -90,3 +92,33 @@ def test_a_link_that_broke_is_an_error_though_stdout_is_whole(labkit, monkeypatc
     code, _, err = labkit("theory", "list")
     assert code == 1
     assert "the link was lost" in err
+
+
+def test_new_experiment_runs_in_the_new_station_as_it_is(labkit, tmp_path):
+    experiment, lab = tmp_path / "mine.yaml", tmp_path / "lab.yaml"
+    assert labkit("new", "experiment", experiment)[0] == 0
+    assert labkit("new", "station", lab)[0] == 0
+    assert read_experiment(experiment).kind == "lock"
+    assert read_station_file(lab).config == read_station_file("virtual").config
+    assert labkit("sequence", experiment)[0] == 0
+    code, out, _ = labkit("run", experiment, "--station", lab, "--out", tmp_path / "runs")
+    assert code == 0
+    assert "locked to" in out
+
+
+@pytest.mark.parametrize("kind", ["station", "experiment"])
+def test_new_files_overwrite_nothing(labkit, tmp_path, kind):
+    path = tmp_path / "mine.yaml"
+    path.write_text("mine")
+    code, _, err = labkit("new", kind, path)
+    assert (code, path.read_text()) == (1, "mine")
+    assert "exists; choose another name" in err
+
+
+def test_no_table_cuts_a_word_on_a_narrow_terminal(monkeypatch, capsys):
+    from labkit.cli import tables
+
+    monkeypatch.setattr(tables.results, "_width", 30)
+    heads = ("pair", "coincidences", "accidentals", "published")
+    tables.print_table(ResultTable("t", heads, (("r1p1", "123,456,789", "1.5", "9"),)))
+    assert "…" not in capsys.readouterr().out
