@@ -70,8 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
     0: done, or the reader of stdout has gone (`labkit theory list | head`). 1: bad input or a file
-    problem, one line on stderr. 2: wrong usage. 3: an instrument is not in its safe state. 130, 143:
-    stopped by Ctrl-C, or from outside.
+    problem, one line on stderr. 2: wrong usage. 3: an instrument is not in its safe state.
+    130, 143: stopped by Ctrl-C, or from outside.
     """
     try:
         app(list(arguments), prog_name="labkit")

@@ -64,17 +64,19 @@ def check(
         "safe": report.all_safe,
         "not_safe": report.failed,
     }
-    if json:
-        print_json(findings)
-    else:
-        addresses = {name: entry.get("address", "") for name, entry in file.instruments.items()}
-        _show_instruments(addresses, findings)
-        if show_limits:
-            _show_limits(limits)
-        told = _by_reason({n: failures[n] for n in failures if n not in waiting})
-        _show_problems(findings | {"problems": told or problems})
-    if not report.all_safe:
-        raise typer.Exit(UNSAFE)
+    try:
+        if json:
+            print_json(findings)
+        else:
+            addresses = {name: entry.get("address", "") for name, entry in file.instruments.items()}
+            _show_instruments(addresses, findings)
+            if show_limits:
+                _show_limits(limits)
+            told = _by_reason({n: failures[n] for n in failures if n not in waiting})
+            _show_problems(findings | {"problems": told or problems})
+    finally:  # also if nobody reads stdout any more
+        if not report.all_safe:
+            raise typer.Exit(UNSAFE)
     if problems:
         raise typer.Exit(1)
 

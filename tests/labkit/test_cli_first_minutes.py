@@ -1,13 +1,20 @@
 """What a newcomer types first: help, version, completion, names that do not exist, pipes."""
 
+import ctypes
+import json
 import os
 import subprocess
 import sys
+from datetime import datetime
+from shutil import disk_usage
+from time import time
 
 import pytest
 
 from labkit import __version__
+from labkit.cli import doctor
 from labkit.experiment import read_experiment
+from labkit.report.tables import ResultTable
 from labkit.station.config import read_station_file
 
 SCRIPT = "import sys; from labkit.cli import main; sys.argv[0] = 'labkit'; main()"
@@ -120,5 +127,32 @@ def test_no_table_cuts_a_word_on_a_narrow_terminal(monkeypatch, capsys):
 
     monkeypatch.setattr(tables.results, "_width", 30)
     heads = ("pair", "coincidences", "accidentals", "published")
-    tables.print_table(ResultTable("t", heads, (("r1p1", "123,456,789", "1.5", "9"),)))
+    row = ("r1p1", "123,456,789", "1.5", "9")
+    tables.print_table(ResultTable(title="t", head=heads, rows=(row,)))
     assert "…" not in capsys.readouterr().out
+
+
+def test_doctor_tells_what_a_laboratory_needs_of_the_machine(labkit, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    told = json.loads(labkit("doctor", "--json")[1])
+    assert told["visa"]["py"].startswith("installed")
+    assert told["here"]["writable"] is True
+    assert told["here"]["free_bytes"] == pytest.approx(disk_usage(tmp_path).free, rel=0.2)
+    assert abs(datetime.fromisoformat(told["clock"]).timestamp() - time()) < 10
+    out = labkit("doctor")[1]
+    for words in ("VISA backend py: installed", f"folder {tmp_path}: writable, ", " UTC"):
+        assert words in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of Linux")
+def test_doctor_tells_which_vendor_library_loads(monkeypatch):
+    def load(name):
+        if name != "libmh150.so":
+            raise OSError(name)
+        return object()
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    found = doctor.vendor_libraries()
+    assert found["MultiHarp"] == "loads, libmh150.so"
+    assert found["TimeHarp 260"].startswith("not installed (libth260.so, ")
+    assert "Newport" not in found

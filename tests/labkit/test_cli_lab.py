@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from qcodes.instrument import Instrument
@@ -80,6 +81,16 @@ def test_check_tells_all_that_cannot_be_opened_and_makes_the_others_safe(labkit,
     assert "correct the address" in afg
     assert "the world has no 'nobody'" in awg
     assert "laser_pump" in told["instruments"]
+
+
+def test_unsafe_is_told_by_the_exit_code_though_nobody_reads(labkit, monkeypatch):
+    def reader_left(*_):
+        raise SystemExit(0)
+
+    unsafe = SimpleNamespace(all_safe=False, failed={"afg": "no answer"})
+    monkeypatch.setattr("labkit.station.lab.Lab.make_safe", lambda _: unsafe)
+    monkeypatch.setattr("labkit.cli.lab._show_instruments", reader_left)
+    assert labkit("lab", "check")[0] == 3
 
 
 UNREACHABLE = """\
