@@ -93,7 +93,7 @@ def visa_backends() -> dict[str, str]:
     """Return the installed VISA backends, each with its library or that it has none."""
     from pyvisa.highlevel import get_wrapper_class, list_backends
 
-    paths = {name: get_wrapper_class(name).get_library_paths() for name in list_backends()}
+    paths = {name: list(get_wrapper_class(name).get_library_paths()) for name in list_backends()}
     return {
         name: f"installed ({found[0]})" if found else "its library is not installed"
         for name, found in paths.items()

@@ -204,11 +204,12 @@ def start(
         for name, address in served.items():
             results.print(f"{name:<16} {address}", markup=False, highlight=False)
         try:
-            remarks.print("serving until Ctrl-C")
+            # not by rich: a signal in the middle of its printing makes it print the line again
+            typer.echo("serving until Ctrl-C", err=True)
             while True:
                 sleep(1.0)  # an endless wait could not be interrupted on Windows
         except (KeyboardInterrupt, Terminated):
-            remarks.print("stopped")
+            typer.echo("stopped", err=True)
 
 
 @lab_app.command()
