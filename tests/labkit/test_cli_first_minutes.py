@@ -5,18 +5,24 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from shutil import disk_usage
 from time import time
 
 import pytest
 
-from labkit import __version__
+from analysis.published import RIEDINGER_2018
+from labkit import __version__, witness
 from labkit.cli import doctor
 from labkit.experiment import read_experiment
 from labkit.report.tables import ResultTable
+from labkit.run import create_run
+from labkit.run.manifest import write_manifest
 from labkit.station.config import read_station_file
+from simulation.recordings.pulses import pulsed_timing
 
+GATES = pulsed_timing().gates
 SCRIPT = "import sys; from labkit.cli import main; sys.argv[0] = 'labkit'; main()"
 
 
@@ -156,3 +162,36 @@ def test_doctor_tells_which_vendor_library_loads(monkeypatch):
     assert found["MultiHarp"] == "loads, libmh150.so"
     assert found["TimeHarp 260"].startswith("not installed (libth260.so, ")
     assert "Newport" not in found
+
+
+def test_runs_are_listed_with_goal_duration_R_m_and_verdict(labkit, tmp_path):
+    experiment = {"kind": "witness", "options": {"goal": {"trials": 4e8}}}
+    counts = RIEDINGER_2018["optimal"].counts
+    for name in ("good", "damaged"):
+        run = create_run(
+            tmp_path / name, kind="witness", experiment=experiment, station="", gates=GATES
+        )
+        manifest = replace(
+            run.manifest(), status="done", started="2026-11-20T10:00:00+00:00",
+            ended="2026-11-20T11:02:03+00:00",
+        )  # fmt: skip
+        write_manifest(manifest, run.manifest_path)
+        found = {"verdict": {"decision": "not shown"}, "witness": witness(counts).to_dict(1.0)}
+        text = json.dumps(found) if name == "good" else "{"
+        (run.path / "result.json").write_text(text)
+    code, out, _ = labkit("runs", "list", "--out", tmp_path / "good", "--json")
+    (row,) = json.loads(out)["runs"]
+    assert (code, row["duration"], row["R_m"], row["verdict"]) == (
+        0, "1:02:03", "0.735", "not shown"
+    )  # fmt: skip
+    assert row["goal"] == "trials 4e+08"
+    out = labkit("runs", "list", "--out", tmp_path / "good")[1]
+    assert row["run"] in out, "it must be copied"
+    assert "not shown" in out
+    code, out, err = labkit("runs", "list", "--out", tmp_path / "damaged", "--json")
+    assert json.loads(out)["runs"][0] | {"run": ""} == row | {
+        "run": "",
+        "R_m": None,
+        "verdict": None,
+    }
+    assert "result.json" in err
