@@ -1,6 +1,6 @@
 """``labkit run`` and ``labkit runs``: experiments at a station, and the folders they leave."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -160,7 +160,8 @@ def _meant_and_found(folder: "RunFolder") -> dict[str, object]:
     """
     manifest, path = folder.manifest(), folder.path / "result.json"
     result = _plain(path) if path.is_file() else {}
-    goal = manifest.experiment.get("options", {}).get("goal")
+    options = manifest.experiment.get("options")
+    goal = options.get("goal") if isinstance(options, Mapping) else None
     verdict, witness = result.get("verdict"), result.get("witness")
     duration = None
     if manifest.ended:
