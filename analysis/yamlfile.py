@@ -133,7 +133,10 @@ def _nearest(key: str, kind: type) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(key, sorted(_keys(kind)), n=1)
-    return f"; write {near[0]}" if near else ""
+    if near:
+        return f"; write {near[0]}"
+    known = [row.name for row in fields(kind)] if is_dataclass(kind) else []
+    return f"; keys are {', '.join(known)}" if known else ""
 
 
 def _keys(kind: object) -> set[str]:

@@ -115,9 +115,13 @@ class Finished:
     unsafe: dict[str, str] = field(default_factory=dict)
 
 
+EXPERIMENTS = Path(__file__).parent / "experiments"
+"""The experiment files that come with labkit."""
+
+
 def experiment_path(experiment: str | Path) -> Path:
     """Return the path of an experiment file, or of the one that comes with labkit by name."""
-    shipped = Path(__file__).parent / "experiments" / f"{experiment}.yaml"
+    shipped = EXPERIMENTS / f"{experiment}.yaml"
     return shipped if shipped.is_file() else Path(experiment)
 
 
@@ -130,6 +134,10 @@ def read_experiment(path: str | Path) -> Experiment:
         If it cannot be read, names an unknown procedure, or options are not allowed.
     """
     path = experiment_path(path)
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in EXPERIMENTS.glob("*.yaml")))
+        message = f"{path}: is neither a file nor an experiment of labkit's, which are {known}"
+        raise ValueError(message)
     return experiment_from_dict(read_yaml(path), str(path), folder=path.parent)
 
 

@@ -3,9 +3,12 @@
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import disk_usage
 from typing import Annotated
 
 import typer
@@ -32,7 +35,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check versions, own packages, optional parts, numba cache."""
+    """Check versions, packages, VISA, vendor libraries, permissions, disk and clock."""
     cache, writable = numba_cache()
     findings: dict[str, object] = {
         "labkit": __version__,
@@ -43,6 +46,15 @@ def doctor(
         "optional": {name: _present(name) for name in OPTIONAL},
         "plugins": plugins(),
         "numba_cache": {"folder": str(cache), "writable": writable},
+        "visa": visa_backends(),
+        "vendor_libraries": vendor_libraries(),
+        "serial_ports": serial_ports(),
+        "here": {
+            "folder": str(Path.cwd()),
+            "writable": os.access(Path.cwd(), os.W_OK),
+            "free_bytes": disk_usage(Path.cwd()).free,
+        },
+        "clock": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if json:
         print_json(findings)
@@ -59,6 +71,67 @@ def doctor(
         results.print(f"  {plugin}: {trouble or 'ok'}", soft_wrap=True, markup=False)
     state = "writable" if writable else "NOT writable: kernels compile anew in every process"
     results.print(f"  numba cache  {cache}: {state}", soft_wrap=True)
+    for line in _laboratory():
+        results.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _laboratory() -> Iterator[str]:
+    """Yield what a real laboratory needs of this machine, one line each."""
+    for name, told in visa_backends().items():
+        yield f"VISA backend {name}: {told}"
+    for name, told in vendor_libraries().items():
+        yield f"vendor library of {name}: {told}"
+    for port, allowed in serial_ports().items():
+        yield f"serial port {port}: {'may be opened' if allowed else 'NOT permitted to this user'}"
+    here, free = Path.cwd(), disk_usage(Path.cwd()).free
+    state = "writable" if os.access(here, os.W_OK) else "NOT writable"
+    yield f"folder {here}: {state}, {free / 1e9:,.1f} GB free"
+    yield f"clock {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC; compare it with a good one"
+
+
+def visa_backends() -> dict[str, str]:
+    """Return the installed VISA backends, each with its library or that it has none."""
+    from pyvisa.highlevel import get_wrapper_class, list_backends
+
+    paths = {name: list(get_wrapper_class(name).get_library_paths()) for name in list_backends()}
+    return {
+        name: f"installed ({found[0]})" if found else "its library is not installed"
+        for name, found in paths.items()
+    }
+
+
+def vendor_libraries() -> dict[str, str]:
+    """Return by device whether its vendor's library loads, for those made for this system."""
+    from instruments.picoquant_harps.library import HHLib, MHLib, PH330Lib
+    from instruments.picoquant_timeharp260.library import FILE_NAMES
+
+    devices = {
+        "TimeHarp 260": FILE_NAMES, "MultiHarp": MHLib.file_names, "HydraHarp": HHLib.file_names,
+        "PicoHarp 330": PH330Lib.file_names, "HighFinesse": {"win32": ("wlmData.dll",)},
+        "Newport": {"win32": ("usbdll.dll",)},
+    }  # fmt: skip
+    here = {device: names.get(sys.platform, ()) for device, names in devices.items()}
+    return {device: _loading(names) for device, names in here.items() if names}
+
+
+def _loading(names: tuple[str, ...]) -> str:
+    from instruments.links.vendor_library import load_library
+
+    for name in names:
+        try:
+            load_library(name, "the vendor", {})
+        except OSError:
+            continue
+        return f"loads, {name}"
+    return f"not installed ({', '.join(names)})"
+
+
+def serial_ports() -> dict[str, bool]:
+    """Return the serial ports of this machine, each with whether this user may open it."""
+    from serial.tools.list_ports import comports
+
+    ports = [port.device for port in comports()]
+    return {port: os.name == "nt" or os.access(port, os.R_OK | os.W_OK) for port in ports}
 
 
 def plugins() -> dict[str, str]:

@@ -1,20 +1,25 @@
 """``labkit lab``: check a station, or serve the virtual lab to other programs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from labkit.cli.output import UNSAFE, print_json, remarks, results
+from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, without_logs
 from labkit.cli.tags import Json
+from labkit.cli.theory import new
 from labkit.cli.verify import verify
 
 if TYPE_CHECKING:
+    from labkit.station.config import StationFile
     from labkit.station.lab import Lab
 
-lab_app = typer.Typer(help="Check a station, or serve the virtual lab.", no_args_is_help=True)
+lab_app = typer.Typer(
+    cls=Commands, help="Check a station, or serve the virtual lab.", no_args_is_help=True
+)
 Station = Annotated[
     str, typer.Argument(metavar="STATION", help="Station file, or virtual for the virtual lab.")
 ]
@@ -22,38 +27,56 @@ Station = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
+    new.command()(station)
+    new.command()(experiment)
     lab_app.command()(verify)
     app.add_typer(lab_app, name="lab")
 
 
 @lab_app.command()
-def check(station: Station = "virtual", json: Json = False) -> None:
-    """Connect everything, print identities, limits and problems, leave all in the safe state."""
+def check(
+    station: Station = "virtual",
+    show_limits: Annotated[
+        bool, typer.Option("--limits", help="Also print the limits that the drivers keep.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Connect everything, print identities and problems, leave all in the safe state."""
     from labkit.station.config import read_station_file
     from labkit.station.lab import Lab
     from labkit.station.opening import open_station
 
     file = read_station_file(station)
     failures: dict[str, str] = {}
-    with open_station(file, failures=failures) as instruments:
+    with without_logs(), open_station(file, failures=failures) as instruments:
         lab = Lab(file, instruments)
         rows = {name: _identity(instrument) for name, instrument in instruments.items()}
         limits = {path: row for name in instruments for path, row in _limits(instruments[name])}
-        problems = [*failures.values()] if failures else _problems(lab)
+        waiting = {name: why for name in failures if (why := _missing(file, name, failures))}
+        faults = [text for name, text in failures.items() if name not in waiting]
+        problems = faults if failures else _problems(lab)
         report = lab.make_safe()
     findings: dict[str, Any] = {
         "instruments": rows,
         "limits": limits,
         "problems": problems,
+        "waiting": waiting,
         "safe": report.all_safe,
         "not_safe": report.failed,
     }
-    if json:
-        print_json(findings)
-    else:
-        _show(findings)
-    if not report.all_safe:
-        raise typer.Exit(UNSAFE)
+    try:
+        if json:
+            print_json(findings)
+        else:
+            addresses = {name: entry.get("address", "") for name, entry in file.instruments.items()}
+            _show_instruments(addresses, findings)
+            if show_limits:
+                _show_limits(limits)
+            told = _by_reason({n: failures[n] for n in failures if n not in waiting})
+            _show_problems(findings | {"problems": told or problems})
+    finally:  # also if nobody reads stdout any more
+        if not report.all_safe:
+            raise typer.Exit(UNSAFE)
     if problems:
         raise typer.Exit(1)
 
@@ -101,18 +124,51 @@ def _problems(lab: "Lab") -> list[str]:
     return found
 
 
-def _show(findings: dict[str, Any]) -> None:
+def _missing(file: "StationFile", name: str, failures: Collection[str]) -> str:
+    """Return the instrument that could not be opened and that this one works through, or ""."""
+    from labkit.station.references import PARAMETER
+
+    init = file.instruments[name].get("init")
+    values = init.values() if isinstance(init, Mapping) else ()
+    sources = [str(value).removeprefix(PARAMETER).partition(".")[0] for value in values]
+    return next((source for source in sources if source in failures), "")
+
+
+def _by_reason(failures: Mapping[str, str]) -> list[str]:
+    """Return each reason once, in one line, after the instruments that cannot be opened for it."""
+    names: dict[str, list[str]] = {}
+    for name, text in failures.items():
+        reason = text.partition("cannot be opened: ")[2] or text
+        names.setdefault("; ".join(reason.splitlines()), []).append(name)
+    return [f"{', '.join(those)}: {reason}" for reason, those in names.items()]
+
+
+def _show_instruments(addresses: dict[str, Any], findings: dict[str, Any]) -> None:
     from rich.table import Table
 
-    table = Table("instrument", "vendor", "model", "serial", "firmware", "problem")
-    for name, row in findings["instruments"].items():
-        columns = ("vendor", "model", "serial", "firmware", "problem")
-        table.add_row(name, *(row.get(column, "") for column in columns))
+    table = Table("instrument", "address", "found")
+    for name, address in addresses.items():
+        identity = findings["instruments"].get(name)
+        if identity is not None:
+            found = " ".join(identity.values())
+        elif name in findings["waiting"]:
+            found = f"waits for {findings['waiting'][name]}"
+        else:
+            found = "cannot be opened"
+        table.add_row(name, escape(str(address)), escape(found))
     results.print(table)
+
+
+def _show_limits(limits: dict[str, Any]) -> None:
+    from rich.table import Table
+
     table = Table("limited by the driver", "lowest", "highest", "unit")
-    for path, row in findings["limits"].items():
+    for path, row in limits.items():
         table.add_row(path, f"{row['lowest']:.7g}", f"{row['highest']:.7g}", row["unit"])
     results.print(table)
+
+
+def _show_problems(findings: dict[str, Any]) -> None:
     for problem in findings["problems"]:
         results.print(f"problem: {problem}", markup=False, highlight=False, soft_wrap=True)
     for name, reason in findings["not_safe"].items():
@@ -148,11 +204,12 @@ def start(
         for name, address in served.items():
             results.print(f"{name:<16} {address}", markup=False, highlight=False)
         try:
-            remarks.print("serving until Ctrl-C")
+            # not by rich: a signal in the middle of its printing makes it print the line again
+            typer.echo("serving until Ctrl-C", err=True)
             while True:
                 sleep(1.0)  # an endless wait could not be interrupted on Windows
         except (KeyboardInterrupt, Terminated):
-            remarks.print("stopped")
+            typer.echo("stopped", err=True)
 
 
 @lab_app.command()
@@ -165,9 +222,25 @@ def station(
     """Write a copy of the virtual lab's station file, or of a real lab's, to edit."""
     from labkit.station.config import station_path
 
-    if target.exists():
-        message = f"{target} exists; choose another name"
-        raise FileExistsError(message)
     source = station_path("example" if example else "virtual")
-    target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    remarks.print(f"wrote {target}", soft_wrap=True)
+    _write_new(target, source.read_text(encoding="utf-8"))
+
+
+def experiment(
+    target: Annotated[Path, typer.Argument(metavar="OUT.yaml", help="File to write.")],
+) -> None:
+    """Write a commented experiment that runs in the virtual lab, to be changed into your own."""
+    import labkit
+
+    template = Path(labkit.__file__).parent / "templates" / "experiment.yaml"
+    _write_new(target, template.read_text(encoding="utf-8"))
+
+
+def _write_new(target: Path, text: str) -> None:
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = f"{target} exists; choose another name"
+        raise FileExistsError(message) from None
+    remarks.print(f"wrote {target}", soft_wrap=True, markup=False)

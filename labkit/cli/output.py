@@ -2,14 +2,19 @@
 
 import codecs
 import json
+import logging
+import select
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from typer.core import TyperGroup
 
 from labkit.station.ending import said
 
@@ -19,7 +24,29 @@ remarks = Console(stderr=True)
 UNSAFE = 3
 """Exit code if an instrument is not in its safe state, whatever else happened."""
 
-results = Console(width=None if sys.stdout.isatty() else 110)
+
+def reader_left() -> bool:
+    """Return whether nobody reads stdout any more; what is left of it is written, or dropped.
+
+    Windows, which has no ``poll``, cannot tell.
+    """
+    if sys.__stdout__ is None or not hasattr(select, "poll"):
+        return False
+    with suppress(BrokenPipeError):
+        sys.__stdout__.flush()
+    ends = select.poll()
+    ends.register(sys.__stdout__.fileno(), 0)
+    return any(event & select.POLLERR for _, event in ends.poll(0))
+
+
+class _Stdout(Console):
+    """A console that asks whether the reader has gone before it leaves stdout to nowhere."""
+
+    def on_broken_pipe(self) -> None:
+        raise SystemExit(0 if reader_left() else 1)
+
+
+results = _Stdout(width=None if sys.stdout.isatty() else 110)
 """For what the user asked for."""
 
 
@@ -62,6 +89,26 @@ def say_error(error: BaseException) -> None:
         remarks.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+class Commands(TyperGroup):
+    """A group that lists its commands when asked for one that it has not."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find a command by its name."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            near = ", ".join(get_close_matches(name, self.list_commands(ctx)))
+            meant = f"Did you mean {near}? " if near else ""
+            known = ", ".join(self.list_commands(ctx))
+            ctx.fail(f"No such command {name!r}. {meant}Commands are {known}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """Write every command with its whole first sentence, on as many lines as it takes."""
+        rows = [(name, each.get_short_help_str(limit=500)) for name, each in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on stdout and nothing else; nan and infinity raise ValueError."""
     unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
@@ -80,6 +127,17 @@ def check_folder(option: str, path: Path) -> None:
         if place.exists() and not place.is_dir():
             message = f"{option} must be a folder, but {place} is a file; choose another name"
             raise NotADirectoryError(message)
+
+
+@contextmanager
+def without_logs() -> Iterator[None]:
+    """Keep warnings of libraries off stderr where the command itself tells what failed."""
+    nowhere, root = logging.NullHandler(), logging.getLogger()
+    root.addHandler(nowhere)
+    try:
+        yield
+    finally:
+        root.removeHandler(nowhere)
 
 
 @contextmanager

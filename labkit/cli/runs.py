@@ -1,13 +1,14 @@
 """``labkit run`` and ``labkit runs``: experiments at a station, and the folders they leave."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labkit.cli.output import UNSAFE, print_json, remarks, results, say_error
+from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, say_error
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from labkit.run import RunFolder
 
 Out = Annotated[Path, typer.Option(help="Folder in which run folders are made.")]
-runs_app = typer.Typer(help="List, show and compare runs.", no_args_is_help=True)
+runs_app = typer.Typer(cls=Commands, help="List, show and compare runs.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -132,24 +133,62 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
 
     table = Table()
     for head in COLUMNS:
-        table.add_column(head)
+        table.add_column(head, overflow="fold", no_wrap=head == "run")
     for row in rows:
-        table.add_row(*("" if row[n] is None else str(row[n]) for n in COLUMNS))
+        table.add_row(*("" if row.get(n) is None else str(row[n]) for n in COLUMNS))
     results.print(table)
 
 
-COLUMNS = ("run", "kind", "status", "started", "blocks", "left_out", "trials")
-"""Of the list of runs."""
+COLUMNS = ("run", "status", "duration", "blocks", "left_out", "trials", "goal", "R_m", "verdict")
+"""Of the list of runs; a run's name tells its start and kind."""
 
 
 def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
     """Return a run's row; one that cannot be read must not hide the others."""
     try:
-        return folder.summary()
+        return folder.summary() | _meant_and_found(folder)
     except ValueError as error:
         remarks.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
-        unknown = dict.fromkeys(COLUMNS[1:])
+        unknown = dict.fromkeys(("kind", "started", *COLUMNS[1:]))
         return {"run": folder.path.name} | unknown | {"status": "unreadable", "reason": str(error)}
+
+
+def _meant_and_found(folder: "RunFolder") -> dict[str, object]:
+    """Return duration, goal, published R_m (symmetrised) and verdict of a run, None if it has none.
+
+    Verdict and R_m are those of the run's end, as its ``result.json`` has them.
+    """
+    manifest, path = folder.manifest(), folder.path / "result.json"
+    result = _plain(path) if path.is_file() else {}
+    options = manifest.experiment.get("options")
+    goal = options.get("goal") if isinstance(options, Mapping) else None
+    verdict, witness = result.get("verdict"), result.get("witness")
+    duration = None
+    if manifest.ended:
+        begun, ended = (datetime.fromisoformat(t) for t in (manifest.started, manifest.ended))
+        duration = str(timedelta(seconds=round((ended - begun).total_seconds())))
+    return {
+        "duration": duration,
+        "goal": goal and ", ".join(f"{key} {_short(value)}" for key, value in goal.items()),
+        "R_m": witness and f"{witness['sym']['mode']:.3f}",
+        "verdict": verdict and verdict["decision"],
+    }
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """Return what a result file says; one that is damaged is told, and says nothing."""
+    import json
+
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        remarks.print(f"{path}: {error}", markup=False, highlight=False, soft_wrap=True)
+        return {}
+    return plain if isinstance(plain, dict) else {}
 
 
 def _print(text: str) -> None:

@@ -52,7 +52,7 @@ def print_table(table: ResultTable) -> None:
     shown.caption, shown.caption_justify = table.note or None, "left"
     for number, head in enumerate(table.head):
         style = "dim" if head == PUBLISHED else ""
-        shown.add_column(head, justify="right" if number else "left", style=style)
+        shown.add_column(head, justify="right" if number else "left", style=style, overflow="fold")
     for row in table.rows:
         shown.add_row(*row)
     results.print(shown)

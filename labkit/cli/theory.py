@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results
+from labkit.cli.output import Commands, check_folder, print_json, progress_bar, remarks, results
 
 if TYPE_CHECKING:
     from simulation.theory.models import Model
 
 theory = typer.Typer(
+    cls=Commands,
     help="Theory models of the papers and of later protocols.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 new = typer.Typer(
-    help="Write a commented file to begin with.", no_args_is_help=True, rich_markup_mode=None
+    cls=Commands,
+    help="Write a commented file to begin with.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 ModelName = Annotated[

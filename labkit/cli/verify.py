@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labkit.cli.output import print_json, remarks, results
+from labkit.cli.output import print_json, remarks, results, without_logs
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def verify(
     file, names = read_station_file(station), instrument or []
     failures: dict[str, str] = {}
     allowed = [word for word, is_on in (("light", allow_light), ("bias", allow_bias)) if is_on]
-    with open_station(file, failures=failures) as instruments:
+    with without_logs(), open_station(file, failures=failures) as instruments:
         safety = make_safe(with_safe_state(instruments))
         if not safety.all_safe:
             raise RuntimeError(str(safety))

@@ -164,6 +164,9 @@ def read_station_file(station: str | Path | StationFile) -> StationFile:
     if isinstance(station, StationFile):
         return station
     path = station_path(station)
+    if not path.exists():
+        message = f"{path}: is neither a file nor a station of labkit's: {', '.join(STATIONS)}"
+        raise ValueError(message)
     text = read_text(path)
     plain = parse_yaml(text, str(path))
     if not (isinstance(plain, Mapping) and {"labkit", "instruments"} <= set(plain)):

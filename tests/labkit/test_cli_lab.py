@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from qcodes.instrument import Instrument
@@ -55,10 +56,11 @@ def test_check_of_the_virtual_lab_tells_identities_and_limits(labkit):
     assert told["limits"]["afg.ch1.high"]["highest"] == 1.0
 
 
-def test_check_as_text_shows_limits_and_ends_well(labkit):
-    code, out, _ = labkit("lab", "check")
+def test_check_as_text_shows_limits_if_asked_and_ends_well(labkit):
+    code, out, _ = labkit("lab", "check", "--limits")
     assert code == 0
     assert "laser_pump.wavelength" in out
+    assert "laser_pump.wavelength" not in labkit("lab", "check")[1]
     assert "no problems; every instrument is in its safe state" in out
 
 
@@ -79,6 +81,41 @@ def test_check_tells_all_that_cannot_be_opened_and_makes_the_others_safe(labkit,
     assert "correct the address" in afg
     assert "the world has no 'nobody'" in awg
     assert "laser_pump" in told["instruments"]
+
+
+def test_unsafe_is_told_by_the_exit_code_though_nobody_reads(labkit, monkeypatch):
+    def reader_left(*_):
+        raise SystemExit(0)
+
+    unsafe = SimpleNamespace(all_safe=False, failed={"afg": "no answer"})
+    monkeypatch.setattr("labkit.station.lab.Lab.make_safe", lambda _: unsafe)
+    monkeypatch.setattr("labkit.cli.lab._show_instruments", reader_left)
+    assert labkit("lab", "check")[0] == 3
+
+
+UNREACHABLE = """\
+import sys
+from labkit.cli import main
+
+sys.argv = ["labkit", "lab", "check", sys.argv[1]]
+main()
+"""
+
+
+def test_check_of_an_unreachable_lab_is_one_line_each_and_each_reason_once(tmp_path):
+    path = tmp_path / "lab.yaml"
+    text = station_path("example").read_text(encoding="utf-8").replace("192.0.2.", "127.0.0.")
+    path.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-c", UNREACHABLE, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    for name in read_station_file(path).instruments:
+        assert sum(line.startswith(f"│ {name} ") for line in done.stdout.splitlines()) == 1
+    problems = [line for line in done.stdout.splitlines() if line.startswith("problem: ")]
+    assert len(problems) == len(set(problems))
+    assert "problem: wavemeter, wavemeter_read: " in done.stdout
+    assert "waits for daq" in done.stdout
+    assert not [line for line in problems if "voa_a" in line]
 
 
 def test_missing_limit_and_shared_output_are_named(labkit, edited):
