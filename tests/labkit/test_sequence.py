@@ -81,7 +81,7 @@ def test_read_within_the_dead_time_of_the_pump_is_refused():
     ("change", "message"),
     [
         ({"laser": "blue"}, "x.yaml: pulses.pump.laser: Input should be 'pump' or 'read'"),
-        ({"strat": 1}, "pulses.pump.strat: Unexpected keyword"),
+        ({"strat": 1}, "pulses.pump.strat: this key is not known; write start"),
         ({"start": "soon"}, "pulses.pump.start: Input should be a valid number"),
     ],
 )
