@@ -29,8 +29,8 @@ class WitnessOptions:
     ----------
     goal : Goal
     block : int
-        Trials per block, at most 10 million (8 minutes at 50 µs): drifts inside a block would make
-        coincidences that nothing shows.
+        Trials per block. In blocks of more than 10 million (8 minutes at 50 µs) drifts could make
+        coincidences that nothing shows: the verdict's condition `blocks` is then not met.
     as_published : bool
         Take θ alone, as the paper did. Otherwise θ and θ + π alternate, which costs no trials and
         cancels unequal splitting, detectors that are blind after a click, and crosstalk.
@@ -60,9 +60,6 @@ class WitnessOptions:
                 message = f"`rates` of {gate} must lie between 0 and 1 per trial, but is {rate}"
                 raise ValueError(message)
         check_options(self, positive=("rate_drop",), at_least={"block": 1, "attempts": 1})
-        if self.block > LONGEST_BLOCK:
-            message = f"`block` must be at most {LONGEST_BLOCK:,} trials, but is {self.block:,}"
-            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

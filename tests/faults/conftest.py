@@ -85,9 +85,11 @@ class Outcome:
         return text + (f" | left unsafe: {', '.join(really)}" if really else "")
 
 
-def experiment(kind: str = "witness", blocks: int = 3, block: int = BLOCK) -> Experiment:
+def experiment(
+    kind: str = "witness", blocks: int = 3, block: int = BLOCK, *, as_published: bool = False
+) -> Experiment:
     plain: Any = read_yaml(AUTOPILOT)
-    witness = {"goal": {"trials": blocks * block}, "block": block}
+    witness = {"goal": {"trials": blocks * block}, "block": block, "as_published": as_published}
     options = witness if kind == "witness" else {}
     whole = plain | {"kind": kind, "options": options}
     return experiment_from_dict(whole, "test", AUTOPILOT.parent)

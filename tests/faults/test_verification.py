@@ -63,7 +63,7 @@ def stopping_in_block(monkeypatch, number):
 def test_block_cut_by_ctrl_c_passes_the_same_checks(short_run, monkeypatch, kind):
     stopping_in_block(monkeypatch, 2)
     faults = [] if kind is None else [{"kind": kind, "at": 10.0} | SPOILT[kind]]
-    found = short_run(*faults, block=20_000_000, blocks=3)
+    found = short_run(*faults, block=20_000_000, blocks=3, as_published=True)
     assert isinstance(found.error, KeyboardInterrupt)
     first, second = found.folder.journal.read()
     assert first.good
@@ -122,7 +122,7 @@ def test_recovered_block_passes_the_same_checks(tmp_path, witness_file, monkeypa
 
 
 def test_conditions_are_sampled_through_a_block_in_time_of_the_experiment(short_run):
-    found = short_run(block=36_000_000, blocks=1)
+    found = short_run(block=36_000_000, blocks=1, as_published=True)
     record = read_record(found.folder.record_path(1))
     times = [sample["t"] for sample in record.samples]
     gaps = [after - before for before, after in zip([0.0, *times], [*times, 1800.0], strict=True)]
@@ -154,7 +154,7 @@ def test_a_lock_lost_and_found_within_a_block_leaves_it_out(short_run, monkeypat
 
 @pytest.mark.parametrize("trials", [1_234_567, 999_999])
 def test_goals_that_are_no_whole_number_of_milliseconds_are_reached(short_run, trials):
-    found = short_run(blocks=1, block=trials)
+    found = short_run(blocks=1, block=trials, as_published=True)
     assert found.error is None
     (block,) = [b for b in found.folder.journal.read() if b.setting["procedure"] == "witness"]
     assert 0 <= block.trials - trials <= 20

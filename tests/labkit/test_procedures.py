@@ -352,9 +352,14 @@ def test_a_goal_of_confidence_ends_by_the_always_valid_one(bench):
     assert verdict.conditions["fixed_or_always"].value == "always"
 
 
-def test_blocks_longer_than_drifts_allow_are_refused():
-    with pytest.raises(ValueError, match="`block` must be at most 10,000,000 trials"):
-        WitnessOptions(goal=Goal(trials=1e9), block=36_000_000)
+def test_blocks_longer_than_drifts_allow_fail_the_condition_of_the_verdict(bench):
+    _, session = bench
+    session.arm(SEQUENCE)
+    lock(session, SEQUENCE, LockOptions())
+    options = WitnessOptions(goal=Goal(trials=24_000_000), block=12_000_000)
+    result = witness(session, SEQUENCE.with_read_phase(0.39), options)
+    assert result.evaluation.verdict.conditions["blocks"].met is False
+    assert result.evaluation.verdict.decision == "conditions not met"
 
 
 def volts(session):
