@@ -93,7 +93,9 @@ def test_laser_that_hops_is_found_by_the_wavemeter_and_tuned_back(short_run, las
 
 @pytest.mark.parametrize("kind", PLANT)
 def test_fault_of_the_laboratory(short_run, record_property, kind):
-    found = short_run({"kind": kind, "at": 10.0} | PLANT[kind], block=2_000_000, blocks=3)
+    found = short_run(
+        {"kind": kind, "at": 10.0} | PLANT[kind], block=2_000_000, blocks=3, as_published=True
+    )
     record_property("fault table", (kind, "measuring", str(found)))
     found.check()
     assert found.shouted == {}
