@@ -43,7 +43,7 @@ def test_lab_described_in_yaml_only_measures_to_the_models_witness(tmp_path, dry
         lab = dry_lab_of(world, session, sequence).at_best_phase()
         assert session.lab.phase_lock.lock_state() == "locked"
         singles, pairs = lab.expected(TRIALS)
-        goal = WitnessOptions(goal=Goal(trials=TRIALS), block=TRIALS)
+        goal = WitnessOptions(goal=Goal(trials=TRIALS), block=TRIALS, as_published=True)
         evaluation = witness(lab.session, lab.sequence, goal).evaluation
         counts = evaluation.counts
         assert np.all(np.abs(counts.singles.reshape(4) - singles) < 5 * np.sqrt(singles))
