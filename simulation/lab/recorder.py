@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from typing import Protocol, cast
 
 import numpy as np
@@ -40,6 +40,9 @@ _LEASH = 300.0
 
 _PATIENCE = 0.5
 """Somebody who has not looked for so many seconds of the wall does not watch."""
+
+_COURTESY = 1e-4
+"""Time of the wall in which a reader lets others at the clock before it takes it again, s."""
 
 _CHUNK = 1 << 20
 """Triggers recorded together, so that memory stays small."""
@@ -211,6 +214,7 @@ class Recorder(TaggerPort):
 
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
+        sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
             if not self._running or self._fifo.waiting or self._outrun():
                 return

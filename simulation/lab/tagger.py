@@ -256,16 +256,11 @@ def _dead_time(parameters: WorldParameters) -> float:
 def _with_dead_time(ticks: Integers, dead: int, last: int) -> Integers:
     """Drop events that come within `dead` ticks of one that was kept; `ticks` are sorted."""
     ticks = ticks[ticks - last >= dead]
-    close = np.flatnonzero(np.diff(ticks) < dead)
-    if not len(close):
-        return ticks
-    alive = np.ones(len(ticks), np.bool_)
-    for index in close + 1:
-        before = index - 1
-        while not alive[before]:
-            before -= 1
-        alive[index] = ticks[index] - ticks[before] >= dead
-    return ticks[alive]
+    while (close := np.diff(ticks) < dead).any():
+        # who is close to one that is surely kept goes; the next is then measured from that one
+        surely_kept_before = np.concatenate([[True], ~close[:-1]])
+        ticks = ticks[np.concatenate([[True], ~(close & surely_kept_before)])]
+    return ticks
 
 
 def _last_before(syncs: Integers, clicks: Integers) -> Integers:

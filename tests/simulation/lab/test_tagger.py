@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
@@ -118,3 +120,21 @@ def test_noise_that_triggers_all_the_time_is_limited_by_the_dead_time():
     mine = time[channel == 0]
     assert len(mine) == pytest.approx(200 * 50e-6 / (50e-9 + 1e-9), rel=0.01)
     assert np.diff(mine).min() >= 200
+
+
+@given(
+    ticks=st.lists(st.integers(0, 400), min_size=1, max_size=60),
+    dead=st.integers(0, 40),
+)
+def test_dead_time_is_counted_from_the_last_event_that_was_kept(ticks, dead):
+    """Against an event-by-event reference: a click inside a dead time does not prolong it."""
+    world = WorldParameters(jitter=0.0, detector_dead_time=dead * 250e-12, tagger_dead_time=0.0)
+    taken = registrar(TaggerSettings(mode="T2", sync_only_with_clicks=True), world)
+    own = clicks(*((0, (tick + 0.5) * 250e-12, 0) for tick in ticks))
+    time, channel = taken.register(own, 0, 1, HEIGHTS)
+    expected = []
+    for tick in sorted(ticks):
+        if not expected or tick - expected[-1] >= dead:
+            expected.append(tick)
+    found = time[channel != SYNC]
+    np.testing.assert_array_equal(found - found[0], np.array(expected) - expected[0])
