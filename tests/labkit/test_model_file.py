@@ -158,3 +158,18 @@ def test_expressions_are_arithmetic_and_nothing_else():
     ):
         with pytest.raises(ValueError, match="must be"):
             evaluated(text, {"xi": 1.0})
+
+
+def test_a_yaml_file_has_gain_squeezed_and_shared_baths(tmp_path):
+    """Against closed forms: n = g/(κ − g); E_N = 2r of two cavities in two-mode squeezed light."""
+    path = tmp_path / "open.yaml"
+    path.write_text(
+        "parameters: {r: 0.4, g: 0.5}\n"
+        "modes:\n  {a: {damping: 1}, b: {damping: 1}, c: {damping: 1}, d: {damping: 1, squeezing: r}}\n"
+        "gains: [{mode: c, rate: g}]\n"
+        "shared_baths: [{first: a, second: b, squeezing: r}]\n"
+    )
+    results = point(read_model(path))
+    assert results["E_a_b"] == pytest.approx(0.8)
+    assert results["n_c"] == pytest.approx(1.0)
+    assert results["squeezing_d"] == pytest.approx(0.5 * np.exp(-0.8))
