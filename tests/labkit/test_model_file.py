@@ -165,7 +165,8 @@ def test_a_yaml_file_has_gain_squeezed_and_shared_baths(tmp_path):
     path = tmp_path / "open.yaml"
     path.write_text(
         "parameters: {r: 0.4, g: 0.5}\n"
-        "modes:\n  {a: {damping: 1}, b: {damping: 1}, c: {damping: 1}, d: {damping: 1, squeezing: r}}\n"
+        "modes: {a: {damping: 1}, b: {damping: 1}, c: {damping: 1},\n"
+        "        d: {damping: 1, squeezing: r}}\n"
         "gains: [{mode: c, rate: g}]\n"
         "shared_baths: [{first: a, second: b, squeezing: r}]\n"
     )
