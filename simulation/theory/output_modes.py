@@ -161,7 +161,8 @@ def filtered_covariance(
         column = 2 * ports.index(port)
         maps[:, 2 * row : 2 * row + 2, column : column + 2] = np.moveaxis(block, -1, 0)
     density = maps @ (0.5 * spectra) @ np.conj(np.swapaxes(maps, -1, -2))
-    return np.asarray(np.trapezoid(density.real, grid, axis=0) / (2 * np.pi))
+    whole = np.asarray(np.trapezoid(density.real, grid, axis=0))
+    return np.asarray(whole / (2 * np.pi))
 
 
 def _refuse_overlap(
