@@ -147,7 +147,7 @@ def filtered_covariance(
     passed = {}
     for name, (_, shape) in filters.items():
         sides = np.asarray(shape(grid), np.complex128), np.asarray(shape(-grid), np.complex128)
-        power = np.trapezoid(np.abs(sides[0]) ** 2, grid) / (2 * np.pi)
+        power = float(np.trapezoid(np.abs(sides[0]) ** 2, grid)) / (2 * np.pi)
         if not (power > 0 and np.isfinite(power)):
             message = f"the filter of {name} must pass something on `omega`, but passes {power:g}"
             raise ValueError(message)
@@ -160,9 +160,8 @@ def filtered_covariance(
         block = np.array([[g + h, 1j * (g - h)], [-1j * (g - h), g + h]]) / 2
         column = 2 * ports.index(port)
         maps[:, 2 * row : 2 * row + 2, column : column + 2] = np.moveaxis(block, -1, 0)
-    density = maps @ (0.5 * spectra) @ np.conj(np.swapaxes(maps, -1, -2))
-    whole = np.asarray(np.trapezoid(density.real, grid, axis=0))
-    return np.asarray(whole / (2 * np.pi))
+    density: Complex = maps @ (0.5 * spectra) @ np.conj(np.swapaxes(maps, -1, -2))
+    return np.asarray(np.trapezoid(density.real, grid / (2 * np.pi), axis=0))
 
 
 def _refuse_overlap(

@@ -13,10 +13,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simulation.theory.linear_model import LinearModel
+from simulation.theory.measures import symplectic_form
 from simulation.theory.models import Model, get
 from simulation.theory.steady_state import growth_rate
 
 Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 
 SAMPLES: Final = 513
 """Points of the first look along the parameter."""
@@ -118,7 +121,7 @@ def exceptional_points(
     """
     linear = _along(model, name, low, high, parameters)
     grid = np.linspace(low, high, SAMPLES)
-    height = np.broadcast_to(_defect(linear(grid).drift), grid.shape)
+    height = np.broadcast_to(_defect(_generator(linear(grid))), grid.shape)
     is_top = (height[1:-1] >= height[:-2]) & (height[1:-1] >= height[2:])
     found = []
     for place in np.flatnonzero(is_top & (height[1:-1] > np.log(CONSPICUOUS))) + 1:
@@ -128,7 +131,9 @@ def exceptional_points(
     return tuple(found)
 
 
-def _summit(linear: Callable[[ArrayLike], Any], centre: float, width: float) -> tuple[float, float]:
+def _summit(
+    linear: Callable[[ArrayLike], LinearModel], centre: float, width: float
+) -> tuple[float, float]:
     """Return where the eigenvectors are worst conditioned near `centre`, and ln of it."""
     from scipy.optimize import minimize_scalar
 
@@ -136,7 +141,7 @@ def _summit(linear: Callable[[ArrayLike], Any], centre: float, width: float) -> 
     while width > 4 * np.finfo(np.float64).eps * max(abs(centre), 1e-300):
         # the shift is searched, not the value: the search's own tolerance is relative
         end = minimize_scalar(
-            lambda shift, at=centre: -float(_defect(linear(at + shift).drift)),
+            lambda shift, at=centre: -float(_defect(_generator(linear(at + shift)))),
             bounds=(-width, width),
             method="bounded",
             options={"xatol": 1e-4 * width},
@@ -149,7 +154,7 @@ def _summit(linear: Callable[[ArrayLike], Any], centre: float, width: float) -> 
 
 def _along(
     model: Model | str, name: str, low: float, high: float, parameters: dict[str, Any]
-) -> Callable[[ArrayLike], Any]:
+) -> Callable[[ArrayLike], LinearModel]:
     """Return the linear model as a function of one parameter."""
     chosen = get(model)
     chosen.parameters.known(name)
@@ -163,21 +168,34 @@ def _along(
     return lambda value: linear(chosen.parameters(**{**parameters, name: value}))
 
 
-def _defect(drift: Real) -> Real:
+def _generator(linear: LinearModel) -> Real | Complex:
+    """Return A; of a network that makes no pairs its n × n part for the o_k, not their conjugates.
+
+    There each eigenvalue of A has its conjugate, and without detunings both are the same: such
+    pairs are no sign of anything.
+    """
+    drift = linear.drift
+    omega = symplectic_form(len(linear.labels))
+    if np.allclose(drift @ omega, omega @ drift, rtol=0, atol=1e-14 * np.max(np.abs(drift))):
+        return np.asarray(drift[..., 0::2, 0::2] + 1j * drift[..., 1::2, 0::2])
+    return drift
+
+
+def _defect(drift: Real | Complex) -> Real:
     """Return ln of the condition number of the eigenvectors: infinite where one is missing."""
     vectors = np.linalg.eig(drift)[1]
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(np.minimum(np.linalg.cond(vectors), 1e16)))
 
 
-def _described(value: float, linear: Any) -> ExceptionalPoint:
-    eigenvalues, vectors = np.linalg.eig(linear.drift)
+def _described(value: float, linear: LinearModel) -> ExceptionalPoint:
+    eigenvalues, vectors = np.linalg.eig(_generator(linear))
     overlap = np.abs(vectors.conj().T @ vectors)
     np.fill_diagonal(overlap, 0)
     first, second = np.unravel_index(np.argmax(overlap), overlap.shape)
     merged = 0.5 * (eigenvalues[first] + eigenvalues[second])
     weight = np.abs(vectors[:, first]) ** 2
-    share = weight[0::2] + weight[1::2]
+    share = weight.reshape(len(linear.labels), -1).sum(axis=-1)
     return ExceptionalPoint(
         value=value,
         growth_rate=float(merged.real),

@@ -174,3 +174,21 @@ def test_a_yaml_file_has_gain_squeezed_and_shared_baths(tmp_path):
     assert results["E_a_b"] == pytest.approx(0.8)
     assert results["n_c"] == pytest.approx(1.0)
     assert results["squeezing_d"] == pytest.approx(0.5 * np.exp(-0.8))
+
+
+def test_the_command_line_finds_borders_and_exceptional_points(tmp_path, capsys):
+    """Threshold 2ξ = κ; two cavities meet at g = |κ_a − κ_b|/4."""
+    path = tmp_path / "pair.yaml"
+    path.write_text(
+        "parameters: {g: 0.1, xi: 0}\n"
+        "modes: {a: {damping: 1}, b: {damping: 0.2}, s: {damping: 1}}\n"
+        "couplings: [{beam_splitter: [a, b, g]}, {single_mode_squeezing: [s, i*xi]}]\n"
+    )
+    assert run(["theory", "borders", str(path), "g:0.01:1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["stability_border"] == []
+    assert found["exceptional_points"][0]["value"] == pytest.approx(0.2)
+    assert run(["theory", "borders", str(path), "xi:0:1"]) == 0
+    assert "xi = 0.5" in capsys.readouterr().out
+    assert run(["theory", "borders", str(path), "xi:0"]) == 1
+    assert "NAME:LOW:HIGH" in capsys.readouterr().err
