@@ -172,7 +172,7 @@ def _refuse_overlap(
     for first, second in combinations(filters, 2):
         if filters[first][0] == filters[second][0]:
             product = np.conj(passed[first][0]) * passed[second][0]
-            overlap = abs(np.trapezoid(product, omega)) / (2 * np.pi)
+            overlap = abs(complex(np.trapezoid(product, omega))) / (2 * np.pi)
             if overlap > OVERLAP:
                 message = (
                     f"{first} and {second} must be different modes of port {filters[first][0]}, "
