@@ -28,7 +28,18 @@ COUPLINGS: Final = {
 }
 """Couplings that a YAML file may name, and how many modes each takes before its rate."""
 
-_KEYS: Final = ("name", "source", "rate_unit", "parameters", "modes", "couplings", "ports", "links")
+_KEYS: Final = (
+    "name",
+    "source",
+    "rate_unit",
+    "parameters",
+    "modes",
+    "couplings",
+    "ports",
+    "links",
+    "gains",
+    "shared_baths",
+)
 
 _OPERATORS: Final[Mapping[type, Callable[..., Any]]] = {
     ast.Add: operator.add,
@@ -155,7 +166,7 @@ def _declaration(plain: Mapping[str, Any]) -> "Callable[..., Network]":
 
 def _network(plain: Mapping[str, Any], values: Mapping[str, Any]) -> "Network":
     from simulation.theory import couplings
-    from simulation.theory.network import Link, Mode, Network, Port
+    from simulation.theory.network import Gain, Link, Mode, Network, Port, SharedBath
 
     words = ("convention", "mode")
 
@@ -175,12 +186,16 @@ def _network(plain: Mapping[str, Any], values: Mapping[str, Any]) -> "Network":
             message = f"coupling {kind} must have {COUPLINGS[kind]} modes and a rate"
             raise ValueError(message)
         made.append(getattr(couplings, kind)(*modes, evaluated(rate, values)))
-    links = []
-    for entry in plain.get("links", ()):
-        link = _mapping(entry, "links")
-        ends = {key: link[key] for key in ("source", "target")}
-        rest = {key: value for key, value in link.items() if key not in ends}
-        links.append(Link(**ends, **numbers(rest, "links")))
+
+    def parts(kind: str, make: Callable[..., Any], *ends: str) -> list[Any]:
+        found = []
+        for entry in plain.get(kind, ()):
+            part = _mapping(entry, kind)
+            named = {key: part[key] for key in ends}
+            rest = {key: value for key, value in part.items() if key not in named}
+            found.append(make(**named, **numbers(rest, kind)))
+        return found
+
     return Network(
         modes=[
             Mode(name, **numbers(entry, name))
@@ -191,7 +206,9 @@ def _network(plain: Mapping[str, Any], values: Mapping[str, Any]) -> "Network":
             Port(name, **numbers(entry, name))
             for name, entry in _mapping(plain.get("ports", {}), "ports").items()
         ],
-        links=links,
+        links=parts("links", Link, "source", "target"),
+        gains=parts("gains", Gain, "mode"),
+        shared_baths=parts("shared_baths", SharedBath, "first", "second"),
     )
 
 

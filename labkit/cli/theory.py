@@ -200,16 +200,45 @@ def optimise(
 
 @theory.command()
 def equations(model: ModelName, settings: Settings = None) -> None:
-    """Print drift and diffusion of a model with a steady state, at one point, as LaTeX."""
-    from simulation.theory.latex import equations as latex
+    """Print Hamiltonian, drift and diffusion of a model with a steady state as LaTeX."""
+    chosen = _model(model)
+    shown = chosen.show(**changes_of(settings, chosen.parameters.words()))
+    results.print(str(shown), markup=False, highlight=False, soft_wrap=True)
+
+
+@theory.command()
+def borders(
+    model: ModelName,
+    along: Annotated[str, typer.Argument(metavar="NAME:LOW:HIGH", help="Parameter to follow.")],
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find borders of stability and exceptional points along a parameter."""
+    from dataclasses import asdict
+
+    from simulation.theory.spectral_paths import exceptional_points, stability_border
 
     chosen = _model(model)
-    if chosen.linear is None:
-        message = f"{chosen.name} has no linear equations of motion: it is solved in closed form"
-        raise ValueError(message)
+    name, (low, high) = _interval("the parameter", along)
     changes = changes_of(settings, chosen.parameters.words())
-    text = latex(chosen.linear(chosen.parameters(**changes)))
-    results.print(text, markup=False, highlight=False, soft_wrap=True)
+    border = stability_border(chosen, name, low, high, **changes)
+    merging = exceptional_points(chosen, name, low, high, **changes)
+    if json:
+        points = [asdict(found) for found in merging]
+        print_json({"stability_border": list(border), "exceptional_points": points})
+        return
+    unit = chosen.parameters.quantities()[name].unit
+    for value in border:
+        line = f"{name} = {value:.9g} {unit}".rstrip()
+        results.print(f"{line:<36} border of stability", markup=False, soft_wrap=True)
+    for found in merging:
+        line = f"{name} = {found.value:.9g} {unit}".rstrip()
+        rate = f"λ = {found.growth_rate:.6g} ± {found.frequency:.6g}i {chosen.rate_unit}".rstrip()
+        shares = ", ".join(f"{mode} {part:.0%}" for mode, part in found.modes.items())
+        text = f"{line:<36} exceptional point, {rate}: {shares}"
+        results.print(text, markup=False, soft_wrap=True)
+    if not (border or merging):
+        remarks.print(f"neither border of stability nor exceptional point in {along}", markup=False)
 
 
 @theory.command()

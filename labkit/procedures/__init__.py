@@ -89,6 +89,8 @@ _OWN = {
     "null_test": _named("null_test", "null_test", "NullTestOptions"),
     "phase_sweep": _named("phase_sweep", "phase_sweep", "PhaseSweepOptions", "lock"),
     "delay_sweep": _named("delay_sweep", "delay_sweep", "DelaySweepOptions", "lock"),
+    "bell": _named("bell", "bell", "BellOptions", "lock"),
+    "single_phonons": _named("single_phonons", "single_phonons", "SinglePhononsOptions"),
     "witness": _named("witness", "witness", "WitnessOptions", "lock"),
     "autopilot": _named("autopilot", "autopilot", "AutopilotOptions", "nothing"),
 }

@@ -103,7 +103,7 @@ def g2_of_device(session: Session, sequence: PulseSequence, options: G2Options) 
     }  # fmt: skip
     blocks: list[Block] = []
     with only(session, options.device):
-        for trials in _parts(options.trials, options.block):
+        for trials in parts(options.trials, options.block):
             block = session.earlier(sequence, trials, setting)
             if block is None:
                 tune_if_due(session, sequence)
@@ -122,7 +122,7 @@ def g2_of_device(session: Session, sequence: PulseSequence, options: G2Options) 
     )
 
 
-def _parts(total: int, largest: int) -> list[int]:
+def parts(total: int, largest: int) -> list[int]:
     """Divide a number of trials into parts of `largest` and a rest."""
     whole, rest = divmod(total, largest)
     return [largest] * whole + ([rest] if rest else [])

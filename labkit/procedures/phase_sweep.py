@@ -201,7 +201,7 @@ def measure_fringe(
     session.check(sequences.values())
     crossed, same = [], []
     for x, sequence in sequences.items():
-        block = _point(session, sequence, trials, setting | {name: x}, f"{name} = {x:.4g}")
+        block = good_block(session, sequence, trials, setting | {name: x}, f"{name} = {x:.4g}")
         found = evaluate(block.counts).g2
         missing = [pair for pair in CROSSED + SAME if pair not in found]
         if missing:
@@ -215,7 +215,7 @@ def measure_fringe(
     return CorrelationFringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
 
 
-def _point(
+def good_block(
     session: Session,
     sequence: PulseSequence,
     trials: int,

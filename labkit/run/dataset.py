@@ -39,7 +39,7 @@ _PER_BLOCK = {
 }
 _FLAGS = ("good", "pump_defined", "read_defined", "g2_defined", "R_m_defined")
 _MONITORS = ("lock_error", "phase_noise", "temperature", "pump_laser_hz", "read_laser_hz")
-_CORRELATED = ("witness", "phase_sweep", "delay_sweep", "g2")
+_CORRELATED = ("witness", "phase_sweep", "delay_sweep", "g2", "bell", "single_phonons")
 """Procedures whose blocks have g²."""
 
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import constants
 
 Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 
 Convention = Literal["energy", "amplitude", "brownian"]
 """What a damping rate means.
@@ -84,3 +85,13 @@ def finite(name: str, value: ArrayLike) -> NDArray[np.complex128]:
         message = f"`{name}` must be finite, but is {np.asarray(value)[wrong].flat[0]:g}"
         raise ValueError(message)
     return array
+
+
+def unit_phase(phase: ArrayLike) -> Complex:
+    """Return e^{iφ} with parts below rounding exactly 0, so that φ = π makes it real."""
+    value = np.exp(1j * np.asarray(phase, np.float64))
+    return np.asarray(_snap(value.real) + 1j * _snap(value.imag))
+
+
+def _snap(part: Real) -> Real:
+    return np.where(np.abs(part) < 4 * np.finfo(np.float64).eps, 0.0, part)

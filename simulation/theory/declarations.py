@@ -28,6 +28,8 @@ class Mode:
     temperature, omega : array_like, optional
         Instead of `occupation`: temperature of the bath in K and angular frequency at which the
         mode meets it, in rad/s (that of the laboratory frame, whatever the unit of the rates).
+    squeezing, angle : array_like
+        r and φ of a squeezed bath, as of a `Port`.
 
     Raises
     ------
@@ -42,6 +44,8 @@ class Mode:
     occupation: ArrayLike | None = None
     temperature: ArrayLike | None = None
     omega: ArrayLike | None = None
+    squeezing: ArrayLike = 0.0
+    angle: ArrayLike = 0.0
 
     def __post_init__(self) -> None:
         if (self.temperature is None) != (self.omega is None) or (
@@ -63,13 +67,104 @@ class Mode:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Port:
-    """One more port of a mode, for a second mirror or a waveguide's other direction."""
+    """One more port of a mode, for a second mirror or a waveguide's other direction.
+
+    Attributes
+    ----------
+    name, mode : str
+    damping : array_like
+    convention : {"energy", "amplitude"}
+    occupation : array_like
+        Mean thermal quanta n̄ of the bath.
+    squeezing, angle : array_like
+        r and φ (rad) of a broadband squeezed bath: ⟨ww⟩ = −(n̄ + ½) sinh 2r e^{iφ}, so that at
+        φ = 0 the variances of its quadratures are (n̄ + ½) e^{∓2r}.
+    """
 
     name: str = field(kw_only=False)
     mode: str
     damping: ArrayLike
     convention: Convention = "energy"
     occupation: ArrayLike = 0.0
+    squeezing: ArrayLike = 0.0
+    angle: ArrayLike = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gain:
+    """Phase-insensitive gain of a mode by an inverted bath: do/dt = … + (g/2) o + √g w†.
+
+    Attributes
+    ----------
+    mode : str
+    rate : array_like
+        g, the rate at which its energy would grow alone.
+    occupation : array_like
+        Thermal quanta of the amplifier's idler, 0 for the least noise quantum mechanics allows.
+    """
+
+    mode: str = field(kw_only=False)
+    rate: ArrayLike
+    occupation: ArrayLike = 0.0
+
+    @property
+    def name(self) -> str:
+        """Of its bath."""
+        return f"gain of {self.mode}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SharedBath:
+    """One correlated field that enters two ports, instead of their own baths.
+
+    ⟨w₁†w₂⟩ = c e^{iφ}: classically correlated noise of n̄ quanta each; or
+    ⟨w₁w₂⟩ = −(n̄ + ½) sinh 2r e^{iφ}: broadband two-mode squeezed light.
+
+    Attributes
+    ----------
+    first, second : str
+        Names of ports that no link enters.
+    occupation : array_like
+        n̄, thermal quanta of each field (before squeezing).
+    coherence : array_like
+        c, with |c| ≤ n̄; 0 with `squeezing`.
+    squeezing : array_like
+        r.
+    phase : array_like
+        φ in rad.
+    """
+
+    first: str = field(kw_only=False)
+    second: str = field(kw_only=False)
+    occupation: ArrayLike = 0.0
+    coherence: ArrayLike = 0.0
+    squeezing: ArrayLike = 0.0
+    phase: ArrayLike = 0.0
+
+    @property
+    def halves(self) -> tuple[str, str]:
+        """Names of the independent baths w₊, w₋ with w₁, w₂e^{−iφ} = (w₊ ± w₋)/√2."""
+        return f"{self.first} + {self.second}", f"{self.first} - {self.second}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bath:
+    """State of one white bath: thermal quanta, squeezing r and its angle (rad)."""
+
+    occupation: Real
+    squeezing: Real
+    angle: Real
+
+    @classmethod
+    def of(
+        cls, occupation: ArrayLike, squeezing: ArrayLike = 0.0, angle: ArrayLike = 0.0
+    ) -> "Bath":
+        """Make one of plain numbers."""
+        return cls(
+            occupation=np.asarray(occupation, np.float64),
+            squeezing=np.asarray(squeezing, np.float64),
+            angle=np.asarray(angle, np.float64),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,25 @@ from numpy.typing import ArrayLike, NDArray
 from simulation.theory.linear_model import LinearModel
 
 Real = NDArray[np.float64]
-ModelAt = Callable[[float], LinearModel]
+
+
+class Coefficients(Protocol):
+    """What changes in time; a `LinearModel` is one."""
+
+    @property
+    def size(self) -> int:
+        """Number of quadratures."""
+
+    @property
+    def drift(self) -> Real:
+        """A."""
+
+    @property
+    def diffusion(self) -> Real:
+        """D."""
+
+
+ModelAt = Callable[[float], Coefficients]
 
 _SERIES: Final = 18
 """Terms of the series of a short step; its remainder is below rounding for ‖A‖τ ≤ 1/2."""

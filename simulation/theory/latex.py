@@ -1,6 +1,7 @@
 """The equations of a network or a linear model as LaTeX, with the numbers of one point."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,19 @@ from simulation.theory.linear_model import LinearModel
 from simulation.theory.network import Network
 
 Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Equations:
+    """Equations of a model at one point; a notebook shows them set, ``print`` as source."""
+
+    latex: str
+
+    def __str__(self) -> str:
+        return self.latex
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex}\n$$"
 
 
 def equations(model: LinearModel, *, digits: int = 6) -> str:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simulation.theory.baths import unit_phase
 from simulation.theory.couplings import Rates
+from simulation.theory.declarations import Bath
 from simulation.theory.measures import symplectic_form
 
 Real = NDArray[np.float64]
@@ -23,7 +25,7 @@ NOISE_TOLERANCE = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BathNoise:
-    """Noise of one bath: D_bath = (n̄ + 1/2) Γ.
+    """Noise of one bath: D_bath = (n̄ + 1/2) Γ; the squeezing of a squeezed bath is in Γ.
 
     Attributes
     ----------
@@ -43,17 +45,19 @@ class BathNoise:
     completion: Entries
 
     @classmethod
-    def passive(
-        cls, name: str, occupation: ArrayLike, weights: Mapping[int, Complex]
-    ) -> "BathNoise":
+    def passive(cls, name: str, bath: Bath, weights: Mapping[int, Complex]) -> "BathNoise":
         """Bath that enters mode k as weights[k] · w(t) of one field w."""
         entries: dict[tuple[int, int], Real] = {}
+        squeezed = bool(np.any(bath.squeezing))
+        stretch = np.cosh(2 * bath.squeezing) if squeezed else np.ones(())
+        paired = -np.sinh(2 * bath.squeezing) * unit_phase(bath.angle)
         for k, left in weights.items():
             for j, right in weights.items():
-                _put_ladder(entries, k, j, [left * np.conj(right)], [])
+                pairs = [paired * left * right] if squeezed else []
+                _put_ladder(entries, k, j, [stretch * left * np.conj(right)], pairs)
         return cls(
             name=name,
-            occupation=np.asarray(occupation, np.float64),
+            occupation=bath.occupation,
             entries=_nonzero(entries),
             completion={},
         )

@@ -25,14 +25,35 @@ from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.baths import CONVENTIONS, energy_rate, finite, non_negative
 from simulation.theory.couplings import Coupling, Rates, detuning, linearise
-from simulation.theory.declarations import BareDrift, Drive, Link, Mode, Port, bidirectional
+from simulation.theory.declarations import (
+    BareDrift,
+    Bath,
+    Drive,
+    Gain,
+    Link,
+    Mode,
+    Port,
+    SharedBath,
+    bidirectional,
+)
 from simulation.theory.gaussian import fraction
 from simulation.theory.linear_model import BathNoise, LinearModel, refuse_illegal_noise
 from simulation.theory.ports import Inputs, PortRate, propagate
 
 Complex = NDArray[np.complex128]
 
-__all__ = ["BareDrift", "Drive", "Link", "Mode", "Network", "Port", "bidirectional", "known"]
+__all__ = [
+    "BareDrift",
+    "Drive",
+    "Gain",
+    "Link",
+    "Mode",
+    "Network",
+    "Port",
+    "SharedBath",
+    "bidirectional",
+    "known",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,11 +70,13 @@ class Network:
     links : sequence of Link
     drives : sequence of Drive
     bare_drift : sequence of BareDrift
+    gains : sequence of Gain
+    shared_baths : sequence of SharedBath
 
     Raises
     ------
     ValueError
-        If a rate, occupation or efficiency is outside its range, or links form a loop.
+        If a rate, occupation or efficiency is outside its range, or a bath has a wrong state.
     KeyError
         If a name is not declared; the nearest are offered.
     """
@@ -64,6 +87,8 @@ class Network:
     links: Sequence[Link] = ()
     drives: Sequence[Drive] = ()
     bare_drift: Sequence[BareDrift] = ()
+    gains: Sequence[Gain] = ()
+    shared_baths: Sequence[SharedBath] = ()
 
     def __post_init__(self) -> None:
         _unique("modes", self.labels)
@@ -73,6 +98,9 @@ class Network:
             finite(f"detuning of {mode.name}", mode.detuning)
         for port in self.ports:
             _check_damping(port)
+        self._check_names()
+
+    def _check_names(self) -> None:
         for coupling in self.couplings:
             for name in coupling.modes:
                 known("mode", name, self.labels)
@@ -87,6 +115,15 @@ class Network:
             known("mode", term.target, self.labels)
             known("mode", term.source, self.labels)
             finite(f"rate of {term.source} → {term.target}", term.rate)
+        self._check_baths()
+
+    def _check_baths(self) -> None:
+        for gain in self.gains:
+            known("mode", gain.mode, self.labels)
+            non_negative(gain.name, gain.rate)
+            non_negative(f"occupation of the {gain.name}", gain.occupation)
+        for bath in self.shared_baths:
+            _check_shared(bath, [port.name for port in self.all_ports])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -101,6 +138,7 @@ class Network:
         """
         named = {name for link in self.links for name in (link.source, link.target)}
         named |= {drive.port for drive in self.drives}
+        named |= {name for bath in self.shared_baths for name in (bath.first, bath.second)}
         main = (
             Port(
                 mode.name,
@@ -108,6 +146,8 @@ class Network:
                 damping=mode.damping,
                 convention=mode.convention,
                 occupation=mode.quanta,
+                squeezing=mode.squeezing,
+                angle=mode.angle,
             )
             for mode in self.modes
             if mode.convention != "brownian" and (np.any(mode.damping) or mode.name in named)
@@ -128,7 +168,23 @@ class Network:
             )
             for port in self.all_ports
         ]
-        return propagate(rates, self.links, self.drives)
+        return propagate(rates, self.links, self.drives, self.shared_baths)
+
+    @property
+    def baths(self) -> dict[str, Bath]:
+        """State of every white bath, by name; Brownian ones are not among them."""
+        found = {
+            port.name: Bath.of(port.occupation, port.squeezing, port.angle)
+            for port in self.all_ports
+        }
+        found |= {f"{link.source} → {link.target}": Bath.of(link.occupation) for link in self.links}
+        found |= {gain.name: Bath.of(gain.occupation) for gain in self.gains}
+        for shared in self.shared_baths:
+            n, c = np.asarray(shared.occupation), np.asarray(shared.coherence)
+            r = np.asarray(shared.squeezing)
+            plus, minus = shared.halves
+            found |= {plus: Bath.of(n + c, r), minus: Bath.of(n - c, -r)}
+        return found
 
     def damping_rates(self) -> tuple[Rates, Rates]:
         """Return u and v (see `couplings`) of damping, links and bare drift."""
@@ -146,6 +202,8 @@ class Network:
                 v[mode.name, mode.name].append(half)
         for term in self.bare_drift:
             u[term.target, term.source].append(np.asarray(term.rate, np.complex128))
+        for gain in self.gains:
+            u[gain.mode, gain.mode].append(0.5 * np.asarray(gain.rate, np.complex128))
         return u, v
 
     def build(
@@ -191,16 +249,17 @@ class Network:
     def _baths(self) -> list[BathNoise]:
         numbers = {name: place for place, name in enumerate(self.labels)}
         inputs = self.inputs
-        quanta = {port.name: port.occupation for port in self.all_ports}
-        quanta |= {f"{link.source} → {link.target}": link.occupation for link in self.links}
         amplitudes: dict[str, dict[int, Complex]] = {}
         for port, rate in inputs.rates.items():
             for bath, amplitude in rate.baths.items():
                 weights = amplitudes.setdefault(bath, {})
                 number = numbers[port.mode]
                 weights[number] = weights.get(number, 0) - np.sqrt(port.rate) * amplitude
+        for gain in self.gains:
+            amplitudes[gain.name] = {numbers[gain.mode]: np.sqrt(gain.rate).astype(np.complex128)}
+        baths = self.baths
         passive = [
-            BathNoise.passive(bath, quanta[bath], weights) for bath, weights in amplitudes.items()
+            BathNoise.passive(name, baths[name], weights) for name, weights in amplitudes.items()
         ]
         brownian = [
             BathNoise.brownian(mode.name, mode.quanta, numbers[mode.name], mode.damping)
@@ -230,8 +289,28 @@ def _check_damping(item: Mode | Port) -> None:
     quanta = item.quanta if isinstance(item, Mode) else item.occupation
     non_negative(f"occupation of {item.name}", quanta)
     known("damping convention", item.convention, CONVENTIONS)
+    finite(f"squeezing of {item.name}", item.squeezing)
+    finite(f"angle of {item.name}", item.angle)
+    if item.convention == "brownian" and np.any(item.squeezing):
+        message = f"`squeezing` of {item.name} must be 0: Brownian damping is no port"
+        raise ValueError(message)
     if isinstance(item, Port) and item.convention == "brownian":
         message = f"`convention` of port {item.name} must be energy or amplitude, but is brownian"
+        raise ValueError(message)
+
+
+def _check_shared(bath: SharedBath, ports: Sequence[str]) -> None:
+    where = f"the bath that {bath.first} and {bath.second} share"
+    for name in (bath.first, bath.second):
+        known("port", name, ports)
+    quanta = non_negative(f"occupation of {where}", bath.occupation)
+    for name in ("coherence", "squeezing", "phase"):
+        finite(f"{name} of {where}", getattr(bath, name))
+    if np.any(np.abs(np.asarray(bath.coherence)) > quanta):
+        message = f"|coherence| of {where} must be at most its occupation"
+        raise ValueError(message)
+    if np.any(bath.coherence) and np.any(bath.squeezing):
+        message = f"{where} must have a coherence or be squeezed, but has both"
         raise ValueError(message)
 
 

@@ -1,9 +1,9 @@
 """Spectra of the light that leaves the ports of a network, and their correlations.
 
 With dξ/dt = A ξ + Σ_b B_b w_b and the output quadratures C ξ + Σ_b F_b w_b, each bath b white with
-covariance n̄_b + ½,
+covariance V_b (n̄_b + ½ of a thermal bath),
 
-    H_b(ω) = C (−iω − A)⁻¹ B_b + F_b,    S(ω) = 2 Σ_b (n̄_b + ½) H_b(ω) H_b(ω)†,
+    H_b(ω) = C (−iω − A)⁻¹ B_b + F_b,    S(ω) = 2 Σ_b H_b(ω) V_b H_b(ω)†,
 
 so that vacuum has S = 1. No filter stands before the detector: for a filtered mode see
 `simulation.theory.output_modes`.
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from simulation.theory.declarations import Bath
 from simulation.theory.lyapunov import growth_rate
 from simulation.theory.network import Network, known
 
@@ -65,9 +66,10 @@ def output_spectra(
     inputs = network.inputs.rates
     by_name = {port.name: (port, arriving) for port, arriving in inputs.items()}
     numbers = {name: place for place, name in enumerate(model.labels)}
-    quanta = {bath.name: float(bath.occupation) for bath in model.baths}
+    noise = {bath.name: (2 * float(bath.occupation) + 1) * np.eye(2) for bath in model.baths}
+    noise |= {name: _covariance(bath) for name, bath in network.baths.items()}
     out = np.zeros((2 * len(ports), model.size))
-    through = {name: np.zeros((2 * len(ports), 2)) for name in quanta}
+    through = {name: np.zeros((2 * len(ports), 2)) for name in noise}
     for row, name in enumerate(ports):
         port, arriving = by_name[known("port", name, list(by_name))]
         place = slice(2 * row, 2 * row + 2)
@@ -80,15 +82,13 @@ def output_spectra(
             through.setdefault(bath, np.zeros((2 * len(ports), 2)))
             through[bath][place] += _quadratures(weight)
     drives = _drives(network, numbers, model.size)
-    quanta |= {port.name: float(np.asarray(port.occupation)) for port in network.all_ports}
     frequencies = np.atleast_1d(np.asarray(omega, np.float64))
     response = out @ np.linalg.inv(-1j * frequencies[:, None, None] * np.eye(model.size) - drift)
     spectra = np.zeros((len(frequencies), 2 * len(ports), 2 * len(ports)), np.complex128)
     for bath in {*through, *drives}:
         transfer = response @ drives.get(bath, np.zeros((model.size, 2)))
         transfer = transfer + through.get(bath, 0)
-        occupied = 2 * quanta[bath] + 1
-        spectra += occupied * transfer @ np.conj(np.swapaxes(transfer, -1, -2))
+        spectra += transfer @ noise[bath] @ np.conj(np.swapaxes(transfer, -1, -2))
     return spectra
 
 
@@ -104,6 +104,14 @@ def squeezing_spectrum(
     return np.asarray(np.linalg.eigvalsh(spectra)[..., 0])
 
 
+def _covariance(bath: Bath) -> Real:
+    """2 V of a bath's quadratures."""
+    r, half = float(bath.squeezing), float(bath.angle) / 2
+    turn = np.array([[np.cos(half), -np.sin(half)], [np.sin(half), np.cos(half)]])
+    stretched = turn @ np.diag([np.exp(-2 * r), np.exp(2 * r)]) @ turn.T
+    return np.asarray((2 * float(bath.occupation) + 1) * stretched)
+
+
 def _drives(network: Network, numbers: Mapping[str, int], size: int) -> dict[str, Real]:
     """B_b of every bath: how it enters the modes' quadratures."""
     drives: dict[str, Real] = {}
@@ -112,6 +120,10 @@ def _drives(network: Network, numbers: Mapping[str, int], size: int) -> dict[str
         for bath, weight in arriving.baths.items():
             entry = drives.setdefault(bath, np.zeros((size, 2)))
             entry[place : place + 2] += _quadratures(-np.sqrt(port.rate) * weight)
+    for gain in network.gains:
+        place = 2 * numbers[gain.mode]
+        entry = drives.setdefault(gain.name, np.zeros((size, 2)))
+        entry[place : place + 2] += _quadratures(np.sqrt(gain.rate)) @ np.diag([1.0, -1.0])
     for mode in network.modes:
         if mode.convention == "brownian":
             entry = drives.setdefault(mode.name, np.zeros((size, 2)))

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import mul
+from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from simulation.theory.declarations import Drive, Link
+from simulation.theory.baths import unit_phase
+from simulation.theory.declarations import Drive, Link, SharedBath
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -46,68 +50,110 @@ class Inputs:
     rates: dict[PortRate, Field]
 
 
-def propagate(ports: Sequence[PortRate], links: Sequence[Link], drives: Sequence[Drive]) -> Inputs:
+def propagate(
+    ports: Sequence[PortRate],
+    links: Sequence[Link],
+    drives: Sequence[Drive],
+    shared: Sequence[SharedBath] = (),
+) -> Inputs:
     """Follow the light through all links: a_in of every port.
+
+    Links may form a ring, through which light returns without delay: with t the product of
+    √η e^{iφ} around it, a_in of each of its ports is that of the opened ring over 1 − t.
 
     Raises
     ------
     ValueError
-        If two links enter or leave one port, or links form a loop.
+        If two links enter or leave one port, a shared bath enters a port that a link enters, or
+        a ring returns light without loss and phase (t = 1).
     """
     entering = {link.target: link for link in links}
     if len(entering) != len(links) or len({link.source for link in links}) != len(links):
         message = "each port must have at most one link in and one out; add a `Port` per link"
         raise ValueError(message)
-    by_name = {port.name: port for port in ports}
-    found: dict[PortRate, Field] = {}
+    walk = _Walk(
+        ports={port.name: port for port in ports},
+        entering=entering,
+        drives=drives,
+        sources=_sources(shared, entering),
+    )
     for port in ports:
-        chain = _upstream(port.name, entering)
-        for name in reversed(chain):
-            if by_name[name] not in found:
-                found[by_name[name]] = _input(by_name[name], entering, by_name, found, drives)
-    return Inputs(rates=found)
+        walk.follow(port.name)
+    return Inputs(rates={port: walk.found[port.name] for port in ports})
 
 
-def unit_phase(phase: ArrayLike) -> Complex:
-    """Return e^{iφ} with parts below rounding exactly 0, so that φ = π makes it real."""
-    value = np.exp(1j * np.asarray(phase, np.float64))
-    return np.asarray(_snap(value.real) + 1j * _snap(value.imag))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Walk:
+    """The way of the light, port by port."""
 
+    ports: dict[str, PortRate]
+    entering: dict[str, Link]
+    drives: Sequence[Drive]
+    sources: dict[str, Weights]
+    found: dict[str, Field] = field(default_factory=dict)
 
-def _snap(part: Real) -> Real:
-    return np.where(np.abs(part) < 4 * np.finfo(np.float64).eps, 0.0, part)
+    def follow(self, name: str) -> None:
+        """Find what enters a port and all ports upstream of it."""
+        chain = [name]
+        while chain[-1] in self.entering and chain[-1] not in self.found:
+            source = self.entering[chain[-1]].source
+            if source in chain:
+                self._close(chain[chain.index(source) :])
+                break
+            chain.append(source)
+        for port in reversed(chain):
+            if port not in self.found:
+                self.found[port] = self._input(port)
 
-
-def _upstream(name: str, entering: dict[str, Link]) -> list[str]:
-    """Return the port and those upstream of it, nearest first."""
-    chain = [name]
-    while chain[-1] in entering:
-        source = entering[chain[-1]].source
-        if source in chain:
-            message = f"links must not form a loop, but {' ← '.join([*chain, source])} is one"
+    def _close(self, ring: Sequence[str]) -> None:
+        """Find what enters the first port of a ring, named against the light's way."""
+        first = ring[0]
+        self.found[first] = _DARK
+        for port in reversed(ring[1:]):
+            self.found[port] = self._input(port)
+        opened = self._input(first)
+        for port in ring[1:]:
+            del self.found[port]
+        returned = reduce(mul, (_amplitude(self.entering[port]) for port in ring))
+        if np.any(returned == 1):
+            message = (
+                f"the ring {' ← '.join([*ring, first])} must lose or turn the light that goes "
+                "around, but returns it as it is; give a link an efficiency or a phase"
+            )
             raise ValueError(message)
-        chain.append(source)
-    return chain
+        self.found[first] = opened.scaled(np.asarray(1 / (1 - returned)))
+
+    def _input(self, name: str) -> Field:
+        port, link = self.ports[name], self.entering.get(name)
+        if link is None:
+            baths = dict(self.sources.get(name, {name: np.ones((), np.complex128)}))
+            arriving = Field(modes={}, baths=baths, coherent=_DARK.coherent)
+        else:
+            source = self.ports[link.source]
+            arriving = _through(link, _output(source, self.found[link.source]))
+        return _driven(port, arriving, self.drives)
 
 
-def _input(
-    port: PortRate,
-    entering: dict[str, Link],
-    by_name: dict[str, PortRate],
-    found: dict[PortRate, Field],
-    drives: Sequence[Drive],
-) -> Field:
-    link = entering.get(port.name)
-    if link is None:
-        arriving = Field(
-            modes={},
-            baths={port.name: np.ones((), np.complex128)},
-            coherent=np.zeros((), np.complex128),
-        )
-    else:
-        source = by_name[link.source]
-        arriving = _through(link, _output(source, found[source]))
-    return _driven(port, arriving, drives)
+_DARK: Final = Field(modes={}, baths={}, coherent=np.zeros((), np.complex128))
+
+
+def _sources(shared: Sequence[SharedBath], entering: dict[str, Link]) -> dict[str, Weights]:
+    """Baths by port where they are not the port's own."""
+    found: dict[str, Weights] = {}
+    half = np.asarray(np.sqrt(0.5), np.complex128)
+    for bath in shared:
+        for name in (bath.first, bath.second):
+            if name in entering or name in found or bath.first == bath.second:
+                message = (
+                    f"a shared bath must enter two ports that no link and no other shared bath "
+                    f"enters, but {name} is none"
+                )
+                raise ValueError(message)
+        plus, minus = bath.halves
+        turned = np.asarray(half * unit_phase(bath.phase))
+        found[bath.first] = {plus: half, minus: half}
+        found[bath.second] = {plus: turned, minus: -turned}
+    return found
 
 
 def _output(port: PortRate, entering: Field) -> Field:
@@ -118,12 +164,16 @@ def _output(port: PortRate, entering: Field) -> Field:
 
 
 def _through(link: Link, light: Field) -> Field:
-    eta = np.asarray(link.efficiency, np.float64)
-    arrived = light.scaled(np.asarray(np.sqrt(eta) * unit_phase(link.phase)))
-    lost = np.sqrt(1 - eta)
+    arrived = light.scaled(_amplitude(link))
+    lost = np.sqrt(1 - np.asarray(link.efficiency, np.float64))
     if np.any(lost):
-        arrived.baths[f"{link.source} → {link.target}"] = lost.astype(np.complex128)
+        name = f"{link.source} → {link.target}"
+        arrived.baths[name] = np.asarray(arrived.baths.get(name, 0) + lost, np.complex128)
     return arrived
+
+
+def _amplitude(link: Link) -> Complex:
+    return np.asarray(np.sqrt(np.asarray(link.efficiency, np.float64)) * unit_phase(link.phase))
 
 
 def _driven(port: PortRate, arriving: Field, drives: Sequence[Drive]) -> Field:

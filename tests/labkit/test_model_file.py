@@ -158,3 +158,37 @@ def test_expressions_are_arithmetic_and_nothing_else():
     ):
         with pytest.raises(ValueError, match="must be"):
             evaluated(text, {"xi": 1.0})
+
+
+def test_a_yaml_file_has_gain_squeezed_and_shared_baths(tmp_path):
+    """Against closed forms: n = g/(κ − g); E_N = 2r of two cavities in two-mode squeezed light."""
+    path = tmp_path / "open.yaml"
+    path.write_text(
+        "parameters: {r: 0.4, g: 0.5}\n"
+        "modes: {a: {damping: 1}, b: {damping: 1}, c: {damping: 1},\n"
+        "        d: {damping: 1, squeezing: r}}\n"
+        "gains: [{mode: c, rate: g}]\n"
+        "shared_baths: [{first: a, second: b, squeezing: r}]\n"
+    )
+    results = point(read_model(path))
+    assert results["E_a_b"] == pytest.approx(0.8)
+    assert results["n_c"] == pytest.approx(1.0)
+    assert results["squeezing_d"] == pytest.approx(0.5 * np.exp(-0.8))
+
+
+def test_the_command_line_finds_borders_and_exceptional_points(tmp_path, capsys):
+    """Threshold 2ξ = κ; two cavities meet at g = |κ_a − κ_b|/4."""
+    path = tmp_path / "pair.yaml"
+    path.write_text(
+        "parameters: {g: 0.1, xi: 0}\n"
+        "modes: {a: {damping: 1}, b: {damping: 0.2}, s: {damping: 1}}\n"
+        "couplings: [{beam_splitter: [a, b, g]}, {single_mode_squeezing: [s, i*xi]}]\n"
+    )
+    assert run(["theory", "borders", str(path), "g:0.01:1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["stability_border"] == []
+    assert found["exceptional_points"][0]["value"] == pytest.approx(0.2)
+    assert run(["theory", "borders", str(path), "xi:0:1"]) == 0
+    assert "xi = 0.5" in capsys.readouterr().out
+    assert run(["theory", "borders", str(path), "xi:0"]) == 1
+    assert "NAME:LOW:HIGH" in capsys.readouterr().err

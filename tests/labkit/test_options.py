@@ -21,6 +21,8 @@ from labkit.procedures import PROCEDURES
         ("pump_probe", {"delays": [1e-6, 2e-6]}, "`delays` must be at least 5 different ones"),
         ("g2", {"block": -1}, "`block` must be at least 1, but is -1"),
         ("phase_sweep", {"stop": 0.0}, "`start` and `stop` must differ, but both are 0"),
+        ("bell", {"trials": 0}, "`trials` must be at least 1, but is 0"),
+        ("single_phonons", {"block": 0}, "`block` must be at least 1, but is 0"),
         ("delay_sweep", {"delays": []}, "`delays` must name at least one window, but is empty"),
         ("witness", {"goal": {"trials": 1e6, "bound": inf}}, "`bound` must be a finite number"),
         ("autopilot", {"witness": {"goal": {"trials": 1e6}, "attempts": 0}}, "`attempts` must be"),

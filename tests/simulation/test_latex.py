@@ -6,6 +6,7 @@ import pytest
 from labkit.cli import run
 from simulation.theory.couplings import kerr, radiation_pressure, single_mode_squeezing
 from simulation.theory.latex import equations, hamiltonian
+from simulation.theory.models.own import own_model
 from simulation.theory.network import Mode, Network
 
 
@@ -46,3 +47,16 @@ def test_the_command_line_prints_the_equations_of_a_model(capsys):
     assert r"\begin{pmatrix} -5 & 1 " in capsys.readouterr().out
     assert run(["theory", "equations", "riedinger2018"]) == 1
     assert "riedinger2018 has no linear equations" in capsys.readouterr().err
+
+
+def test_a_model_shows_its_equations_in_a_notebook_and_as_source():
+    @own_model
+    def mine(delta: float = 0.5, kappa: float = 1.0) -> Network:
+        return Network(modes=[Mode("a", detuning=delta, damping=kappa)])
+
+    shown = mine.show(delta=2.0)
+    assert r"H/\hbar = 2\, {a}^\dagger a" in str(shown)
+    assert r"A = \begin{pmatrix} -0.5 & 2 \\ -2 & -0.5 \end{pmatrix}" in str(shown)
+    assert shown._repr_latex_().startswith("$$\n\\begin{gathered}")
+    with pytest.raises(KeyError, match="nearest: delta"):
+        mine.show(delt=1.0)

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.quantities import Parameters
+
+if TYPE_CHECKING:
+    from simulation.theory.latex import Equations
+    from simulation.theory.network import Network
 
 Array = NDArray[Any]
 Solve = Callable[[Any, Collection[str]], Mapping[str, ArrayLike]]
@@ -40,6 +44,8 @@ class Model:
         steady state.
     rate_unit : str
         Unit of the rates of `linear`.
+    network : callable, optional
+        ``network(parameters)`` returns the declared network, of a model that is one.
     """
 
     name: str
@@ -49,6 +55,33 @@ class Model:
     solve: Solve
     linear: Callable[[Any], LinearModel] | None = None
     rate_unit: str = ""
+    network: Callable[[Any], "Network"] | None = None
+
+    def show(self, **parameters: Any) -> "Equations":
+        """Return H, A and D at one point as LaTeX, which a notebook shows set.
+
+        Parameters
+        ----------
+        **parameters : float or str
+            By name; the others keep their defaults.
+
+        Raises
+        ------
+        KeyError, ValueError
+            As `evaluate`; ValueError also if the model has no linear equations.
+        """
+        from simulation.theory.latex import Equations, equations, hamiltonian
+
+        for name in parameters:
+            self.parameters.known(name)
+        if self.linear is None:
+            message = f"{self.name} has no linear equations of motion: it is solved in closed form"
+            raise ValueError(message)
+        at = self.parameters(**parameters)
+        parts = [equations(self.linear(at))]
+        if self.network is not None:
+            parts.insert(0, hamiltonian(self.network(at)))
+        return Equations(r" \\ ".join(parts).join((r"\begin{gathered} ", r" \end{gathered}")))
 
     def evaluate(
         self, wanted: Sequence[str] | None = None, /, **parameters: Any

@@ -72,11 +72,15 @@ def own_model(
     """
     parameters = _parameters(network)
 
+    def declared(p: Any) -> Network | LinearModel:
+        return network(**{name: getattr(p, name) for name in p.quantities()})
+
     def linear(p: Any) -> LinearModel:
-        made = network(**{name: getattr(p, name) for name in p.quantities()})
+        made = declared(p)
         return made.build() if isinstance(made, Network) else made
 
     labels = linear(parameters()).labels
+    is_network = isinstance(declared(parameters()), Network)
     known = _measures(labels) | dict(measures or {})
 
     def solve(p: Any, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
@@ -101,6 +105,7 @@ def own_model(
         solve=solve,
         linear=linear,
         rate_unit=rate_unit,
+        network=cast("Callable[[Any], Network]", declared) if is_network else None,
     )
 
 
