@@ -78,10 +78,9 @@ class BellResult(Result):
         values = np.array([self.test.E[name] for name in SETTINGS])
         numbers = np.array([self.test.coincidences[name] for name in SETTINGS])
         axes.errorbar(places, values, np.sqrt((1 - values**2) / numbers), fmt="o", color="#0b6e99")
-        for height, label in ((0.5, "S = 2"), (np.sqrt(0.5), "S = 2√2")):
-            for sign in (1, -1):
-                style = {"color": "#a8a29e", "lw": 1, "ls": "--" if height == 0.5 else ":"}
-                axes.axhline(sign * height, label=label if sign > 0 else None, **style)
+        for height, label, style in ((0.5, "S = 2", "--"), (np.sqrt(0.5), "S = 2√2", ":")):
+            axes.axhline(height, label=label, color="#a8a29e", lw=1, ls=style)
+            axes.axhline(-height, color="#a8a29e", lw=1, ls=style)
         axes.set(xticks=places, xticklabels=SETTINGS, ylabel="E", ylim=(-1, 1))
         axes.set_title(f"S = {self.test.S.value:.3f} ± {self.test.sigma:.3f}", fontsize=9)
         axes.legend(frameon=False, fontsize=8)
