@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, pi
+from pathlib import Path
 
 from analysis.counts import Counts
 from analysis.counts_file import witness_counts
@@ -67,11 +68,54 @@ class WitnessProgress:
         return "  ".join(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One of the equal steps of a procedure, which begins now.
+
+    Attributes
+    ----------
+    procedure : str
+    number, of : int
+        From 1.
+    what : str
+        Names it: a procedure, a place of a filter, a point of a scan.
+    """
+
+    procedure: str
+    number: int
+    of: int
+    what: str = ""
+
+    def __str__(self) -> str:
+        what = f" ({self.what})" if self.what else ""
+        return f"{self.procedure.replace('_', ' ')} {self.number} of {self.of}{what}"
+
+
+def said_setting(name: str, value: float) -> str:
+    """Return a scanned setting as users say it: ``Δφ = 0.25 π``, ``delay = 123 ns``."""
+    if name == "delta_phi":
+        return f"Δφ = {value / pi:.3g} π"
+    if name == "delay":
+        return f"delay = {value * 1e9:.6g} ns"
+    return f"{name} = {value:.4g}"
+
+
 class Watcher:
     """Whoever watches a run; told everything, and quiet about what it does not override."""
 
     def say(self, text: str) -> None:
         """Hear one line about a step."""
+
+    def opened(self, folder: Path) -> None:
+        """Hear the run folder, before anything else."""
+        self.say(f"run folder: {folder}")
+
+    def step(self, path: tuple[Step, ...]) -> None:
+        """Hear which step begins: of the outermost procedure first, of the innermost last."""
+
+    def point(self, text: str) -> None:
+        """Hear what one point of a scan gave; by default as one more line."""
+        self.say(text)
 
     def advance(self, done: float, total: float) -> None:
         """Hear how far the block being taken is: seconds measured, and seconds in all."""
