@@ -8,6 +8,7 @@ from labkit.monitoring.outcome import outcome_of
 from labkit.run import RunFolder
 from labkit.run.events import settings_made
 from labkit.run.progress import said_setting
+from labkit.run.summary import kept_summary, summary_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,10 @@ def compare_runs(folders: Sequence[RunFolder]) -> Comparison:
 
 
 def _facts(folder: RunFolder) -> dict[str, str]:
-    manifest, row, found = folder.manifest(), folder.summary(), outcome_of(folder)
+    manifest, found = folder.manifest(), outcome_of(folder)
+    row = kept_summary(folder.path) or summary_row(
+        folder.path.name, manifest, folder.journal.read()
+    )
     sequence = folder.sequence()
     delta_phi = "" if sequence is None else _phase(sequence)
     return {

@@ -14,6 +14,9 @@ from labkit.run.progress import Step, Watcher, WitnessProgress
 EVENTS = "events.jsonl"
 """In a run folder: lines as in its journal; ``kind`` is step, setting, alarm or progress."""
 
+SETTING_LINE = b'{"kind":"setting"'
+"""How a line about a setting begins, after its checksum."""
+
 APART = 2.0
 """Shortest time between two lines about the points of one scan, s: a scan may be quick."""
 

@@ -149,7 +149,13 @@ class Narrator(Watcher):
 
 
 def progress_towards(
-    goal: Goal, good: Sequence[Block], *, block_trials: int = 0, seconds: float = 0.0
+    goal: Goal,
+    good: Sequence[Block],
+    *,
+    block_trials: int = 0,
+    seconds: float = 0.0,
+    total: Counts | None = None,
+    with_ratio: bool = True,
 ) -> WitnessProgress:
     """Return how far a witness measurement is.
 
@@ -161,8 +167,12 @@ def progress_towards(
     block_trials : int
     seconds : float
         As in `WitnessProgress`.
+    total : Counts, optional
+        The sum of these blocks, if it is known.
+    with_ratio : bool
+        Whether R is wanted, for which every block is looked at.
     """
-    total = total_counts(list(good))
+    total = total_counts(list(good)) if total is None else total
     if total is None:
         return WitnessProgress(
             trials=0, goal_trials=goal.trials, block_trials=block_trials, seconds=seconds,
@@ -181,7 +191,7 @@ def progress_towards(
         goal_seconds=goal.seconds,
         click_rate=float(last.singles.sum()) / (last.trials.number * last.gates.period),
         g2=g2,
-        ratio=_ratio(good),
+        ratio=_ratio(good) if with_ratio else None,
     )
 
 
