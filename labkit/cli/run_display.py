@@ -56,6 +56,7 @@ class RunDisplay(Watcher):
         self._progress: WitnessProgress | None = None
         self._pace = Pace(clock)
         self._clock, self._told = clock, clock()
+        self._outer: Step | None = None
         self.folder: Path | None = None
         self.unsafe: dict[str, str] = {}
 
@@ -80,7 +81,8 @@ class RunDisplay(Watcher):
 
     def step(self, path: tuple[Step, ...]) -> None:
         """Show where the procedures are; an outer step is a line, a point of a scan is not."""
-        new = self._pace.begin(path)
+        new = self._pace.begin(path) and path[0] != self._outer
+        self._outer = path[0]
         if self._progress is not None and path[0].what != "witness":
             self._progress = None  # calibrations after it
         text = self._pace.said()

@@ -7,6 +7,8 @@ from math import inf, log
 from typing import Any
 
 import numpy as np
+from bokeh.core.validation import silence
+from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.models import (
     BoxAnnotation,
     ColumnDataSource,
@@ -32,6 +34,8 @@ SHOWN_IN = {"Hz": ("MHz", 1e-6), "K": ("mK", 1e3), "rad": ("mrad", 1e3), "1/s": 
 HEIGHT = 270
 OTHER = "#8a8580"
 """Of the run that is compared with: reads on paper and in the dark."""
+
+silence(MISSING_RENDERERS, True)  # a figure is empty, and hidden, until it has data
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -73,6 +77,7 @@ class Chart:
             **options,
         )  # fmt: skip
         self.figure.toolbar.logo = None
+        self.figure.toolbar.active_drag = None  # a finger scrolls the page
         self.figure.background_fill_color = self.figure.border_fill_color = None
         self.figure.outline_line_color = None
         self._sources: dict[str, ColumnDataSource] = {}
@@ -90,8 +95,8 @@ class Chart:
         if self.figure.visible != seen:
             self.figure.visible = seen
 
-    def limit(self, name: str, at: float | None, text: str = "") -> None:
-        """Draw a limit as a dashed line, or move or hide it."""
+    def limit(self, name: str, at: float | None, text: str = "", *, below: bool = False) -> None:
+        """Draw a limit as a dashed line, or move or hide it; its words stand above or below it."""
         if name not in self._limits:
             if at is None:
                 return
@@ -103,7 +108,7 @@ class Chart:
             if text:
                 label = Label(
                     x=4, y=at, x_units="screen", text=text, text_font_size="11px",
-                    text_color=SAME, y_offset=2, name="limit",
+                    text_color=SAME, y_offset=-15 if below else 2, name="limit",
                 )  # fmt: skip
                 self.figure.add_layout(label)
         span = self._limits[name]
@@ -427,8 +432,8 @@ class Charts:
     """All figures of a page."""
 
     def __init__(self) -> None:
-        self._result = CourseChart("result", "R_m (16 % to 84 %), and its limit at any time", "R_m")
-        self._evidence = CourseChart("evidence", "Always-valid evidence for R < bound", "log E")
+        self._result = CourseChart("result", "R_m, and its limit at any time", "R_m")
+        self._evidence = CourseChart("evidence", "Always-valid evidence", "log E")
         self._g2 = CourseChart("g2", "Cross-correlation g²", "g²")
         self._scan, self._arrivals = ScanChart(), ArrivalChart()
         first = TimeChart("rates1", "Clicks in the gates")
@@ -436,7 +441,7 @@ class Charts:
         titles = {
             "rates2": "Clicks in the gates", "phase_noise": "Phase noise of the lock",
             "lock_output": "Lock output", "temperature": "Mixing chamber",
-            "lasers": "Laser frequencies since the first block",
+            "lasers": "Lasers since the first block",
         }  # fmt: skip
         self._times = {"rates1": first} | {n: TimeChart(n, t, shared) for n, t in titles.items()}
 
@@ -515,7 +520,8 @@ class Charts:
                 continue
             signs = (1,) if name in ("phase_noise", "temperature") else (-1, 1)
             for sign in signs:
-                self._times[name].limit(f"{text} {sign}", sign * limit, text if sign > 0 else "")
+                words = text if sign > 0 else ""
+                self._times[name].limit(f"{text} {sign}", sign * limit, words, below=True)
             self._times[name].limits_seen(*(sign * limit for sign in signs))
 
 

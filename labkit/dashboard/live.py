@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from html import escape
+from logging import LogRecord, getLogger
 from socket import getfqdn, gethostname
 from time import time
 from typing import Any
 from urllib.parse import quote
 
 from labkit.dashboard.page import MISSING, PAGE, css, templates, variables
-from labkit.dashboard.token import LOCAL, TokenNeeded
-from labkit.dashboard.watch import SPANS, Watch
+from labkit.dashboard.watch import LOCAL, SPANS, Watch
 
 MOST_VISITORS = 20
 """So many pages are kept up at a time; a further one is told so."""
@@ -53,6 +53,23 @@ def serve(
     OSError
         If the port is taken.
     """
+    server = server_of(watch, address=address, port=port, every=every, token=token)
+    everywhere = address in ("0.0.0.0", "::")
+    query = "" if token is None else f"?token={quote(token)}"
+    here = f"http://{'127.0.0.1' if everywhere else address}:{port}/{query}"
+    there = f"http://{getfqdn()}:{port}/{query}" if everywhere else here
+    for name in _ABOUT_VISITORS:
+        getLogger(name).addFilter(_is_no_visitor_leaving)
+    server.start()
+    server.io_loop.add_callback(_announce, here, there, tell, browser)
+    try:
+        server.run_until_shutdown()
+    except KeyboardInterrupt:
+        server.stop()
+
+
+def server_of(watch: Watch, *, address: str, port: int, every: float, token: str | None) -> Any:
+    """Return a server that has not been started; raises as `serve` does."""
     try:
         import panel
     except ImportError:
@@ -61,25 +78,28 @@ def serve(
     if token is None and address not in LOCAL:
         message = f"{address}: an address that others can reach needs a token"
         raise ValueError(message)
-    options = {} if token is None else {"auth_provider": TokenNeeded(token)}
+    options = {}
+    if token is not None:
+        from labkit.dashboard.token import TokenNeeded
+
+        options["auth_provider"] = TokenNeeded(token)
     try:
-        server = panel.io.server.get_server(
+        return panel.io.server.get_server(
             lambda: view(watch, every), port=port, address=address, start=False, show=False,
             websocket_origin=origins(address, port), title="labkit", **options,
         )  # fmt: skip
     except OSError as error:
         message = f"{address}:{port} must be free to listen at, but: {error}; choose a --port"
         raise OSError(message) from None
-    everywhere = address in ("0.0.0.0", "::")
-    query = "" if token is None else f"?token={quote(token)}"
-    here = f"http://{'127.0.0.1' if everywhere else address}:{port}/{query}"
-    there = f"http://{getfqdn()}:{port}/{query}" if everywhere else here
-    server.start()
-    server.io_loop.add_callback(_announce, here, there, tell, browser)
-    try:
-        server.run_until_shutdown()
-    except KeyboardInterrupt:
-        server.stop()
+
+
+_ABOUT_VISITORS = ("bokeh.server.views.ws", "asyncio")
+
+
+def _is_no_visitor_leaving(record: LogRecord) -> bool:
+    """Keep from the log what is no trouble: that a visitor has closed the page."""
+    ended = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+    return "connection was closed" not in record.getMessage() and ended != "WebSocketClosedError"
 
 
 async def _announce(here: str, there: str, tell: Callable[[str], object], browser: bool) -> None:
@@ -144,12 +164,12 @@ class Visitor:
         self._watch, self._charts, self._panel = watch, Charts(), panel
         self._shown = ""
         style = [css()]
-        self.run = panel.widgets.Select(name="run", width=330, stylesheets=_WIDGET)
+        self.run = panel.widgets.Select(label="run", width=300, stylesheets=_WIDGET)
         self.compare = panel.widgets.Select(
-            name="compare with", width=330, options=[NO_RUN], stylesheets=_WIDGET
+            label="compare with", width=300, options=[NO_RUN], stylesheets=_WIDGET
         )
         self.span = panel.widgets.Select(
-            name="time axes", width=110, options=SPANS, stylesheets=_WIDGET
+            label="time axes", width=110, options=SPANS, stylesheets=_WIDGET
         )
         self.head, self.tables = (
             panel.pane.HTML("", sizing_mode="stretch_width", stylesheets=style, margin=0)

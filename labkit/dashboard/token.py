@@ -8,8 +8,9 @@ from typing import Any
 from bokeh.server.auth_provider import AuthProvider
 from tornado.web import RequestHandler
 
+from labkit.dashboard.watch import LOCAL
+
 COOKIE = "labkit-token"
-LOCAL = ("localhost", "127.0.0.1", "::1")
 SHORTEST = 16
 """Characters that a token must have."""
 

@@ -133,3 +133,6 @@ class Watch:
 
 SPANS = {"all": inf, "7 days": 7 * 86400.0, "24 hours": 86400.0}
 """Choices for the time axes, s."""
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+"""Addresses that no other computer reaches."""

@@ -110,6 +110,8 @@ class Session:
         for number, item in enumerate(todo, 1):
             with self.step(procedure, number, len(todo), what(item)):
                 yield item
+        if self._steps:
+            self.watcher.step(tuple(self._steps))  # what is done goes on with the outer step
 
     def earlier(
         self, sequence: PulseSequence, trials: int, setting: Mapping[str, float | str]

@@ -38,6 +38,7 @@ class EventLog(Watcher):
         self._known: dict[str, object] = {}
         self._failed = False
         self._noted = -APART
+        self._depth = 0
 
     def opened(self, folder: Path) -> None:
         """Pass on."""
@@ -45,8 +46,8 @@ class EventLog(Watcher):
 
     def step(self, path: tuple[Step, ...]) -> None:
         """Log where the procedures are, and pass it on."""
-        if path[-1].number == 1 or monotonic() - self._noted >= APART:
-            self._noted = monotonic()
+        if path[-1].number == 1 or len(path) < self._depth or monotonic() - self._noted >= APART:
+            self._noted, self._depth = monotonic(), len(path)
             self._log("progress", path=[asdict(step) for step in path])
         self._inner.step(path)
 
