@@ -225,7 +225,7 @@ def run_experiment(
     else:
         folder = open_run(Path(resume))
         _check_same(experiment, folder)
-    watcher.say(f"run folder: {folder.path}")
+    watcher.opened(folder.path)
     watcher = log = EventLog(watcher, folder.path)
     with (
         stopping_once(),
