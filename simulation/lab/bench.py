@@ -141,7 +141,8 @@ BENCH: Final[Mapping[str, Place]] = {
         build=lambda wiring, clock: SimulatedPM100(wiring.power["pump"], clock), link="tcp"
     ),
     "reflection_meter": Place(
-        build=lambda wiring, clock: SimulatedPM100(wiring.power["reflected"], clock), link="tcp"
+        build=lambda wiring, clock: SimulatedPM100(wiring.power["reflected"], clock, "P0000002"),
+        link="tcp",
     ),
     "sim900": Place(build=_mainframe, link="serial", standard=False),
     "triton": Place(
