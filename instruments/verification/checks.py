@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Step = Literal["read", "set", "error", "timing", "hands", "bias", "light"]
-"""In this order; ``bias`` and ``light`` only if allowed, ``hands`` only if somebody lends theirs."""
+"""In this order; ``bias`` and ``light`` only if allowed, ``hands`` only if somebody helps."""
 
 QUERIES = 100
 MANY_ERRORS = 64

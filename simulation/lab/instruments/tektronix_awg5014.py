@@ -19,6 +19,7 @@ from simulation.lab.servers.scpi_values import (
     HERTZ,
     VOLTS,
     Integer,
+    Kind,
     Number,
     ScpiError,
     Switch,
@@ -32,7 +33,6 @@ ZERO_CODE = 8191
 
 _MARKERS = (("DELay", "0"), ("VOLTage[:LEVel][:IMMediate]:HIGH", "1"),
             ("VOLTage[:LEVel][:IMMediate]:LOW", "0"))  # fmt: skip
-_CHANNEL = Integer(low=1, high=4)
 
 
 @dataclass(slots=True)
@@ -104,11 +104,7 @@ class SimulatedAWG5014(SimulatedScpi):
         self._register_waves()
         self._register_sequence()
         for header, default in _MARKERS:
-            self.on(
-                f"SOURce#:MARKer#:{header}",
-                set=lambda call, h=header: self._markers.update({(h, call.suffixes): call.word()}),
-                get=lambda call, h=header, d=default: self._markers.get((h, call.suffixes), d),
-            )
+            self._register_marker(header, default)
         self.on("AWGControl:RUN[:IMMediate]", set=lambda _: self._run_outputs())
         self.on("AWGControl:STOP[:IMMediate]", set=lambda _: self._stop())
         self.on("AWGControl:RSTATe", get=lambda _: self._run_state())
@@ -150,11 +146,21 @@ class SimulatedAWG5014(SimulatedScpi):
             ("GOTO:STATe", "jumps", Switch()),
             ("GOTO:INDex", "target", Integer(low=1, high=8000)),
         ):
-            self.on(
-                f"SEQuence:ELEMent#:{header}",
-                set=lambda call, n=name, k=kind: self._put(call, n, call.argument(k)),
-                get=lambda call, n=name: str(int(getattr(self._element(call), n))),
-            )
+            self._register_element(header, name, kind)
+
+    def _register_element(self, header: str, name: str, kind: Kind) -> None:
+        self.on(
+            f"SEQuence:ELEMent#:{header}",
+            set=lambda call: self._put(call, name, call.argument(kind)),
+            get=lambda call: str(int(getattr(self._element(call), name))),
+        )
+
+    def _register_marker(self, header: str, default: str) -> None:
+        self.on(
+            f"SOURce#:MARKer#:{header}",
+            set=lambda call: self._markers.update({(header, call.suffixes): call.word()}),
+            get=lambda call: self._markers.get((header, call.suffixes), default),
+        )
 
     def _new_wave(self, call: Call) -> None:
         name, points = str(call.argument(Text())), int(call.argument(Integer(low=1), 1))
@@ -236,9 +242,10 @@ class SimulatedAWG5014(SimulatedScpi):
             return "internal"
         if self.value("trigger_source") != "EXT":
             return "none"
-        first, last = (self.elements[0], self.elements[-1]) if self.elements else (None, None)
-        returns = first is not None and first.waits and last is not None and last.jumps
-        is_armed = self.value("mode") == "TRIG" or (returns and last.target == 1)
+        first, last = self.elements[:1], self.elements[-1:]
+        returns = any(element.jumps and element.target == 1 for element in last)
+        waits = any(element.waits for element in first)
+        is_armed = self.value("mode") == "TRIG" or (waits and returns)
         return "external" if is_armed else "none"
 
     def _publish(self) -> None:
