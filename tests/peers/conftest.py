@@ -22,7 +22,10 @@ _found = {}
 
 @pytest.fixture(scope="module")
 def world():
-    names = ("afg", "gs200", "power_meter", "fridge", "triton", "sim900", "laser_pump")
+    names = (
+        "afg", "gs200", "power_meter", "fridge", "triton", "sim900", "laser_pump",
+        "awg5014", "keithley2450_1", "daq6500", "keysight33511b", "stahl",
+    )  # fmt: skip
     with World.start(seed=1, instruments=names) as world:
         yield world
 
