@@ -22,6 +22,8 @@ CLOCK = (10e6, 1.2e9)
 """Samples per second."""
 LOOPS = 65536
 """Most repetitions of a sequence element."""
+QUEUE_DEPTH = 64
+"""Errors that are read at most."""
 
 
 class _OnAWG5014(Instrument):
@@ -141,16 +143,29 @@ class _OnAWG5014(Instrument):
             message = f"{self.name}: the clock must be {sample_rate:g} Hz, but reads {found:g} Hz"
             raise RuntimeError(message)
 
+    def _errors(self) -> list[str]:
+        """Empty the generator's error queue and return its entries, oldest first."""
+        found: list[str] = []
+        while len(found) < QUEUE_DEPTH and not (told := str(self._awg.get_error())).startswith(
+            "0,"
+        ):
+            found.append(told)
+        return found
+
+    def _forget_old_errors(self) -> None:
+        """Take out errors from before, of which what follows is innocent."""
+        if old := self._errors():
+            self.log.warning("%s had errors in its queue: %s", self._awg.name, "; ".join(old))
+
     def _run(self, mode: str) -> None:
         """Let external triggers play what is loaded; no error may be left."""
         self._awg.trigger_source.set("EXT")
         self._awg.run_mode.set(mode)
-        state = self._awg.run()
-        told = str(self._awg.get_error())
-        if not (told.startswith("0,") and state == "Waiting for trigger"):
+        state, told = self._awg.run(), self._errors()
+        if told or state != "Waiting for trigger":
             message = (
                 f"{self.name}: the generator must wait for a trigger after it was programmed, but "
-                f"is {state!r} and says {told}"
+                f"is {state!r} and says {'; '.join(told) or 'no error'}"
             )
             raise RuntimeError(message)
 
@@ -189,6 +204,7 @@ class AWG5014Waveforms(_OnAWG5014):
         with self.lock:
             self._is_loaded = False
             self.safe_state()
+            self._forget_old_errors()
             self._awg.sequence_length.set(0)
             self._set_clock(sample_rate)
             self._channel, self._names = channel, self._send(channel, waves)
@@ -214,6 +230,7 @@ class AWG5014Waveforms(_OnAWG5014):
         with self.lock:
             self._is_loaded = False
             self.safe_state()
+            self._forget_old_errors()
             self._awg.sequence_length.set(0)
             self._awg.sequence_length.set(len(steps))
             for number, (segment, loops) in enumerate(steps, start=1):
@@ -308,6 +325,7 @@ class AWG5014Pulses(_OnAWG5014):
             raise ValueError(message)
         self._check([wave], sample_rate)
         with self.lock:
+            self._forget_old_errors()
             was_on = self.output_is_on(channel)
             self._switch(channel, on=False, programmed=False)
             self._awg.stop()

@@ -120,6 +120,13 @@ def test_generator_that_refuses_or_does_not_switch_is_told(waveforms):
         waveforms.safe_state()
 
 
+def test_error_from_before_is_not_blamed_on_what_is_programmed(waveforms, caplog):
+    waveforms.twin.execute(b"NONSENSE 1")
+    waveforms.load_segments(1, SEGMENTS, 1e9)
+    waveforms.load_sequence(1, [(1, 1)])
+    assert 'awg had errors in its queue: -113,"Undefined header"' in caplog.text
+
+
 def test_pulse_has_its_levels_width_and_edge(pulses, aoms):
     assert isinstance(pulses, roles.PulseGenerator)
     pulses.program_pulse(1, PulseShape(width=50e-9, delay=300e-9, low=0.0, high=0.8, edge=8e-9))
