@@ -51,7 +51,7 @@ from simulation.lab.instruments.zurich_hdawg import SimulatedZhinst
 from simulation.lab.wiring import ACTUATORS, Wiring
 from simulation.lab.world_parameters import FILTERS
 
-Link = Literal["tcp", "serial", "port", "http", "folder", "object"]
+Link = Literal["tcp", "socket", "serial", "port", "http", "folder", "object"]
 
 DAQ_LINES: Final = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUATORS)}
 """What each output of the ``daq`` drives."""
@@ -77,8 +77,9 @@ class Place:
     build : callable
         Makes the instrument from the wiring and the clock.
     link : str
-        ``tcp``: a server on loopback, with a VISA address; ``port``, ``http``: the same for those
-        who want a host and, as ``<name>_port``, its port, or a URL; ``serial``: a serial line;
+        ``tcp``: a server on loopback, with a VISA address; ``socket``: its port besides, as
+        ``<name>_port``; ``port``, ``http``: the same for those who want a host or a URL instead;
+        ``serial``: a serial line;
         ``folder``: files; ``object``: what the driver takes for its vendor's library.
     standard : bool
         Whether it stands there unless another choice is made. Alternatives share a port with a
@@ -147,7 +148,7 @@ BENCH: Final[Mapping[str, Place]] = {
     "sim900": Place(build=_mainframe, link="serial", standard=False),
     "triton": Place(
         build=lambda wiring, _: SimulatedTriton(wiring.thermometer, {"MC": 6, "STIL": 5, "PT2": 2}),
-        link="tcp",
+        link="socket",
         standard=False,
     ),
     "lockbox": Place(
