@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from analysis.counting.repeats import check_distinct
 from analysis.counting.report import report_counts
+from analysis.counting.shifts import find_shifts
 from analysis.counting.tally import Plan, S, Tally, make_plan
 from analysis.counts import Counts
 from analysis.gates import GateSet, as_gates, gates_path
 from analysis.tagfile import open_tags
 from analysis.tagfile.codec import Decoder
+from analysis.tagfile.delayed import DelayedSource
 from analysis.tagfile.layouts import MARKER, SYNC
 from analysis.tagfile.ordered import DisorderError, OrderedSource
 from analysis.tagfile.source import Records, TagFileError, TagSource
@@ -92,9 +94,8 @@ def count(
     if not allow_repeats:
         check_distinct(sources)
     gate_set = as_gates(gates_path(sources[0].path) if gates is None else gates)
-    plans = [plan_for(source, gate_set) for source in sources]
     total: Counts | None = None
-    for source, plan in zip(sources, plans, strict=True):
+    for source, plan in [plan_for(source, gate_set) for source in sources]:
         counts = _count_source(source, plan, threads, kernel, progress)
         total = counts if total is None else total + counts
     if total is None:  # unreachable: there is at least one source
@@ -134,7 +135,13 @@ def follow(
     ValueError
         If the gates do not fit the file, or all of it holds no trial start.
     """
-    plan = plan_for(source, as_gates(gates))
+    moved, plan = plan_for(source, as_gates(gates))
+    if moved is not source:
+        message = (
+            f"{source.path}: a gate reaches into the trial before or after, which is not known "
+            "while a file grows; count it when it is complete"
+        )
+        raise ValueError(message)
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
@@ -144,8 +151,14 @@ def follow(
     yield report_counts(source.reopened(), plan, tally, final=True)
 
 
-def plan_for(source: TagSource, gates: GateSet) -> Plan:
+def plan_for(source: TagSource, gates: GateSet) -> tuple[TagSource, Plan]:
     """Lay gates on a file, having checked that its channels, period and syncs allow them.
+
+    Returns
+    -------
+    source : TagSource
+        The file, its clicks moved if a gate or a delay reaches into another trial.
+    plan : Plan
 
     Raises
     ------
@@ -156,18 +169,23 @@ def plan_for(source: TagSource, gates: GateSet) -> Plan:
         _check_channels(source, gates)
         _check_period(source, gates)
         _check_syncs(source, gates)
-        return make_plan(
-            gates,
-            source.layout,
-            source.resolution,
-            origin=_origin(source, gates),
-            sync_period=source.sync_period if source.counts_syncs else None,
+        origin = _origin(source, gates)
+        sync_period = source.sync_period if source.counts_syncs else None
+        resolution = source.resolution
+        shifts = find_shifts(gates, source.layout, resolution, sync_period=sync_period)
+        if shifts.moved:
+            make_plan(gates, source.layout, resolution, shifts=shifts)  # checks the file as it is
+            delays = {channel: ticks * resolution for channel, ticks in shifts.moved.items()}
+            source = DelayedSource(source, delays)
+        plan = make_plan(
+            gates, source.layout, resolution, origin=origin, sync_period=sync_period, shifts=shifts
         )
     except TagFileError:
         raise
     except ValueError as error:
         message = f"{source.path}: {error}"
         raise ValueError(message) from None
+    return source, plan
 
 
 def _check_channels(source: TagSource, gates: GateSet) -> None:
@@ -186,10 +204,11 @@ def _check_period(source: TagSource, gates: GateSet) -> None:
     if gates.trial.kind != "sync" or not source.sync_rate:
         return
     period = 1 / source.sync_rate
-    if last.stop > 1.01 * period:
+    stop = last.span(gates.detectors)[1]
+    if stop > 1.01 * period:
         message = (
             f"gate {last.name!r} must stop within the file's sync period of {period:g} s (header: "
-            f"{source.sync_rate:g} syncs/s), but stops at {last.stop:g} s"
+            f"{source.sync_rate:g} syncs/s), but stops at {stop:g} s"
         )
         raise ValueError(message)
 

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def _opened(file: Path, delays: list[str] | None) -> "TagSource":
     """Open a tag file, its clicks moved by ``channel=seconds``."""
-    from analysis.questions.alignment import DelayedSource
+    from analysis.tagfile.delayed import DelayedSource
     from analysis.tagfile import open_tags
 
     source = open_tags(file)

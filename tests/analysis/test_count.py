@@ -266,7 +266,7 @@ def begins(events, gates):
 
 def one_pass(source, gates, kernel):
     """Count the records as they stand: tags out of order are not sorted."""
-    plan = plan_for(source, gates)
+    _, plan = plan_for(source, gates)
     tally = _count_stretch(source, plan, (0, source.n_records), kernel, _Progress(0, None))
     return report_counts(source, plan, tally, final=True)
 
@@ -361,7 +361,7 @@ def test_stretches_counted_apart_join_to_the_whole(record_type, parts):
         records[::50] = 0xF0000000 if layout.family == "pico" else 0xFE000001
         gates = gate_set("sync")
     source = MemorySource(records, layout, block=100)
-    plan = plan_for(source, gates)
+    _, plan = plan_for(source, gates)
     stretches = cut(source, plan, parts)
     assert len(stretches) == parts
     whole = Tally.empty(plan)
@@ -454,7 +454,7 @@ def test_t3_files_are_cut_at_overflows_and_not_at_markers():
     marker, overflow = 1 << 31 | 1 << 25, 0xFE000001
     records = [2 << 10 | 5, marker | 5, 15 << 10 | 5, marker | 5, overflow, 2 << 10 | 1]
     source = MemorySource(records, LAYOUTS[0x00010305])
-    assert cut(source, plan_for(source, gate_set("sync")), 3) == [(0, 4), (4, 6)]
+    assert cut(*plan_for(source, gate_set("sync")), 3) == [(0, 4), (4, 6)]
 
 
 def test_the_clock_counts_the_trial_of_the_last_tag():
