@@ -2,8 +2,8 @@
 
 ``python -m benchmarks fuzz`` tries every truncation of one small file per format and record type,
 and 100,000 mutants over all of them; each format has a process of its own, whose peak memory is
-taken. Every file is opened, summarised, looked at and counted; what is raised must be a `ValueError`
-that names the file, quickly and in little memory.
+taken. Every file is opened, summarised, looked at and counted; what is raised must be a
+`ValueError` that names the file, quickly and in little memory.
 """
 
 import json
@@ -193,14 +193,17 @@ SETTINGS = b"\x8d\x02" + bytes(40) + b"#SP [SP_TAC_R,F,5e-08]\n#SP [SP_TAC_G,I,5
 """A settings file beside the .spc file, as the maker's software writes it."""
 
 
-def fuzz(data: bytes, name: str, number: int, *, seed: int = 1, every: int = 1) -> Tried:
-    """Try one in `every` truncation of a file, and `number` mutants."""
+def fuzz(
+    data: bytes, name: str, number: int, *, seed: int = 1, every: int = 1, whole: bool = False
+) -> Tried:
+    """Try one in `every` truncation of a file (or the whole of it), and `number` mutants."""
     tried = Tried()
     rng = np.random.default_rng([seed, *name.encode()])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.with_suffix(".set").write_bytes(SETTINGS)
-        for kind in (list(truncations(data))[::every], mutants(data, number, rng)):
+        cut = [data] if whole else list(truncations(data))[::every]
+        for kind in (cut, mutants(data, number, rng)):
             for turn, damaged in enumerate(kind):
                 path.write_bytes(damaged)
                 try_file(path, tried, looked=turn % _LOOKED_AT == 0)

@@ -7,6 +7,8 @@ from math import ceil, inf
 from analysis.gates import GateSet
 from analysis.tagfile.layouts import RecordLayout
 
+_MOST_TICKS = 1 << 52
+
 
 def first_tick(time: float, resolution: float) -> int:
     """Return the smallest tick k with k · resolution >= time.
@@ -54,6 +56,12 @@ def find_shifts(
     """
     delays = {n: round(gates.delays.get(n, 0.0) / resolution) for n in gates.detectors}
     period = gates.period if layout.mode == "T2" or sync_period is None else sync_period
+    if not max(period, gates.period) / resolution < _MOST_TICKS:
+        message = (
+            f"a period of {max(period, gates.period):g} s must be fewer than 2**52 of the file's "
+            f"ticks of {resolution:g} s: the header's resolution is corrupt"
+        )
+        raise ValueError(message)
     last = ceil(period / resolution - 1e-6)
     first_start, first_raw, last_raw, last_stop = inf, inf, -inf, -inf
     for gate in gates.gates:

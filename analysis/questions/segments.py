@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from analysis.counting.count import BRIGHT_FROM, Kernel, _count_block, _make_counter, plan_for
 from analysis.counting.report import report_counts
-from analysis.counting.sparse import _begins
 from analysis.counting.shifts import first_tick
+from analysis.counting.sparse import _begins
 from analysis.counting.tally import Plan, S, Tally
 from analysis.counts import Counts, Trials, exact_trials
 from analysis.gates import GateSet, as_gates, gates_path

@@ -1,6 +1,6 @@
 """``labkit analyse``, ``witness``, ``info``, ``gates``, ``convert``: from tags to results."""
 
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,6 +99,16 @@ def analyse(
         ),
     ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads for long files.")] = 2,
+    start: Annotated[
+        float | None,
+        typer.Option(
+            "--from", parser=finite, metavar="SECONDS", help="Count from this time of the file …"
+        ),
+    ] = None,
+    stop: Annotated[
+        float | None,
+        typer.Option("--to", parser=finite, metavar="SECONDS", help="… to this time."),
+    ] = None,
     as_type: As = None,
     allow_repeats: Annotated[
         bool, typer.Option("--allow-repeats", help="Add up even files with the same recording.")
@@ -115,6 +125,7 @@ def analyse(
         _check_save(save)
     if report is not None:
         check_folder("--report", report)
+    part = _part(files, start, stop, follow=bool(follow))
     declared, fixed = assumed_conditions(assume or [])
     for folder in filter(Path.is_dir, files):
         gates_beside(folder)  # refuses what is no run folder
@@ -132,8 +143,9 @@ def analyse(
             counts = _follow(places, gate_set, follow)
         else:
             counts = _count(
-                sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats
-            )
+                sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats,
+                part=part,
+            )  # fmt: skip
         unmet = _unmet(sources, proposed=bool(remark))
         evaluation = evaluate(
             counts, declared=declared, trials_fixed_in_advance=fixed, measured=unmet, bound=bound
@@ -153,6 +165,18 @@ def analyse(
     from labkit.cli.tables import print_evaluation
 
     print_evaluation(evaluation, bound, diagnosis=diagnosis)
+
+
+def _part(
+    files: list[Path], start: float | None, stop: float | None, *, follow: bool
+) -> tuple[float, float] | None:
+    """Return from when to when to count, or None for the whole."""
+    if start is None and stop is None:
+        return None
+    if follow or len(files) != 1 or files[0].is_dir():
+        message = "--from and --to cut one tag file, which is complete; name one"
+        raise ValueError(message)
+    return start or 0.0, inf if stop is None else stop
 
 
 def _gates_for(
@@ -235,10 +259,15 @@ def _count(
     *,
     turned: set[Path],
     allow_repeats: bool,
+    part: tuple[float, float] | None,
 ) -> "Counts":
     """Count sources; those of `turned` were taken at θ + π, their read detectors change roles."""
     from analysis.counting import count
 
+    if part is not None:
+        from analysis.questions.segments import count_between
+
+        return count_between(sources[0], gates, *part)
     parts = [[s for s in sources if (s.path in turned) is turn] for turn in (False, True)]
     found = []
     with progress_bar("counting", "records") as progress:
@@ -360,7 +389,9 @@ def _save(counts: "Counts", path: Path) -> None:
 
 
 def witness(
-    counts: Annotated[Path, typer.Argument(help="Counts file (JSON).", metavar="COUNTS.json")],
+    counts: Annotated[
+        Path, typer.Argument(help="Counts file (JSON or what analyse saved).", metavar="COUNTS")
+    ],
     set_name: Annotated[
         str | None, typer.Option("--set", help="Which set, if the file holds several.")
     ] = None,
@@ -454,24 +485,49 @@ def gates(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gates file here.")
     ] = None,
+    optimise: Annotated[
+        bool,
+        typer.Option(
+            "--optimise",
+            help="Narrow the gates pump and read for the best signal-to-noise ratio of their "
+            "coincidences, judged on trials that did not choose them.",
+        ),
+    ] = False,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--gates", help="With --optimise: gates to begin with; by default those beside FILE."
+        ),
+    ] = None,
     as_type: As = None,
 ) -> None:
-    """Propose gates: the pulses found in a tag file."""
+    """Propose gates: the pulses found in a tag file, or better ones inside given gates."""
     from analysis.tagfile import open_tags
+    from labkit.cli.tables import print_lines
 
-    proposal = _propose(open_tags(file, as_type=as_type))
+    source = open_tags(file, as_type=as_type)
+    if given is not None and not optimise:
+        message = "--gates is for --optimise: a proposal is found without gates"
+        raise ValueError(message)
+    if optimise:
+        from analysis.questions.optimum import better_gates
+
+        found = better_gates(source, given)
+        text, said = f"# {found}\n{found.gates.to_yaml()}", [str(found)]
+    else:
+        proposal = _propose(source)
+        text, said = proposal.to_yaml(), [*proposal.found, *proposal.unknown]
     if output is None:
-        from labkit.cli.tables import print_lines
-
-        print_lines(proposal.to_yaml().rstrip())
+        print_lines(text.rstrip())
         return
     if output.exists():
         message = f"{output} exists; choose another name, or remove it"
         raise FileExistsError(message)
-    output.write_text(proposal.to_yaml(), encoding="utf-8")
-    for line in (*proposal.found, *proposal.unknown):
+    output.write_text(text, encoding="utf-8")
+    for line in said:
         remarks.print(line, markup=False, soft_wrap=True)
-    remarks.print(f"wrote {output}: a proposal; check it", soft_wrap=True)
+    what = "chosen by the data" if optimise else "a proposal"
+    remarks.print(f"wrote {output}: {what}; check it", soft_wrap=True)
 
 
 def _plain(value: object) -> object:
