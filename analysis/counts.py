@@ -431,7 +431,7 @@ class Counts:
                 gate_of_bin=data["gate_of_bin"].values.astype(np.int8),
             )
         except KeyError as error:
-            message = f"counts must have {error}, as Counts.to_xarray writes it, but have not"
+            message = f"counts must be as Counts.to_xarray writes them: {error.args[0]}"
             raise ValueError(message) from None
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.repeats import check_distinct
+from analysis.tagfile.distinct import check_distinct
 from analysis.counting.report import report_counts
 from analysis.counting.shifts import find_shifts
 from analysis.counting.tally import Plan, S, Tally, make_plan

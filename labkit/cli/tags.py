@@ -1,4 +1,4 @@
-"""``labkit analyse``, ``witness``, ``info``, ``gates``, ``convert``: from tags to results."""
+"""``labkit analyse``, ``witness``, ``info``, ``gates``: from tags to results."""
 
 from math import inf, isfinite, nan
 from pathlib import Path
@@ -65,7 +65,7 @@ As = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (analyse, witness, info, gates, convert):
+    for command in (analyse, witness, info, gates):
         app.command()(command)
 
 
@@ -230,7 +230,7 @@ def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
 
 def _unmet(sources: "list[TagSource]", *, proposed: bool) -> "list[Condition]":
     """Return the conditions on the data that are not met."""
-    from analysis.counting.repeats import check_distinct
+    from analysis.tagfile.distinct import check_distinct
 
     unmet = []
     try:
@@ -535,31 +535,3 @@ def _plain(value: object) -> object:
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     return value if isinstance(value, bool | int | float | str | None) else str(value)
-
-
-def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Tag file of any known format.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; suffix = format.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
-    round_times: Annotated[
-        bool, typer.Option("--round-times", help="Round times to OUT's resolution.")
-    ] = False,
-    drop_unknown: Annotated[
-        bool, typer.Option("--drop-unknown", help="Leave out records with a reserved code.")
-    ] = False,
-    as_type: As = None,
-) -> None:
-    """Convert to PTU, photon-HDF5, CSV, NPZ or Parquet."""
-    from analysis.tagfile import convert as convert_tags
-
-    with progress_bar("converting", "records") as progress:
-        convert_tags(
-            source,
-            target,
-            overwrite=overwrite,
-            round_times=round_times,
-            drop_unknown=drop_unknown,
-            as_type=as_type,
-            progress=progress,
-        )
-    remarks.print(f"wrote {target}", soft_wrap=True)
