@@ -8,7 +8,6 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.tagfile.distinct import check_distinct
 from analysis.counting.report import report_counts
 from analysis.counting.shifts import find_shifts
 from analysis.counting.tally import Plan, S, Tally, make_plan
@@ -17,6 +16,7 @@ from analysis.gates import GateSet, as_gates, gates_path
 from analysis.tagfile import open_tags
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.delayed import DelayedSource
+from analysis.tagfile.distinct import check_distinct
 from analysis.tagfile.layouts import MARKER, SYNC
 from analysis.tagfile.ordered import DisorderError, OrderedSource
 from analysis.tagfile.source import Records, TagFileError, TagSource
@@ -95,7 +95,8 @@ def count(
         check_distinct(sources)
     gate_set = as_gates(gates_path(sources[0].path) if gates is None else gates)
     total: Counts | None = None
-    for source, plan in [plan_for(source, gate_set) for source in sources]:
+    plans: dict[object, Plan] = {}
+    for source, plan in [plan_for(source, gate_set, plans) for source in sources]:
         counts = _count_source(source, plan, threads, kernel, progress)
         total = counts if total is None else total + counts
     if total is None:  # unreachable: there is at least one source
@@ -151,8 +152,17 @@ def follow(
     yield report_counts(source.reopened(), plan, tally, final=True)
 
 
-def plan_for(source: TagSource, gates: GateSet) -> tuple[TagSource, Plan]:
+def plan_for(
+    source: TagSource, gates: GateSet, known: dict[object, Plan] | None = None
+) -> tuple[TagSource, Plan]:
     """Lay gates on a file, having checked that its channels, period and syncs allow them.
+
+    Parameters
+    ----------
+    source : TagSource
+    gates : GateSet
+    known : dict, optional
+        Plans of these gates for files before, from which one of a like file is taken.
 
     Returns
     -------
@@ -172,6 +182,9 @@ def plan_for(source: TagSource, gates: GateSet) -> tuple[TagSource, Plan]:
         origin = _origin(source, gates)
         sync_period = source.sync_period if source.counts_syncs else None
         resolution = source.resolution
+        like = (source.layout, resolution, origin, sync_period)
+        if known is not None and like in known:
+            return source, known[like]
         shifts = find_shifts(gates, source.layout, resolution, sync_period=sync_period)
         if shifts.moved:
             make_plan(gates, source.layout, resolution, shifts=shifts)  # checks the file as it is
@@ -185,6 +198,8 @@ def plan_for(source: TagSource, gates: GateSet) -> tuple[TagSource, Plan]:
     except ValueError as error:
         message = f"{source.path}: {error}"
         raise ValueError(message) from None
+    if known is not None and not shifts.moved:
+        known[like] = plan
     return source, plan
 
 
@@ -283,9 +298,12 @@ def _count_source(
     if kernel == "bright" and threads > 1 and total >= THREADS_FROM:
         stretches = cut(source, plan, threads)
     done = _Progress(total, progress)
-    with ThreadPoolExecutor(max_workers=len(stretches)) as pool:
-        jobs = [pool.submit(_count_stretch, source, plan, s, kernel, done) for s in stretches]
-        tallies = [job.result() for job in jobs]
+    if len(stretches) == 1:
+        tallies = [_count_stretch(source, plan, stretches[0], kernel, done)]
+    else:
+        with ThreadPoolExecutor(max_workers=len(stretches)) as pool:
+            jobs = [pool.submit(_count_stretch, source, plan, s, kernel, done) for s in stretches]
+            tallies = [job.result() for job in jobs]
     first, *rest = tallies
     for tally in rest:
         first.append(tally, plan)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.codec import Decoder
+from analysis.tagfile.distinct import check_distinct
 from analysis.tagfile.encoded import TagSink
 from analysis.tagfile.events import EventError
-from analysis.tagfile.distinct import check_distinct
 from analysis.tagfile.formats import format_of_suffix, open_tags
 from analysis.tagfile.merged import MergedSource
 from analysis.tagfile.picoseconds import InexactTimeError

@@ -119,7 +119,6 @@ def analyse(
     from analysis.evidence import assumed_conditions
     from analysis.gates import GateSet
     from analysis.tagfile import open_tags
-    from labkit.run import gates_beside, tag_files
 
     if save is not None:
         _check_save(save)
@@ -128,15 +127,15 @@ def analyse(
     part = _part(files, start, stop, follow=bool(follow))
     declared, fixed = assumed_conditions(assume or [])
     for folder in filter(Path.is_dir, files):
-        gates_beside(folder)  # refuses what is no run folder
+        _gates_of(folder)  # refuses what is no run folder
     remark: list[str] = []
     repeats: list[str] = []
     if len(files) == 1 and files[0].is_dir() and not follow:
-        gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
+        gate_set = GateSet.from_yaml(gates or _gates_of(files[0]))
         evaluation = _evaluate_run(files[0], gate_set, threads, declared, fixed, bound)
         counts = evaluation.counts
     else:
-        places = [tags for file in files for tags in tag_files(file)]
+        places = [tags for file in files for tags in _tag_files(file)]
         sources = [open_tags(place, as_type=as_type) for place in places]
         gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
         if follow:
@@ -167,6 +166,25 @@ def analyse(
     print_evaluation(evaluation, bound, diagnosis=diagnosis)
 
 
+def _gates_of(place: Path) -> Path:
+    """Return the gates file of a tag file or a run folder; runs are loaded for folders only."""
+    from analysis.gates import gates_path
+
+    if gates_path(place).is_file() and not place.is_dir():
+        return gates_path(place)
+    from labkit.run import gates_beside
+
+    return gates_beside(place)
+
+
+def _tag_files(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    from labkit.run import tag_files
+
+    return tag_files(place)
+
+
 def _part(
     files: list[Path], start: float | None, stop: float | None, *, follow: bool
 ) -> tuple[float, float] | None:
@@ -184,10 +202,9 @@ def _gates_for(
 ) -> "tuple[GateSet, list[str]]":
     """Return the gates that are named or lie beside the file, or else a proposal and its label."""
     from analysis.gates import GateSet, gates_path
-    from labkit.run import gates_beside
 
     if named is not None or first.is_dir() or follow or gates_path(first).exists():
-        return GateSet.from_yaml(named or gates_beside(first)), []
+        return GateSet.from_yaml(named or _gates_of(first)), []
     try:
         proposal = _propose(sources[0])
     except ValueError as error:
@@ -282,10 +299,13 @@ def _count(
 
 def _turned(files: list[Path]) -> set[Path]:
     """Return the segments of run folders that were taken at θ + π."""
+    runs = [file for file in files if file.is_dir()]
+    if not runs:
+        return set()
     from labkit.run import open_run
     from labkit.run.journal import PI, TURN
 
-    folders = [open_run(file) for file in files if file.is_dir()]
+    folders = [open_run(run) for run in runs]
     return {
         folder.path / block.segment
         for folder in folders

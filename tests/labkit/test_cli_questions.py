@@ -215,7 +215,9 @@ def test_netcdf_gives_the_same_counts_back(recording, tmp_path, capsys):
     printed(capsys, ["analyse", recording, "--save", saved])
     with xr.open_dataset(saved, engine="h5netcdf") as data:
         assert Counts.from_xarray(data) == count(recording)
-    with pytest.raises(ValueError, match=r"as Counts\.to_xarray writes them: No variable named 'sing"):
+    with pytest.raises(
+        ValueError, match=r"as Counts\.to_xarray writes them: No variable named 'sing"
+    ):
         Counts.from_xarray(xr.Dataset())
 
 
