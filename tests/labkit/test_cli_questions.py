@@ -184,15 +184,26 @@ def test_what_cannot_be_done_says_why(recording, capsys, arguments, message):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_output_survives_a_terminal_that_lacks_letters(recording, encoding):
-    code = "from labkit.cli import main; main()"
+    commands = (
+        ["analyse", str(recording)], ["info", str(recording), "--plot"], ["gates", str(recording)],
+        ["blocks", str(recording), "--every", "0.004", "--fringe"],
+        ["coincidences", str(recording), "--of", "pump1,read1,read2"],
+        ["correlate", str(recording), "--bin", "2e-8"],
+        ["detector", str(recording), "--channel", "0", "--reach", "5e-6"],
+    )  # fmt: skip
+    code = (
+        f"import sys; from labkit.cli import run\nsys.exit(max(run(each) for each in {commands!r}))"
+    )
+    start = "from labkit.cli.output import any_encoding; any_encoding()\n"
     done = subprocess.run(
-        [sys.executable, "-c", code, "analyse", str(recording)],
+        [sys.executable, "-c", start + code],
         env=os.environ | {"PYTHONIOENCODING": encoding},
-        capture_output=True, check=False, timeout=60,
+        capture_output=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode(encoding)
     shown = done.stdout.decode(encoding)
     assert ("g^2" if encoding == "ascii" else "g²") in shown
+    assert ("+-" if encoding == "ascii" else "±") in shown
     assert "R_m" in shown
 
 
