@@ -111,12 +111,12 @@ def _old_picoquant(times: np.ndarray, channel: np.ndarray) -> dict[str, bytes]:
         head += struct.pack("<5if2i", 4, 0, 0, 0, 0, 0.25, 0, 0) + bytes(96)
         head += struct.pack("<i8s6i", 0, b"", 20_000, 0, 2000, 1, len(times), 0)
         files[f"a.pt{mode}"] = bytes(head) + _words(LAYOUTS[0x00010003 | mode << 8], times, channel)
-    head = b"TimeHarp 200".ljust(16, b"\0") + b"5.0".ljust(6, b"\0") + bytes(6 + 18 + 2 + 256)
+    head = bytearray(b"TimeHarp 200".ljust(16, b"\0") + b"5.0".ljust(6, b"\0") + bytes(282))
     head += struct.pack("<7i", 4096, 0, 32, 1, 1, 0, 2) + bytes(184)
     head += struct.pack("<5if", 76, 20, 50, -300, 0, 0.07)
     head += struct.pack("<i24s6i", 100, b"", 5_000_000, 0, 2000, 1, len(times), 0)
-    words = 1 << 30 | channel.astype(np.uint32) << 28 | 100 << 16 | times.astype(np.uint32)
-    return files | {"a.t3r": head + words.astype("<u4").tobytes()}
+    photons = 1 << 30 | channel.astype(np.uint32) << 28 | 100 << 16 | times.astype(np.uint32)
+    return files | {"a.t3r": bytes(head) + photons.astype("<u4").tobytes()}
 
 
 def _foreign(times: np.ndarray, channel: np.ndarray) -> dict[str, bytes]:

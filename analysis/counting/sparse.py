@@ -142,10 +142,10 @@ class SparseCounter:
         shape = self.tally.histogram.shape
         places = np.ravel_multi_index((rows, bins), shape)
         self.tally.histogram[:] += np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
-        cells = self.plan.cell_of[rows, bins]
-        gated = cells != NONE
+        clicked = self.plan.cell_of[rows, bins]
+        gated = clicked != NONE
         trials = np.concatenate([self._held_trials, trial[gated]])
-        cells = np.concatenate([self._held_cells, cells[gated].astype(np.int64)])
+        cells = np.concatenate([self._held_cells, clicked[gated].astype(np.int64)])
         done = np.searchsorted(trials, self._trial_number * self.plan.divider)
         self._count_groups(trials[:done], cells[:done])
         self._held_trials, self._held_cells = trials[done:], cells[done:]

@@ -65,9 +65,9 @@ class DelayHistogram:
     @property
     def g2(self) -> NDArray[np.float64]:
         """Pairs over expected pairs, shape (bins,); nan where none can come."""
-        return np.divide(
-            self.pairs, self.expected, out=np.full(len(self.pairs), nan), where=self.expected > 0
-        )
+        values: NDArray[np.float64] = np.full(len(self.pairs), nan)
+        np.divide(self.pairs, self.expected, out=values, where=self.expected > 0)
+        return values
 
     def interval(self, level: float = LEVEL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Quantiles of Gamma(C + 1, expected) of each bin; from 0 where there is no pair.
@@ -176,7 +176,7 @@ def _within_trials(
     _check_clicks(source, (start, stop), found.clicks)
     return DelayHistogram(
         kind=kind,
-        edges=np.arange(-bins, bins + 1) * ticks * source.resolution,
+        edges=np.asarray(np.arange(-bins, bins + 1) * ticks * source.resolution, np.float64),
         pairs=found.pairs.reshape(-1, ticks).sum(axis=1),
         clicks=(found.clicks[0], found.clicks[1]),
         seconds=found.trials * source.sync_period,

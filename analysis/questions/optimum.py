@@ -141,8 +141,8 @@ def _edges(gates: GateSet, name: str, resolution: float, steps: int) -> list[flo
             "use delays for detectors that lie apart"
         )
         raise ValueError(message)
-    ticks = [first_tick(time, resolution) for time in (gate.start, gate.stop)]
-    cuts = np.unique(np.rint(np.linspace(*ticks, steps + 1))) * resolution
+    first, stop = first_tick(gate.start, resolution), first_tick(gate.stop, resolution)
+    cuts = np.unique(np.rint(np.linspace(first, stop, steps + 1))) * resolution
     return [gate.start, *cuts[1:-1].tolist(), gate.stop]
 
 

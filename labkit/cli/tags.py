@@ -124,7 +124,7 @@ def analyse(
         _check_save(save)
     if report is not None:
         check_folder("--report", report)
-    part = _part(files, start, stop, follow=bool(follow))
+    between = _between(files, start, stop, follow=bool(follow))
     declared, fixed = assumed_conditions(assume or [])
     for folder in filter(Path.is_dir, files):
         _gates_of(folder)  # refuses what is no run folder
@@ -143,7 +143,7 @@ def analyse(
         else:
             counts = _count(
                 sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats,
-                part=part,
+                between=between,
             )  # fmt: skip
         unmet = _unmet(sources, proposed=bool(remark))
         evaluation = evaluate(
@@ -185,7 +185,7 @@ def _tag_files(place: Path) -> list[Path]:
     return tag_files(place)
 
 
-def _part(
+def _between(
     files: list[Path], start: float | None, stop: float | None, *, follow: bool
 ) -> tuple[float, float] | None:
     """Return from when to when to count, or None for the whole."""
@@ -276,15 +276,15 @@ def _count(
     *,
     turned: set[Path],
     allow_repeats: bool,
-    part: tuple[float, float] | None,
+    between: tuple[float, float] | None,
 ) -> "Counts":
     """Count sources; those of `turned` were taken at θ + π, their read detectors change roles."""
     from analysis.counting import count
 
-    if part is not None:
+    if between is not None:
         from analysis.questions.segments import count_between
 
-        return count_between(sources[0], gates, *part)
+        return count_between(sources[0], gates, *between)
     parts = [[s for s in sources if (s.path in turned) is turn] for turn in (False, True)]
     found = []
     with progress_bar("counting", "records") as progress:
