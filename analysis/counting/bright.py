@@ -50,8 +50,8 @@ class BrightCounter:
             cell_of[:rows, :columns] = plan.cell_of
             places = _places(plan)
             if len(tally.repeated) <= MOST_BITS:
-                tables = _bits_of(cell_of, rows)
-                self._constants = (*head, places, *tables, *sums)
+                kept, bits = _bits_of(cell_of, rows)
+                self._constants = (*head, places, kept, *_windows(plan), bits, *sums)
             else:
                 kind = "T3, many cells"
                 self._constants = (*head, places, cell_of.reshape(-1), opened, *sums)
@@ -86,13 +86,33 @@ class BrightCounter:
 
 def _bits_of(
     cell_of: NDArray[np.int16], special_row: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
-    """Return by place whether a record is looked at, its bit in a byte, and in an integer."""
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return by place whether a record is looked at, and the bit of its cell."""
     bits = np.where(cell_of == NONE, 0, np.int64(1) << np.maximum(cell_of, 0).astype(np.int64))
     kept = (bits != 0).astype(np.uint8)
     kept[special_row] = 1
-    lanes = (bits & 0x7F).astype(np.uint8)
-    return kept.reshape(-1), lanes.reshape(-1), bits.reshape(-1)
+    return kept.reshape(-1), bits.reshape(-1)
+
+
+def _windows(plan: Plan) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the first key of each cell and their number, or none if the cells are too many.
+
+    A key is channel and dtime, a record's bits above the sync number; a cell's keys follow one
+    another. Both are padded to whole fours of cells.
+    """
+    cells, rows = len(plan.gates.cells), len(plan.gates.detectors)
+    if cells > loops.MOST_LANE_CELLS:
+        return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+    firsts, widths = np.zeros((2, -(-cells // 4) * 4), np.uint32)
+    ticks = np.arange(plan.layout.dtime_bins)
+    for row, channel in enumerate(plan.gates.detectors.values()):
+        found = plan.cell_of[row, plan.timeline.bin_of(ticks + plan.shift_of_row[row])]
+        for cell in range(row, cells, rows):
+            inside = np.flatnonzero(found == cell)
+            if len(inside):
+                firsts[cell] = channel * len(ticks) + inside[0]
+                widths[cell] = len(inside)
+    return firsts, widths
 
 
 def _places(plan: Plan) -> NDArray[np.uint16] | NDArray[np.uint32]:

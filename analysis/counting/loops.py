@@ -15,6 +15,9 @@ from analysis.tagfile.layouts import MARKER, SYNC
 BUILT_WITH = 0x442773DF
 """Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
 
+MOST_LANE_CELLS = 7
+"""Most cells that are bits of a byte, whose eighth says that one of them clicked again."""
+
 # The state vector's places as plain integers, which compiled code can use.
 _WRAPPED, _LAST, _TRIAL, _CLICKED, _FIRST, _TRIALS, _MISSING, _BACKWARDS = map(int, list(S)[:8])
 _UNKNOWN, _EARLY, _MARKERS, _CROWDED_TRIALS, _RECORDS, _DOUBLED = map(int, list(S)[8:14])
@@ -28,7 +31,6 @@ _STRIDE = 8
 _CHUNK = 4096
 _DENSE_FROM = _CHUNK // 2
 """Gated records of a chunk from which looking at all of them is faster than picking them out."""
-_MOST_LANE_CELLS = 7
 _LANES = np.uint64(0x0101010101010101)
 _ALL = np.uint8(0xFF)
 _FLAG = np.uint8(0x80)
@@ -277,7 +279,7 @@ def pico_t2(  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _runs_on(records, pico, wrapped, last):  # type: ignore[no-untyped-def]
     """Tell whether a chunk holds only photons and overflows, none earlier than the one before."""
     special_from = np.uint32(0xF0000000 if pico else 0x80000000)
@@ -293,7 +295,7 @@ def _runs_on(records, pico, wrapped, last):  # type: ignore[no-untyped-def]
     return not odd
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _count_picked(  # type: ignore[no-untyped-def]
     records, pico, counted, wrap, place_of, kept, waiting, bit_of, state, histogram, repeated, pairs
 ):
@@ -337,7 +339,7 @@ def _count_picked(  # type: ignore[no-untyped-def]
     return n
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _mark_continued(records, pico, continued):  # type: ignore[no-untyped-def]
     """Set all bits where a record is a photon of the same trial as the one before, else none."""
     special_from = np.uint32(0xF0000000 if pico else 0x80000000)
@@ -348,29 +350,38 @@ def _mark_continued(records, pico, continued):  # type: ignore[no-untyped-def]
         continued[i + 1] = _ALL * np.uint8(same)
 
 
-@numba.njit(inline="always")
-def _join(source, target, links, more, step):  # type: ignore[no-untyped-def]
-    """Join each record's trial so far with that of the record `step` before, where linked.
+@numba.njit
+def _mark_cells(records, key_at, firsts, widths, cells):  # type: ignore[no-untyped-def]
+    """Set the bit of the cell that each record is in; four cells in a pass over the records."""
+    for c in range(0, len(firsts), 4):
+        a, b, d, e = firsts[c], firsts[c + 1], firsts[c + 2], firsts[c + 3]
+        p, q, r, s = widths[c], widths[c + 1], widths[c + 2], widths[c + 3]
+        shift = np.uint32(c)
+        for i in range(len(records)):
+            key = np.uint32(records[i] >> key_at)
+            bit = np.uint32(0)
+            bit = np.uint32(1) if np.uint32(key - a) < p else bit
+            bit = np.uint32(2) if np.uint32(key - b) < q else bit
+            bit = np.uint32(4) if np.uint32(key - d) < r else bit
+            bit = np.uint32(8) if np.uint32(key - e) < s else bit
+            cells[i] = np.uint8(bit) if c == 0 else cells[i] | np.uint8(bit << shift)
 
-    `source` and `target` are (cells, cells clicked again). Return whether a trial is longer.
+
+@numba.njit
+def _end_trials(n, clicked, continued, cells, ends):  # type: ignore[no-untyped-def]
+    """Put each trial's cells where the next one begins, and nothing elsewhere; return the open one.
+
+    Bit 7 says that a cell clicked again. No branch: which record ends a trial cannot be foreseen.
     """
-    cells, again = source
-    to_cells, to_again = target
-    for i in range(step):
-        to_cells[i], to_again[i], more[i] = cells[i], again[i], np.uint8(0)
-    n = len(links) - step
-    link, linked = links[step:], links[:n]
-    own, before, twice, twice_before = cells[step:], cells[:n], again[step:], again[:n]
-    joined, joined_again, onward = to_cells[step:], to_again[step:], more[step:]
+    union, again = clicked & 0x7F, clicked & 0x80
     for i in range(n):
-        joined[i] = own[i] | (before[i] & link[i])
-    for i in range(n):
-        joined_again[i] = twice[i] | ((twice_before[i] | (own[i] & before[i])) & link[i])
-    left = np.uint8(0)
-    for i in range(n):
-        onward[i] = link[i] & linked[i]
-        left |= onward[i]
-    return left != 0
+        same = np.int64(continued[i])
+        own = np.int64(cells[i])
+        ends[i] = (union | again) & ~same
+        union &= same
+        again = (again & same) | (np.int64(own & union != 0) << 7)
+        union |= own
+    return union | again
 
 
 @numba.njit
@@ -381,7 +392,7 @@ def _lane_sum(word):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _lanes_with(words, one, other):  # type: ignore[no-untyped-def]
     """Count the bytes that have both bits."""
     total = 0
@@ -398,7 +409,7 @@ def _lanes_with(words, one, other):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _sum_of_overflows(records, pico, counted, wrap):  # type: ignore[no-untyped-def]
     """Return the syncs added by a chunk whose only special records are overflows."""
     special_from = np.uint32(0xF0000000 if pico else 0x80000000)
@@ -409,61 +420,42 @@ def _sum_of_overflows(records, pico, counted, wrap):  # type: ignore[no-untyped-
     return np.int64(total) * wrap
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _count_dense(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, lane_of, lanes, state, histogram, repeated, pairs
+    records, pico, counted, wrap, place_of, firsts, widths, lanes, state, histogram, repeated, pairs
 ):
     """Count a chunk that runs on and is mostly gated, without a branch per record.
 
-    A byte per record says which cells its trial has clicked in so far (place 0: the open trial of
-    the chunk before); steps of 1, 2, 4, … records join them. Return the number of gated records.
+    A byte per record says which cell it is in, another which cells the trial has clicked in that
+    it ends. Return the number of gated records.
     """
     special_from = 0xF0000000 if pico else 0x80000000
     key_at = np.uint32(16 if pico else 10)
     sync_mask = 0xFFFF if pico else 0x3FF
-    n, end = len(records), len(records) + 1
-    links, ends = lanes[0, :end], lanes[7]
-    source, target = (lanes[1], lanes[2]), (lanes[3], lanes[4])
-    now, more = lanes[5, :end], lanes[6, :end]
-    cells, again = source
+    n = len(records)
+    continued, cells, ends = lanes[0], lanes[1], lanes[2]
     for i in range(n):
-        place = place_of[records[i] >> key_at]
-        histogram[place] += 1
-        cells[i + 1] = lane_of[place]
+        histogram[place_of[records[i] >> key_at]] += 1
+    _mark_cells(records, key_at, firsts, widths, cells)
     wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
     joins = records[0] < special_from and wrapped + np.int64(records[0] & sync_mask) == last
-    links[0], links[1] = np.uint8(0), _ALL * np.uint8(joins)
-    _mark_continued(records, pico, links[1:])
-    cells[0] = np.uint8(0)
-    cells[end : end + 8] = 0
-    again[:end] = 0
-    again[0] = _FLAG * np.uint8(clicked & _CROWDED != 0)
-    filled = (n + 8) // 8
-    words = cells.view(np.uint64)[:filled]
-    gated = 0
-    for cell in range(len(repeated)):
-        clicks = _lanes_with(words, cell, cell)
-        repeated[cell] += clicks + (clicked >> cell & 1)
-        gated += clicks
-    cells[0] = np.uint8(clicked & 0x7F)
-    now[:] = links
-    step, longer = 1, True
-    while longer and step < end:
-        longer = _join(source, target, now, more, step)
-        source, target = target, source
-        now, more = more, now
-        step *= 2
-    cells, again = source
-    for i in range(n):
-        ends[i] = (cells[i] | _FLAG * np.uint8(again[i] != 0)) & ~links[i + 1]
+    continued[0] = _ALL * np.uint8(joins)
+    _mark_continued(records, pico, continued)
+    byte = (clicked & 0x7F) | (0x80 if clicked & _CROWDED else 0)
+    still_open = _end_trials(n, byte, continued, cells, ends)
+    cells[n : n + 8] = 0
     ends[n : n + 8] = 0
-    words = ends.view(np.uint64)[:filled]
+    own, ended = cells.view(np.uint64)[: (n + 7) // 8], ends.view(np.uint64)[: (n + 7) // 8]
+    gated = 0
     for one in range(len(repeated)):
-        repeated[one] -= _lanes_with(words, one, one) + (np.int64(cells[n]) >> one & 1)
+        clicks = _lanes_with(own, one, one)
+        gated += clicks
+        singles = _lanes_with(ended, one, one) + (still_open >> one & 1)
+        repeated[one] += clicks + (clicked >> one & 1) - singles
         for other in range(one + 1, len(repeated)):
-            pairs[one, other] += _lanes_with(words, one, other)
-    state[_CROWDED_TRIALS] += _lanes_with(words, 7, 7)
-    state[_CLICKED] = np.int64(cells[n]) | (_CROWDED if again[n] else 0)
+            pairs[one, other] += _lanes_with(ended, one, other)
+    state[_CROWDED_TRIALS] += _lanes_with(ended, 7, 7)
+    state[_CLICKED] = (still_open & 0x7F) | (_CROWDED if still_open & 0x80 else 0)
     wrapped += _sum_of_overflows(records, pico, counted, wrap)
     state[_WRAPPED] = wrapped
     i = n - 1
@@ -475,7 +467,7 @@ def _count_dense(  # type: ignore[no-untyped-def]
     return gated
 
 
-@numba.njit(inline="always")
+@numba.njit
 def _count_any(  # type: ignore[no-untyped-def]
     records, pico, counted, wrap, place_of, bit_of, state, histogram, repeated, pairs
 ):
@@ -513,10 +505,22 @@ def _count_any(  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always")
 def _t3(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram, repeated, pairs
+    records,
+    pico,
+    counted,
+    wrap,
+    place_of,
+    kept,
+    firsts,
+    widths,
+    bit_of,
+    state,
+    histogram,
+    repeated,
+    pairs,
 ):
     waiting = np.empty(_CHUNK, np.uint32)
-    lanes = np.zeros((8, _CHUNK + 16), np.uint8)
+    lanes = np.zeros((3, _CHUNK + 8), np.uint8)
     gated = 0
     for start in range(0, len(records), _CHUNK):
         chunk = records[start : start + _CHUNK]
@@ -524,9 +528,9 @@ def _t3(  # type: ignore[no-untyped-def]
             _count_any(
                 chunk, pico, counted, wrap, place_of, bit_of, state, histogram, repeated, pairs
             )
-        elif gated >= _DENSE_FROM and len(repeated) <= _MOST_LANE_CELLS:
+        elif gated >= _DENSE_FROM and len(firsts) > 0:
             gated = _count_dense(
-                chunk, pico, counted, wrap, place_of, lane_of, lanes, state, histogram,
+                chunk, pico, counted, wrap, place_of, firsts, widths, lanes, state, histogram,
                 repeated, pairs,
             )  # fmt: skip
         else:
@@ -540,22 +544,44 @@ def _t3(  # type: ignore[no-untyped-def]
 # One compiled loop per family: with the bit positions known it runs a fifth faster.
 @numba.njit(cache=True, nogil=True)
 def hydra_t3(  # type: ignore[no-untyped-def]
-    records, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram, repeated, pairs
+    records,
+    counted,
+    wrap,
+    place_of,
+    kept,
+    firsts,
+    widths,
+    bit_of,
+    state,
+    histogram,
+    repeated,
+    pairs,
 ):
     """Count T3 records of the HydraHarp family."""
     _t3(
-        records, False, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram,
+        records, False, counted, wrap, place_of, kept, firsts, widths, bit_of, state, histogram,
         repeated, pairs,
     )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
 def pico_t3(  # type: ignore[no-untyped-def]
-    records, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram, repeated, pairs
+    records,
+    counted,
+    wrap,
+    place_of,
+    kept,
+    firsts,
+    widths,
+    bit_of,
+    state,
+    histogram,
+    repeated,
+    pairs,
 ):
     """Count T3 records of the PicoHarp 300."""
     _t3(
-        records, True, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram,
+        records, True, counted, wrap, place_of, kept, firsts, widths, bit_of, state, histogram,
         repeated, pairs,
     )  # fmt: skip
 
