@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.counting.report import report_counts
 from analysis.counting.shifts import find_shifts
-from analysis.counting.tally import Plan, S, Tally, make_plan
+from analysis.counting.tally import NONE, Plan, S, Tally, make_plan
 from analysis.counts import Counts
 from analysis.gates import GateSet, as_gates, gates_path
 from analysis.tagfile import open_tags
@@ -27,7 +27,15 @@ Progress = Callable[[int, int], object]
 """Called with (records done, records in all)."""
 
 BRIGHT_FROM = 8_000_000
-"""Records from which loading the compiled kernel pays for itself; 2 M where most are gated."""
+"""T2 records from which loading the compiled kernel pays for itself."""
+
+GATED_FROM = 1_000_000
+"""Gated T3 clicks from which it does: 0.8 s to load, against 0.8 µs per click with arrays."""
+
+BRIGHT_T3_FROM = 64_000_000
+"""T3 records from which it does however few are gated."""
+
+_SAMPLE = 1 << 16
 
 THREADS_FROM = 32_000_000
 
@@ -293,7 +301,7 @@ def _count_source(
 ) -> Counts:
     total = source.n_records
     if kernel == "auto":
-        kernel = "bright" if total >= BRIGHT_FROM else "sparse"
+        kernel = "bright" if _is_bright(source, plan) else "sparse"
     stretches = [(0, total)]
     if kernel == "bright" and threads > 1 and total >= THREADS_FROM:
         stretches = cut(source, plan, threads)
@@ -310,6 +318,21 @@ def _count_source(
     if not first.state[S.BACKWARDS]:
         return report_counts(source, plan, first, final=True)
     return _count_in_order(source, plan, first, kernel)
+
+
+def _is_bright(source: TagSource, plan: Plan) -> bool:
+    """Tell whether the compiled kernel pays for itself, by the first records."""
+    total = source.n_records
+    if plan.layout.mode == "T2":
+        return total >= BRIGHT_FROM
+    if not GATED_FROM <= total < BRIGHT_T3_FROM:
+        return total >= BRIGHT_T3_FROM
+    tally = Tally.empty(plan)
+    counter = _make_counter(plan, tally, "sparse")
+    for block in source.blocks(0, min(total, _SAMPLE)):
+        _count_block(source, counter, block)
+    gated = int(tally.histogram[plan.cell_of != NONE].sum())
+    return gated * total >= GATED_FROM * min(total, _SAMPLE)
 
 
 def _count_in_order(source: TagSource, plan: Plan, unsorted: Tally, kernel: Kernel) -> Counts:
