@@ -105,18 +105,20 @@ def _click(cell, opened, state, repeated, pairs):  # type: ignore[no-untyped-def
     opened[_N_OPEN] = n + 1
 
 
-@numba.njit(inline="always")
-def _all_regular_syncs(records, i, shortest, longest):  # type: ignore[no-untyped-def]
-    """Tell whether the next stride is sync records only, none of them late or early."""
-    odd = np.uint32(0)
-    for j in range(_STRIDE):
-        odd |= (records[i + j] ^ np.uint32(0x80000000)) & np.uint32(0xFE000000)
-    if odd:
-        return False
-    excess = np.uint32(0)  # a gap that is too short wraps round and is too long as well
-    for j in range(1, _STRIDE):
-        excess = max(excess, np.uint32(records[i + j] - records[i + j - 1] - shortest))
-    return excess <= np.uint32(longest - shortest)
+@numba.njit
+def _mark_irregular(records, start, stop, shortest, longest, marks):  # type: ignore[no-untyped-def]
+    """Mark all records but syncs that follow a sync after a regular time."""
+    sync, bits = np.uint32(0x80000000), np.uint32(0xFE000000)
+    span = np.uint32(longest - shortest)
+    marks[0] = 1
+    part, out = records[start:stop], marks[1:]
+    for i in range(len(part) - 1):
+        one, other = part[i], part[i + 1]
+        odd = ((one ^ sync) | (other ^ sync)) & bits
+        # a gap that is too short wraps round and is too long as well
+        excess = np.uint32(np.uint32(other - one) - shortest)
+        out[i] = np.uint8((odd != np.uint32(0)) | (excess > span))
+    marks[len(part) : len(part) + _STRIDE] = 1
 
 
 @numba.njit(inline="always")
@@ -173,14 +175,14 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
     wrapped, last, trial = state[_WRAPPED], state[_LAST], state[_TRIAL]
     trials, backwards, slot = state[_TRIALS], 0, state[_SLOT]
     n = len(records)
-    i = 0
-    while i < n:
-        if by_sync and i + _STRIDE <= n and trial != NONE:
-            time = wrapped + (records[i] & time_mask)
-            regular = max(last, trial + shortest) <= time <= trial + longest
-            if regular and _all_regular_syncs(records, i, shortest, longest):
-                i += _STRIDE
-                last = trial = wrapped + (records[i - 1] & time_mask)
+    marks = np.ones(_CHUNK + _STRIDE, np.uint8)
+    strides = marks.view(np.uint64)
+    for i in range(0, n, _STRIDE):
+        if by_sync:
+            if i % _CHUNK == 0:
+                _mark_irregular(records, i, min(i + _CHUNK, n), shortest, longest, marks)
+            if strides[i % _CHUNK // _STRIDE] == np.uint64(0):
+                last = trial = wrapped + (records[i + _STRIDE - 1] & time_mask)
                 trials += _STRIDE
                 slot = opened[_N_OPEN] = opened[_AGAIN] = 0
                 continue
@@ -244,7 +246,6 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
             histogram[place] += 1
             if cell_of[place] != NONE:
                 _click(cell_of[place], opened, state, repeated, pairs)
-        i += _STRIDE
     state[_WRAPPED], state[_LAST], state[_TRIAL] = wrapped, last, trial
     state[_TRIALS], state[_SLOT] = trials, slot
     state[_BACKWARDS] += backwards
