@@ -170,7 +170,7 @@ def _gates_of(place: Path) -> Path:
     """Return the gates file of a tag file or a run folder; runs are loaded for folders only."""
     from analysis.gates import gates_path
 
-    if gates_path(place).is_file() and not place.is_dir():
+    if not place.is_dir() and gates_path(place).is_file():
         return gates_path(place)
     from labkit.run import gates_beside
 
