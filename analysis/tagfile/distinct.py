@@ -39,7 +39,7 @@ def _repeats(sources: Sequence[TagSource]) -> Iterator[tuple[TagSource, TagSourc
             yield guids[guid], source, f"File_GUID {guid}"
             continue
         guids[guid] = source
-        is_file = source.path.exists()
+        is_file = source.path.is_file()
         place = _place(source.path) if is_file else (0, id(source))
         if place in places:
             yield places[place], source, "path" if is_file else "source"
