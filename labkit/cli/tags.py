@@ -1,6 +1,6 @@
-"""``labkit analyse``, ``witness``, ``info``, ``gates``, ``convert``: from tags to results."""
+"""``labkit analyse``, ``witness``, ``info``, ``gates``: from tags to results."""
 
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +65,7 @@ As = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (analyse, witness, info, gates, convert):
+    for command in (analyse, witness, info, gates):
         app.command()(command)
 
 
@@ -99,6 +99,16 @@ def analyse(
         ),
     ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads for long files.")] = 2,
+    start: Annotated[
+        float | None,
+        typer.Option(
+            "--from", parser=finite, metavar="SECONDS", help="Count from this time of the file …"
+        ),
+    ] = None,
+    stop: Annotated[
+        float | None,
+        typer.Option("--to", parser=finite, metavar="SECONDS", help="… to this time."),
+    ] = None,
     as_type: As = None,
     allow_repeats: Annotated[
         bool, typer.Option("--allow-repeats", help="Add up even files with the same recording.")
@@ -109,31 +119,32 @@ def analyse(
     from analysis.evidence import assumed_conditions
     from analysis.gates import GateSet
     from analysis.tagfile import open_tags
-    from labkit.run import gates_beside, tag_files
 
     if save is not None:
         _check_save(save)
     if report is not None:
         check_folder("--report", report)
+    between = _between(files, start, stop, follow=bool(follow))
     declared, fixed = assumed_conditions(assume or [])
     for folder in filter(Path.is_dir, files):
-        gates_beside(folder)  # refuses what is no run folder
+        _gates_of(folder)  # refuses what is no run folder
     remark: list[str] = []
     repeats: list[str] = []
     if len(files) == 1 and files[0].is_dir() and not follow:
-        gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
+        gate_set = GateSet.from_yaml(gates or _gates_of(files[0]))
         evaluation = _evaluate_run(files[0], gate_set, threads, declared, fixed, bound)
         counts = evaluation.counts
     else:
-        places = [tags for file in files for tags in tag_files(file)]
+        places = [tags for file in files for tags in _tag_files(file)]
         sources = [open_tags(place, as_type=as_type) for place in places]
         gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
         if follow:
             counts = _follow(places, gate_set, follow)
         else:
             counts = _count(
-                sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats
-            )
+                sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats,
+                between=between,
+            )  # fmt: skip
         unmet = _unmet(sources, proposed=bool(remark))
         evaluation = evaluate(
             counts, declared=declared, trials_fixed_in_advance=fixed, measured=unmet, bound=bound
@@ -155,15 +166,45 @@ def analyse(
     print_evaluation(evaluation, bound, diagnosis=diagnosis)
 
 
+def _gates_of(place: Path) -> Path:
+    """Return the gates file of a tag file or a run folder; runs are loaded for folders only."""
+    from analysis.gates import gates_path
+
+    if not place.is_dir() and gates_path(place).is_file():
+        return gates_path(place)
+    from labkit.run import gates_beside
+
+    return gates_beside(place)
+
+
+def _tag_files(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    from labkit.run import tag_files
+
+    return tag_files(place)
+
+
+def _between(
+    files: list[Path], start: float | None, stop: float | None, *, follow: bool
+) -> tuple[float, float] | None:
+    """Return from when to when to count, or None for the whole."""
+    if start is None and stop is None:
+        return None
+    if follow or len(files) != 1 or files[0].is_dir():
+        message = "--from and --to cut one tag file, which is complete; name one"
+        raise ValueError(message)
+    return start or 0.0, inf if stop is None else stop
+
+
 def _gates_for(
     first: Path, named: Path | None, sources: "list[TagSource]", *, follow: bool
 ) -> "tuple[GateSet, list[str]]":
     """Return the gates that are named or lie beside the file, or else a proposal and its label."""
     from analysis.gates import GateSet, gates_path
-    from labkit.run import gates_beside
 
     if named is not None or first.is_dir() or follow or gates_path(first).exists():
-        return GateSet.from_yaml(named or gates_beside(first)), []
+        return GateSet.from_yaml(named or _gates_of(first)), []
     try:
         proposal = _propose(sources[0])
     except ValueError as error:
@@ -206,7 +247,7 @@ def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
 
 def _unmet(sources: "list[TagSource]", *, proposed: bool) -> "list[Condition]":
     """Return the conditions on the data that are not met."""
-    from analysis.counting.repeats import check_distinct
+    from analysis.tagfile.distinct import check_distinct
 
     unmet = []
     try:
@@ -235,10 +276,15 @@ def _count(
     *,
     turned: set[Path],
     allow_repeats: bool,
+    between: tuple[float, float] | None,
 ) -> "Counts":
     """Count sources; those of `turned` were taken at θ + π, their read detectors change roles."""
     from analysis.counting import count
 
+    if between is not None:
+        from analysis.questions.segments import count_between
+
+        return count_between(sources[0], gates, *between)
     parts = [[s for s in sources if (s.path in turned) is turn] for turn in (False, True)]
     found = []
     with progress_bar("counting", "records") as progress:
@@ -253,10 +299,13 @@ def _count(
 
 def _turned(files: list[Path]) -> set[Path]:
     """Return the segments of run folders that were taken at θ + π."""
+    runs = [file for file in files if file.is_dir()]
+    if not runs:
+        return set()
     from labkit.run import open_run
     from labkit.run.journal import PI, TURN
 
-    folders = [open_run(file) for file in files if file.is_dir()]
+    folders = [open_run(run) for run in runs]
     return {
         folder.path / block.segment
         for folder in folders
@@ -360,7 +409,9 @@ def _save(counts: "Counts", path: Path) -> None:
 
 
 def witness(
-    counts: Annotated[Path, typer.Argument(help="Counts file (JSON).", metavar="COUNTS.json")],
+    counts: Annotated[
+        Path, typer.Argument(help="Counts file (JSON or what analyse saved).", metavar="COUNTS")
+    ],
     set_name: Annotated[
         str | None, typer.Option("--set", help="Which set, if the file holds several.")
     ] = None,
@@ -454,24 +505,49 @@ def gates(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gates file here.")
     ] = None,
+    optimise: Annotated[
+        bool,
+        typer.Option(
+            "--optimise",
+            help="Narrow the gates pump and read for the best signal-to-noise ratio of their "
+            "coincidences, judged on trials that did not choose them.",
+        ),
+    ] = False,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--gates", help="With --optimise: gates to begin with; by default those beside FILE."
+        ),
+    ] = None,
     as_type: As = None,
 ) -> None:
-    """Propose gates: the pulses found in a tag file."""
+    """Propose gates: the pulses found in a tag file, or better ones inside given gates."""
     from analysis.tagfile import open_tags
+    from labkit.cli.tables import print_lines
 
-    proposal = _propose(open_tags(file, as_type=as_type))
+    source = open_tags(file, as_type=as_type)
+    if given is not None and not optimise:
+        message = "--gates is for --optimise: a proposal is found without gates"
+        raise ValueError(message)
+    if optimise:
+        from analysis.questions.optimum import better_gates
+
+        found = better_gates(source, given)
+        text, said = f"# {found}\n{found.gates.to_yaml()}", [str(found)]
+    else:
+        proposal = _propose(source)
+        text, said = proposal.to_yaml(), [*proposal.found, *proposal.unknown]
     if output is None:
-        from labkit.cli.tables import print_lines
-
-        print_lines(proposal.to_yaml().rstrip())
+        print_lines(text.rstrip())
         return
     if output.exists():
         message = f"{output} exists; choose another name, or remove it"
         raise FileExistsError(message)
-    output.write_text(proposal.to_yaml(), encoding="utf-8")
-    for line in (*proposal.found, *proposal.unknown):
+    output.write_text(text, encoding="utf-8")
+    for line in said:
         remarks.print(line, markup=False, soft_wrap=True)
-    remarks.print(f"wrote {output}: a proposal; check it", soft_wrap=True)
+    what = "chosen by the data" if optimise else "a proposal"
+    remarks.print(f"wrote {output}: {what}; check it", soft_wrap=True)
 
 
 def _plain(value: object) -> object:
@@ -479,31 +555,3 @@ def _plain(value: object) -> object:
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     return value if isinstance(value, bool | int | float | str | None) else str(value)
-
-
-def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Tag file of any known format.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; suffix = format.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
-    round_times: Annotated[
-        bool, typer.Option("--round-times", help="Round times to OUT's resolution.")
-    ] = False,
-    drop_unknown: Annotated[
-        bool, typer.Option("--drop-unknown", help="Leave out records with a reserved code.")
-    ] = False,
-    as_type: As = None,
-) -> None:
-    """Convert to PTU, photon-HDF5, CSV, NPZ or Parquet."""
-    from analysis.tagfile import convert as convert_tags
-
-    with progress_bar("converting", "records") as progress:
-        convert_tags(
-            source,
-            target,
-            overwrite=overwrite,
-            round_times=round_times,
-            drop_unknown=drop_unknown,
-            as_type=as_type,
-            progress=progress,
-        )
-    remarks.print(f"wrote {target}", soft_wrap=True)
