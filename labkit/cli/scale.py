@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,11 +57,13 @@ def local_files(places: Sequence[str]) -> list[Path]:
             with progress_bar("fetching", "bytes") as progress:
                 found.append(fetched(place, progress=progress))
         elif has_magic(place) and not Path(place).exists():
-            matches = sorted(glob(place, recursive=True))
+            pattern = Path(place)
+            root = Path(pattern.anchor or ".")
+            matches = sorted(root.glob(str(pattern.relative_to(pattern.anchor))))
             if not matches:
                 message = f"{place}: no file matches"
                 raise FileNotFoundError(message)
-            found += map(Path, matches)
+            found += matches
         else:
             found.append(Path(place))
     return found
