@@ -52,7 +52,7 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> "Iterat
     if scheduler is None:
         with (
             distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0"
             ) as local,
             distributed.Client(local) as client,
         ):

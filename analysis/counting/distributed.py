@@ -16,24 +16,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analysis.cluster import RETRIES, ClusterError, own_version
 from analysis.counting.count import (
-    BRIGHT_FROM,
     Kernel,
     Stretch,
     check_records,
     count_stretch,
     cut,
     finish_counts,
+    is_bright,
     plan_for,
 )
-from analysis.counting.repeats import check_distinct
 from analysis.counts import Counts
 from analysis.gates import GateSet, as_gates
-from analysis.tagfile import open_tags
+from analysis.tagfile import TagSource, open_tags
+from analysis.tagfile.distinct import check_distinct
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from analysis.counting.tally import Tally
+    from analysis.counting.tally import Plan, Tally
 
 STRETCH: Final = 1 << 28
 """Records of one task: some seconds of work, so that a scheduler's millisecond costs nothing."""
@@ -116,12 +116,12 @@ def count_distributed(
         if kept is not None:
             known[place] = kept
             continue
-        plan = plan_for(source, gate_set)
-        kernel: Kernel = "bright" if source.n_records >= BRIGHT_FROM else "sparse"
-        parts = -(-source.n_records // stretch)
-        stretches = cut(source, plan, parts) if kernel == "bright" or parts > 1 else None
+        laid, plan = plan_for(source, gate_set)
+        kernel: Kernel = "bright" if is_bright(laid, plan) else "sparse"
+        # what is moved or sorted on the way cannot be entered in the middle
+        parts = -(-source.n_records // stretch) if laid is source else 1
         job = _Job(path=str(source.path), as_type=as_type, gates=gate_set, kernel=kernel)
-        futures.append((place, _submit(client, job, stretches or [(0, source.n_records)])))
+        futures.append((place, _submit(client, job, cut(source, plan, parts))))
     known |= _gathered(client, futures, store, sources, progress, len(known))
     return _added([known[place] for place in range(len(sources))])
 
@@ -170,20 +170,23 @@ def _gathered(
 
 
 def _count_file(job: _Job) -> Counts:
-    source = open_tags(job.path, as_type=job.as_type)
-    plan = plan_for(source, job.gates)
+    source, plan = _laid(job)
     tally = count_stretch(source, plan, (0, source.n_records), job.kernel)
     return finish_counts(source, plan, [tally], job.kernel)
 
 
 def _count_part(job: _Job, part: Stretch) -> "Tally":
-    source = open_tags(job.path, as_type=job.as_type)
-    return count_stretch(source, plan_for(source, job.gates), part, job.kernel)
+    source, plan = _laid(job)
+    return count_stretch(source, plan, part, job.kernel)
 
 
 def _join(job: _Job, tallies: "list[Tally]") -> Counts:
-    source = open_tags(job.path, as_type=job.as_type)
-    return finish_counts(source, plan_for(source, job.gates), tallies, job.kernel)
+    source, plan = _laid(job)
+    return finish_counts(source, plan, tallies, job.kernel)
+
+
+def _laid(job: _Job) -> "tuple[TagSource, Plan]":
+    return plan_for(open_tags(job.path, as_type=job.as_type), job.gates)
 
 
 def _added(counts: list[Counts]) -> Counts:

@@ -36,6 +36,16 @@ def shared(scheduler: str | None, workers: int | None) -> "Iterator[Client | Non
         yield client
 
 
+def fetched_file(place: str) -> Path:
+    """Return the file of a path, or of an address that is fetched."""
+    if "://" not in place:
+        return Path(place)
+    from analysis.tagfile.remote import fetched
+
+    with progress_bar("fetching", "bytes") as progress:
+        return fetched(place, progress=progress)
+
+
 def local_files(places: Sequence[str]) -> list[Path]:
     """Return files for what was typed: paths, patterns such as ``runs/**/*.ptu``, addresses.
 
@@ -52,10 +62,7 @@ def local_files(places: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         if "://" in place:
-            from analysis.tagfile.remote import fetched
-
-            with progress_bar("fetching", "bytes") as progress:
-                found.append(fetched(place, progress=progress))
+            found.append(fetched_file(place))
         elif has_magic(place) and not Path(place).exists():
             pattern = Path(place)
             root = Path(pattern.anchor or ".")

@@ -1,17 +1,21 @@
 """Counting on worker processes: the same counts bit for bit, whatever happens to a worker."""
 
+import json
 import os
 import signal
 import threading
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from analysis import cluster as clusters
 from analysis.cluster import ClusterError, cluster, own_version, refuse_other_versions
 from analysis.counting import count
 from analysis.counting.distributed import count_distributed
+from analysis.counts import Counts
 from analysis.tagfile import TagFileError
+from labkit.cli import run
 from simulation.recordings.ptu import simulate_ptu
 from simulation.recordings.pulses import pulsed_timing
 from simulation.theory.dlcz import riedinger2018
@@ -137,7 +141,32 @@ def test_a_scheduler_elsewhere_is_asked_for_its_workers_versions(files, expected
     from distributed import LocalCluster
 
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as there,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as there,
         cluster(there.scheduler_address) as found,
     ):
         assert count_distributed(found, files, GATES) == expected
+
+
+def test_the_command_line_counts_a_pattern_on_workers_and_keeps_what_is_done(
+    files, expected, tmp_path, capsys
+):
+    (tmp_path / "g.yaml").write_text(GATES.to_yaml())
+    line = ["analyse", str(files[0].parent / "*.ptu"), "--gates", str(tmp_path / "g.yaml")]
+    kept = ["--workers", "2", "--keep", str(tmp_path / "kept")]
+    assert run([*line, *kept, "--save", str(tmp_path / "counts.json"), "--json"]) == 0
+    capsys.readouterr()
+    assert Counts.from_dict(json.loads((tmp_path / "counts.json").read_text())) == expected
+    assert len(list((tmp_path / "kept").iterdir())) == 5
+    assert run([*line, "--keep", str(tmp_path)]) == 1
+    assert "--keep goes with" in capsys.readouterr().err
+    assert run(["analyse", str(tmp_path / "none*.ptu")]) == 1
+    assert "no file matches" in capsys.readouterr().err
+
+
+def test_a_sweep_on_workers_holds_the_same_numbers(tmp_path, capsys):
+    axes = ["--x", "delta_1:0.8:1.2:9", "--y", "delta_2:-1.2:-0.8:7"]
+    files = [tmp_path / "here.nc", tmp_path / "there.nc"]
+    assert run(["theory", "sweep", "yu2020", *axes, "-o", str(files[0])]) == 0
+    assert run(["theory", "sweep", "yu2020", *axes, "-o", str(files[1]), "--workers", "2"]) == 0
+    here, there = (xr.load_dataset(file, engine="h5netcdf") for file in files)
+    xr.testing.assert_allclose(here, there, rtol=1e-13)
