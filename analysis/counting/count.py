@@ -1,6 +1,6 @@
 """Count tag files: choose the kernel and stream the records through it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol
@@ -98,7 +98,7 @@ def count(
         message = "`paths` must name at least one tag file, but is empty"
         raise ValueError(message)
     for source in sources:
-        _check_records(source)
+        check_records(source)
     if not allow_repeats:
         check_distinct(sources)
     gate_set = as_gates(gates_path(sources[0].path) if gates is None else gates)
@@ -290,7 +290,8 @@ def _origin(source: TagSource, gates: GateSet) -> int:
     raise ValueError(message)
 
 
-def _check_records(source: TagSource) -> None:
+def check_records(source: TagSource) -> None:
+    """Refuse a file without records."""
     if source.n_records == 0:
         message = f"{source.path}: holds no records, so there is nothing to count"
         raise TagFileError(message)
@@ -301,17 +302,27 @@ def _count_source(
 ) -> Counts:
     total = source.n_records
     if kernel == "auto":
-        kernel = "bright" if _is_bright(source, plan) else "sparse"
+        kernel = "bright" if is_bright(source, plan) else "sparse"
     stretches = [(0, total)]
     if kernel == "bright" and threads > 1 and total >= THREADS_FROM:
         stretches = cut(source, plan, threads)
     done = _Progress(total, progress)
     if len(stretches) == 1:
-        tallies = [_count_stretch(source, plan, stretches[0], kernel, done)]
+        tallies = [count_stretch(source, plan, stretches[0], kernel, done)]
     else:
         with ThreadPoolExecutor(max_workers=len(stretches)) as pool:
-            jobs = [pool.submit(_count_stretch, source, plan, s, kernel, done) for s in stretches]
+            jobs = [pool.submit(count_stretch, source, plan, s, kernel, done) for s in stretches]
             tallies = [job.result() for job in jobs]
+    return finish_counts(source, plan, tallies, kernel)
+
+
+def finish_counts(
+    source: TagSource, plan: Plan, tallies: Sequence[Tally], kernel: Kernel
+) -> Counts:
+    """Join the tallies of a file's stretches, in their order, and report them as counts.
+
+    Tags out of order are found only here; then the whole file is counted once more, sorted.
+    """
     first, *rest = tallies
     for tally in rest:
         first.append(tally, plan)
@@ -320,7 +331,7 @@ def _count_source(
     return _count_in_order(source, plan, first, kernel)
 
 
-def _is_bright(source: TagSource, plan: Plan) -> bool:
+def is_bright(source: TagSource, plan: Plan) -> bool:
     """Tell whether the compiled kernel pays for itself, by the first records."""
     total = source.n_records
     if plan.layout.mode == "T2":
@@ -339,7 +350,7 @@ def _count_in_order(source: TagSource, plan: Plan, unsorted: Tally, kernel: Kern
     """Count once more with the tags sorted, if their disorder is small enough to be trusted."""
     ordered = OrderedSource(source)
     try:
-        tally = _count_stretch(ordered, plan, (0, ordered.n_records), kernel, _Progress(0, None))
+        tally = count_stretch(ordered, plan, (0, ordered.n_records), kernel)
     except DisorderError as error:
         reason = str(error).removeprefix(f"{source.path}: ")
         disorder = (
@@ -368,14 +379,20 @@ class _Progress:
             self._report(self._done, self._total)
 
 
-def _count_stretch(
-    source: TagSource, plan: Plan, stretch: Stretch, kernel: Kernel, done: _Progress
+def count_stretch(
+    source: TagSource,
+    plan: Plan,
+    stretch: Stretch,
+    kernel: Kernel,
+    done: "_Progress | None" = None,
 ) -> Tally:
+    """Count the records of one stretch of a file; see `cut` for where one may begin."""
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, kernel)
     for block in source.blocks(*stretch):
         _count_block(source, counter, block)
-        done.add(len(block))
+        if done is not None:
+            done.add(len(block))
     counter.finish()
     return tally
 

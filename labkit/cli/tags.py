@@ -1,14 +1,20 @@
 """``labkit analyse``, ``witness``, ``info``, ``gates``: from tags to results."""
 
+from functools import partial
 from math import inf, isfinite, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from labkit.cli.output import check_folder, print_json, progress_bar, remarks
+from labkit.cli.scale import Scheduler, Workers, fetched_file, local_files, shared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from distributed import Client
+
     from analysis.counts import Counts
     from analysis.evaluation import Evaluation
     from analysis.first_look import FirstLook, Proposal
@@ -70,9 +76,13 @@ def register(app: typer.Typer) -> None:
 
 
 def analyse(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Tag files or run folders; several add up.", metavar="FILE…"),
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            help="Tag files, run folders, patterns (runs/**/*.ptu), addresses (https://, s3://); "
+            "several add up.",
+            metavar="FILE…",
+        ),
     ],
     gates: Annotated[
         Path | None,
@@ -113,6 +123,15 @@ def analyse(
     allow_repeats: Annotated[
         bool, typer.Option("--allow-repeats", help="Add up even files with the same recording.")
     ] = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --workers or --scheduler: keep the counts of finished files in this folder, "
+            "and go on from there."
+        ),
+    ] = None,
 ) -> None:
     """Count tag files; print g², the witness R_m and the verdict."""
     from analysis.evaluation import evaluate
@@ -124,7 +143,9 @@ def analyse(
         _check_save(save)
     if report is not None:
         check_folder("--report", report)
+    files = local_files(places)
     between = _between(files, start, stop, follow=bool(follow))
+    _check_shared(scheduler, workers, keep, alone=bool(follow or between))
     declared, fixed = assumed_conditions(assume or [])
     for folder in filter(Path.is_dir, files):
         _gates_of(folder)  # refuses what is no run folder
@@ -132,19 +153,20 @@ def analyse(
     repeats: list[str] = []
     if len(files) == 1 and files[0].is_dir() and not follow:
         gate_set = GateSet.from_yaml(gates or _gates_of(files[0]))
-        evaluation = _evaluate_run(files[0], gate_set, threads, declared, fixed, bound)
+        with shared(scheduler, workers) as client:
+            again = _recounted(files[0], gate_set, threads, client)
+        evaluation = _evaluate_run(files[0], gate_set, again, declared, fixed, bound)
         counts = evaluation.counts
     else:
-        places = [tags for file in files for tags in _tag_files(file)]
-        sources = [open_tags(place, as_type=as_type) for place in places]
+        tags = [path for file in files for path in _tag_files(file)]
+        sources = [open_tags(path, as_type=as_type) for path in tags]
         gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
         if follow:
-            counts = _follow(places, gate_set, follow)
+            counts = _follow(tags, gate_set, follow)
         else:
-            counts = _count(
-                sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats,
-                between=between,
-            )  # fmt: skip
+            with shared(scheduler, workers) as client:
+                counter = _counter(client, threads, as_type, keep, between)
+                counts = _count(sources, gate_set, counter, _turned(files), allow_repeats)
         unmet = _unmet(sources, proposed=bool(remark))
         evaluation = evaluate(
             counts, declared=declared, trials_fixed_in_advance=fixed, measured=unmet, bound=bound
@@ -269,32 +291,83 @@ def _condition(name: str, demand: str, problem: str) -> "Condition":
     )
 
 
+class _Count(Protocol):
+    """What counts: here, or on workers."""
+
+    def __call__(
+        self,
+        sources: "Iterable[TagSource]",
+        gates: "GateSet",
+        *,
+        allow_repeats: bool,
+        progress: "Callable[[int, int], object]",
+    ) -> "Counts": ...
+
+
 def _count(
     sources: "list[TagSource]",
     gates: "GateSet",
-    threads: int,
-    *,
+    counter: _Count,
     turned: set[Path],
     allow_repeats: bool,
-    between: tuple[float, float] | None,
 ) -> "Counts":
     """Count sources; those of `turned` were taken at θ + π, their read detectors change roles."""
-    from analysis.counting import count
-
-    if between is not None:
-        from analysis.questions.segments import count_between
-
-        return count_between(sources[0], gates, *between)
     parts = [[s for s in sources if (s.path in turned) is turn] for turn in (False, True)]
     found = []
-    with progress_bar("counting", "records") as progress:
+    with progress_bar("counting", "") as progress:
         for part, turn in zip(parts, (False, True), strict=True):
             if part:
-                counts = count(
-                    part, gates, threads=threads, allow_repeats=allow_repeats, progress=progress
-                )
+                counts = counter(part, gates, allow_repeats=allow_repeats, progress=progress)
                 found.append(counts.exchanged("read") if turn else counts)
     return sum(found[1:], found[0])
+
+
+def _counter(
+    client: "Client | None",
+    threads: int,
+    as_type: str | None,
+    keep: Path | None,
+    between: tuple[float, float] | None,
+) -> _Count:
+    """Return what counts: a stretch of one file, all here, or on the workers of a cluster."""
+    from analysis.counting import count
+
+    if client is None and between is None:
+        return partial(count, threads=threads)
+
+    def counter(
+        sources: "Iterable[TagSource]",
+        gates: "GateSet",
+        *,
+        allow_repeats: bool,
+        progress: "Callable[[int, int], object]",
+    ) -> "Counts":
+        if client is None:
+            from analysis.questions.segments import count_between
+
+            (source,) = sources
+            return count_between(source, gates, *(between or (0.0, inf)))
+        from analysis.counting.distributed import count_distributed
+
+        return count_distributed(
+            client, [source.path for source in sources], gates, as_type=as_type,
+            allow_repeats=allow_repeats, keep=keep, progress=progress,
+        )  # fmt: skip
+
+    return counter
+
+
+def _check_shared(
+    scheduler: str | None, workers: int | None, keep: Path | None, *, alone: bool
+) -> None:
+    """Refuse options that would do nothing."""
+    is_shared = scheduler is not None or workers is not None
+    if keep is not None and not is_shared:
+        message = "--keep goes with --workers or --scheduler"
+        raise ValueError(message)
+    if is_shared and alone:
+        message = "--follow, --from and --to count one file here; leave --workers, --scheduler out"
+        raise ValueError(message)
 
 
 def _turned(files: list[Path]) -> set[Path]:
@@ -314,18 +387,24 @@ def _turned(files: list[Path]) -> set[Path]:
     }
 
 
-def _recounted(run: Path, gates: "GateSet", threads: int) -> "list[Block]":
+def _recounted(run: Path, gates: "GateSet", threads: int, client: "Client | None") -> "list[Block]":
     """Return a run's good blocks of the main setting, their segments counted anew."""
     from dataclasses import replace
 
     from analysis.counting import count
     from labkit.run import open_run, tag_files
 
-    blocks = open_run(run).main_blocks()
+    blocks, tags = open_run(run).main_blocks(), tag_files(run)
+    counted: Iterator[Counts] = (count(path, gates, threads=threads) for path in tags)
+    if client is not None:
+        from analysis.cluster import RETRIES
+
+        futures = client.map(count, tags, gates=gates, pure=False, retries=RETRIES)
+        counted = (future.result() for future in futures)
+    found = []
     with progress_bar("counting", "blocks") as progress:
-        found = []
-        for block, tags in zip(blocks, tag_files(run), strict=True):
-            found.append(replace(block, counts=count(tags, gates, threads=threads)))
+        for block, counts in zip(blocks, counted, strict=True):
+            found.append(replace(block, counts=counts))
             progress(len(found), len(blocks))
     return found
 
@@ -333,19 +412,19 @@ def _recounted(run: Path, gates: "GateSet", threads: int) -> "list[Block]":
 def _evaluate_run(
     run: Path,
     gates: "GateSet",
-    threads: int,
+    recounted: "list[Block]",
     declared: dict[str, float],
     fixed: bool,
     bound: float,
 ) -> "Evaluation":
-    """Count a run's main blocks anew and judge them with all that its other blocks say."""
+    """Judge a run's main blocks, counted anew, with all that its other blocks say."""
     from analysis.gates import GateSet
     from labkit.monitoring.monitor import goal_of
     from labkit.run import gates_beside, open_run
     from labkit.run.evidence import RunJudge, gates_changed
 
     folder = open_run(run)
-    again = {block.number: block for block in _recounted(run, gates, threads)}
+    again = {block.number: block for block in recounted}
     blocks = [again.get(block.number, block) for block in folder.journal.read()]
     try:
         goal = goal_of(folder.manifest(), str(folder.manifest_path))
@@ -457,7 +536,9 @@ def witness(
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
+    ],
     json: Json = False,
     header: Annotated[bool, typer.Option("--header", help="Also print every header tag.")] = False,
     plot: Annotated[
@@ -501,7 +582,9 @@ def info(
 
 
 def gates(
-    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gates file here.")
     ] = None,

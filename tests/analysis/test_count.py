@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.counting import count, follow
-from analysis.counting.count import _count_stretch, _Progress, cut, plan_for
+from analysis.counting.count import _Progress, count_stretch, cut, plan_for
 from analysis.counting.report import report_counts
 from analysis.counting.tally import Tally
 from analysis.counts import Counts
@@ -269,7 +269,7 @@ def begins(events, gates):
 def one_pass(source, gates, kernel):
     """Count the records as they stand: tags out of order are not sorted."""
     _, plan = plan_for(source, gates)
-    tally = _count_stretch(source, plan, (0, source.n_records), kernel, _Progress(0, None))
+    tally = count_stretch(source, plan, (0, source.n_records), kernel, _Progress(0, None))
     return report_counts(source, plan, tally, final=True)
 
 
@@ -517,4 +517,4 @@ def test_the_compiled_kernel_is_loaded_where_it_pays(tmp_path, monkeypatch, gate
     path = tmp_path / "a.ptu"
     write_ptu(path, events, sync_rate=20e3)
     gates = GateSet(period=50e-6, detectors={1: 0}, gates=(Gate(name="a", start=0.0, stop=1e-8),))
-    assert module._is_bright(*plan_for(open_tags(path), gates)) is wanted
+    assert module.is_bright(*plan_for(open_tags(path), gates)) is wanted
