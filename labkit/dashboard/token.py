@@ -44,7 +44,7 @@ class TokenNeeded(AuthProvider):
         super().__init__()
 
     @property
-    def get_user(self) -> Callable[[Any], str | None]:
+    def get_user(self) -> Callable[[Any], str | None]:  # type: ignore[override]
         """What tells a request's visitor; None: refused."""
 
         def visitor(request: RequestHandler) -> str | None:

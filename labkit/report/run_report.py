@@ -228,14 +228,16 @@ def _tables(run: RunPictures) -> Iterator[ResultTable]:
         if flat_name(name) not in made and None not in ends
     }
     if drift:
-        rows = tuple((name, str(a), str(b)) for name, (a, b) in drift.items())
-        head = ("reading", "at the beginning", "at the end")
-        yield ResultTable(title="drift between both ends, unset by the run", head=head, rows=rows)
-    if made:
-        rows = tuple((name, str(value)) for name, value in sorted(made.items()))
         yield ResultTable(
-            title="settings that the run made", head=("parameter", "last value"), rows=rows
+            title="drift between both ends, unset by the run",
+            head=("reading", "at the beginning", "at the end"),
+            rows=tuple((name, str(a), str(b)) for name, (a, b) in drift.items()),
         )
+    if made:
+        yield ResultTable(
+            title="settings that the run made", head=("parameter", "last value"),
+            rows=tuple((name, str(value)) for name, value in sorted(made.items())),
+        )  # fmt: skip
     yield _provenance(run)
 
 
