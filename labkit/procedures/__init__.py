@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 from importlib import import_module
+from io import StringIO
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from analysis.plugins import Table
@@ -46,6 +48,13 @@ class Result(ABC):
     def figures(self) -> "dict[str, Figure]":
         """Return all pictures by name."""
         return {self.procedure: self.plot()}
+
+    def _repr_html_(self) -> str:
+        """Show words and main picture in a notebook."""
+        stream = StringIO()
+        self.plot().savefig(stream, format="svg")
+        text = stream.getvalue()
+        return f"<pre>{escape(str(self))}</pre>{text[text.index('<svg') :]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
