@@ -7,17 +7,21 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 READY := $(VENV)/.ready
 READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
-.PHONY: demo test test-long peers lint bench docs clean
+.PHONY: demo test test-long test-browser peers lint bench docs clean
 
 demo: $(READY)
 	$(BIN)/labkit run autopilot --station virtual --out demo-output
 
 test: $(READY)
-	$(BIN)/pytest -n 2 -q -m "not long"
+	$(BIN)/pytest -n 2 -q -m "not long and not browser"
 
 # Whole runs of the virtual lab: faults, red team, dry runs, examples of the documentation.
 test-long: $(READY)
 	$(BIN)/pytest -n 2 -q -m long
+
+# The live page in Chromium, which must be on PATH.
+test-browser: $(READY)
+	$(BIN)/pytest -q -m browser
 
 # Others' clients on the simulated bench, in an environment of their own: they bring much along.
 peers: .venv-peers/.ready

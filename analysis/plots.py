@@ -1,10 +1,11 @@
-"""Pictures of counts and results; every function returns a matplotlib Figure."""
+"""Pictures of counts and results, drawn into axes, which are returned."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.counts import Counts
+from analysis.palette import COLORS, DENSITY, GATE_SHADE
 from analysis.witness import Witness
 
 if TYPE_CHECKING:
@@ -13,20 +14,40 @@ if TYPE_CHECKING:
 
     from analysis.first_look import FirstLook
 
-COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce")
-GATE_SHADE = "#e8e4d8"
+
+def axes_or_new(ax: "Axes | None", width: float, height: float) -> "Axes":
+    """Return axes as they are, or new ones in a figure of their own (inches)."""
+    if ax is not None:
+        return ax
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
-def arrival_histogram(counts: Counts) -> "Figure":
+def figure_of(ax: "Axes") -> "Figure":
+    """Return the figure that axes are in.
+
+    Raises
+    ------
+    TypeError
+        If they are in none of their own, but in a part of one.
+    """
+    from matplotlib.figure import Figure
+
+    figure = ax.figure
+    if not isinstance(figure, Figure):
+        message = f"`ax` must be in a figure, but is in a {type(figure).__name__}"
+        raise TypeError(message)
+    return figure
+
+
+def arrival_histogram(counts: Counts, ax: "Axes | None" = None) -> "Axes":
     """Draw clicks against arrival time for each detector, with the gates shaded.
 
     Ordinate: clicks per nanosecond and per trial, logarithmic, so that the dark level beside the
     pulses shows.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    axes = axes_or_new(ax, 8, 3.6)
     edges_ns = counts.bin_edges * 1e9
     trials = max(counts.trials.number, 1)
     for row, (detector, color) in enumerate(zip(counts.gates.detectors, COLORS * 16, strict=False)):
@@ -42,7 +63,7 @@ def arrival_histogram(counts: Counts) -> "Figure":
     axes.set_xlabel("time after the trial's start (ns)")
     axes.set_ylabel("clicks / (ns · trial)")
     axes.legend(frameon=False)
-    return figure
+    return axes
 
 
 def first_look(seen: "FirstLook") -> "Figure":
@@ -69,40 +90,35 @@ def first_look(seen: "FirstLook") -> "Figure":
     return figure
 
 
-def coincidence_matrix(counts: Counts) -> "Figure":
-    """Draw coincidences of every pair of (gate, detector), with g² where it is defined."""
-    from matplotlib.figure import Figure
-
+def coincidence_matrix(counts: Counts, ax: "Axes | None" = None) -> "Axes":
+    """Draw same-trial coincidences of every pair of (gate, detector), with g² where defined."""
     cells = counts.gates.cells
     names = [f"{gate} {detector}" for gate, detector in cells]
     singles = counts.singles.reshape(-1).astype(float)
     expected = np.outer(singles, singles) / max(counts.trials.number, 1)
-    figure = Figure(figsize=(1.1 * len(cells) + 0.8, 0.9 * len(cells) + 0.6), layout="constrained")
-    axes = figure.add_subplot()
+    axes = axes_or_new(ax, 1.1 * len(cells) + 0.8, 0.9 * len(cells) + 0.6)
     lower = np.tril(np.ones_like(counts.pairs, dtype=bool), -1)
     brightest = max(int(counts.pairs.max(initial=0)), 1)
     shown = np.ma.masked_array(counts.pairs, ~lower)[1:, :-1]
     if shown.size:
-        axes.imshow(shown, cmap="YlGnBu", vmin=0, vmax=brightest)
+        axes.imshow(shown, cmap=DENSITY, vmin=0, vmax=brightest)
     for i, j in zip(*np.nonzero(lower), strict=True):
         pairs = int(counts.pairs[i, j])
         g2 = f"\ng² {pairs / expected[i, j]:.2f}" if expected[i, j] > 0 else ""
         color = "white" if pairs > 0.6 * brightest else "black"
-        axes.text(j, i - 1, f"{pairs:,}{g2}", ha="center", va="center", color=color, fontsize=9)
+        axes.text(
+            j, i - 1, f"{pairs:,}{g2}", ha="center", va="center", color=color, fontsize="small"
+        )
     axes.set_xticks(range(len(cells) - 1), names[:-1])
     axes.set_yticks(range(len(cells) - 1), names[1:])
     axes.tick_params(length=0)
-    axes.set_title("same-trial coincidences", fontsize=10)
     axes.spines[:].set_visible(False)
-    return figure
+    return axes
 
 
-def witness_densities(witness: Witness, bound: float = 1.0) -> "Figure":
+def witness_densities(witness: Witness, bound: float = 1.0, ax: "Axes | None" = None) -> "Axes":
     """Draw the densities of R_m(θ, 1), R_m(θ, 2) and the symmetrised witness."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    axes = axes_or_new(ax, 8, 3.6)
     named = {
         "heralded by detector 1": witness.detector[1],
         "heralded by detector 2": witness.detector[2],
@@ -122,12 +138,12 @@ def witness_densities(witness: Witness, bound: float = 1.0) -> "Figure":
     axes.set_xlabel("$R_m$ (shaded: 16 % to 84 %)")
     axes.set_ylabel("probability density")
     axes.legend(frameon=False)
-    return figure
+    return axes
 
 
 def _mark_bound(axes: "Axes", bound: float) -> None:
     axes.axvline(bound, color="black", lw=1, ls="--")
     axes.annotate(
         f"separable above {bound:g}", (bound, 0.97), xycoords=("data", "axes fraction"),
-        xytext=(4, 0), textcoords="offset points", va="top", fontsize=9,
+        xytext=(4, 0), textcoords="offset points", va="top", fontsize="small",
     )  # fmt: skip

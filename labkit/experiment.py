@@ -1,7 +1,7 @@
 """An experiment file, carried out at a station into a run folder: one path through labkit."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from analysis.published import RIEDINGER_2018
 from analysis.yamlfile import read_mapping, read_yaml
 from labkit.compiler import Programs, compile_sequence
-from labkit.procedures import PROCEDURES, Result
+from labkit.procedures import PROCEDURES, Result, options_of
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
@@ -166,12 +166,6 @@ def _sequence(plain: str | dict[str, Any], where: str, folder: Path | None) -> P
         f"this one, but is {plain!r}"
     )
     raise ValueError(message)
-
-
-def options_of(kind: str, plain: Mapping[str, object], where: str) -> Any:
-    """Return the checked options of a procedure."""
-    _, options = PROCEDURES[kind].load()
-    return read_mapping(options, plain, f"{where}: options")
 
 
 def run_experiment(

@@ -15,6 +15,7 @@ from labkit.cli import (
     estimate,
     lab,
     planning,
+    plot,
     questions,
     reproduce,
     runs,
@@ -44,6 +45,7 @@ for room in (
     planning,
     lab,
     runs,
+    plot,
     dashboard,
     doctor,
 ):

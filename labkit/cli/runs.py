@@ -268,6 +268,21 @@ def verify(
 
 
 @runs_app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", metavar="FILE", help="Page (.html) or .pdf; by default in the folder."),
+    ] = None,
+) -> None:
+    """Write the report of a run: what, when, who, verdict, figures, drift, provenance."""
+    from labkit.report.run_report import write_run_report
+    from labkit.run import open_run
+
+    _print(f"report: {write_run_report(open_run(run), output)}")
+
+
+@runs_app.command()
 def repair(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
 ) -> None:
@@ -348,8 +363,7 @@ def compare(
 ) -> None:
     """Compare runs end against end: what they found, and the settings that they made."""
     from labkit.cli.tables import print_table
-    from labkit.monitoring.comparison import compare_runs
-    from labkit.report.tables import comparison_tables
+    from labkit.monitoring.comparison import compare_runs, comparison_tables
     from labkit.run import open_run
 
     found = compare_runs([open_run(path) for path in runs])

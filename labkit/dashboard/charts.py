@@ -71,7 +71,7 @@ class Chart:
     def __init__(self, name: str, title: str, x_label: str, y_label: str, **options: Any) -> None:
         self.name = name
         self.figure = figure(
-            name=name, title=title, height=HEIGHT, sizing_mode="stretch_width",
+            name=f"figure.{name}", title=title, height=HEIGHT, sizing_mode="stretch_width",
             tools="pan,box_zoom,wheel_zoom,reset,save", toolbar_location="above",
             x_axis_label=x_label, y_axis_label=y_label, min_border_left=60, visible=False,
             **options,

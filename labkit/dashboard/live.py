@@ -261,7 +261,7 @@ _WIDGET = [
 def _alarm_model() -> Any:
     from bokeh.models import Div
 
-    return Div(text="0 ", name="alarms", visible=False)
+    return Div(text="0 ", name="alarm text", visible=False)
 
 
 def alarm_text(snapshot: Any) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.monitoring.outcome import outcome_of
+from labkit.report.tables import ResultTable
 from labkit.run import RunFolder
 from labkit.run.events import settings_made
 from labkit.run.progress import said_setting
@@ -57,6 +58,23 @@ def compare_runs(folders: Sequence[RunFolder]) -> Comparison:
         facts={name: tuple(one[name] for one in facts) for name in facts[0]},
         settings={n: values for n, values in last.items() if len(set(map(repr, values))) > 1},
     )
+
+
+def comparison_tables(found: Comparison) -> tuple[ResultTable, ResultTable]:
+    """Return what runs meant and found, and the settings at which they ended differently."""
+    facts = tuple((name, *values) for name, values in found.facts.items() if any(values))
+    settings = tuple(
+        (name, *("not set" if value is None else str(value) for value in values))
+        for name, values in found.settings.items()
+    )
+    note = "last values of what at least one of the runs set; what none of them set is not compared"
+    return (
+        ResultTable(title="runs, end against end", head=("", *found.runs), rows=facts),
+        ResultTable(
+            title=f"{len(settings)} settings differ at the end", head=("parameter", *found.runs),
+            rows=settings, note=note,
+        ),
+    )  # fmt: skip
 
 
 def _facts(folder: RunFolder) -> dict[str, str]:

@@ -9,7 +9,6 @@ from time import time
 from typing import TYPE_CHECKING
 
 from analysis.evaluation import Evaluation, evaluate
-from labkit.experiment import options_of
 from labkit.monitoring.events import EventTail
 from labkit.monitoring.judging import Judging
 from labkit.monitoring.pace import time_left
@@ -18,7 +17,7 @@ from labkit.monitoring.series import SeriesBook, began, ended
 from labkit.monitoring.snapshot import LeftOut, Snapshot
 from labkit.monitoring.states import limits_of, states_of
 from labkit.monitoring.status import RunStatus, run_status
-from labkit.procedures import PROCEDURES
+from labkit.procedures import PROCEDURES, options_of
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
 from labkit.run.journal import folded_sum, purpose_of
 from labkit.run.progress import WitnessProgress, progress_towards

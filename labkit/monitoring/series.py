@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,9 @@ class _Column:
 
     def __init__(self, label: str, unit: str, offset: float) -> None:
         self.label, self.unit, self.offset = label, unit, offset
-        self._parts = {name: array(t) for name, t in zip(_COLUMNS, _TYPES, strict=True)}
+        self._parts: dict[str, Any] = {
+            name: array(t) for name, t in zip(_COLUMNS, _TYPES, strict=True)
+        }
 
     def add(self, block: Block, time: float, value: float, sigma: float) -> None:
         row = (block.number, time, value - self.offset, sigma, block.good)

@@ -1,12 +1,15 @@
 """Procedures: each usable alone from Python, an experiment file or a notebook."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 from importlib import import_module
+from io import StringIO
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from analysis.plugins import Table
+from analysis.yamlfile import read_mapping
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +48,13 @@ class Result(ABC):
     def figures(self) -> "dict[str, Figure]":
         """Return all pictures by name."""
         return {self.procedure: self.plot()}
+
+    def _repr_html_(self) -> str:
+        """Show words and main picture in a notebook."""
+        stream = StringIO()
+        self.plot().savefig(stream, format="svg")
+        text = stream.getvalue()
+        return f"<pre>{escape(str(self))}</pre>{text[text.index('<svg') :]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +107,9 @@ _OWN = {
 
 PROCEDURES = Table("labkit.procedures", Procedure, _OWN)
 """By the name used in experiment files; those of plug-ins come last."""
+
+
+def options_of(kind: str, plain: Mapping[str, object], where: str) -> Any:
+    """Return the checked options of a procedure; `where` names their origin in errors."""
+    _, options = PROCEDURES[kind].load()
+    return read_mapping(options, plain, f"{where}: options")

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import FringeFit
+from analysis.palette import COLORS, FAINT
+from analysis.plots import figure_of
 from analysis.separable_fit import Estimate
 from labkit.procedures import Result
 from labkit.procedures.g2 import G2Options, g2_of_device
@@ -126,10 +128,10 @@ class DelaySweepResult(Result):
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.add_subplot()
         time = self.delays * 1e6
-        axes.errorbar(time, self.visibility, self.sigma, fmt="x", color="#4d7c0f", label="measured")
+        axes.errorbar(time, self.visibility, self.sigma, fmt="x", color=COLORS[2], label="measured")
         if self.bound is not None:
             axes.plot(
-                time, self.bound, "_", ms=14, color="#a8a29e", label="$V_{max}$ by the devices' g²"
+                time, self.bound, "_", ms=14, color=FAINT, label="$V_{max}$ by the devices' g²"
             )
         axes.set(xlabel="delay τ (µs)", ylabel="visibility", ylim=(0, 1.2))
         axes.legend(frameon=False)
@@ -139,7 +141,7 @@ class DelaySweepResult(Result):
         """Return the decay, and every window's fringe."""
         found = {"delay_sweep": self.plot()}
         for number, window in enumerate(self.windows, 1):
-            found[f"window_{number}"] = draw_fringe(*window, "delay τ (µs)", scale=1e6)
+            found[f"window_{number}"] = figure_of(draw_fringe(*window, "delay τ (µs)", scale=1e6))
         return found
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
+from analysis.palette import COLORS
 from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Device, Session, check_options, only
@@ -80,9 +81,9 @@ class G2Result(Result):
         low, high = self.posterior.quantile([0.0005, 0.9995])
         g = np.linspace(low, high, 300)
         density = self.posterior.density(g)
-        axes.plot(g, density, color="#0b6e99")
+        axes.plot(g, density, color=COLORS[0])
         inside = (g >= self.posterior.quantile(0.16)) & (g <= self.posterior.quantile(0.84))
-        axes.fill_between(g, density, where=inside, color="#0b6e99", alpha=0.2, lw=0)
+        axes.fill_between(g, density, where=inside, color=COLORS[0], alpha=0.2, lw=0)
         axes.set(xlabel="$g^{(2)}_{rp}$", ylabel="probability density", ylim=(0, None))
         axes.set_title(f"device {self.device}, 68 % shaded", fontsize=9)
         return figure

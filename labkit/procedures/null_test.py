@@ -10,6 +10,7 @@ from analysis.correlation import pooled_g2
 from analysis.counts import Counts
 from analysis.counts_file import witness_counts
 from analysis.evaluation import evaluate
+from analysis.palette import COLORS
 from analysis.witness import Condition
 from analysis.witness.cells import accidentals
 from analysis.witness.conditions import null_laser_only
@@ -144,7 +145,7 @@ class NullTestResult(Result):
         axes = figure.add_subplot()
         for place, (count, expected) in enumerate((self.low, self.high)):
             axes.errorbar(
-                place, count / expected, sqrt(count + 1) / expected, fmt="o", color="#0b6e99"
+                place, count / expected, sqrt(count + 1) / expected, fmt="o", color=COLORS[0]
             )
         axes.axhline(1.0, color="#a8a29e", lw=1, ls="--")
         axes.set_xticks([0, 1], ["low (same detector)", "high (crossed)"])

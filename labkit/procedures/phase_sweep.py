@@ -1,14 +1,17 @@
 """``phase_sweep``: g² against the phase offset Δφ of the read pulse; gives the optimal phase."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis import palette
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.evaluation import evaluate
 from analysis.fits import FringeFit, fit_fringe
+from analysis.plots import axes_or_new, figure_of
 from analysis.separable_fit import Estimate
 from labkit.procedures import Result
 from labkit.procedures.repair import repair, upkeep
@@ -18,6 +21,7 @@ from labkit.run.progress import said_setting
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 REFITS = 3
@@ -131,14 +135,17 @@ class PhaseSweepResult(Result):
 
     def plot(self) -> "Figure":
         """Draw both fringes with their fits."""
-        figure = draw_fringe(self.fringe, self.crossed, self.same, "Δφ (rad)")
-        axes = figure.axes[0]
+        return figure_of(self.draw())
+
+    def draw(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw both fringes with their fits, and the optimal phase, into axes."""
+        pi = np.pi
+        axes = draw_fringe(self.fringe, self.crossed, self.same, "Δφ (π)", scale=1 / pi, ax=ax)
         for turn in (-2 * np.pi, 0.0, 2 * np.pi):
             best = self.optimal_phase.value + turn
             if self.fringe.x.min() <= best <= self.fringe.x.max():
-                axes.axvline(best, color="#a8a29e", lw=1, ls="--")
-        axes.set_title(f"optimal Δφ = {self.optimal_phase.value / np.pi:+.2f} π", fontsize=9)
-        return figure
+                axes.axvline(best / pi, color=palette.FAINT, lw=1, ls="--")
+        return axes
 
 
 def _with_sigma(name: str, found: Estimate | None) -> dict[str, float | None]:
@@ -165,6 +172,11 @@ def phase_sweep(
         {"procedure": "phase_sweep"},
         "delta_phi",
     )
+    return sweep_result(fringe)
+
+
+def sweep_result(fringe: CorrelationFringe) -> PhaseSweepResult:
+    """Fit a fringe over Δφ with its period of 2π."""
     crossed = fit_counts(fringe, "crossed", 2 * np.pi)
     same = fit_counts(fringe, "same", 2 * np.pi)
     top = np.pi / 2 - crossed.phase.value
@@ -178,6 +190,33 @@ def phase_sweep(
         period=_free_period(fringe),
         visibility=crossed.visibility,
     )
+
+
+def fringe_of_blocks(blocks: Sequence[Block]) -> CorrelationFringe:
+    """Return the fringe over Δφ of a run's blocks; the last good one of each phase counts.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three phases with accidentals of every pair.
+    """
+    points = {}
+    for block in blocks:
+        if block.good and block.setting.get("procedure") == PhaseSweepResult.procedure:
+            found = evaluate(block.counts).g2
+            if all(pair in found for pair in CROSSED + SAME):
+                points[float(block.setting["delta_phi"])] = found
+    if len(points) < 3:
+        message = (
+            f"a fringe must have at least 3 phases with g² of every pair, but has {len(points)}"
+        )
+        raise ValueError(message)
+    x = sorted(points)
+    crossed, same = (
+        tuple(pooled_g2([points[phi][pair] for pair in pairs]) for phi in x)
+        for pairs in (CROSSED, SAME)
+    )
+    return CorrelationFringe(x=np.array(x), crossed=crossed, same=same)
 
 
 def _free_period(fringe: CorrelationFringe) -> Estimate | None:
@@ -267,16 +306,14 @@ def draw_fringe(
     label: str,
     *,
     scale: float = 1.0,
-) -> "Figure":
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draw g² of different and of the same detectors against `scale` times what was scanned."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    axes = axes_or_new(ax, 6.4, 3.6)
     fine = np.linspace(fringe.x.min(), fringe.x.max(), 400)
     for which, fit, color, marker in (
-        ("crossed", crossed, "#0b6e99", "x"),
-        ("same", same, "#c2410c", "o"),
+        ("crossed", crossed, palette.CROSSED, "x"),
+        ("same", same, palette.SAME, "o"),
     ):
         value, sigma = fringe.values(which)
         text = "different detectors" if which == "crossed" else "same detector"
@@ -284,4 +321,4 @@ def draw_fringe(
         axes.plot(scale * fine, fit.curve(fine), color=color, lw=1)
     axes.set(xlabel=label, ylabel="$g^{(2)}$")
     axes.legend(frameon=False)
-    return figure
+    return axes

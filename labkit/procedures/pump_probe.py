@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import HeatingFit, fit_heating
+from analysis.palette import COLORS, FAINT, NEUTRAL
 from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Device, Session, check_options, only
@@ -105,11 +106,11 @@ class PumpProbeResult(Result):
 
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.add_subplot()
-        axes.errorbar(self.delays * 1e6, self.phonons, self.sigma, fmt="o", ms=4, color="#57534e")
+        axes.errorbar(self.delays * 1e6, self.phonons, self.sigma, fmt="o", ms=4, color=NEUTRAL)
         fine = np.linspace(self.delays[0], self.delays[-1], 400)
-        axes.plot(fine * 1e6, self.fit.curve(fine), lw=1, color="#c2410c")
+        axes.plot(fine * 1e6, self.fit.curve(fine), lw=1, color=COLORS[1])
         axes.axhspan(
-            self.alone - self.alone_sigma, self.alone + self.alone_sigma, color="#a8a29e",
+            self.alone - self.alone_sigma, self.alone + self.alone_sigma, color=FAINT,
             alpha=0.5, lw=0, label="probe alone",
         )  # fmt: skip
         axes.legend(frameon=False)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from analysis.palette import COLORS
 from analysis.witness import Condition
 from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
@@ -85,7 +86,7 @@ class SplittingResult(Result):
         for axes, one in zip(panels, shown, strict=False):
             value = float(one.value or 0.0)
             low, high = (value if end is None else end for end in (one.low, one.high))
-            axes.errorbar(0, value, [[value - low], [high - value]], fmt="o", color="#0b6e99")
+            axes.errorbar(0, value, [[value - low], [high - value]], fmt="o", color=COLORS[0])
             axes.set_xticks([])
             axes.set_title(one.name.replace("_", " "), fontsize=9)
         return figure

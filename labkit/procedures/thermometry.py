@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from analysis.palette import COLORS, FAINT
 from labkit.procedures import Result
 from labkit.procedures.filters import off_the_line
 from labkit.procedures.repair import tune_if_due
@@ -86,7 +87,7 @@ class ThermometryResult(Result):
         axes = figure.add_subplot()
         clicks = np.array([self.stokes, self.anti_stokes, self.background])
         names = ["Stokes\n(n + 1)", "anti-Stokes\n(n)", "filters\nbeside the line"]
-        axes.bar(names, clicks, 0.6, yerr=np.sqrt(clicks), color=["#0b6e99", "#c2410c", "#a8a29e"])
+        axes.bar(names, clicks, 0.6, yerr=np.sqrt(clicks), color=[COLORS[0], COLORS[1], FAINT])
         axes.set(ylabel="clicks", yscale="log", title=str(self))
         axes.title.set_fontsize(9)
         return figure

@@ -97,11 +97,11 @@ class WitnessResult(Result):
 
     def plot(self) -> "Figure":
         """Draw the densities of R_m."""
-        from analysis.plots import arrival_histogram, witness_densities
+        from analysis.plots import arrival_histogram, figure_of, witness_densities
 
         if self.evaluation.witness is None:
-            return arrival_histogram(self.evaluation.counts)
-        return witness_densities(self.evaluation.witness)
+            return figure_of(arrival_histogram(self.evaluation.counts))
+        return figure_of(witness_densities(self.evaluation.witness))
 
 
 def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) -> WitnessResult:

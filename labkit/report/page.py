@@ -51,26 +51,40 @@ def write_report(
     Path
         The page.
     """
-    from jinja2 import Environment, PackageLoader
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    environment = Environment(autoescape=True, loader=PackageLoader("labkit.report", ""))
-    page = environment.get_template("report.html.jinja")
-    html = page.render(
-        title=title,
-        headline=headline(evaluation),
-        verdict="" if evaluation.verdict is None else str(evaluation.verdict),
-        warnings=[*_warnings(evaluation), *(diagnose(evaluation) if remarks is None else remarks)],
-        sections=[
-            *_sections(evaluation, folder, bound, published),
-            *(_section(table) for table in tables),
+    html = render(
+        title, evaluation, remarks,
+        [
+            *evaluation_sections(evaluation, folder, bound, published),
+            *(section_of(table) for table in tables),
         ],
-        version=labkit.__version__,
-    )
+    )  # fmt: skip
     path = folder / "report.html"
     path.write_text(html, encoding="utf-8")
     return path
+
+
+def render(
+    title: str,
+    evaluation: Evaluation | None,
+    remarks: Sequence[str] | None,
+    sections: Sequence[Section],
+) -> str:
+    """Return the page of sections, with what must be said first above them."""
+    from jinja2 import Environment, PackageLoader
+
+    warnings = list(remarks or ())
+    if evaluation is not None:
+        found = diagnose(evaluation) if remarks is None else remarks
+        warnings = [*_warnings(evaluation), *found]
+    environment = Environment(autoescape=True, loader=PackageLoader("labkit.report", ""))
+    verdict = None if evaluation is None else evaluation.verdict
+    return environment.get_template("report.html.jinja").render(
+        title=title, headline="" if evaluation is None else headline(evaluation),
+        verdict="" if verdict is None else str(verdict), warnings=warnings, sections=sections,
+        version=labkit.__version__,
+    )  # fmt: skip
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -87,34 +101,47 @@ def _warnings(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _sections(
-    evaluation: Evaluation, folder: Path, bound: float, published: PublishedWitness | None
+def evaluation_sections(
+    evaluation: Evaluation,
+    folder: Path | None,
+    bound: float,
+    published: PublishedWitness | None,
 ) -> list[Section]:
-    from analysis.plots import arrival_histogram, coincidence_matrix, witness_densities
+    """Return what an evaluation says; its pictures (PNG) are also written to a folder, if given."""
+    from analysis.plots import (
+        arrival_histogram,
+        coincidence_matrix,
+        figure_of,
+        witness_densities,
+    )
 
     counts = evaluation.counts
     sections: list[Section] = []
     if evaluation.witness is not None:
         table = witness_table(evaluation.witness, bound, published)
-        picture = witness_densities(evaluation.witness, bound)
-        sections.append(_section(table, _save(picture, folder / "witness.png")))
+        picture = figure_of(witness_densities(evaluation.witness, bound))
+        sections.append(section_of(table, _save(picture, folder, "witness")))
     table = g2_table(evaluation.g2, "coincidences and second-order coherence g²", published)
     note = "r1p2: read click at detector 1 heralded by a pump click at detector 2"
-    sections.append(_section(table, _save(coincidence_matrix(counts), folder / "pairs.png"), note))
+    picture = figure_of(coincidence_matrix(counts))
+    sections.append(section_of(table, _save(picture, folder, "pairs"), note))
     if evaluation.autocorrelation:
         title = "unheralded autocorrelation g²(0)"
-        sections.append(_section(g2_table(evaluation.autocorrelation, title)))
-    picture = arrival_histogram(counts)
+        sections.append(section_of(g2_table(evaluation.autocorrelation, title)))
+    picture = figure_of(arrival_histogram(counts))
     clicks = counts_table(counts, published)
     note = f"trials: {counts.trials}"
-    sections.append(_section(clicks, _save(picture, folder / "arrivals.png"), note))
+    sections.append(section_of(clicks, _save(picture, folder, "arrivals"), note))
     quality = {k: v for k, v in counts.quality.to_dict().items() if k != "warnings"}
     rows = tuple((name.replace("_", " "), f"{number:,}") for name, number in quality.items())
-    sections.append(_section(ResultTable(title="data quality", head=("what", "number"), rows=rows)))
+    sections.append(
+        section_of(ResultTable(title="data quality", head=("what", "number"), rows=rows))
+    )
     return sections
 
 
-def _section(table: ResultTable, image: str = "", note: str = "") -> Section:
+def section_of(table: ResultTable, image: str = "", note: str = "") -> Section:
+    """Return a table as a section of a page, with a picture (PNG, base64) and a note."""
     return asdict(table) | {
         "title": table.title[:1].upper() + table.title[1:],
         "image": image,
@@ -122,8 +149,9 @@ def _section(table: ResultTable, image: str = "", note: str = "") -> Section:
     }
 
 
-def _save(figure: "Figure", path: Path) -> str:
+def _save(figure: "Figure", folder: Path | None, name: str) -> str:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
-    path.write_bytes(buffer.getvalue())
+    if folder is not None:
+        (folder / f"{name}.png").write_bytes(buffer.getvalue())
     return b64encode(buffer.getvalue()).decode("ascii")

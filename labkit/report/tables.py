@@ -2,15 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from analysis.correlation import G2
 from analysis.counts import Counts
 from analysis.published import PublishedWitness
 from analysis.witness import Witness
-
-if TYPE_CHECKING:
-    from labkit.monitoring.comparison import Comparison
 
 PUBLISHED = "published"
 """Head of the last column, if there is something to compare with."""
@@ -90,23 +86,6 @@ def witness_table(
         note = f"published: R_m < {bound:g} with {confidence:g} % confidence"
     title = "R_m as published: describes, decides nothing"
     return _table(title, head, rows, published, note)
-
-
-def comparison_tables(found: "Comparison") -> tuple[ResultTable, ResultTable]:
-    """Return what runs meant and found, and the settings at which they ended differently."""
-    facts = tuple((name, *values) for name, values in found.facts.items() if any(values))
-    settings = tuple(
-        (name, *("not set" if value is None else str(value) for value in values))
-        for name, values in found.settings.items()
-    )
-    note = "last values of what at least one of the runs set; what none of them set is not compared"
-    return (
-        ResultTable(title="runs, end against end", head=("", *found.runs), rows=facts),
-        ResultTable(
-            title=f"{len(settings)} settings differ at the end", head=("parameter", *found.runs),
-            rows=settings, note=note,
-        ),
-    )  # fmt: skip
 
 
 def _table(

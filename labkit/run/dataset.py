@@ -1,9 +1,11 @@
 """A QCoDeS dataset per run, so that QCoDeS's own tools find and plot it."""
 
+import json
+from collections.abc import Iterator
 from contextlib import closing, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +39,18 @@ _PER_BLOCK = {
     "pump_laser_hz": ("frequency of the pump laser", "Hz"),
     "read_laser_hz": ("frequency of the read laser", "Hz"),
 }
+_SETTINGS = {
+    "procedure": ("procedure", "", "text"),
+    "block_delta_phi": ("Δφ of the block", "rad", "numeric"),
+    "block_delay": ("delay of the block", "s", "numeric"),
+}
+"""Of every block; `delta_phi` and `delay` themselves are set-points of the sweeps' curves."""
+
+_SWEPT = {"phase_sweep": ("delta_phi", "Δφ", "rad"), "delay_sweep": ("delay", "delay", "s")}
+"""By procedure: the set-point of its curves, its label and its unit."""
+
+_CURVES = {"crossed": "different detectors", "same": "same detector"}
+
 _FLAGS = ("good", "pump_defined", "read_defined", "g2_defined", "R_m_defined")
 _MONITORS = ("lock_error", "phase_noise", "temperature", "pump_laser_hz", "read_laser_hz")
 _CORRELATED = ("witness", "phase_sweep", "delay_sweep", "g2", "bell", "single_phonons")
@@ -45,6 +59,11 @@ _CORRELATED = ("witness", "phase_sweep", "delay_sweep", "g2", "bell", "single_ph
 
 def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     """Write a run's blocks as a QCoDeS dataset into ``runs.db`` beside the run folders.
+
+    Everything has the block number as its set-point. The g² of a sweep's good blocks are there once
+    more as curves over what was swept: ``phase_sweep_g2_crossed`` and ``phase_sweep_g2_same`` over
+    ``delta_phi``, ``delay_sweep_…`` over ``delay``, so that QCoDeS plots the fringe. The
+    dataset's snapshot is that of the instruments at the run's end.
 
     The dataset's sample name is the run folder's name. What a block does not have (a gate, g², a
     witness, a monitor that was not read) is nan there, and ``pump_defined``, ``read_defined``,
@@ -82,8 +101,12 @@ def _fill(saver: "DataSaver", folder: RunFolder, blocks: list[Block]) -> int:
         if block.good:
             totals[key] = totals[key] + block.counts if key in totals else block.counts
         row = _row(block, totals.get(key))
-        saver.add_result(("block", block.number), *row.items())
+        settings = _settings(block)
+        saver.add_result(("block", block.number), *row.items(), *settings.items())
+        for point in _curve_points(block):
+            saver.add_result(*point.items())
     saver.dataset.add_metadata("run_folder", str(Path(folder.path).resolve()))
+    saver.dataset.add_snapshot(json.dumps(_snapshot(folder), default=str), overwrite=True)
     return int(saver.run_id)
 
 
@@ -93,6 +116,50 @@ def _declare(measurement: "Measurement") -> None:
         measurement.register_custom_parameter(name, label=label, unit=unit, setpoints=("block",))
     for name in _FLAGS:
         measurement.register_custom_parameter(name, setpoints=("block",))
+    for name, (label, unit, kind) in _SETTINGS.items():
+        measurement.register_custom_parameter(
+            name, label=label, unit=unit, setpoints=("block",), paramtype=kind
+        )
+    for procedure, (swept, label, unit) in _SWEPT.items():
+        measurement.register_custom_parameter(swept, label=label, unit=unit)
+        for curve, text in _CURVES.items():
+            name = f"{procedure}_g2_{curve}"
+            measurement.register_custom_parameter(name, label=f"g², {text}", setpoints=(swept,))
+
+
+def _settings(block: Block) -> dict[str, float | str]:
+    """Return what a block was measured at; nan where it has no such setting."""
+    found: dict[str, float | str] = {"procedure": str(block.setting.get("procedure", ""))}
+    for name in ("delta_phi", "delay"):
+        value = block.setting.get(name, np.nan)
+        found[f"block_{name}"] = value if isinstance(value, int | float) else np.nan
+    return found
+
+
+def _curve_points(block: Block) -> Iterator[dict[str, float]]:
+    """Yield set-point and g² of a sweep's good block, of different and of the same detectors."""
+    procedure = str(block.setting.get("procedure", ""))
+    if procedure not in _SWEPT or not block.good:
+        return
+    swept = _SWEPT[procedure][0]
+    found = evaluate(block.counts).g2
+    for curve, pairs in (("crossed", ("r1p2", "r2p1")), ("same", ("r1p1", "r2p2"))):
+        have = [found[pair] for pair in pairs if pair in found]
+        expected = sum(pair.accidentals for pair in have)
+        if expected > 0:
+            value = sum(pair.coincidences for pair in have) / expected
+            yield {swept: float(block.setting[swept]), f"{procedure}_g2_{curve}": value}
+
+
+def _snapshot(folder: RunFolder) -> dict[str, object]:
+    """Return the instruments' settings as QCoDeS keeps a station's: by instrument and parameter."""
+    manifest = folder.manifest()
+    instruments: dict[str, dict[str, Any]] = {}
+    for name, value in (manifest.snapshot_after or manifest.snapshot_before).items():
+        instrument, _, parameter = name.partition(".")
+        one = instruments.setdefault(instrument, {"name": instrument, "parameters": {}})
+        one["parameters"][parameter] = {"name": parameter, "value": value}
+    return {"station": {"instruments": instruments, "parameters": {}}, "text": manifest.station}
 
 
 def _row(block: Block, total: Counts | None) -> dict[str, float]:

@@ -47,7 +47,6 @@ def repair_run(path: Path) -> Iterator[str]:
 
 
 def _report(folder: RunFolder) -> None:
-    blocks = folder.journal.read()
     good = folder.main_blocks()
     counts = total_counts(good)
     if counts is None:
@@ -55,7 +54,7 @@ def _report(folder: RunFolder) -> None:
     evaluation = evaluate(counts)
     compare = str(folder.manifest().experiment.get("compare", ""))
     remarks = diagnose_blocks(evaluation, good, folder.sequence())
-    save_report(folder, blocks, evaluation, compare, remarks)
+    save_report(folder, compare, remarks)
 
 
 _STEPS: dict[str, Callable[[RunFolder], object]] = {

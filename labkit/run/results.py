@@ -4,23 +4,26 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from analysis.evaluation import Evaluation
+from analysis.evaluation import Evaluation, evaluate
 from analysis.netcdf import write_netcdf
 from analysis.published import RIEDINGER_2018
 from labkit import __version__
 from labkit.procedures import Result
-from labkit.report import write_report
+from labkit.report.run_report import write_run_report
 from labkit.run import Block, RunFolder, main_setting, total_counts
 from labkit.run.dataset import register_dataset
 from labkit.run.journal import purpose_of
-from labkit.run.left_out import left_out_of
 from labkit.run.lines import write_whole
 from labkit.run.manifest import Status, drift_between, ended
 from labkit.run.sealing import SEAL, seal_run
 from labkit.station.ending import Terminated, also, said, undisturbed
 from labkit.station.lab import Lab
 from labkit.station.safety import SafetyReport
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 
 class Ending:
@@ -143,10 +146,10 @@ def save_results(
         *(f"NOT SAFE at the end: {n}: {w}" for n, w in (unsafe or {}).items()),
         *result.diagnosis,
     ]
-    if (evaluation := result.evaluation) is not None:
+    if result.evaluation is not None:
         attempt(
             folder, "report",
-            lambda: save_report(folder, blocks, evaluation, compare, remarks), say,
+            lambda: save_report(folder, compare, remarks), say,
         )  # fmt: skip
 
 
@@ -164,24 +167,38 @@ def save_counts(folder: RunFolder, blocks: Sequence[Block]) -> None:
     gates = mine[-1].counts.gates if mine else None
     counts = total_counts([b for b in mine if b.counts.gates == gates])
     if counts is not None:
-        title = f"Clicks and coincidences of a {folder.manifest().kind} run"
-        write_netcdf(counts.to_xarray(), folder.results_path, title=title, version=__version__)
+        title = f"Clicks, coincidences, g² and R_m of a {folder.manifest().kind} run"
+        found = counts.to_xarray().merge(estimates_of(evaluate(counts), setting))
+        write_netcdf(found, folder.results_path, title=title, version=__version__)
 
 
-def save_report(
-    folder: RunFolder,
-    blocks: Sequence[Block],
-    evaluation: Evaluation,
-    compare: str,
-    remarks: Sequence[str],
-) -> None:
-    """Write ``report.html`` about R_m, and about what was left out of it."""
-    title = folder.manifest().comment or "Entanglement witness"
+def estimates_of(found: Evaluation, setting: Mapping[str, object]) -> "Dataset":
+    """Return g² by pair and, of a witness, R_m by herald, each with its interval (16 %, 84 %)."""
+    from xarray import Dataset
+
+    parts: dict[str, dict[str, tuple[float, float, float]]] = {
+        "g2": {pair: (g2.value, g2.low, g2.high) for pair, g2 in found.g2.items()}
+    }
+    if found.witness is not None and setting.get("procedure") == "witness":
+        parts["R_m"] = {n: (p.mode, p.low, p.high) for n, p in found.witness.named.items()}
+    along = {"g2": "cross_pair", "R_m": "herald"}
+    dataset = Dataset()
+    for name, values in parts.items():
+        if not values:
+            continue
+        dataset = dataset.assign_coords({along[name]: list(values)})
+        for number, end in enumerate(("", "_low", "_high")):
+            column = [value[number] for value in values.values()]
+            words = {"": "estimate", "_low": "16 % quantile", "_high": "84 % quantile"}[end]
+            attributes = {"units": "1", "long_name": f"{name}, {words}"}
+            dataset[f"{name}{end}"] = (along[name], column, attributes)
+    return dataset
+
+
+def save_report(folder: RunFolder, compare: str, remarks: Sequence[str]) -> None:
+    """Write ``report.html``: all that somebody needs to know who has only this."""
     published = RIEDINGER_2018[compare] if compare else None
-    write_report(
-        evaluation, folder.path, title=title, published=published, remarks=remarks,
-        tables=[left_out_of(blocks).table()],
-    )  # fmt: skip
+    write_run_report(folder, published=published, remarks=remarks)
 
 
 LEFT_OVER = "left_over.json"

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.palette import COLORS, FAINT, OF_LASER
 from labkit.sequence.pulses import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Times = NDArray[np.float64]
-COLORS = {"pump": "#0b6e99", "read": "#c2410c"}
 
 
 def timing_diagram(sequence: PulseSequence) -> "Figure":
@@ -42,18 +42,18 @@ def timing_diagram(sequence: PulseSequence) -> "Figure":
             axes.spines[["top", "right", "left"]].set_visible(False)
             if column == 0:
                 axes.set_ylabel(name, rotation=0, ha="right", va="center")
-            if name in COLORS:
+            if name in OF_LASER:
                 level = _light(sequence, name, time)
-                axes.fill_between(time * 1e9, level, color=COLORS[name], alpha=0.7, lw=0)
+                axes.fill_between(time * 1e9, level, color=OF_LASER[name], alpha=0.7, lw=0)
                 axes.set_ylim(0, 1.15)
             elif name == "gates":
                 for gate in sequence.gates.gates:
-                    axes.axvspan(gate.start * 1e9, gate.stop * 1e9, color="#a8a29e")
+                    axes.axvspan(gate.start * 1e9, gate.stop * 1e9, color=FAINT)
             else:
-                axes.plot(time * 1e9, _phase(sequence, time), color="#4d7c0f", lw=0.8)
+                axes.plot(time * 1e9, _phase(sequence, time), color=COLORS[2], lw=0.8)
                 axes.set_ylim(-3.6, 3.6)
         panels[-1][column].set_xlim(start * 1e9, stop * 1e9)
-        panels[-1][column].set_xlabel("time after the trigger (ns)")
+    figure.supxlabel("time after the trigger (ns)", fontsize="medium")
     figure.suptitle(f"one trial of {sequence.period * 1e6:g} µs", fontsize=10)
     return figure
 

@@ -1,12 +1,20 @@
 """The report page: what it claims, and what it admits."""
 
+import re
+from html import unescape
+
 import numpy as np
 import pytest
 
 from analysis.counts import Counts, Quality, exact_trials
 from analysis.evaluation import evaluate
 from analysis.gates import Gate, GateSet
+from analysis.plots import arrival_histogram, coincidence_matrix
+from labkit.monitoring import RunMonitor
 from labkit.report import headline, write_report
+from labkit.report.run_report import ungated_table, write_run_report
+from labkit.run.events import EventLog
+from labkit.run.progress import Watcher
 
 GATES = GateSet(
     period=50e-6,
@@ -61,3 +69,67 @@ def test_report_says_why_there_is_no_witness(evaluated, tmp_path):
     page = write_report(evaluated(0, 0, 0), tmp_path).read_text(encoding="utf-8")
     assert "witness is undefined" in page
     assert "must be at least 1 for g² to be defined" in page
+
+
+def test_report_of_a_run_tells_what_somebody_needs_who_has_only_this(run, tmp_path):
+    run.add()
+    run.add(good=False, reason="the lock was lost")
+    run.add()
+    log = EventLog(Watcher(), run.folder.path)
+    log._log("setting", instrument="", parameter="voa_a_transmission", old=None, new=0.625)
+    before = {path: path.read_bytes() for path in run.folder.path.iterdir() if path.is_file()}
+    page = write_run_report(run.folder, tmp_path / "report.html").read_text(encoding="utf-8")
+    found = RunMonitor(run.folder).snapshot().evaluation
+    assert found.verdict.sentence in unescape(page)
+    for name in found.verdict.conditions:
+        assert name.replace("_", " ") in page
+    for text in (
+        "night &lt;2&gt;", "the lock was lost", "0.625", "SHA-256",
+        "even background", run.folder.path.name,
+    ):  # fmt: skip
+        assert text in page
+    assert page.count("<svg") == 1 + 3 + 4  # sequence; course, evidence, g²; four over time
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", page)
+    for path, content in before.items():
+        assert path.read_bytes() == content
+
+
+def test_clicks_outside_the_gates_are_background_and_the_rest(recorded):
+    counts = recorded[1]
+    (_, total, even, _, rest), _ = ungated_table(counts).rows
+    total, even, rest = (int(text.replace(",", "")) for text in (total, even, rest))
+    assert total == pytest.approx(even + rest, abs=1)
+    middle = 0.5 * (counts.bin_edges[1:] + counts.bin_edges[:-1])
+    inside = sum(((middle >= g.start) & (middle < g.stop)) for g in counts.gates.gates) > 0
+    assert total == counts.histogram[0][~inside].sum()
+
+
+def test_a_pdf_without_a_browser_says_what_to_install(run, tmp_path, monkeypatch):
+    run.add()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"Debian: chromium.*\.html"):
+        write_run_report(run.folder, tmp_path / "report.pdf")
+
+
+def test_figures_of_a_run_are_vectors_of_a_columns_width_without_title(run, tmp_path, labkit):
+    for _ in range(3):
+        run.add()
+    for name in ("densities", "sequence"):
+        assert labkit("plot", run.folder.path, name, "-o", tmp_path / f"{name}.svg")[0] == 0
+        page = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        width = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', page)[1])
+        assert width / 72 * 25.4 == pytest.approx(86.0, abs=0.1)
+    code, _, error = labkit("plot", run.folder.path, "nope")
+    assert code == 1
+    assert "densities, course" in error.replace("\n", " ")
+    code, _, error = labkit("plot", run.folder.path, "fringe")
+    assert code == 1
+    assert "at least 3 phases" in error
+
+
+def test_pictures_are_drawn_into_given_axes(recorded):
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots(2)
+    assert arrival_histogram(recorded[1], axes[0]) is axes[0]
+    assert coincidence_matrix(recorded[1], axes[1]) is axes[1]

@@ -8,12 +8,15 @@ import re
 import signal
 import sqlite3
 import time
+from dataclasses import replace
 
 import pytest
 
+from analysis.evaluation import evaluate
 from analysis.tagfile import PtuFile
 from labkit.cli import run as labkit
 from labkit.run import (
+    Block,
     Goal,
     JournalError,
     Outcome,
@@ -26,7 +29,7 @@ from labkit.run import (
 )
 from labkit.run import folder as folder_module
 from labkit.run.manifest import drift_between, ended, read_manifest
-from labkit.run.results import registered
+from labkit.run.results import estimates_of, registered
 from labkit.sequence.pulses import riedinger2018_sequence
 from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
@@ -312,3 +315,46 @@ def test_run_that_ends_early_is_a_qcodes_dataset_too(run, gates):
     found = load_by_id(1)
     assert found.get_parameter_data("good")["good"]["good"].tolist() == [1.0]
     found.conn.close()
+
+
+def test_a_phase_sweep_replots_from_its_dataset_and_holds_the_station(tmp_path, recorded):
+    from qcodes.dataset import load_by_id
+
+    from labkit.run.dataset import register_dataset
+
+    tags, counts = recorded
+    run = create_run(tmp_path, "phase_sweep", {}, "the station file", gates=counts.gates)
+    for number, phase in enumerate((0.0, 1.5, 3.0), 1):
+        segment = run.segment_path(number)
+        segment.hardlink_to(tags)
+        block = Block(
+            number=number, segment=run.relative(segment), counts=counts, good=number != 2,
+            setting={"procedure": "phase_sweep", "delta_phi": phase},
+        )  # fmt: skip
+        run.journal.append(block)
+        run.journal.judge(number, good=number != 2)
+    snapshot = {"voa_a.transmission": 0.5}
+    run.write_manifest(replace(run.manifest(), snapshot_after=snapshot))
+    found = load_by_id(register_dataset(run, run.journal.read()))
+    curve = found.get_parameter_data("phase_sweep_g2_crossed")["phase_sweep_g2_crossed"]
+    g2 = evaluate(counts).g2
+    pairs = [g2["r1p2"], g2["r2p1"]]
+    expected = sum(p.coincidences for p in pairs) / sum(p.accidentals for p in pairs)
+    assert curve["delta_phi"].tolist() == [0.0, 3.0]  # the second is left out
+    assert curve["phase_sweep_g2_crossed"] == pytest.approx([expected] * 2)
+    assert (
+        found.get_parameter_data("procedure")["procedure"]["procedure"].tolist()
+        == ["phase_sweep"] * 3
+    )
+    station = found.snapshot["station"]["instruments"]["voa_a"]["parameters"]
+    assert station["transmission"]["value"] == 0.5
+    assert found.snapshot["text"] == "the station file"
+
+
+def test_results_hold_g2_and_witness_with_intervals_and_units(recorded):
+    found = evaluate(recorded[1])
+    data = estimates_of(found, {"procedure": "witness"})
+    assert float(data["g2"].sel(cross_pair="r1p2")) == found.g2["r1p2"].value
+    assert float(data["R_m_high"].sel(herald="sym")) == found.witness.sym.high
+    assert {data[name].attrs["units"] for name in data} == {"1"}
+    assert "R_m" not in estimates_of(found, {"procedure": "phase_sweep"})

@@ -115,7 +115,7 @@ def test_page_fits_a_phone_and_the_night(page, dark):
     ground = browser.ask("getComputedStyle(document.body).backgroundColor")
     red, green, blue = map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))
     assert (max(red, green, blue) < 60) == dark
-    axis = "Bokeh.documents[0].get_model_by_name('result').left[0].axis_label_text_color"
+    axis = "Bokeh.documents[0].get_model_by_name('figure.result').left[0].axis_label_text_color"
     browser.until(f"{axis} == '{'#d6d3d1' if dark else '#44403c'}'")
     browser.ask("document.getElementById('theme').click()")
     browser.until(f"{axis} == '{'#44403c' if dark else '#d6d3d1'}'")
@@ -124,7 +124,7 @@ def test_page_fits_a_phone_and_the_night(page, dark):
 
 def test_alarms_and_steps_appear_without_being_asked_for(page, run):
     browser, _ = page
-    browser.until("Bokeh.documents[0].get_model_by_name('alarms').text == '0 '")
+    browser.until("Bokeh.documents[0].get_model_by_name('alarm text').text == '0 '")
     browser.until("known !== null")
     log = EventLog(Watcher(), run.folder.path)
     log.step((Step(procedure="phase_sweep", number=3, of=9, what="Δφ = 0.5 π"),))
