@@ -99,5 +99,5 @@ def leaking(energy: tuple[float, float], detector: str, values: Mapping[str, Rea
 
 
 def _rise(delay: float, v: Mapping[str, Real], arm: str) -> Real:
-    """b's part at a delay, e^{−Γτ} − e^{−γτ}; γ = Γ is no special case of it."""
+    """Part of b at a delay, e^{−Γτ} − e^{−γτ}; γ = Γ is no special case of it."""
     return np.exp(-delay / v[f"lifetime_{arm}"]) - np.exp(-delay / v["bath_lifetime"])
