@@ -26,13 +26,13 @@ class GammaPosterior:
 
     Attributes
     ----------
-    events : int
-        Number of counted events, C.
+    events : float
+        Number of counted events, C; a plan's expected number need not be whole.
     exposure : float
         Expected events at g = 1, λ > 0.
     """
 
-    events: int
+    events: float
     exposure: float
 
     @property
