@@ -1,4 +1,4 @@
-"""``labkit plan``, ``budget``, ``sequence``: what a measurement will be, before it is made."""
+"""``labkit plan``, ``budget``, ``match``, ``sequence``: what will be, before it is measured."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,8 @@ from labkit.cli.tags import Json
 from labkit.cli.theory import Settings, changes_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from analysis.counts_file import WitnessCounts
     from simulation.inference.operation import Knobs, Operation
     from simulation.theory.dlcz import DLCZParameters
@@ -40,6 +42,7 @@ def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     app.command()(plan)
     app.command()(budget)
+    app.command()(match)
     app.command()(sequence)
 
 
@@ -199,9 +202,7 @@ def budget(
     with remarks.status("budgeting"):
         found = noise_budget(operation, knobs=knobs, confidence=confidence)
     if plot is not None:
-        figure = found.figure().get_figure(root=True)
-        if figure is not None:
-            figure.savefig(plot, dpi=150)
+        _save(found.figure(), plot)
     if json:
         print_json(found.to_dict())
         return
@@ -210,6 +211,46 @@ def budget(
         results.print(text, markup=False, highlight=False, soft_wrap=True)
     for text in operation.remarks(knobs):
         remarks.print(f"assumed: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def match(
+    chips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CHIP.csv…", help="Two or more surveys, columns device and wavelength_nm."
+        ),
+    ],
+    tolerance: Annotated[
+        float, typer.Option(help="Largest difference of optical frequency that matches, Hz.")
+    ] = 100e6,
+    most: Annotated[int, typer.Option(min=1, help="Sets to list.")] = 10,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of resonances and sets (PNG, PDF, SVG).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find the devices of several chips whose optical resonances match.
+
+    The probability that chips with this scatter have a match is drawn, and computed by the formula
+    of the paper.
+    """
+    from labkit.chip_survey import match_chips, read_survey
+
+    surveys = [read_survey(path) for path in chips]
+    with remarks.status("matching"):
+        found = match_chips(surveys, tolerance_hz=tolerance, most=most)
+    if plot is not None:
+        _save(found.figure(), plot)
+    if json:
+        print_json(found.to_dict())
+        return
+    print_table(found.table())
+
+
+def _save(axes: "Axes", path: Path) -> None:
+    figure = axes.get_figure(root=True)
+    if figure is not None:
+        figure.savefig(path, dpi=150)
 
 
 def _counts(path: Path, set_name: str | None) -> "WitnessCounts":
