@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from labkit.cli.lab import station_named
 from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, say_error
 from labkit.cli.tags import Json
 
@@ -34,7 +35,7 @@ def run(
         ),
     ],
     station: Annotated[
-        str, typer.Option(help="Station file, or virtual for the virtual lab.")
+        str, typer.Option(help="Station file, virtual, or twin:FILE of a posterior.")
     ] = "virtual",
     out: Out = Path("runs"),
     resume: Annotated[
@@ -63,7 +64,12 @@ def run(
     ):
         with display:
             finished = run_experiment(
-                plan, station, out, resume=resume, forced=tuple(force or ()), watcher=display
+                plan,
+                station_named(station),
+                out,
+                resume=resume,
+                forced=tuple(force or ()),
+                watcher=display,
             )
         if json:
             unsafe = {"unsafe": finished.unsafe} if finished.unsafe else {}
