@@ -224,6 +224,7 @@ def run_experiment(
         )  # fmt: skip
     else:
         folder = open_run(Path(resume))
+        folder.refuse_replay()
         _check_same(experiment, folder)
     watcher.say(f"run folder: {folder.path}")
     watcher = log = EventLog(watcher, folder.path)

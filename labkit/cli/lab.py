@@ -229,6 +229,41 @@ def start(
             typer.echo("stopped", err=True)
 
 
+@lab_app.command()
+def exam(
+    seed: Annotated[
+        int | None, typer.Option(help="Which exam; by default one that nobody knows.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Station file to write.")] = Path(
+        "exam.yaml"
+    ),
+    answer: Annotated[
+        Path | None, typer.Option(metavar="EXAM.yaml", help="Tell the fault of this exam.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a virtual lab with one hidden fault, to be found with the ordinary procedures.
+
+    The solution stays sealed in the station file until it is asked for with --answer.
+    """
+    from labkit.exam import exam_station, fault_of
+    from simulation.lab.exam import said
+
+    if answer is not None:
+        fault = fault_of(answer)
+        if json:
+            print_json({"fault": fault, "said": said(fault)})
+        else:
+            results.print(said(fault), markup=False, highlight=False, soft_wrap=True)
+        return
+    _write_new(output, exam_station(seed))
+    remarks.print(
+        f"one thing is wrong in this lab: try `labkit run autopilot --station {output}`, then "
+        f"`labkit lab exam --answer {output}`",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+
+
 def _twin(posterior: Path, draw: int | None, station: str) -> "StationFile":
     from labkit.twin import at_levels, twin_station, what_differs
     from simulation.inference.posterior import load_posterior

@@ -24,6 +24,7 @@ runs_app = typer.Typer(cls=Commands, help="List, show and compare runs.", no_arg
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     app.command()(run)
+    app.command()(replay)
     app.add_typer(runs_app, name="runs")
 
 
@@ -77,6 +78,30 @@ def run(
             print_json(found)
         else:
             _show(finished, plan)
+
+
+def replay(
+    recorded: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to play.")],
+    speed: Annotated[float, typer.Option(help="How many times faster than it was.")] = 100.0,
+    out: Out = Path("runs"),
+) -> None:
+    """Play a recorded run into a new run folder as if live, for `labkit dashboard` to show.
+
+    The new run is marked as a replay and is never evaluated.
+    """
+    from labkit.run import open_run
+    from labkit.run.replay import replay_run
+    from labkit.station.ending import Terminated, ending_on_sigterm
+
+    def told(folder: "RunFolder") -> None:
+        remarks.print(f"run folder: {folder.path}", soft_wrap=True, markup=False)
+
+    try:
+        with ending_on_sigterm():
+            replay_run(open_run(recorded), out, speed=speed, told=told)
+    except (KeyboardInterrupt, Terminated) as end:
+        remarks.print("labkit: the replay was stopped")
+        raise typer.Exit(130 if isinstance(end, KeyboardInterrupt) else 143) from None
 
 
 def _show(finished: "Finished", plan: "Experiment") -> None:
