@@ -170,6 +170,60 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
     results.print(table)
 
 
+@runs_app.command()
+def times(
+    experiment: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[EXPERIMENT…]", help="Experiment files or names; all of labkit's."),
+    ] = None,
+    station: Annotated[str, typer.Option(help="Only runs of this station file.")] = "virtual",
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Tell how long experiments take here, by the station's earlier runs.
+
+    By runs with the same sequence and options; else by runs of the same kind; else by the trials
+    and the paper's overhead.
+    """
+    from dataclasses import asdict
+
+    from labkit.experiment import EXPERIMENTS, read_experiment
+    from labkit.run import list_runs
+    from labkit.run.durations import expected_duration, past_runs
+    from labkit.station.config import read_station_file
+
+    names = experiment or sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+    past = past_runs(list_runs(out), read_station_file(station).text)
+    rows = {}
+    for name in names:
+        plan = read_experiment(name)
+        plain = _as_in_manifest(plan.to_dict())
+        rows[name] = expected_duration(past, plan.kind, plain, _measuring(plan))
+    if json:
+        print_json({name: asdict(row) for name, row in rows.items()})
+        return
+    for name, row in rows.items():
+        results.print(f"{name:<14} {row}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _as_in_manifest(plain: dict[str, Any]) -> dict[str, Any]:
+    import json
+
+    found: dict[str, Any] = json.loads(json.dumps(plain, default=str))
+    return found
+
+
+def _measuring(plan: "Experiment") -> float | None:
+    """Return the seconds of trials that an experiment's options ask for, where they say so."""
+    options = plan.checked
+    goal = getattr(options, "goal", None)
+    if goal is not None:
+        return None if goal.trials is None else goal.trials * plan.sequence.period
+    trials, points = getattr(options, "trials", None), getattr(options, "points", 1)
+    many = isinstance(points, int) and isinstance(trials, int)
+    return trials * points * plan.sequence.period if many else None
+
+
 COLUMNS = ("run", "status", "duration", "blocks", "left_out", "trials", "goal", "R_m", "verdict")
 """Of the list of runs; a run's name tells its start and kind."""
 
@@ -360,11 +414,22 @@ def stop(
 @runs_app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders.")],
+    twin: Annotated[
+        Path | None,
+        typer.Option(help="Compare with what `labkit infer` found (.nc): where the lab has moved."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Compare the settings of several runs: which instrument settings differ."""
+    """Compare the settings of several runs: which instrument settings differ.
+
+    With --twin compare the counts of each run with a posterior's expectation, in σ.
+    """
     from labkit.run import open_run
     from labkit.run.manifest import drift_between
+
+    if twin is not None:
+        _compare_with(twin, runs, json=json)
+        return
 
     folders = [open_run(path) for path in runs]
     first = folders[0].manifest().snapshot_before
@@ -379,3 +444,18 @@ def compare(
         results.print(f"{name} against {folders[0].path.name}: {len(changes)} settings differ")
         for setting, (before, after) in changes.items():
             results.print(f"  {setting}: {before} -> {after}", markup=False, highlight=False)
+
+
+def _compare_with(twin: Path, runs: list[Path], *, json: bool) -> None:
+    from labkit.cli.tables import print_table
+    from labkit.comparison import compare_with
+    from labkit.run import open_run
+    from simulation.inference.posterior import load_posterior
+
+    posterior = load_posterior(twin)
+    found = [compare_with(open_run(path), posterior) for path in runs]
+    if json:
+        print_json({"twin": str(twin), "runs": [one.to_dict() for one in found]})
+        return
+    for one in found:
+        print_table(one.table())
