@@ -64,7 +64,8 @@ def twin_station(
     station : str or Path
         A station of a virtual lab, with the settings at which it is to behave so.
     sequence : PulseSequence, optional
-        The reference pulses; by default those of the virtual lab at the posterior's levels.
+        The reference pulses; by default those of the virtual lab, at the posterior's levels and
+        delay.
     seed : int
         Of the twin's chance.
 
@@ -75,7 +76,7 @@ def twin_station(
     """
     values = posterior.best if draw is None else posterior.draw(draw)
     return station_of_values(
-        values, sequence or at_levels(posterior.levels), station=station, seed=seed,
+        values, sequence or reference_sequence(posterior), station=station, seed=seed,
         name=origin if draw is None else f"{origin}#{draw}",
     )  # fmt: skip
 
@@ -173,13 +174,12 @@ def what_differs(
     )
 
 
-def at_levels(levels: dict[str, float]) -> PulseSequence:
-    """Return the virtual lab's sequence with other levels of its pulses."""
-    sequence = read_experiment("autopilot").sequence
-    pulses = tuple(
-        replace(pulse, level=levels.get(pulse.name, pulse.level)) for pulse in sequence.pulses
-    )
-    return replace(sequence, pulses=pulses)
+def reference_sequence(posterior: Posterior) -> PulseSequence:
+    """Return the virtual lab's sequence at the levels and the delay of a posterior."""
+    sequence = read_experiment("autopilot").sequence.with_delay(posterior.reference.delay)
+    for name, level in posterior.levels.items():
+        sequence = sequence.with_pulse(name, level=level)
+    return sequence
 
 
 def _gates(sequence: PulseSequence) -> tuple[tuple[float, float], ...]:

@@ -265,13 +265,13 @@ def exam(
 
 
 def _twin(posterior: Path, draw: int | None, station: str) -> "StationFile":
-    from labkit.twin import at_levels, twin_station, what_differs
+    from labkit.twin import reference_sequence, twin_station, what_differs
     from simulation.inference.posterior import load_posterior
 
     found = load_posterior(posterior)
     file = twin_station(found, draw=draw, origin=str(posterior), station=station)
     values = found.best if draw is None else found.draw(draw)
-    for text in what_differs(file, values, at_levels(found.levels)):
+    for text in what_differs(file, values, reference_sequence(found)):
         remarks.print(text, markup=False, highlight=False, soft_wrap=True)
     return file
 
