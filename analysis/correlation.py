@@ -75,7 +75,7 @@ class GammaPosterior:
     def quantile(self, q: ArrayLike) -> NDArray[np.float64]:
         """Value below which the true g lies with probability q (0 to 1)."""
         q = np.asarray(q, dtype=float)
-        return np.asarray(special.gammaincinv(self.events + 1, q)) / self.exposure
+        return np.asarray(special.gammaincinv(self.events + 1, q) / self.exposure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

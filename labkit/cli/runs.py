@@ -220,8 +220,9 @@ def _measuring(plan: "Experiment") -> float | None:
     if goal is not None:
         return None if goal.trials is None else goal.trials * plan.sequence.period
     trials, points = getattr(options, "trials", None), getattr(options, "points", 1)
-    many = isinstance(points, int) and isinstance(trials, int)
-    return trials * points * plan.sequence.period if many else None
+    if not (isinstance(points, int) and isinstance(trials, int)):
+        return None
+    return trials * points * plan.sequence.period
 
 
 COLUMNS = ("run", "status", "duration", "blocks", "left_out", "trials", "goal", "R_m", "verdict")

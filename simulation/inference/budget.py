@@ -22,6 +22,9 @@ Real = NDArray[np.float64]
 QUANTILES = (0.16, 0.5, 0.84)
 """Ends of the intervals, and the value."""
 
+LARGEST = 100.0
+"""R_m from which on nothing interferes."""
+
 CLAIMS = 40
 """Draws of a posterior for which the trials are planned."""
 
@@ -205,8 +208,19 @@ def noise_budget(
         Of the always-valid claim.
     draws : int
         Of a posterior, at most; trials are planned for 40 of them.
+
+    Raises
+    ------
+    ValueError
+        If nothing interferes at these settings.
     """
     noisy = _noisy(model, knobs, pump_heat, draws)
+    if not np.all(noisy.witness < LARGEST):
+        message = (
+            f"R_m must be below {LARGEST:g} to tell what takes it up, but same and different "
+            "detectors correlate alike; ask at another phase (`--what-if theta=0`)"
+        )
+        raise ValueError(message)
     now = _Numbers.of(noisy, confidence)
     rows, parts, left = [], np.zeros_like(now.R_m), noisy
     for name, source in SOURCES.items():

@@ -30,6 +30,9 @@ SPREAD = (0.1, 0.5, 0.9)
 _LOOKS = 150
 """About how often a simulated measurement is looked at until it is done."""
 
+_FEWEST = 30
+"""How often at least, in a bright lab with short blocks."""
+
 _LONGEST = 12.0
 """A simulated measurement ends after this many times the trials of the expected counts."""
 
@@ -217,7 +220,7 @@ def claim_spread(
     """Return when measurements with Poisson coincidences reach the always-valid claim.
 
     They are simulated: the test is fed pairs of blocks at θ and θ + π and looked at after each, as
-    `labkit run` does, about 150 times until it is done (every 20 million trials at most often).
+    `labkit run` does: every 20 million trials, but 30 to 150 times until it is done.
     Singles are taken as expected.
 
     Parameters
@@ -321,12 +324,13 @@ def _trials_needed(cells: Cells, confidence: float, bound: float) -> float:
     def short(log_blocks: float) -> float:
         return float(_mixed(logs * math.exp(log_blocks) + weights).min()) - wanted
 
-    low = high = 0.0
+    low = high = -math.log(BLOCK)  # one trial
     while short(high) < 0:
         low, high = high, high + math.log(4.0)
         if high > math.log(LARGEST_PLAN / BLOCK):
             return math.inf
-    blocks = 1.0 if low == high else math.exp(root_between(short, low, high, xtol=1e-6, rtol=1e-9))
+    found = high if low == high else root_between(short, low, high, xtol=1e-6, rtol=1e-9)
+    blocks = math.exp(found)
     return blocks * BLOCK
 
 
@@ -345,7 +349,7 @@ def _passages(
     expected = _trials_needed(cells, confidence, bound)
     if math.isinf(expected):
         return np.full(runs, np.inf)
-    step = max(2 * BLOCK, expected / _LOOKS)
+    step = max(min(2 * BLOCK, expected / _FEWEST), expected / _LOOKS)
     cells = _scaled(cells, step / BLOCK)
     empty, per_count = _linear_growth(cells, bound)
     weights = np.log(anytime_test(bound, limits=False).alternatives.weights)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import exp, log
 from types import MappingProxyType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Ailment:
         Sizes are drawn between these, evenly in their logarithm; both 0 for the usual size.
     both_ways : bool
         Whether the size may be negative too.
+    at : float
+        Virtual time at which it begins, s: what switching on would mend comes after it.
     """
 
     meaning: str
@@ -35,7 +37,11 @@ class Ailment:
     low: float = 0.0
     high: float = 0.0
     both_ways: bool = False
+    at: float = 0.0
 
+
+AFTER_SWITCHING_ON: Final = 30.0
+"""Virtual time by which the lab is switched on, s."""
 
 AILMENTS: Final[Mapping[str, Ailment]] = MappingProxyType(
     {
@@ -45,9 +51,11 @@ AILMENTS: Final[Mapping[str, Ailment]] = MappingProxyType(
         ),
         "mode_hop": Ailment(
             meaning="a laser sits on another mode", targets=("pump", "read"), low=4e9, high=15e9,
-            both_ways=True,
+            both_ways=True, at=AFTER_SWITCHING_ON,
         ),
-        "latched_detector": Ailment(meaning="a detector is latched", targets=("1", "2")),
+        "latched_detector": Ailment(
+            meaning="a detector is latched", targets=("1", "2"), at=AFTER_SWITCHING_ON
+        ),
         "warm_cryostat": Ailment(meaning="the devices are warm", low=0.12, high=0.19),
         "splitting": Ailment(
             meaning="the combining coupler acts as a mirror", low=0.97, high=0.999
@@ -114,6 +122,8 @@ def draw_fault(seed: int, kind: str | None = None) -> dict[str, object]:
     fault: dict[str, object] = {"kind": kind or chosen}
     if target := str(rng.choice(ailment.targets)):
         fault["target"] = target
+    if ailment.at:
+        fault["at"] = ailment.at
     if ailment.high:
         size = exp(rng.uniform(log(ailment.low), log(ailment.high)))
         sign = rng.choice([-1.0, 1.0]) if ailment.both_ways else 1.0
@@ -158,11 +168,11 @@ def said(fault: Mapping[str, object]) -> str:
 _BY: Final = ("filter_drift", "mode_hop")
 
 
-class ExamWorld(World):
-    """A virtual lab with a sealed fault."""
+class ExamWorld:
+    """Factory of a virtual lab with a sealed fault."""
 
-    @classmethod
-    def start(cls, *, sealed: str, **options: Any) -> Self:
+    @staticmethod
+    def start(*, sealed: str, **options: Any) -> World:
         """Build the world and let the fault begin; else as `World.start`.
 
         Parameters
@@ -172,4 +182,4 @@ class ExamWorld(World):
         **options
             As `World.start` takes them.
         """
-        return super().start(faults=[unseal(sealed)], **options)
+        return World.start(faults=[unseal(sealed)], **options)

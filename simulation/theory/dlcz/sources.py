@@ -76,7 +76,7 @@ def noisy_model(parameters: DLCZParameters, pump_heat: ArrayLike = PUMP_HEAT) ->
     total = parameters.per_device("n_heat")
     if not np.all((heat >= 0) & (heat <= total * (1 + 1e-9))):
         message = (
-            f"`pump_heat` must lie between 0 and n_heat_A, n_heat_B, but is {pump_heat} of {total}"
+            f"`pump_heat` must lie between 0 and n_heat_A, n_heat_B = {total}, but is {pump_heat!r}"
         )
         raise ValueError(message)
     return NoisyModel(parameters=parameters, pump_heat=np.minimum(heat, total))

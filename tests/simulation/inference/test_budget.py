@@ -78,3 +78,8 @@ def test_interval_of_values_with_a_never_is_no_nan():
     found = Interval.of([1.0, 2.0, np.inf])
     assert (found.low, found.median, found.high) == (1.0, 2.0, np.inf)
     assert found.text(".0f") == "2 [1, ∞]"
+
+
+def test_budget_where_nothing_interferes_is_refused():
+    with pytest.raises(ValueError, match="ask at another phase"):
+        noise_budget(Operation.of_model(replace(riedinger2018(), contrast=0.0)).at())

@@ -194,3 +194,15 @@ def test_trade_offs_have_a_panel_for_every_knob():
     assert len(labels) == 6
     phase = figure.axes[0].lines[0].get_ydata()
     assert np.nanargmin(phase) == 2
+
+
+def test_bright_lab_is_planned_in_proportion():
+    """Twenty times the collection, darks too: 400 times the coincidences, less what saturates."""
+    p = riedinger2018()
+    light = ("eta_A", "eta_B", "leak_pump_1", "leak_pump_2", "leak_read_1", "leak_read_2",
+             "dark_1", "dark_2")  # fmt: skip
+    bright = replace(p, **{name: 20 * getattr(p, name) for name in light})
+    usual, more = (ClickRates.of_model(one) for one in (p, bright))
+    assert claim_trials(usual) / claim_trials(more) == pytest.approx(400, rel=0.06)
+    medians = [claim_spread([one], runs=300, seed=2).median for one in (usual, more)]
+    assert medians[0] / medians[1] == pytest.approx(400, rel=0.15)
