@@ -1,8 +1,8 @@
 """What the exams' faults show by themselves: which ones are noticed, and which are named.
 
 ``python -m benchmarks exam`` gives every kind of fault to a bright virtual lab (twenty times the
-paper's collection, no drifts), with drawn sizes: switched on, `splitting`, `null_test`, locked,
-2 × 2 blocks of the witness. What procedures, `diagnose` and the verdict's conditions say is
+paper's collection, no drifts), with drawn sizes: switched on, `splitting`, locked, 2 × 2
+blocks of the witness. What procedures, `diagnose` and the verdict's conditions say is
 compared with an untroubled lab's, whose counts are the reference, as yesterday's would be. It
 writes the table ``docs/exam_table.inc``; ``--scale 2`` draws twice as many.
 """
@@ -19,7 +19,6 @@ from analysis.witness import Verdict
 from benchmarks.timing import Row
 from labkit.experiment import read_experiment
 from labkit.procedures.lock import LockOptions, lock
-from labkit.procedures.null_test import NullTestOptions, null_test
 from labkit.procedures.session import Session
 from labkit.procedures.splitting import SplittingOptions, splitting
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
@@ -57,9 +56,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "mechanical_jitter_hz": ("mechanical",),
     "heating_curvature": ("heating",),
     "modulator_sign": ("serrodyne", "sign"),
-    "afterpulse": ("laser-only g2 > 1",),
-    "recovery_time": ("laser-only g2 < 1",),
-    "crosstalk": ("laser-only g2 > 1",),
+    "afterpulse": ("afterpulse",),
+    "recovery_time": ("blind",),
+    "crosstalk": ("crosstalk",),
     "stray_light_hz": ("background",),
     "swapped_detectors": ("swapped",),
 }
@@ -146,7 +145,6 @@ def _measured(
     """Take the procedures in turn; return the counts at θ and all that is said."""
     switch_on(session, sequence, SwitchOnOptions())
     splitting(session, sequence, SplittingOptions(trials=TRIALS, pump_trials=0))
-    null_test(session, sequence, NullTestOptions())
     lock(session, sequence, LockOptions())
     bad: list[str] = []
     for turn in (THETA, PI, PI, THETA):
@@ -157,7 +155,7 @@ def _measured(
     straight = sum_of([b.held for b in session.blocks if b.setting.get(TURN) == THETA])
     if found is None or straight is None:
         return session.blocks[-1].counts, tuple(bad)
-    monitors = [block.monitors for block in session.blocks]
+    monitors = [block.monitors for block in session.blocks if TURN in block.setting]
     said = [
         *diagnose(found, sequence=sequence, monitors=monitors),
         *diagnose(evaluate(straight), sequence=sequence, reference=reference),
