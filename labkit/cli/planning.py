@@ -7,7 +7,6 @@ import typer
 
 from labkit.cli.output import print_json, remarks, results
 from labkit.cli.simulate import DataSet
-from labkit.cli.tables import print_table
 from labkit.cli.tags import Json
 from labkit.cli.theory import Settings, changes_of
 
@@ -94,6 +93,7 @@ def plan(
     For the always-valid claim, which may be looked at after every block: the trials by expected
     counts, and by when a tenth, half and nine tenths of all measurements have it.
     """
+    from labkit.cli.tables import print_table
     from labkit.planning import ask_counts, ask_model
 
     modelled = {"--set": settings, "--posterior": posterior, "--what-if": what_if, "--best": best,
@@ -194,6 +194,7 @@ def budget(
     Each row: what would be if this source alone were gone. Sources do not add; the interaction
     is what their sum misses.
     """
+    from labkit.cli.tables import print_table
     from labkit.report.tables import budget_table
     from simulation.inference.budget import noise_budget
 
@@ -235,6 +236,7 @@ def match(
     of the paper.
     """
     from labkit.chip_survey import match_chips, read_survey
+    from labkit.cli.tables import print_table
 
     surveys = [read_survey(path) for path in chips]
     with remarks.status("matching"):

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from analysis.correlation import G2
 from analysis.counts import Counts
 from analysis.published import PublishedWitness
 from analysis.witness import Witness
-from simulation.inference.budget import BudgetRow, NoiseBudget
+
+if TYPE_CHECKING:
+    from simulation.inference.budget import BudgetRow, NoiseBudget
 
 PUBLISHED = "published"
 """Head of the last column, if there is something to compare with."""
@@ -89,10 +92,10 @@ def witness_table(
     return _table(title, head, rows, published, note)
 
 
-def budget_table(budget: NoiseBudget) -> ResultTable:
+def budget_table(budget: "NoiseBudget") -> ResultTable:
     """Return what each source of noise costs, by the model."""
 
-    def row(label: str, cost: str, entry: NoiseBudget | BudgetRow) -> tuple[str, ...]:
+    def row(label: str, cost: str, entry: "NoiseBudget | BudgetRow") -> tuple[str, ...]:
         trials = entry.trials.text(".3g")
         return (
             label, entry.g2_A.text(".2f"), entry.g2_B.text(".2f"), entry.R_m.text(), cost, trials,
