@@ -118,7 +118,7 @@ def plan(
         if plot is not None:
             from simulation.inference.optimum import trade_offs
 
-            trade_offs(operation, knobs).savefig(plot, dpi=150)
+            trade_offs(operation.thinned(9), knobs).savefig(plot, dpi=150)
     if json:
         print_json(answer.to_dict())
         return

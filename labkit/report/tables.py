@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from analysis.correlation import G2
@@ -96,10 +97,9 @@ def budget_table(budget: "NoiseBudget") -> ResultTable:
     """Return what each source of noise costs, by the model."""
 
     def row(label: str, cost: str, entry: "NoiseBudget | BudgetRow") -> tuple[str, ...]:
-        trials = entry.trials.text(".3g")
-        return (
-            label, entry.g2_A.text(".2f"), entry.g2_B.text(".2f"), entry.R_m.text(), cost, trials,
-        )  # fmt: skip
+        trials = f"{entry.trials.median:.3g}" if isfinite(entry.trials.median) else "never"
+        alone = (f"{one.median:.2f}" for one in (entry.g2_A, entry.g2_B))
+        return (label, *alone, entry.R_m.text(), cost, trials)
 
     rows = [row("as it is", "", budget)]
     rows += [row(f"without {each.label}", each.cost.text("+.3f"), each) for each in budget.rows]

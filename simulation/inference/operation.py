@@ -155,6 +155,15 @@ class Operation:
         new = {name: np.asarray(value, np.float64) for name, value in values.items()}
         return replace(self, values=self.values | new)
 
+    def thinned(self, most: int) -> "Operation":
+        """Return the model with at most so many of its draws, evenly spaced."""
+        size = max((v.size for v in self.values.values()), default=1)
+        if size <= most:
+            return self
+        picked = np.linspace(0, size - 1, most).astype(int)
+        fewer = {n: v[picked] if v.size == size else v for n, v in self.values.items()}
+        return replace(self, values=fewer)
+
     def at(self, knobs: Knobs = USUAL) -> NoisyModel:
         """Return the model with the knobs turned; its parameters have the draws' shape.
 

@@ -36,7 +36,7 @@ class Optimum:
     ----------
     knobs : Knobs
     trials, seconds : float
-        Expected to the always-valid claim there, without overhead.
+        Expected to the always-valid claim there, without overhead; geometric mean over draws.
     gain : float
         How many times sooner than as it is, in time; inf if it is never reached as it is.
     R_m : float

@@ -103,6 +103,14 @@ def test_witness_of_the_extended_set_at_94_km():
     assert float(far.witness) == pytest.approx(0.76, abs=0.005)
 
 
+def test_thinned_draws_are_some_of_all():
+    many = OPERATION.changed(n_0_A=np.linspace(0.01, 0.1, 91))
+    few = many.thinned(10)
+    np.testing.assert_allclose(few.values["n_0_A"], np.linspace(0.01, 0.1, 10))
+    assert few.at().witness.shape == (10,)
+    assert few.thinned(20) is few
+
+
 def test_remarks_say_what_answers_rest_on():
     assert not list(OPERATION.remarks(Knobs()))
     short = " ".join(OPERATION.remarks(Knobs(delay=60e-9)))
