@@ -26,16 +26,16 @@ def posterior():
     """Known to 3 % in what matters, about the parameters that the recordings are made with."""
     best = values_of(PAPER)
     rng = np.random.default_rng(4)
-    draws = {name: np.full(60, value) for name, value in best.items()}
+    draws = {name: np.full(30, value) for name, value in best.items()}
     for name in ("n_0_A", "p_pump_B", "eta_2", "contrast"):
         spread = 0.03 if name != "contrast" else 0.01
-        factor = np.exp(spread * rng.standard_normal(60))
+        factor = np.exp(spread * rng.standard_normal(30))
         draws[name] = np.minimum(best[name] * factor, 1.0)
     return Posterior(
         draws=draws, prior={name: v.copy() for name, v in draws.items()}, best=best,
         free=("n_0_A", "p_pump_B", "eta_2", "contrast"), covariance=0.03**2 * np.eye(4),
         undetermined={}, deviance=1.0, p_value=0.5,
-        sampler=Sampler(ess=60.0, draws=60, fallback=False, seed=4, seconds=0.1),
+        sampler=Sampler(ess=30.0, draws=30, fallback=False, seed=4, seconds=0.1),
         preset="riedinger2018",
         reference=Setting(delay=123e-9, delta_phi=float(PAPER.delta_phi)), levels={},
         runs=("here",), observed={}, drift=0.05,
@@ -104,7 +104,7 @@ def test_plan_and_budget_go_by_a_posterior(tmp_path, posterior, labkit):
     code, out, _ = labkit("budget", "--posterior", path, "--json")
     assert code == 0
     found = json.loads(out)
-    assert found["draws"] == 60
+    assert found["draws"] == 30
     cold = next(row for row in found["budget"] if row["cause"] == "initial_phonons")
     assert cold["cost"]["low"] < 0.142 < cold["cost"]["high"]
     code, _, error = labkit("plan", "--posterior", path, "--set", "n_0_A=0.1")

@@ -46,10 +46,10 @@ def test_source_whose_loss_ends_the_claim_says_never():
 def test_budget_over_draws_has_intervals_that_hold_the_points():
     rng = np.random.default_rng(3)
     operation = Operation.of_model(riedinger2018())
-    n_0 = 0.039 * np.exp(0.2 * rng.standard_normal(101))
-    leak = 2.94e-5 * np.exp(0.1 * rng.standard_normal(101))
+    n_0 = 0.039 * np.exp(0.2 * rng.standard_normal(41))
+    leak = 2.94e-5 * np.exp(0.1 * rng.standard_normal(41))
     budget = noise_budget(operation.changed(n_0_A=n_0, leak_read_1=leak))
-    assert budget.draws == 101
+    assert budget.draws == 41
     rows = {row.source: row for row in budget.rows}
     points = {row.source: row for row in BUDGET.rows}
     for name in ("initial_phonons", "leaks"):

@@ -41,7 +41,13 @@ def rates_of(operation, knobs=None):
     return ClickRates.of_clicks(pair_clicks(model.parameters))[0]
 
 
-@pytest.mark.parametrize(("operation", "knobs", "reference", "_"), REFERENCE)
+@pytest.mark.parametrize(
+    ("operation", "knobs", "reference", "_"),
+    [
+        pytest.param(*row, marks=() if n in (0, 4) else pytest.mark.long)
+        for n, row in enumerate(REFERENCE)
+    ],
+)
 def test_three_sigma_of_the_reference_is_that_of_rounded_counts(operation, knobs, reference, _):
     """Whole counts at the reference's trials give 3 σ; ours, not rounded, lie within 4 %.
 
@@ -100,7 +106,7 @@ def test_plans_follow_a_setting_without_jitter():
     thetas = np.linspace(0.0, 0.3, 40)
     trials = [expected_trials(PAPER, Knobs(theta=t)) for t in thetas]
     assert np.all(np.diff(trials) > 0)
-    sigmas = [sigma_trials(rates_of(PAPER, Knobs(theta=t)), 3.0) for t in thetas[:4]]
+    sigmas = [sigma_trials(rates_of(PAPER, Knobs(theta=t)), 3.0) for t in thetas[:3]]
     assert np.all(np.diff(sigmas) > 0)
 
 
