@@ -23,7 +23,7 @@ from labkit.procedures.session import Session
 from labkit.procedures.splitting import SplittingOptions, splitting
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.procedures.witness import at_turn, witness_setting
-from labkit.report.diagnostics import diagnose
+from labkit.report.diagnostics import diagnose, diagnose_blocks
 from labkit.run import Goal, create_run
 from labkit.run.evidence import RunJudge
 from labkit.run.journal import PI, THETA, TURN, sum_of
@@ -113,7 +113,7 @@ def run(scale: float) -> Iterator[Row]:
     target.write_text(table(sat), encoding="utf-8")
     for what, number, least in (
         ("faults noticed", sum(one.noticed for one in sat), 0.6),
-        ("faults named", sum(one.named for one in sat), 0.3),
+        ("faults named", sum(one.named for one in sat), 0.2),
     ):
         yield Row(name=what, ratio=number / len(sat), target=least, detail=f"of {len(sat)} exams")
 
@@ -155,9 +155,9 @@ def _measured(
     straight = sum_of([b.held for b in session.blocks if b.setting.get(TURN) == THETA])
     if found is None or straight is None:
         return session.blocks[-1].counts, tuple(bad)
-    monitors = [block.monitors for block in session.blocks if TURN in block.setting]
+    mine = [block for block in session.blocks if TURN in block.setting]
     said = [
-        *diagnose(found, sequence=sequence, monitors=monitors),
+        *diagnose_blocks(found, mine, sequence),
         *diagnose(evaluate(straight), sequence=sequence, reference=reference),
         *_unmet(found.verdict),
     ]
