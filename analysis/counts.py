@@ -380,6 +380,7 @@ class Counts:
                 "repeated": (axes, self.repeated, {"units": "clicks"}),
                 "histogram": (arrivals, self.histogram, {"units": "clicks per bin"}),
                 "bin_width": ("time", np.diff(self.bin_edges), {"units": "s"}),
+                "gate_of_bin": ("time", self.gate_of_bin, {"long_name": "gate, or -1"}),
                 "trials": ((), self.trials.number),
             },
             coords={
@@ -392,9 +393,46 @@ class Counts:
             attrs={
                 "gates": json.dumps(self.gates.to_dict()),
                 "trials_source": self.trials.source,
+                "trials_low": self.trials.low,
+                "trials_high": self.trials.high,
+                "last_bin_edge": float(self.bin_edges[-1]),
                 "quality": json.dumps(self.quality.to_dict()),
             },
         )
+
+    @classmethod
+    def from_xarray(cls, data: "xr.Dataset") -> "Counts":
+        """Read what `to_xarray` returned.
+
+        Raises
+        ------
+        ValueError
+            If a variable or an attribute is missing.
+        """
+        import json
+
+        try:
+            singles, pairs = data["singles"].values, data["coincidences"].values
+            trials, quality = int(data["trials"]), json.loads(data.attrs["quality"])
+            return cls(
+                gates=GateSet.from_dict(json.loads(data.attrs["gates"])),
+                trials=Trials(
+                    number=trials,
+                    low=int(data.attrs["trials_low"]),
+                    high=int(data.attrs["trials_high"]),
+                    source=data.attrs["trials_source"],
+                ),
+                quality=Quality(**{**quality, "warnings": tuple(quality["warnings"])}),
+                singles=singles.astype(np.int64),
+                pairs=pairs.reshape(singles.size, singles.size).astype(np.int64),
+                repeated=data["repeated"].values.astype(np.int64),
+                histogram=data["histogram"].values.astype(np.int64),
+                bin_edges=np.append(data["time"].values, data.attrs["last_bin_edge"]),
+                gate_of_bin=data["gate_of_bin"].values.astype(np.int8),
+            )
+        except KeyError as error:
+            message = f"counts must be as Counts.to_xarray writes them: {error.args[0]}"
+            raise ValueError(message) from None
 
     def __str__(self) -> str:
         rows = [f"trials     {self.trials}"]

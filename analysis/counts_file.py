@@ -1,4 +1,4 @@
-"""The nine counts of a witness measurement: what must hold of them, and their JSON file."""
+"""The nine counts of a witness measurement: what must hold of them, and the files they are in."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -159,12 +159,13 @@ def witness_counts(counts: Counts) -> WitnessCounts:
 
 
 def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCounts:
-    """Read counts from a JSON file.
+    """Read counts from a file.
 
-    The file holds one set, ``{"trials": N, "pump": [n1, n2], "read": [n1, n2], "coincidences":
+    A JSON file holds one set, ``{"trials": N, "pump": [n1, n2], "read": [n1, n2], "coincidences":
     {"r1p1": …, "r2p1": …, "r1p2": …, "r2p2": …}}``, or several such sets by name; other entries
-    with text, like a ``"source"``, are ignored. What ``labkit analyse`` saves (``--save x.json``)
-    or prints (``--json``) is read too.
+    with text, like a ``"source"``, are ignored. What ``labkit analyse`` saves (``--save x.json`` or
+    ``x.nc``) or prints (``--json``), the blocks that ``labkit blocks`` saves, and the Parquet file
+    of `analysis.questions.table.write_parquet` are read too.
 
     Parameters
     ----------
@@ -198,37 +199,78 @@ def read_set(path: str | Path, set_name: str | None = None) -> tuple[str, Mappin
         As `load_counts_file`.
     """
     path = Path(path)
+    content = _counted(path)
+    if content is None:
+        content = _read_json(path)
+    name, entry = _choose(path, content, set_name)
+    return (f"{path}, set {name!r}" if name else f"{path}"), entry
+
+
+def _read_json(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"`{path}` must be a JSON file, but is not: {error}"
         raise ValueError(message) from None
     except ValueError as error:
         message = f"{path}: {error}"
         raise ValueError(message) from None
-    if not isinstance(content, dict):
-        message = f"`{path}` must hold a JSON object, but holds a {type(content).__name__}"
-        raise ValueError(message)
     try:
-        content = _nine(content)
+        if isinstance(content, list) and all(isinstance(each, dict) for each in content):
+            return _blocks_of([Counts.from_dict(each) for each in content])
+        if isinstance(content, dict):
+            return _nine(content)
     except (ValueError, KeyError, TypeError) as error:
         message = f"{path}: written by `labkit analyse`, but without the nine counts: {error}"
         raise ValueError(message) from None
-    name, entry = _choose(path, content, set_name)
-    return (f"{path}, set {name!r}" if name else f"{path}"), entry
+    message = f"`{path}` must hold a JSON object, but holds a {type(content).__name__}"
+    raise ValueError(message)
+
+
+def _counted(path: Path) -> dict[str, object] | None:
+    """Return the nine counts of a netCDF or Parquet file; None if it is neither."""
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    try:
+        if head.startswith(b"\x89HDF"):
+            import xarray as xr
+
+            with xr.open_dataset(path, engine="h5netcdf") as data:
+                return _plain(witness_counts(Counts.from_xarray(data)))
+        if head.startswith(b"PAR1"):
+            from analysis.questions.table import read_parquet
+
+            return _plain(witness_counts(read_parquet(path)))
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        message = f"{path}: must hold counts as labkit saves them, but does not: {error}"
+        raise ValueError(message) from None
+    return None
+
+
+def _plain(counts: WitnessCounts) -> dict[str, object]:
+    return {
+        "trials": counts.trials,
+        "pump": list(counts.pump),
+        "read": list(counts.read),
+        "coincidences": dict(counts.coincidences),
+    }
+
+
+def _blocks_of(blocks: list[Counts]) -> dict[str, object]:
+    """Return the nine counts of blocks and of their sum; blocks without a trial are left out."""
+    kept = [block for block in blocks if block.trials.number]
+    if not kept:
+        message = "there is no block with a trial"
+        raise ValueError(message)
+    total = _plain(witness_counts(sum(kept[1:], kept[0])))
+    return total | {"blocks": [_plain(witness_counts(block)) for block in kept]}
 
 
 def _nine(content: dict[str, object]) -> dict[str, object]:
     """Return the nine counts of what ``labkit analyse`` saved or printed; others as they are."""
     singles, trials = content.get("singles"), content.get("trials")
     if "pairs" in content and isinstance(trials, Mapping):
-        counts = witness_counts(Counts.from_dict(content))
-        return {
-            "trials": counts.trials,
-            "pump": list(counts.pump),
-            "read": list(counts.read),
-            "coincidences": dict(counts.coincidences),
-        }
+        return _plain(witness_counts(Counts.from_dict(content)))
     if isinstance(singles, Mapping) and not {"pump", "read"} & content.keys():
         gates = {
             gate: [

@@ -1,13 +1,19 @@
 """Gates: which clicks of a trial count, at which detectors, and how a trial begins; as YAML."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Literal
 
 TrialKind = Literal["sync", "marker", "channel", "clock"]
+
+MOST_CELLS = 1024
+"""Most gates × detectors: their pairs take 8 MB."""
+
+_MOST_GATES = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,22 +118,53 @@ def _origin_of(value: object) -> float | str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A half-open time window [start, stop) in seconds after the start of the trial."""
+    """A half-open time window [start, stop) in seconds after the start of the trial.
+
+    Attributes
+    ----------
+    name : str
+    start, stop : float
+        A negative time comes before the trial's start.
+    windows : dict of int to (float, float)
+        Start and stop for the detectors that have a window of their own.
+    """
 
     name: str
     start: float
     stop: float
+    windows: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             message = f"gate name must be a word of letters, digits and _, but is {self.name!r}"
             raise ValueError(message)
-        if not (isfinite(self.start) and isfinite(self.stop) and 0 <= self.start < self.stop):
-            message = (
-                f"gate {self.name!r} must have 0 <= start < stop (in seconds), "
-                f"but has start {self.start!r} and stop {self.stop!r}"
-            )
-            raise ValueError(message)
+        object.__setattr__(self, "windows", dict(sorted(self.windows.items())))
+        for start, stop in ((self.start, self.stop), *self.windows.values()):
+            if not (isfinite(start) and isfinite(stop) and start < stop):
+                message = (
+                    f"gate {self.name!r} must have start < stop (in seconds), "
+                    f"but has start {start!r} and stop {stop!r}"
+                )
+                raise ValueError(message)
+
+    def window(self, detector: int) -> tuple[float, float]:
+        """Return start and stop for a detector."""
+        return self.windows.get(detector, (self.start, self.stop))
+
+    def span(self, detectors: Iterable[int]) -> tuple[float, float]:
+        """Return the first start and the last stop of these detectors."""
+        starts, stops = zip(*map(self.window, detectors), strict=True)
+        return min(starts), max(stops)
+
+    def to_plain(self) -> dict[str, object]:
+        """Return the form used in a gates file."""
+        plain: dict[str, object] = {"start": self.start, "stop": self.stop}
+        if self.windows:
+            plain["detectors"] = {
+                number: {"start": start, "stop": stop}
+                for number, (start, stop) in self.windows.items()
+            }
+        return plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +178,11 @@ class GateSet:
     detectors : dict of int to int
         Detector number to input channel as it stands in the file.
     gates : tuple of Gate
-        In time order, not overlapping, inside the period.
+        In time order, not overlapping, inside one period.
     trial : TrialStart
+    delays : dict of int to float
+        Seconds added to the clicks of a detector before they are gated; a detector whose cable is
+        shorter has the larger delay. Arrival times are given with them.
 
     Examples
     --------
@@ -160,12 +200,17 @@ class GateSet:
     detectors: dict[int, int]
     gates: tuple[Gate, ...]
     trial: TrialStart = TrialStart()
+    delays: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "detectors", dict(sorted(self.detectors.items())))
         object.__setattr__(self, "gates", tuple(sorted(self.gates, key=lambda gate: gate.start)))
+        delays = {number: delay for number, delay in sorted(self.delays.items()) if delay != 0}
+        object.__setattr__(self, "delays", delays)
         self._check_detectors()
         self._check_gates()
+        self._check_spans()
+        self._check_delays()
 
     def _check_detectors(self) -> None:
         if not self.detectors:
@@ -201,26 +246,58 @@ class GateSet:
         if len(set(names)) < len(names):
             message = f"gate names must differ, but are {names}"
             raise ValueError(message)
-        if len(self.gates) * len(self.detectors) > 62:
+        cells = len(self.gates) * len(self.detectors)
+        if cells > MOST_CELLS or len(self.gates) > _MOST_GATES:
             message = (
-                "gates × detectors must be at most 62, but is "
-                f"{len(self.gates)} × {len(self.detectors)}"
+                f"there must be at most {_MOST_GATES} gates, and gates × detectors at most "
+                f"{MOST_CELLS}, but there are {len(self.gates)} × {len(self.detectors)}"
             )
             raise ValueError(message)
-        for before, after in zip(self.gates, self.gates[1:], strict=False):
-            if after.start < before.stop:
+        for gate in self.gates:
+            unknown = [number for number in gate.windows if number not in self.detectors]
+            if unknown:
                 message = (
-                    f"gates must not overlap, but {after.name!r} starts at {after.start:g} s "
-                    f"before {before.name!r} stops at {before.stop:g} s"
+                    f"gate {gate.name!r} has a window for detector {unknown[0]}, which is none of "
+                    f"the detectors {', '.join(map(str, self.detectors))}"
                 )
                 raise ValueError(message)
-        last = self.gates[-1]
-        if last.stop > self.period:
+
+    def _check_spans(self) -> None:
+        spans = [gate.span(self.detectors) for gate in self.gates]
+        for k, (before, after) in enumerate(pairwise(spans)):
+            if after[0] < before[1]:
+                message = (
+                    f"gates must not overlap, but {self.gates[k + 1].name!r} starts at "
+                    f"{after[0]:g} s before {self.gates[k].name!r} stops at {before[1]:g} s"
+                )
+                raise ValueError(message)
+        first, last = spans[0][0], spans[-1][1]
+        if last > self.period:
             message = (
-                f"gate {last.name!r} must stop within the period of {self.period:g} s, "
-                f"but stops at {last.stop:g} s"
+                f"gate {self.gates[-1].name!r} must stop within the period of {self.period:g} s, "
+                f"but stops at {last:g} s"
             )
             raise ValueError(message)
+        if last - min(first, 0.0) > self.period:
+            message = (
+                f"all gates together must be no longer than the period of {self.period:g} s, but "
+                f"{self.gates[0].name!r} starts at {first:g} s and {self.gates[-1].name!r} stops "
+                f"at {last:g} s"
+            )
+            raise ValueError(message)
+
+    def _check_delays(self) -> None:
+        for number, delay in self.delays.items():
+            if number not in self.detectors:
+                known = ", ".join(map(str, self.detectors))
+                message = f"`delays` must be of the detectors {known}, but one is of {number}"
+                raise ValueError(message)
+            if not abs(delay) < self.period:
+                message = (
+                    f"the delay of detector {number} must be shorter than the period of "
+                    f"{self.period:g} s, but is {delay!r} s"
+                )
+                raise ValueError(message)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -238,7 +315,8 @@ class GateSet:
             "period": self.period,
             "trial": self.trial.to_plain(),
             "detectors": dict(self.detectors),
-            "gates": {gate.name: {"start": gate.start, "stop": gate.stop} for gate in self.gates},
+            **({"delays": dict(self.delays)} if self.delays else {}),
+            "gates": {gate.name: gate.to_plain() for gate in self.gates},
         }
 
     @classmethod
@@ -251,12 +329,15 @@ class GateSet:
             If a key is missing, unknown or of the wrong type, or a gate is not allowed.
         """
         try:
-            keys = keys_of(plain, required=("period", "detectors", "gates"), optional=("trial",))
+            keys = keys_of(
+                plain, required=("period", "detectors", "gates"), optional=("trial", "delays")
+            )
             return cls(
                 period=seconds_of(keys["period"], "period"),
                 trial=TrialStart.parse(keys.get("trial", "sync")),
                 detectors=detectors_of(keys["detectors"]),
                 gates=tuple(gates_of(keys["gates"])),
+                delays=_delays_of(keys.get("delays", {})),
             )
         except ValueError as error:
             message = f"{where}: {error}"
@@ -285,9 +366,15 @@ class GateSet:
         detectors = ", ".join(f"{number} on channel {ch}" for number, ch in self.detectors.items())
         lines = [f"period     {self.period * 1e6:g} µs, trial starts at {self.trial}"]
         lines += [f"detectors  {detectors}"]
-        lines += [
-            f"{gate.name:<10} {gate.start * 1e9:g} to {gate.stop * 1e9:g} ns" for gate in self.gates
-        ]
+        if self.delays:
+            delays = ", ".join(f"{number} by {d * 1e9:g} ns" for number, d in self.delays.items())
+            lines += [f"delays     {delays}"]
+        for gate in self.gates:
+            lines += [f"{gate.name:<10} {gate.start * 1e9:g} to {gate.stop * 1e9:g} ns"]
+            lines += [
+                f"{'':<10} detector {number}: {start * 1e9:g} to {stop * 1e9:g} ns"
+                for number, (start, stop) in gate.windows.items()
+            ]
         return "\n".join(lines)
 
 
@@ -342,17 +429,42 @@ def detectors_of(value: object) -> dict[int, int]:
         message = f"`detectors` must map detector number to channel, but is {value!r}"
         raise ValueError(message)
     detectors = {}
-    for number, channel in value.items():
-        if isinstance(number, str) and number.isdecimal():  # JSON keys are text
-            number = int(number)
-        if type(number) is not int or type(channel) is not int:
-            message = f"`detectors` must map integers to integers, but has {number!r}: {channel!r}"
-            raise ValueError(message)
-        if number in detectors:
-            message = f"detector {number} must have one channel, but `detectors` names it twice"
+    for number, channel in _by_detector(value, "detectors", "channel"):
+        if type(channel) is not int:
+            message = (
+                f"`detectors` must map detector number to channel, but has {number!r}: {channel!r}"
+            )
             raise ValueError(message)
         detectors[number] = channel
     return detectors
+
+
+def _by_detector(
+    value: Mapping[object, object], name: str, what: str
+) -> Iterator[tuple[int, object]]:
+    """Yield the entries of a mapping by detector number; each entry is `what`."""
+    seen = set()
+    for number, entry in value.items():
+        if isinstance(number, str) and number.isdecimal():  # JSON keys are text
+            number = int(number)
+        if type(number) is not int:
+            message = f"`{name}` must map detector number to {what}, but has {number!r}: {entry!r}"
+            raise ValueError(message)
+        if number in seen:
+            message = f"detector {number} must have one {what}, but `{name}` names it twice"
+            raise ValueError(message)
+        seen.add(number)
+        yield number, entry
+
+
+def _delays_of(value: object) -> dict[int, float]:
+    if not isinstance(value, Mapping):
+        message = f"`delays` must map detector number to seconds, but is {value!r}"
+        raise ValueError(message)
+    return {
+        number: seconds_of(delay, f"delays.{number}")
+        for number, delay in _by_detector(value, "delays", "delay")
+    }
 
 
 def gates_of(value: object) -> Iterator[Gate]:
@@ -364,13 +476,26 @@ def gates_of(value: object) -> Iterator[Gate]:
         if not isinstance(name, str):  # YAML reads on, yes, 1 as other types
             message = f"gate name must be text (put it in quotes), but is {name!r}"
             raise ValueError(message)
-        try:
-            keys = keys_of(window, required=("start", "stop"))
-        except ValueError as error:
-            message = f"gate {name!r}: {error}"
-            raise ValueError(message) from None
-        yield Gate(
-            name=name,
-            start=seconds_of(keys["start"], f"gates.{name}.start"),
-            stop=seconds_of(keys["stop"], f"gates.{name}.stop"),
-        )
+        start, stop, windows = _window_of(window, name)
+        yield Gate(name=name, start=start, stop=stop, windows=windows)
+
+
+def _window_of(
+    plain: object, name: str, *, inner: bool = False
+) -> tuple[float, float, dict[int, tuple[float, float]]]:
+    """Return start and stop of a gate, and the windows of single detectors."""
+    try:
+        keys = keys_of(plain, required=("start", "stop"), optional=() if inner else ("detectors",))
+    except ValueError as error:
+        message = f"gate {name!r}: {error}"
+        raise ValueError(message) from None
+    own = keys.get("detectors", {})
+    if not isinstance(own, Mapping):
+        message = f"gate {name!r}: `detectors` must map detector number to window, but is {own!r}"
+        raise ValueError(message)
+    windows = {
+        number: _window_of(window, f"{name}.detectors.{number}", inner=True)[:2]
+        for number, window in _by_detector(own, f"gates.{name}.detectors", "window")
+    }
+    start = seconds_of(keys["start"], f"gates.{name}.start")
+    return start, seconds_of(keys["stop"], f"gates.{name}.stop"), windows

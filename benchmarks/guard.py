@@ -22,12 +22,18 @@ def record(rows: Sequence[Row]) -> None:
 
 
 def fallen(rows: Sequence[Row]) -> list[str]:
-    """Say which ratios are lower than recorded by more than the noise explains."""
+    """Say which ratios are lower than recorded by more than the noise explains.
+
+    What cannot be compared is said too: nothing measured, or a ratio that was never recorded.
+    """
+    if not rows:
+        return ["nothing was measured, so nothing can be compared"]
     kept = _recorded()
     said = []
     for row in rows:
         before = kept.get(row.name)
         if before is None or before["ratio"] is None:
+            said.append(f"{row.name}: {row.ratio:.3g}, but no ratio was recorded (--record)")
             continue
         noise = (0.0 if isnan(row.noise) else row.noise) + (before["noise"] or 0.0)
         if row.ratio < ALLOWED * (1 - min(noise, 0.5)) * before["ratio"]:

@@ -12,6 +12,8 @@ from typing import Any
 from instruments.plugins import plugin_driver
 
 DRIVERS: dict[str, str] = {
+    "AWG5014Pulses": "instruments.adapters.awg5014",
+    "AWG5014Waveforms": "instruments.adapters.awg5014",
     "AgiltronFF": "instruments.optical_switches",
     "AgiltronSelfAlign": "instruments.optical_switches",
     "BlueforsControl": "instruments.bluefors",
@@ -29,6 +31,7 @@ DRIVERS: dict[str, str] = {
     "ParameterLaser": "instruments.adapters.light",
     "ParameterPowerMeter": "instruments.adapters.light",
     "ParameterThermometer": "instruments.adapters.thermometer",
+    "ParameterTrigger": "instruments.adapters.trigger",
     "ParameterVoltage": "instruments.adapters.voltage",
     "PhotonSpotBias": "instruments.snspd_bias",
     "PicoQuantHydraHarp400": "instruments.picoquant_harps.driver",

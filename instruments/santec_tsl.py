@@ -9,7 +9,7 @@ import time
 from math import log10
 from typing import TYPE_CHECKING, ClassVar
 
-from qcodes.validators import Numbers
+from qcodes.validators import Bool, Numbers
 
 from instruments.bases.parameters import Declared, add_parameters, switch
 from instruments.bases.safe_state import SafeAtOnce
@@ -155,6 +155,9 @@ class SantecTSL(SafeAtOnce, ScpiInstrument):
                     raise TimeoutError(message)
                 time.sleep(POLL)
 
+    def _diode_is_on(self) -> bool:
+        return self.emission()
+
     def _off_commands(self) -> tuple[str, ...]:
         return (":POW:STAT 0",)
 
@@ -164,7 +167,7 @@ class SantecTSL(SafeAtOnce, ScpiInstrument):
     def _make_safe(self) -> None:
         for command in self._off_commands():
             self.write_unchecked(command)
-        if self.emission():
+        if self._diode_is_on():
             message = f"{self.name}: the diode must be off, but is on; turn its key"
             raise RuntimeError(message)
 
@@ -190,11 +193,31 @@ class SantecTSL570(SantecTSL):
 class SantecTSL550(SantecTSL):
     """Santec TSL-550 with SCPI-like commands, in nm; see `SantecTSL`.
 
-    Safe state: shutter closed, diode off.
+    It emits if the diode is on and the shutter open. Safe state: shutter closed, diode off.
     """
 
     identity = "^SANTEC,TSL-550"
+    diode = switch(":POW:STAT", "Laser diode on")
     shutter_closed = switch(":POW:SHUT", "Shutter closed")
+    emission = Declared[bool](
+        "Diode on and shutter open",
+        get=lambda self: self.diode() and not self.shutter_closed(),
+        set=lambda self, on: self._emit(on=bool(on)),
+        vals=Bool(),
+        doc="On: the diode, then the shutter. Off: the shutter, then the diode.",
+    )
+
+    def _diode_is_on(self) -> bool:
+        return self.diode()
+
+    def _emit(self, *, on: bool) -> None:
+        with self.lock:
+            if on:
+                self.diode(True)
+                self.shutter_closed(False)
+            else:
+                self.shutter_closed(True)
+                self.diode(False)
 
     def _off_commands(self) -> tuple[str, ...]:
         return (":POW:SHUT 1", ":POW:STAT 0")

@@ -5,12 +5,16 @@ Not verified on hardware.
 
 import re
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 from qcodes.instrument_drivers.oxford import OxfordTriton
 
 from instruments.links.visa import VisaLink
+
+if TYPE_CHECKING:
+    from qcodes.instrument import VisaInstrumentKWArgs
+    from typing_extensions import Unpack
 
 
 class LakeshoreModel372Thermometer(LakeshoreModel372, VisaLink):
@@ -31,6 +35,13 @@ class LakeshoreModel372Thermometer(LakeshoreModel372, VisaLink):
     """
 
     identity = "372"
+
+    def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
+        super().__init__(name, address, **kwargs)
+        for heater in (self.sample_heater, self.warmup_heater, self.analog_heater):
+            if "output_type" in heater.parameters:  # QCoDeS before 0.62: a 372 has no such field
+                for parameter in heater.heater_group.parameters:
+                    del heater.parameters[parameter]
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
         """Say nothing on connecting; the identity is in the log and the snapshot."""

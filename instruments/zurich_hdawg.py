@@ -1,8 +1,8 @@
 """Zurich Instruments HDAWG through the maker's zhinst-toolkit. Not verified on hardware.
 
-Waveform granularity, shortest waveform, voltage of a full-scale sample and latency from trigger to
-output are not in the sources used: the first three are values of the station file, the latency is
-part of its ``eom_delay``.
+Voltage of a full-scale sample and latency from trigger to output are not in the sources used: the
+first is a value of the station file, the latency is part of its ``eom_delay``. Granularity and
+shortest waveform are values of the station file too; zhinst-core's compiler has 16 and 32.
 """
 
 from collections.abc import Sequence

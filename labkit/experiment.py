@@ -226,7 +226,7 @@ def run_experiment(
         folder = open_run(Path(resume))
         folder.refuse_replay()
         _check_same(experiment, folder)
-    watcher.say(f"run folder: {folder.path}")
+    watcher.opened(folder.path)
     watcher = log = EventLog(watcher, folder.path)
     with (
         stopping_once(),

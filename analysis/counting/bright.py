@@ -1,558 +1,25 @@
-"""Counting for bright or long files: compiled loops over raw 32-bit records.
-
-T2: strides of regular sync records are skipped at once. T3: chunks whose time runs on are gated
-without a branch; where most clicks are gated, their trials are joined without one too. All loops
-stand in this file, because numba's cache on disk sees no other.
-"""
+"""Counting for bright or long files: compiled loops over raw 32-bit records, and their tables."""
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.tally import MISSING_GAP, NONE, Plan, S, Tally
-from analysis.counts import DOUBLED_GAP
+from analysis.counting import loops
+from analysis.counting.tally import NONE, Plan, S, Tally
 from analysis.tagfile.events import MAX_TIME
-from analysis.tagfile.layouts import MARKER, SYNC
 from analysis.tagfile.source import Records
 
-BUILT_WITH = 0x442773DF
-"""Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
-
-# The state vector's places as plain integers, which compiled code can use.
-_WRAPPED, _LAST, _TRIAL, _CLICKED, _FIRST, _TRIALS, _MISSING, _BACKWARDS = map(int, list(S)[:8])
-_UNKNOWN, _EARLY, _MARKERS, _CROWDED_TRIALS, _RECORDS, _DOUBLED = map(int, list(S)[8:14])
-_HIGHEST, _FIRST_DOUBLED, _SLOT = map(int, list(S)[14:17])
-
-_OVERFLOW = -1
-_RESERVED = -2
-_CROWDED = 1 << 62
-_STRIDE = 8
-_CHUNK = 4096
-_DENSE_FROM = _CHUNK // 2
-"""Gated records of a chunk from which looking at all of them is faster than picking them out."""
-_MOST_LANE_CELLS = 7
-_LANES = np.uint64(0x0101010101010101)
-_ALL = np.uint8(0xFF)
-_FLAG = np.uint8(0x80)
-
-
-@numba.njit(inline="always")
-def _special(record, pico, counted, wrap, t3):  # type: ignore[no-untyped-def]
-    """Return (channel code, ticks or syncs to add) of a special record."""
-    if pico:
-        bits = (record >> 16) & 0xFFF if t3 else record & 15
-        if bits == 0:
-            return _OVERFLOW, wrap
-        return (MARKER + bits, 0) if bits < 16 else (_RESERVED, 0)
-    channel = (record >> 25) & 63
-    if channel == 63:
-        count = record & (1023 if t3 else 0x1FFFFFF)
-        return _OVERFLOW, wrap * count if counted and count > 0 else wrap
-    if channel <= 15 and not (t3 and channel == 0):
-        return MARKER + channel, 0
-    return _RESERVED, 0
-
-
-@numba.njit(inline="always")
-def _several(clicked):  # type: ignore[no-untyped-def]
-    """Tell whether a trial has more to count than a single click."""
-    return clicked & (clicked - 1) != 0
-
-
-@numba.njit
-def _close_trial(clicked, state, pairs):  # type: ignore[no-untyped-def]
-    """Count the coincidences of a finished trial."""
-    state[_CROWDED_TRIALS] += clicked >> 62
-    clicked &= ~_CROWDED
-    low = 0
-    while clicked:
-        if clicked & 1:
-            high, rest = low + 1, clicked >> 1
-            while rest:
-                if rest & 1:
-                    pairs[low, high] += 1
-                high += 1
-                rest >>= 1
-        low += 1
-        clicked >>= 1
-
-
-@numba.njit
-def _repeat(bit, repeated):  # type: ignore[no-untyped-def]
-    """Count a further click in a cell of the same trial."""
-    cell = 0
-    while bit >> cell != 1:
-        cell += 1
-    repeated[cell] += 1
-    return _CROWDED
-
-
-@numba.njit(inline="always")
-def _all_regular_syncs(records, i, shortest, longest):  # type: ignore[no-untyped-def]
-    """Tell whether the next stride is sync records only, none of them late or early."""
-    odd = np.uint32(0)
-    for j in range(_STRIDE):
-        odd |= (records[i + j] ^ np.uint32(0x80000000)) & np.uint32(0xFE000000)
-    if odd:
-        return False
-    excess = np.uint32(0)  # a gap that is too short wraps round and is too long as well
-    for j in range(1, _STRIDE):
-        excess = max(excess, np.uint32(records[i + j] - records[i + j - 1] - shortest))
-    return excess <= np.uint32(longest - shortest)
-
-
-@numba.njit(inline="always")
-def _is_start(code, start_code):  # type: ignore[no-untyped-def]
-    """Tell whether a tag begins a trial; markers match by bit."""
-    if start_code > MARKER:
-        return code > MARKER and ((code - MARKER) & (start_code - MARKER)) != 0
-    return code == start_code
-
-
-@numba.njit(inline="always")
-def _missing(gap, period):  # type: ignore[no-untyped-def]
-    """Return how many trial starts are missing in a gap."""
-    return np.int64(np.floor(gap / period + 0.5)) - 1 if gap > MISSING_GAP * period else 0
-
-
-@numba.njit(inline="always")
-def _slot_of(ticks, period, divider):  # type: ignore[no-untyped-def]
-    """Return which of the trials after a sync record a tick so long after it belongs to."""
-    return min(max(np.int64(np.floor((ticks + 0.5) / period)), 0), divider - 1)
-
-
-@numba.njit(inline="always")
-def _slot_start(slot, period):  # type: ignore[no-untyped-def]
-    """Return how many ticks after the sync record such a trial begins."""
-    return np.int64(np.floor(slot * period + 0.5))
-
-
-@numba.njit(inline="always")
-def _bin(ticks, starts, widths, first_bins):  # type: ignore[no-untyped-def]
-    if ticks < 0 or ticks >= starts[-1]:
-        return first_bins[-1]
-    segment = 0
-    while ticks >= starts[segment + 1]:
-        segment += 1
-    return first_bins[segment] + (ticks - starts[segment]) // widths[segment]
-
-
-@numba.njit(inline="always")
-def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its state in registers
-    records, pico, counted, wrap, start_code, trial_period, divider, clock, origin,
-    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-):  # fmt: skip
-    special_from = 0xF0000000 if pico else 0x80000000
-    channel_at = 28 if pico else 25
-    time_mask = 0xFFFFFFF if pico else 0x1FFFFFF
-    beyond = first_bins[-1]
-    foreign = len(bit_of) - beyond - 1
-    period = trial_period * divider
-    longest = np.uint32(min(MISSING_GAP * period, time_mask))
-    shortest = np.uint32(min(np.ceil(DOUBLED_GAP * period), time_mask))
-    by_sync = start_code == SYNC and not pico
-    wrapped, last, trial = state[_WRAPPED], state[_LAST], state[_TRIAL]
-    clicked, trials, backwards, slot = state[_CLICKED], state[_TRIALS], 0, state[_SLOT]
-    n = len(records)
-    i = 0
-    while i < n:
-        if by_sync and i + _STRIDE <= n and trial != NONE:
-            time = wrapped + (records[i] & time_mask)
-            regular = max(last, trial + shortest) <= time <= trial + longest
-            if regular and _all_regular_syncs(records, i, shortest, longest):
-                if _several(clicked):
-                    _close_trial(clicked, state, pairs)
-                i += _STRIDE
-                last = trial = wrapped + (records[i - 1] & time_mask)
-                trials += _STRIDE
-                clicked = slot = 0
-                continue
-        for k in range(i, min(i + _STRIDE, n)):
-            record = np.int64(records[k])
-            code = record >> channel_at
-            if record >= special_from:
-                code, add = _special(record, pico, counted, wrap, False)
-                wrapped += add
-                if code == _RESERVED:
-                    state[_UNKNOWN] += 1
-                if code < 0:
-                    continue
-            time = wrapped + (record & time_mask)
-            backwards += time < last
-            last = time
-            if _is_start(code, start_code):
-                if trial == NONE:
-                    state[_FIRST] = time
-                else:
-                    state[_MISSING] += _missing(time - trial, period)
-                    if 0 <= time - trial < DOUBLED_GAP * period:
-                        if state[_DOUBLED] == 0:
-                            state[_FIRST_DOUBLED] = state[_RECORDS] + k
-                        state[_DOUBLED] += 1
-                if _several(clicked):
-                    _close_trial(clicked, state, pairs)
-                trial = time
-                trials += 1
-                clicked = slot = 0
-                continue
-            if code >= SYNC:
-                if clock > 0 and state[_FIRST] == NONE:
-                    state[_FIRST] = time
-                state[_MARKERS] += code > MARKER
-                continue
-            row = row_of[code]
-            if clock > 0 and state[_FIRST] == NONE:
-                state[_FIRST] = time
-            if row == foreign:
-                histogram[foreign + beyond] += 1
-                continue
-            shift = 0
-            if clock > 0:
-                if time < origin:
-                    state[_EARLY] += 1
-                    continue
-                start = time - (time - origin) % clock
-                if start != trial:
-                    _close_trial(clicked, state, pairs)
-                    clicked = 0
-                    trial = start
-            elif trial == NONE:
-                state[_EARLY] += 1
-                continue
-            elif divider > 1:
-                now = _slot_of(time - trial, trial_period, divider)
-                if now != slot:
-                    _close_trial(clicked, state, pairs)
-                    clicked = 0
-                    slot = now
-                shift = _slot_start(slot, trial_period)
-            place = row + _bin(time - trial - shift, starts, widths, first_bins)
-            histogram[place] += 1
-            bit = bit_of[place]
-            if clicked & bit:
-                clicked |= _repeat(bit, repeated)
-            clicked |= bit
-        i += _STRIDE
-    state[_WRAPPED], state[_LAST], state[_TRIAL] = wrapped, last, trial
-    state[_CLICKED], state[_TRIALS], state[_SLOT] = clicked, trials, slot
-    state[_BACKWARDS] += backwards
-    state[_RECORDS] += n
-
-
-@numba.njit(cache=True, nogil=True)
-def _hydra_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, trial_period, divider, clock, origin,
-    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-):  # fmt: skip
-    """Count T2 records of the HydraHarp family."""
-    _t2(
-        records, False, counted, wrap, start_code, trial_period, divider, clock, origin,
-        row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _pico_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, trial_period, divider, clock, origin,
-    row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-):  # fmt: skip
-    """Count T2 records of the PicoHarp 300."""
-    _t2(
-        records, True, counted, wrap, start_code, trial_period, divider, clock, origin,
-        row_of, starts, widths, first_bins, bit_of, state, histogram, repeated, pairs,
-    )  # fmt: skip
-
-
-@numba.njit(inline="always")
-def _runs_on(records, pico, wrapped, last):  # type: ignore[no-untyped-def]
-    """Tell whether a chunk holds only photons and overflows, none earlier than the one before."""
-    special_from = np.uint32(0xF0000000 if pico else 0x80000000)
-    not_overflow_from = np.uint32(0xF0010000 if pico else 0x80000000)
-    not_overflows = np.uint32(0x0FFF0000 if pico else 0x7E000000)
-    sync_mask = np.uint32(0xFFFF if pico else 0x3FF)
-    odd = records[0] < special_from and wrapped + np.int64(records[0] & sync_mask) < last
-    for i in range(len(records)):
-        odd |= (records[i] - not_overflow_from) < not_overflows
-    for i in range(len(records) - 1):
-        one, other = records[i], records[i + 1]
-        odd |= (max(one, other) < special_from) & ((other & sync_mask) < (one & sync_mask))
-    return not odd
-
-
-@numba.njit(inline="always")
-def _count_orderly(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, kept, waiting, bit_of, state, histogram, repeated, pairs
-):
-    """Count a chunk that runs on: fill the histogram, then look at gated clicks alone."""
-    special_from = 0xF0000000 if pico else 0x80000000
-    key_at = np.uint32(16 if pico else 10)
-    sync_mask = 0xFFFF if pico else 0x3FF
-    n = np.uint64(0)
-    for i in range(len(records)):
-        place = place_of[records[i] >> key_at]
-        histogram[place] += 1
-        waiting[n] = i
-        n += kept[place]
-    wrapped, trial, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
-    for k in range(n):
-        record = np.int64(records[waiting[k]])
-        if record >= special_from:
-            wrapped += _special(record, pico, counted, wrap, True)[1]
-            continue
-        sync = wrapped + (record & sync_mask)
-        if sync != trial:
-            if _several(clicked):
-                _close_trial(clicked, state, pairs)
-            clicked = 0
-            trial = sync
-        bit = bit_of[place_of[record >> key_at]]
-        if clicked & bit:
-            clicked |= _repeat(bit, repeated)
-        clicked |= bit
-    state[_WRAPPED] = wrapped
-    i = len(records) - 1
-    while i >= 0 and records[i] >= special_from:
-        wrapped -= _special(np.int64(records[i]), pico, counted, wrap, True)[1]
-        i -= 1
-    if i >= 0 and wrapped + np.int64(records[i] & sync_mask) != trial:
-        if _several(clicked):
-            _close_trial(clicked, state, pairs)
-        clicked = 0
-        trial = wrapped + np.int64(records[i] & sync_mask)
-    state[_LAST], state[_CLICKED] = trial, clicked
-    return n
-
-
-@numba.njit(inline="always")
-def _mark_continued(records, pico, continued):  # type: ignore[no-untyped-def]
-    """Set all bits where a record is a photon of the same trial as the one before, else none."""
-    special_from = np.uint32(0xF0000000 if pico else 0x80000000)
-    sync_mask = np.uint32(0xFFFF if pico else 0x3FF)
-    for i in range(len(records) - 1):
-        one, other = records[i], records[i + 1]
-        same = (max(one, other) < special_from) & (((one ^ other) & sync_mask) == np.uint32(0))
-        continued[i + 1] = _ALL * np.uint8(same)
-
-
-@numba.njit(inline="always")
-def _join(source, target, links, more, step):  # type: ignore[no-untyped-def]
-    """Join each record's trial so far with that of the record `step` before, where linked.
-
-    `source` and `target` are (cells, cells clicked again). Return whether a trial is longer.
-    """
-    cells, again = source
-    to_cells, to_again = target
-    for i in range(step):
-        to_cells[i], to_again[i], more[i] = cells[i], again[i], np.uint8(0)
-    n = len(links) - step
-    link, linked = links[step:], links[:n]
-    own, before, twice, twice_before = cells[step:], cells[:n], again[step:], again[:n]
-    joined, joined_again, onward = to_cells[step:], to_again[step:], more[step:]
-    for i in range(n):
-        joined[i] = own[i] | (before[i] & link[i])
-    for i in range(n):
-        joined_again[i] = twice[i] | ((twice_before[i] | (own[i] & before[i])) & link[i])
-    left = np.uint8(0)
-    for i in range(n):
-        onward[i] = link[i] & linked[i]
-        left |= onward[i]
-    return left != 0
-
-
-@numba.njit
-def _lane_sum(word):  # type: ignore[no-untyped-def]
-    total = np.int64(0)
-    for k in range(8):
-        total += np.int64((word >> np.uint64(8 * k)) & np.uint64(255))
-    return total
-
-
-@numba.njit(inline="always")
-def _lanes_with(words, one, other):  # type: ignore[no-untyped-def]
-    """Count the bytes that have both bits."""
-    total = 0
-    for start in range(0, len(words), 248):  # a byte holds no more
-        part = words[start : start + 248]
-        count = np.uint64(0)
-        if one == other:
-            for i in range(len(part)):
-                count += (part[i] >> np.uint64(one)) & _LANES
-        else:
-            for i in range(len(part)):
-                count += (part[i] >> np.uint64(one)) & (part[i] >> np.uint64(other)) & _LANES
-        total += _lane_sum(count)
-    return total
-
-
-@numba.njit(inline="always")
-def _sum_of_overflows(records, pico, counted, wrap):  # type: ignore[no-untyped-def]
-    """Return the syncs added by a chunk whose only special records are overflows."""
-    special_from = np.uint32(0xF0000000 if pico else 0x80000000)
-    mask = np.uint32(0x3FF if counted and not pico else 0)
-    total = np.uint32(0)
-    for i in range(len(records)):
-        total += max(records[i] & mask, np.uint32(1)) * np.uint32(records[i] >= special_from)
-    return np.int64(total) * wrap
-
-
-@numba.njit(inline="always")
-def _count_dense(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, lane_of, lanes, state, histogram, repeated, pairs
-):
-    """Count a chunk that runs on and is mostly gated, without a branch per record.
-
-    A byte per record says which cells its trial has clicked in so far (place 0: the open trial of
-    the chunk before); steps of 1, 2, 4, … records join them. Return the number of gated records.
-    """
-    special_from = 0xF0000000 if pico else 0x80000000
-    key_at = np.uint32(16 if pico else 10)
-    sync_mask = 0xFFFF if pico else 0x3FF
-    n, end = len(records), len(records) + 1
-    links, ends = lanes[0, :end], lanes[7]
-    source, target = (lanes[1], lanes[2]), (lanes[3], lanes[4])
-    now, more = lanes[5, :end], lanes[6, :end]
-    cells, again = source
-    for i in range(n):
-        place = place_of[records[i] >> key_at]
-        histogram[place] += 1
-        cells[i + 1] = lane_of[place]
-    wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
-    joins = records[0] < special_from and wrapped + np.int64(records[0] & sync_mask) == last
-    links[0], links[1] = np.uint8(0), _ALL * np.uint8(joins)
-    _mark_continued(records, pico, links[1:])
-    cells[0] = np.uint8(0)
-    cells[end : end + 8] = 0
-    again[:end] = 0
-    again[0] = _FLAG * np.uint8(clicked & _CROWDED != 0)
-    filled = (n + 8) // 8
-    words = cells.view(np.uint64)[:filled]
-    gated = 0
-    for cell in range(len(repeated)):
-        clicks = _lanes_with(words, cell, cell)
-        repeated[cell] += clicks + (clicked >> cell & 1)
-        gated += clicks
-    cells[0] = np.uint8(clicked & 0x7F)
-    now[:] = links
-    step, longer = 1, True
-    while longer and step < end:
-        longer = _join(source, target, now, more, step)
-        source, target = target, source
-        now, more = more, now
-        step *= 2
-    cells, again = source
-    for i in range(n):
-        ends[i] = (cells[i] | _FLAG * np.uint8(again[i] != 0)) & ~links[i + 1]
-    ends[n : n + 8] = 0
-    words = ends.view(np.uint64)[:filled]
-    for one in range(len(repeated)):
-        repeated[one] -= _lanes_with(words, one, one) + (np.int64(cells[n]) >> one & 1)
-        for other in range(one + 1, len(repeated)):
-            pairs[one, other] += _lanes_with(words, one, other)
-    state[_CROWDED_TRIALS] += _lanes_with(words, 7, 7)
-    state[_CLICKED] = np.int64(cells[n]) | (_CROWDED if again[n] else 0)
-    wrapped += _sum_of_overflows(records, pico, counted, wrap)
-    state[_WRAPPED] = wrapped
-    i = n - 1
-    while i >= 0 and records[i] >= special_from:
-        wrapped -= _special(np.int64(records[i]), pico, counted, wrap, True)[1]
-        i -= 1
-    if i >= 0:
-        state[_LAST] = wrapped + np.int64(records[i] & sync_mask)
-    return gated
-
-
-@numba.njit(inline="always")
-def _count_any(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, bit_of, state, histogram, repeated, pairs
-):
-    """Count a chunk with markers, reserved codes or disorder, record by record."""
-    special_from = 0xF0000000 if pico else 0x80000000
-    key_at = 16 if pico else 10
-    sync_mask = 0xFFFF if pico else 0x3FF
-    wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
-    for raw in records:
-        record = np.int64(raw)
-        if record >= special_from:
-            code, add = _special(record, pico, counted, wrap, True)
-            wrapped += add
-            state[_UNKNOWN] += code == _RESERVED
-            state[_MARKERS] += code > _OVERFLOW
-            continue
-        # Only rare things branch from here on: a mispredicted branch costs more than the rest.
-        sync = wrapped + (record & sync_mask)
-        new = sync != last
-        if new & _several(clicked):
-            _close_trial(clicked, state, pairs)
-        clicked = 0 if new else clicked
-        if sync < last:
-            state[_BACKWARDS] += 1
-            state[_HIGHEST] = max(state[_HIGHEST], last)
-        last = sync
-        place = place_of[record >> key_at]
-        histogram[place] += 1
-        bit = bit_of[place]
-        if clicked & bit:
-            clicked |= _repeat(bit, repeated)
-        clicked |= bit
-    state[_WRAPPED], state[_LAST], state[_CLICKED] = wrapped, last, clicked
-
-
-@numba.njit(inline="always")
-def _t3(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram, repeated, pairs
-):
-    waiting = np.empty(_CHUNK, np.uint32)
-    lanes = np.zeros((8, _CHUNK + 16), np.uint8)
-    gated = 0
-    for start in range(0, len(records), _CHUNK):
-        chunk = records[start : start + _CHUNK]
-        if not _runs_on(chunk, pico, state[_WRAPPED], state[_LAST]):
-            _count_any(
-                chunk, pico, counted, wrap, place_of, bit_of, state, histogram, repeated, pairs
-            )
-        elif gated >= _DENSE_FROM and len(repeated) <= _MOST_LANE_CELLS:
-            gated = _count_dense(
-                chunk, pico, counted, wrap, place_of, lane_of, lanes, state, histogram,
-                repeated, pairs,
-            )  # fmt: skip
-        else:
-            gated = _count_orderly(
-                chunk, pico, counted, wrap, place_of, kept, waiting, bit_of, state, histogram,
-                repeated, pairs,
-            )  # fmt: skip
-    state[_RECORDS] += len(records)
-
-
-# One compiled loop per family: with the bit positions known it runs a fifth faster.
-@numba.njit(cache=True, nogil=True)
-def _hydra_t3(  # type: ignore[no-untyped-def]
-    records, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram, repeated, pairs
-):
-    """Count T3 records of the HydraHarp family."""
-    _t3(
-        records, False, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram,
-        repeated, pairs,
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _pico_t3(  # type: ignore[no-untyped-def]
-    records, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram, repeated, pairs
-):
-    """Count T3 records of the PicoHarp 300."""
-    _t3(
-        records, True, counted, wrap, place_of, kept, lane_of, bit_of, state, histogram,
-        repeated, pairs,
-    )  # fmt: skip
-
+MOST_BITS = 62
+"""Most cells that the T3 loops keep as bits; with more of them they keep a list."""
 
 _KERNELS: dict[tuple[str, str], Callable[..., None]] = {
-    ("hydra", "T3"): _hydra_t3,
-    ("pico", "T3"): _pico_t3,
-    ("hydra", "T2"): _hydra_t2,
-    ("pico", "T2"): _pico_t2,
+    ("hydra", "T3"): loops.hydra_t3,
+    ("pico", "T3"): loops.pico_t3,
+    ("hydra", "T3, many cells"): loops.hydra_t3_many,
+    ("pico", "T3, many cells"): loops.pico_t3_many,
+    ("hydra", "T2"): loops.hydra_t2,
+    ("pico", "T2"): loops.pico_t2,
 }
 
 
@@ -562,29 +29,33 @@ class BrightCounter:
     def __init__(self, plan: Plan, tally: Tally) -> None:
         self.tally = tally
         layout, line = plan.layout, plan.timeline
-        head = (layout.counted_overflows, layout.wrap)
-        self._kernel = _KERNELS[layout.family, layout.mode]
         # One row more than the tally: T3 special records are looked up like photons, for speed;
         # and in T3 one column more, for clicks later than the sync period.
         rows, columns = tally.histogram.shape
         is_t3 = layout.mode == "T3"
         self._histogram = np.zeros((rows + 1, columns + is_t3), np.int64)
+        head = (layout.counted_overflows, layout.wrap)
         sums = (tally.state, self._histogram.reshape(-1), tally.repeated, tally.pairs)
-        if layout.mode == "T3":
-            padded = np.zeros(self._histogram.shape, np.int64)
-            padded[:rows, :columns] = plan.bit_of
-            bit_of = padded.reshape(-1)
-            kept = (bit_of != 0).astype(np.uint8)
-            kept[rows * (columns + 1) :] = 1
-            places = _places(plan)
-            lane_of = (bit_of & 0x7F).astype(np.uint8)
-            self._constants: tuple[object, ...] = (*head, places, kept, lane_of, bit_of, *sums)
-        else:
+        opened = np.zeros(2 + len(tally.repeated), np.int64)
+        kind: str = layout.mode
+        if not is_t3:
             row_of = plan.row_of_channel.astype(np.uint32) * np.uint32(columns)
-            self._constants = (
+            self._constants: tuple[object, ...] = (
                 *head, plan.start_code, plan.period, plan.divider, plan.clock, plan.origin, row_of,
-                line.starts, line.widths, line.first_bins, plan.bit_of.reshape(-1), *sums,
+                plan.shift_of_row[plan.row_of_channel], line.starts, line.widths, line.first_bins,
+                plan.cell_of.reshape(-1), opened, *sums,
             )  # fmt: skip
+        else:
+            cell_of = np.full(self._histogram.shape, NONE, np.int16)
+            cell_of[:rows, :columns] = plan.cell_of
+            places = _places(plan)
+            if len(tally.repeated) <= MOST_BITS:
+                kept, bits = _bits_of(cell_of, rows)
+                self._constants = (*head, places, kept, *_windows(plan), bits, *sums)
+            else:
+                kind = "T3, many cells"
+                self._constants = (*head, places, cell_of.reshape(-1), opened, *sums)
+        self._kernel = _KERNELS[layout.family, kind]
 
     def count(self, records: Records) -> None:
         """Add a block of records."""
@@ -609,23 +80,60 @@ class BrightCounter:
         """Count the coincidences of the last trial, which no further record can add to."""
         tally = self.tally
         # as Python: one trial, against a tenth of a second of compiling
-        _close_trial.py_func(int(tally.state[S.CLICKED]), tally.state, tally.pairs)
+        loops.close_trial.py_func(int(tally.state[S.CLICKED]), tally.state, tally.pairs)
         tally.state[S.CLICKED] = 0
 
 
-def _places(plan: Plan) -> NDArray[np.uint16]:
+def _bits_of(
+    cell_of: NDArray[np.int16], special_row: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return by place whether a record is looked at, and the bit of its cell."""
+    bits = np.where(cell_of == NONE, 0, np.int64(1) << np.maximum(cell_of, 0).astype(np.int64))
+    kept = (bits != 0).astype(np.uint8)
+    kept[special_row] = 1
+    return kept.reshape(-1), bits.reshape(-1)
+
+
+def _windows(plan: Plan) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the first key of each cell and their number, or none if the cells are too many.
+
+    A key is channel and dtime, a record's bits above the sync number; a cell's keys follow one
+    another. Both are padded to whole fours of cells.
+    """
+    cells, rows = len(plan.gates.cells), len(plan.gates.detectors)
+    if cells > loops.MOST_LANE_CELLS:
+        return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+    firsts, widths = np.zeros((2, -(-cells // 4) * 4), np.uint32)
+    ticks = np.arange(plan.layout.dtime_bins)
+    for row, channel in enumerate(plan.gates.detectors.values()):
+        found = plan.cell_of[row, plan.timeline.bin_of(ticks + plan.shift_of_row[row])]
+        for cell in range(row, cells, rows):
+            inside = np.flatnonzero(found == cell)
+            if len(inside):
+                firsts[cell] = channel * len(ticks) + inside[0]
+                widths[cell] = len(inside)
+    return firsts, widths
+
+
+def _places(plan: Plan) -> NDArray[np.uint16] | NDArray[np.uint32]:
     """Return the place in the flat histogram by a T3 record's bits above the sync number.
 
     These are special bit, channel and dtime; special records have the row after the last.
     """
-    rows, beyond = plan.bit_of.shape
+    rows, beyond = plan.cell_of.shape
     columns = beyond + 1
     codes = 16 if plan.layout.family == "pico" else 128
     row_of = np.full(codes, rows, np.int64)
     photons = codes - 1 if plan.layout.family == "pico" else 64
     row_of[:photons] = plan.row_of_channel[:photons]
-    bins = plan.timeline.bin_of(np.arange(plan.layout.dtime_bins))
-    late = bins[plan.late_from :]
-    late[late == plan.timeline.n_bins] = beyond
-    places: NDArray[np.uint16] = np.add.outer(row_of * columns, bins).astype(np.uint16)
+    size = np.uint16 if (rows + 1) * columns <= 1 << 16 else np.uint32
+    places = np.empty((codes, plan.layout.dtime_bins), size)
+    ticks = np.arange(plan.layout.dtime_bins)
+    shifts = np.append(plan.shift_of_row, 0)
+    for shift in set(shifts[row_of].tolist()):
+        bins = plan.timeline.bin_of(ticks + shift)
+        late = bins[plan.late_from :]
+        late[late == plan.timeline.n_bins] = beyond
+        chosen = shifts[row_of] == shift
+        places[chosen] = np.add.outer(row_of[chosen] * columns, bins)
     return places.reshape(-1)

@@ -1,6 +1,6 @@
 """Count tag files: choose the kernel and stream the records through it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol
@@ -8,13 +8,15 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.repeats import check_distinct
 from analysis.counting.report import report_counts
-from analysis.counting.tally import Plan, S, Tally, make_plan
+from analysis.counting.shifts import find_shifts
+from analysis.counting.tally import NONE, Plan, S, Tally, make_plan
 from analysis.counts import Counts
 from analysis.gates import GateSet, as_gates, gates_path
 from analysis.tagfile import open_tags
 from analysis.tagfile.codec import Decoder
+from analysis.tagfile.delayed import DelayedSource
+from analysis.tagfile.distinct import check_distinct
 from analysis.tagfile.layouts import MARKER, SYNC
 from analysis.tagfile.ordered import DisorderError, OrderedSource
 from analysis.tagfile.source import Records, TagFileError, TagSource
@@ -25,7 +27,15 @@ Progress = Callable[[int, int], object]
 """Called with (records done, records in all)."""
 
 BRIGHT_FROM = 8_000_000
-"""Records from which loading the compiled kernel pays for itself; 2 M where most are gated."""
+"""T2 records from which loading the compiled kernel pays for itself."""
+
+GATED_FROM = 1_000_000
+"""Gated T3 clicks from which it does: 0.8 s to load, against 0.8 µs per click with arrays."""
+
+BRIGHT_T3_FROM = 64_000_000
+"""T3 records from which it does however few are gated."""
+
+_SAMPLE = 1 << 16
 
 THREADS_FROM = 32_000_000
 
@@ -88,13 +98,13 @@ def count(
         message = "`paths` must name at least one tag file, but is empty"
         raise ValueError(message)
     for source in sources:
-        _check_records(source)
+        check_records(source)
     if not allow_repeats:
         check_distinct(sources)
     gate_set = as_gates(gates_path(sources[0].path) if gates is None else gates)
-    plans = [plan_for(source, gate_set) for source in sources]
     total: Counts | None = None
-    for source, plan in zip(sources, plans, strict=True):
+    plans: dict[object, Plan] = {}
+    for source, plan in [plan_for(source, gate_set, plans) for source in sources]:
         counts = _count_source(source, plan, threads, kernel, progress)
         total = counts if total is None else total + counts
     if total is None:  # unreachable: there is at least one source
@@ -134,7 +144,13 @@ def follow(
     ValueError
         If the gates do not fit the file, or all of it holds no trial start.
     """
-    plan = plan_for(source, as_gates(gates))
+    moved, plan = plan_for(source, as_gates(gates))
+    if moved is not source:
+        message = (
+            f"{source.path}: a gate reaches into the trial before or after, which is not known "
+            "while a file grows; count it when it is complete"
+        )
+        raise ValueError(message)
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, "sparse" if kernel == "auto" else kernel)
     for block in blocks:
@@ -144,8 +160,23 @@ def follow(
     yield report_counts(source.reopened(), plan, tally, final=True)
 
 
-def plan_for(source: TagSource, gates: GateSet) -> Plan:
+def plan_for(
+    source: TagSource, gates: GateSet, known: dict[object, Plan] | None = None
+) -> tuple[TagSource, Plan]:
     """Lay gates on a file, having checked that its channels, period and syncs allow them.
+
+    Parameters
+    ----------
+    source : TagSource
+    gates : GateSet
+    known : dict, optional
+        Plans of these gates for files before, from which one of a like file is taken.
+
+    Returns
+    -------
+    source : TagSource
+        The file, its clicks moved if a gate or a delay reaches into another trial.
+    plan : Plan
 
     Raises
     ------
@@ -156,18 +187,28 @@ def plan_for(source: TagSource, gates: GateSet) -> Plan:
         _check_channels(source, gates)
         _check_period(source, gates)
         _check_syncs(source, gates)
-        return make_plan(
-            gates,
-            source.layout,
-            source.resolution,
-            origin=_origin(source, gates),
-            sync_period=source.sync_period if source.counts_syncs else None,
+        origin = _origin(source, gates)
+        sync_period = source.sync_period if source.counts_syncs else None
+        resolution = source.resolution
+        like = (source.layout, resolution, origin, sync_period)
+        if known is not None and like in known:
+            return source, known[like]
+        shifts = find_shifts(gates, source.layout, resolution, sync_period=sync_period)
+        if shifts.moved:
+            make_plan(gates, source.layout, resolution, shifts=shifts)  # checks the file as it is
+            delays = {channel: ticks * resolution for channel, ticks in shifts.moved.items()}
+            source = DelayedSource(source, delays)
+        plan = make_plan(
+            gates, source.layout, resolution, origin=origin, sync_period=sync_period, shifts=shifts
         )
     except TagFileError:
         raise
     except ValueError as error:
         message = f"{source.path}: {error}"
         raise ValueError(message) from None
+    if known is not None and not shifts.moved:
+        known[like] = plan
+    return source, plan
 
 
 def _check_channels(source: TagSource, gates: GateSet) -> None:
@@ -186,10 +227,11 @@ def _check_period(source: TagSource, gates: GateSet) -> None:
     if gates.trial.kind != "sync" or not source.sync_rate:
         return
     period = 1 / source.sync_rate
-    if last.stop > 1.01 * period:
+    stop = last.span(gates.detectors)[1]
+    if stop > 1.01 * period:
         message = (
             f"gate {last.name!r} must stop within the file's sync period of {period:g} s (header: "
-            f"{source.sync_rate:g} syncs/s), but stops at {last.stop:g} s"
+            f"{source.sync_rate:g} syncs/s), but stops at {stop:g} s"
         )
         raise ValueError(message)
 
@@ -248,7 +290,8 @@ def _origin(source: TagSource, gates: GateSet) -> int:
     raise ValueError(message)
 
 
-def _check_records(source: TagSource) -> None:
+def check_records(source: TagSource) -> None:
+    """Refuse a file without records."""
     if source.n_records == 0:
         message = f"{source.path}: holds no records, so there is nothing to count"
         raise TagFileError(message)
@@ -259,14 +302,27 @@ def _count_source(
 ) -> Counts:
     total = source.n_records
     if kernel == "auto":
-        kernel = "bright" if total >= BRIGHT_FROM else "sparse"
+        kernel = "bright" if is_bright(source, plan) else "sparse"
     stretches = [(0, total)]
     if kernel == "bright" and threads > 1 and total >= THREADS_FROM:
         stretches = cut(source, plan, threads)
     done = _Progress(total, progress)
-    with ThreadPoolExecutor(max_workers=len(stretches)) as pool:
-        jobs = [pool.submit(_count_stretch, source, plan, s, kernel, done) for s in stretches]
-        tallies = [job.result() for job in jobs]
+    if len(stretches) == 1:
+        tallies = [count_stretch(source, plan, stretches[0], kernel, done)]
+    else:
+        with ThreadPoolExecutor(max_workers=len(stretches)) as pool:
+            jobs = [pool.submit(count_stretch, source, plan, s, kernel, done) for s in stretches]
+            tallies = [job.result() for job in jobs]
+    return finish_counts(source, plan, tallies, kernel)
+
+
+def finish_counts(
+    source: TagSource, plan: Plan, tallies: Sequence[Tally], kernel: Kernel
+) -> Counts:
+    """Join the tallies of a file's stretches, in their order, and report them as counts.
+
+    Tags out of order are found only here; then the whole file is counted once more, sorted.
+    """
     first, *rest = tallies
     for tally in rest:
         first.append(tally, plan)
@@ -275,11 +331,26 @@ def _count_source(
     return _count_in_order(source, plan, first, kernel)
 
 
+def is_bright(source: TagSource, plan: Plan) -> bool:
+    """Tell whether the compiled kernel pays for itself, by the first records."""
+    total = source.n_records
+    if plan.layout.mode == "T2":
+        return total >= BRIGHT_FROM
+    if not GATED_FROM <= total < BRIGHT_T3_FROM:
+        return total >= BRIGHT_T3_FROM
+    tally = Tally.empty(plan)
+    counter = _make_counter(plan, tally, "sparse")
+    for block in source.blocks(0, min(total, _SAMPLE)):
+        _count_block(source, counter, block)
+    gated = int(tally.histogram[plan.cell_of != NONE].sum())
+    return gated * total >= GATED_FROM * min(total, _SAMPLE)
+
+
 def _count_in_order(source: TagSource, plan: Plan, unsorted: Tally, kernel: Kernel) -> Counts:
     """Count once more with the tags sorted, if their disorder is small enough to be trusted."""
     ordered = OrderedSource(source)
     try:
-        tally = _count_stretch(ordered, plan, (0, ordered.n_records), kernel, _Progress(0, None))
+        tally = count_stretch(ordered, plan, (0, ordered.n_records), kernel)
     except DisorderError as error:
         reason = str(error).removeprefix(f"{source.path}: ")
         disorder = (
@@ -308,14 +379,20 @@ class _Progress:
             self._report(self._done, self._total)
 
 
-def _count_stretch(
-    source: TagSource, plan: Plan, stretch: Stretch, kernel: Kernel, done: _Progress
+def count_stretch(
+    source: TagSource,
+    plan: Plan,
+    stretch: Stretch,
+    kernel: Kernel,
+    done: "_Progress | None" = None,
 ) -> Tally:
+    """Count the records of one stretch of a file; see `cut` for where one may begin."""
     tally = Tally.empty(plan)
     counter = _make_counter(plan, tally, kernel)
     for block in source.blocks(*stretch):
         _count_block(source, counter, block)
-        done.add(len(block))
+        if done is not None:
+            done.add(len(block))
     counter.finish()
     return tally
 

@@ -17,6 +17,9 @@ from analysis.tagfile import TagSource, open_tags
 
 Cell = tuple[str, int]
 
+MOST_CELLS = 62
+"""Most cells whose pattern fits into an integer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Patterns:
@@ -92,8 +95,13 @@ def count_patterns(path: str | Path | TagSource, gates: GateSet) -> Patterns:
     ValueError
         If the gates do not fit the file.
     """
-    source = path if isinstance(path, TagSource) else open_tags(path)
-    plan = plan_for(source, gates)
+    if len(gates.cells) > MOST_CELLS:
+        message = (
+            f"patterns are counted of at most {MOST_CELLS} cells, but gates × detectors are "
+            f"{len(gates.gates)} × {len(gates.detectors)}; leave out what is not asked for"
+        )
+        raise ValueError(message)
+    source, plan = plan_for(path if isinstance(path, TagSource) else open_tags(path), gates)
     tally = Tally.empty(plan)
     counter = _PatternCounter(plan, tally)
     for block in source.blocks(0, source.n_records):
@@ -115,12 +123,12 @@ class _PatternCounter(SparseCounter):
         super().__init__(plan, tally)
         self.patterns: dict[int, int] = {}
 
-    def _count_groups(self, trials: NDArray[np.int64], bits: NDArray[np.int64]) -> None:
-        super()._count_groups(trials, bits)
+    def _count_groups(self, trials: NDArray[np.int64], cells: NDArray[np.int64]) -> None:
+        super()._count_groups(trials, cells)
         if len(trials) == 0:
             return
         first = np.flatnonzero(np.diff(trials, prepend=trials[0] - 1))
-        together = np.bitwise_or.reduceat(bits, first)
+        together = np.bitwise_or.reduceat(np.int64(1) << cells, first)
         several = together[(together & (together - 1)) != 0]
         for pattern, number in zip(*np.unique(several, return_counts=True), strict=True):
             self.patterns[int(pattern)] = self.patterns.get(int(pattern), 0) + int(number)

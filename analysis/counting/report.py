@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.counting.tally import Plan, S, Tally
+from analysis.counting.tally import NONE, Plan, S, Tally
 from analysis.counts import (
     Counts,
     Quality,
@@ -55,7 +55,9 @@ def report_counts(
     warnings += _period_warning(source, gates) + _silent_detectors(gates, tally)
     inside = tally.histogram[:-1, :-1].copy()
     gated = line.gate_of_bin[:-1]
-    clicks = np.stack([inside[:, gated == gate].sum(axis=1) for gate in range(len(gates.gates))])
+    cells = plan.cell_of[:-1, :-1]
+    clicks = np.zeros((len(gates.gates), len(gates.detectors)), np.int64)
+    np.add.at(clicks.reshape(-1), cells[cells != NONE], inside[cells != NONE])
     repeated = tally.repeated.reshape(clicks.shape).copy()
     return Counts(
         gates=gates,

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.tally import make_plan
+from analysis.counting.count import plan_for
 from analysis.gates import GateSet
 from analysis.tagfile import open_tags
 from analysis.tagfile.codec import Decoder
@@ -93,7 +93,7 @@ def _trials_with_clicks(
     source: TagSource, gates: GateSet, name: str
 ) -> Sequence[NDArray[np.int64]]:
     """Return the trials in which each detector clicks in a gate, rising, each once."""
-    plan = make_plan(gates, source.layout, source.resolution)
+    source, plan = plan_for(source, gates)
     decoder = Decoder(plan.layout)
     gate, number = gates.names.index(name), len(gates.detectors)
     found: list[list[NDArray[np.int64]]] = [[] for _ in range(number)]
@@ -103,9 +103,10 @@ def _trials_with_clicks(
             continue
         photon = events.channel < SYNC
         rows = plan.row_of_channel[events.channel[photon]]
-        bits = plan.bit_of[rows, plan.timeline.bin_of(events.dtime[photon].astype(np.int64))]
+        ticks = events.dtime[photon] + plan.shift_of_row[rows]
+        cells = plan.cell_of[rows, plan.timeline.bin_of(ticks)]
         for detector, trials in enumerate(found):
-            trials.append(events.time[photon][bits == 1 << (gate * number + detector)])
+            trials.append(events.time[photon][cells == gate * number + detector])
     return [np.unique(np.concatenate([np.empty(0, np.int64), *each])) for each in found]
 
 

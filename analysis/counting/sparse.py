@@ -23,7 +23,7 @@ class SparseCounter:
         self.plan = plan
         self.tally = tally
         self._decoder = Decoder(plan.layout)
-        self._held_trials, self._held_bits = _EMPTY, _EMPTY
+        self._held_trials, self._held_cells = _EMPTY, _EMPTY
         self._trial_number = 0
         self._block_start = 0
 
@@ -44,8 +44,8 @@ class SparseCounter:
 
     def finish(self) -> None:
         """Count the clicks held back."""
-        self._count_groups(self._held_trials, self._held_bits)
-        self._held_trials, self._held_bits = _EMPTY, _EMPTY
+        self._count_groups(self._held_trials, self._held_cells)
+        self._held_trials, self._held_cells = _EMPTY, _EMPTY
 
     def _count_t3(
         self, sync: IntArray, dtime: NDArray[np.int32], channel: NDArray[np.uint8]
@@ -64,11 +64,11 @@ class SparseCounter:
         self.tally.state[S.LAST] = sync[-1]
         trial = self._trial_number + np.cumsum(steps != 0)
         self._trial_number = int(trial[-1])
-        dtime = dtime[photon]
-        bins = self.plan.timeline.bin_of(dtime.astype(np.int64))
+        dtime, rows = dtime[photon], self.plan.row_of_channel[channel[photon]]
+        bins = self.plan.timeline.bin_of(dtime + self.plan.shift_of_row[rows])
         late = (dtime >= self.plan.late_from) & (bins == self.plan.timeline.n_bins)
         self.tally.state[S.LATE] += np.count_nonzero(late)
-        self._add_clicks(trial, self.plan.row_of_channel[channel[photon]], bins)
+        self._add_clicks(trial, rows, bins)
 
     def _count_t2(self, time: IntArray, channel: NDArray[np.uint8]) -> None:
         state, plan = self.tally.state, self.plan
@@ -101,7 +101,7 @@ class SparseCounter:
         own = rows < len(plan.gates.detectors)
         state[S.EARLY] += np.count_nonzero(early & own)
         keep = ~(early & own)
-        ticks = np.where(own, time[photon] - start, NONE)
+        ticks = np.where(own, time[photon] - start + plan.shift_of_row[rows], NONE)
         self._add_clicks(trial[keep], rows[keep], plan.timeline.bin_of(ticks[keep]))
 
     def _clock_clicks(self, start: IntArray, time: IntArray, channel: NDArray[np.uint8]) -> None:
@@ -115,7 +115,8 @@ class SparseCounter:
             return
         trial = self._trial_number + np.cumsum(np.diff(start, prepend=state[S.TRIAL]) != 0)
         self._trial_number, state[S.TRIAL] = int(trial[-1]), start[-1]
-        self._add_clicks(trial, rows, plan.timeline.bin_of(time - start))
+        ticks = time - start + plan.shift_of_row[rows]
+        self._add_clicks(trial, rows, plan.timeline.bin_of(ticks))
 
     def _begin_trials(self, times: IntArray, events: NDArray[np.intp]) -> None:
         state = self.tally.state
@@ -141,33 +142,33 @@ class SparseCounter:
         shape = self.tally.histogram.shape
         places = np.ravel_multi_index((rows, bins), shape)
         self.tally.histogram[:] += np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
-        bits = self.plan.bit_of[rows, bins]
-        gated = bits != 0
+        clicked = self.plan.cell_of[rows, bins]
+        gated = clicked != NONE
         trials = np.concatenate([self._held_trials, trial[gated]])
-        bits = np.concatenate([self._held_bits, bits[gated]])
+        cells = np.concatenate([self._held_cells, clicked[gated].astype(np.int64)])
         done = np.searchsorted(trials, self._trial_number * self.plan.divider)
-        self._count_groups(trials[:done], bits[:done])
-        self._held_trials, self._held_bits = trials[done:], bits[done:]
+        self._count_groups(trials[:done], cells[:done])
+        self._held_trials, self._held_cells = trials[done:], cells[done:]
 
-    def _count_groups(self, trials: IntArray, bits: IntArray) -> None:
+    def _count_groups(self, trials: IntArray, cells: IntArray) -> None:
         """Count coincidences and repeated clicks of whole trials; `trials` must not decrease."""
         shared = np.flatnonzero(np.diff(trials) == 0)
         if len(shared) == 0:
             return
         members = np.union1d(shared, shared + 1)
-        trials, bits = trials[members], bits[members]
-        first = np.flatnonzero(np.diff(trials, prepend=NONE))
-        cells = [np.flatnonzero(bits == 1 << cell) for cell in range(len(self.tally.repeated))]
-        crowded = np.zeros(len(first), bool)
-        present = np.zeros((len(cells), len(first)), np.int64)
-        for cell, where in enumerate(cells):
-            group = np.searchsorted(first, where, side="right") - 1
-            clicks = np.bincount(group, minlength=len(first))
-            self.tally.repeated[cell] += np.maximum(clicks - 1, 0).sum()
-            crowded |= clicks > 1
-            present[cell] = clicks > 0
-        self.tally.pairs[:] += np.triu(present @ present.T, 1)
-        self.tally.state[S.CROWDED_TRIALS] += np.count_nonzero(crowded)
+        number = len(self.tally.repeated)
+        clicks = np.sort(trials[members] * number + cells[members])
+        again = np.flatnonzero(np.diff(clicks) == 0)
+        self.tally.repeated[:] += np.bincount(clicks[again] % number, minlength=number)
+        self.tally.state[S.CROWDED_TRIALS] += len(np.unique(clicks[again] // number))
+        trial, cell = np.divmod(np.unique(clicks), number)
+        pairs = self.tally.pairs.reshape(-1)
+        for step in range(1, len(cell)):  # a pair of cells stands so far apart in its trial
+            together = np.flatnonzero(trial[step:] == trial[:-step])
+            if len(together) == 0:
+                return
+            places = cell[together] * number + cell[together + step]
+            pairs += np.bincount(places, minlength=len(pairs))
 
 
 def slots(ticks: IntArray, period: float, divider: int) -> IntArray:

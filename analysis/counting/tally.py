@@ -7,6 +7,7 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.counting.shifts import Shifts, find_shifts, first_tick
 from analysis.counts import DOUBLED_GAP
 from analysis.gates import GateSet
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
@@ -14,17 +15,6 @@ from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
 GATE_BINS = 128
 GAP_BINS = 64
 NO_GATE = -1
-
-
-def first_tick(time: float, resolution: float) -> int:
-    """Return the smallest tick k with k · resolution >= time.
-
-    A time within 1e-6 tick of a tick is that tick: 123e-9 / 250e-12 is 492.00000000000006 in
-    floating point, but means tick 492.
-    """
-    ticks = time / resolution
-    nearest = round(ticks)
-    return nearest if abs(ticks - nearest) < 1e-6 else ceil(ticks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +27,23 @@ class Timeline:
     Attributes
     ----------
     starts : ndarray of int64, shape (segments + 1,)
-        First tick of each segment, then the first tick that is in none.
+        First tick of each segment, counted from `lead` ticks before the trial's start; then the
+        first tick that is in none.
     widths : ndarray of int64, shape (segments,)
         Ticks per bin; a segment's last bin may be narrower.
     first_bins : ndarray of int64, shape (segments + 1,)
         Number of the first bin of each segment, then the number of bins.
     gate_of_bin : ndarray of int8, shape (bins + 1,)
-        Gate index or ``NO_GATE``; the last entry is for clicks beyond all segments.
+        Gate index or ``NO_GATE``; the last entry is for clicks beyond all segments. A bin is in a
+        gate if it is for any detector.
+    lead : int
     """
 
     starts: NDArray[np.int64]
     widths: NDArray[np.int64]
     first_bins: NDArray[np.int64]
     gate_of_bin: NDArray[np.int8]
+    lead: int = 0
 
     @property
     def n_bins(self) -> int:
@@ -72,10 +66,12 @@ class Timeline:
                 self.starts[:-1], self.starts[1:], self.widths, strict=True
             )
         ]
-        return np.concatenate([*pieces, self.starts[-1:]]) * resolution
+        return (np.concatenate([*pieces, self.starts[-1:]]) - self.lead) * resolution
 
 
-def make_timeline(gates: GateSet, resolution: float, *, end: int | None = None) -> Timeline:
+def make_timeline(
+    gates: GateSet, resolution: float, *, end: int | None = None, lead: int = 0
+) -> Timeline:
     """Lay `gates` on ticks of `resolution` seconds.
 
     Parameters
@@ -85,6 +81,8 @@ def make_timeline(gates: GateSet, resolution: float, *, end: int | None = None) 
         Seconds per tick (T2) or per dtime bin (T3).
     end : int, optional
         First tick that the file cannot hold (T3: number of dtime bins).
+    lead : int, optional
+        Ticks by which the timeline begins before the trial.
 
     Raises
     ------
@@ -104,29 +102,36 @@ def make_timeline(gates: GateSet, resolution: float, *, end: int | None = None) 
         starts.append(stop)
 
     for index, gate in enumerate(gates.gates):
-        first = first_tick(gate.start, resolution)
-        stop = first_tick(gate.stop, resolution)
-        _check_range(gate.name, first, stop, end, resolution)
+        edges = []
+        for number in gates.detectors:
+            first, stop = (first_tick(time, resolution) for time in gate.window(number))
+            _check_range(gate.name, first, stop, end, resolution, lead)
+            edges += [first + lead, stop + lead]
+        first, *rest = sorted(set(edges))
         add(first, NO_GATE)
-        add(stop, index)
-    span = max(gate.stop - gate.start for gate in gates.gates)
+        for edge in rest:
+            add(edge, index)
+    span = max(stop - start for start, stop in (gate.span(gates.detectors) for gate in gates.gates))
     tail = starts[-1] + ceil(span / resolution)
-    add(min(tail, end or tail, first_tick(gates.period, resolution)), NO_GATE)
+    add(min(tail, end or tail, first_tick(gates.period, resolution) + lead), NO_GATE)
     return Timeline(
         starts=np.array(starts, np.int64),
         widths=np.array(widths, np.int64),
         first_bins=np.cumsum([0, *bins]),
         gate_of_bin=np.array([*gate_of_bin, NO_GATE], np.int8),
+        lead=lead,
     )
 
 
-def _check_range(name: str, first: int, stop: int, end: int | None, resolution: float) -> None:
+def _check_range(
+    name: str, first: int, stop: int, end: int | None, resolution: float, lead: int
+) -> None:
     if stop <= first:
         message = (
             f"gate {name!r} must be at least one tick of {resolution:g} s wide, but covers none"
         )
         raise ValueError(message)
-    if end is not None and stop > end:
+    if end is not None and stop + lead > end:
         message = (
             f"gate {name!r} must stop within the file's T3 range of {end} bins × {resolution:g} s "
             f"= {end * resolution:g} s, but stops at {stop * resolution:g} s; later clicks are not "
@@ -136,7 +141,7 @@ def _check_range(name: str, first: int, stop: int, end: int | None, resolution: 
 
 
 NONE = -1
-"""Time of something that has not happened yet."""
+"""Time of something that has not happened yet, cell of a click in no gate."""
 
 MISSING_GAP = 1.5
 """A gap of more than this many periods between trial starts means missing ones."""
@@ -148,7 +153,7 @@ class S(IntEnum):
     WRAPPED = 0  # sum of overflows
     LAST = 1  # last tag, to see time run backwards
     TRIAL = 2  # start of the current trial
-    CLICKED = 3  # cells clicked in the current trial, one bit each; bit 62: crowded
+    CLICKED = 3  # of the current trial, as the kernel keeps it
     FIRST = 4  # first trial start; with a clock, first tag
     TRIALS = 5
     MISSING = 6
@@ -182,8 +187,10 @@ class Plan:
         First dtime bin that lies beyond the sync period (T3).
     row_of_channel : ndarray of uint8, shape (64,)
         Histogram row: the detector's position in ``gates.detectors``, or the last row (foreign).
-    bit_of : ndarray of int64, shape (detectors + 1, bins + 1)
-        Bit of the cell (gate, detector) that a click in this row and bin belongs to, or 0.
+    shift_of_row : ndarray of int64, shape (detectors + 1,)
+        Ticks added to a click's time after the trial's start before its bin is looked up.
+    cell_of : ndarray of int16, shape (detectors + 1, bins + 1)
+        Cell (gate, detector) that a click in this row and bin belongs to, or ``NONE``.
     """
 
     layout: RecordLayout
@@ -193,7 +200,8 @@ class Plan:
     origin: int
     late_from: int
     row_of_channel: NDArray[np.uint8]
-    bit_of: NDArray[np.int64]
+    shift_of_row: NDArray[np.int64]
+    cell_of: NDArray[np.int16]
 
     @property
     def start_code(self) -> int:
@@ -258,7 +266,7 @@ class Tally:
         cells = len(plan.gates.cells)
         return cls(
             state=state,
-            histogram=np.zeros(plan.bit_of.shape, np.int64),
+            histogram=np.zeros(plan.cell_of.shape, np.int64),
             repeated=np.zeros(cells, np.int64),
             pairs=np.zeros((cells, cells), np.int64),
         )
@@ -306,6 +314,7 @@ def make_plan(
     *,
     origin: int = 0,
     sync_period: float | None = None,
+    shifts: Shifts | None = None,
 ) -> Plan:
     """Lay gates and channels on a file's grid of `resolution` seconds per tick or dtime bin.
 
@@ -318,12 +327,14 @@ def make_plan(
         Tick at which trial 0 begins if the clock begins trials.
     sync_period : float, optional
         Seconds (T3), beyond which no dtime can be meant.
+    shifts : Shifts, optional
+        As found before the clicks were moved; by default they need not be.
 
     Raises
     ------
     ValueError
-        If the gates do not fit the file: its T3 range, how its trials can begin, or a clock
-        period that is not a whole number of ticks.
+        If the gates do not fit the file: its T3 range, how its trials can begin, a clock period
+        that is not a whole number of ticks, or clicks that must be moved first.
     """
     _check_trial_start(gates, layout)
     period = 1.0 if layout.mode == "T3" else gates.period / resolution
@@ -333,15 +344,26 @@ def make_plan(
             f"clock begins trials, but is {period!r} ticks"
         )
         raise ValueError(message)
-    timeline = make_timeline(gates, resolution, end=layout.dtime_bins or None)
+    if shifts is None:
+        shifts = find_shifts(gates, layout, resolution, sync_period=sync_period)
+        if shifts.moved:
+            message = "a gate reaches into another trial, but clicks cannot be moved here"
+            raise ValueError(message)
+    end = layout.dtime_bins - bool(shifts.moved)  # there the last bin holds all that is beyond
+    timeline = make_timeline(
+        gates, resolution, end=end if layout.dtime_bins else None, lead=shifts.lead
+    )
     n_detectors = len(gates.detectors)
     row_of_channel = np.full(64, n_detectors, np.uint8)
-    bit_of = np.zeros((n_detectors + 1, timeline.n_bins + 1), np.int64)
-    for row, channel in enumerate(gates.detectors.values()):
+    shift_of_row = np.zeros(n_detectors + 1, np.int64)
+    cell_of = np.full((n_detectors + 1, timeline.n_bins + 1), NONE, np.int16)
+    for row, (number, channel) in enumerate(gates.detectors.items()):
         row_of_channel[channel] = row
-        gated = timeline.gate_of_bin >= 0
-        cells = timeline.gate_of_bin[gated].astype(np.int64) * n_detectors + row
-        bit_of[row, gated] = 1 << cells
+        shift_of_row[row] = shifts.looked_up[number]
+        for index, gate in enumerate(gates.gates):
+            edges = [first_tick(t, resolution) + shifts.lead for t in gate.window(number)]
+            inside = slice(*timeline.bin_of(np.array(edges)))
+            cell_of[row, inside] = index * n_detectors + row
     return Plan(
         layout=layout,
         gates=gates,
@@ -350,7 +372,8 @@ def make_plan(
         origin=origin,
         late_from=_late_from(layout, resolution, sync_period),
         row_of_channel=row_of_channel,
-        bit_of=bit_of,
+        shift_of_row=shift_of_row,
+        cell_of=cell_of,
     )
 
 

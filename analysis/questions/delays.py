@@ -1,7 +1,7 @@
-"""g²(τ) of clicks without trials: all pairs of two channels, or start–stop, in one pass."""
+"""g²(τ) of two channels: all pairs, or start–stop, in one pass; in T3 the pairs of a trial."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from analysis.correlation import LEVEL
+from analysis.questions.trial_delays import TrialPairs
 from analysis.tagfile import TagSource, open_tags
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.source import TagFileError
@@ -35,7 +36,7 @@ class DelayHistogram:
     seconds : float
         Measured time.
     expected : ndarray of float64, shape (bins,)
-        Pairs expected of Poisson light of the same rates.
+        Pairs expected of Poisson light of the same rates; in T3 of independent trials.
     """
 
     kind: Kind
@@ -63,8 +64,10 @@ class DelayHistogram:
 
     @property
     def g2(self) -> NDArray[np.float64]:
-        """Pairs over expected pairs, shape (bins,)."""
-        return self.pairs / self.expected
+        """Pairs over expected pairs, shape (bins,); nan where none can come."""
+        values: NDArray[np.float64] = np.full(len(self.pairs), nan)
+        np.divide(self.pairs, self.expected, out=values, where=self.expected > 0)
+        return values
 
     def interval(self, level: float = LEVEL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Quantiles of Gamma(C + 1, expected) of each bin; from 0 where there is no pair.
@@ -76,9 +79,10 @@ class DelayHistogram:
             message = f"`level` must lie between 0 and 1, but is {level}"
             raise ValueError(message)
         none = self.pairs == 0
-        low = special.gammaincinv(self.pairs + 1, (1 - level) / 2) / self.expected
+        expected = np.where(self.expected > 0, self.expected, nan)
+        low = special.gammaincinv(self.pairs + 1, (1 - level) / 2) / expected
         tail = np.where(none, level, (1 + level) / 2)
-        high = special.gammaincinv(self.pairs + 1, tail) / self.expected
+        high = special.gammaincinv(self.pairs + 1, tail) / expected
         return np.where(none, 0.0, low), np.asarray(high)
 
 
@@ -91,13 +95,16 @@ def correlate(
     width: float,
     kind: Kind = "full",
 ) -> DelayHistogram:
-    """Histogram the delays t_stop − t_start of a T2 file.
+    """Histogram the delays t_stop − t_start of a file.
 
     ``full`` takes every pair with −L ≤ τ < L, where L is `delay` rounded up to whole bins; Poisson
     light gives n_a n_b w/T (1 − |τ|/T) in a bin of width w. If both channels are one, a click is
     not paired with itself. ``start-stop`` takes the first stop after each start and ignores further
     starts until then, with 0 ≤ τ < L (0 < τ if both channels are one); stops of rate r give
     n_start e^(−rτ)(1 − e^(−rw)).
+
+    In T3 only clicks of the same trial are paired (``full``), and compared with independent trials
+    of the same arrival times, see `analysis.questions.trial_delays.TrialPairs.expected`.
 
     Parameters
     ----------
@@ -115,29 +122,23 @@ def correlate(
     Raises
     ------
     TagFileError
-        If the file cannot be read, is not T2, or its tags are not in order of time.
+        If the file cannot be read, or its tags are not in order of time.
     ValueError
-        If delay and width are not allowed, or a channel has no click.
+        If delay and width are not allowed, a channel has no click, or start–stop is asked of T3.
     """
     source = path if isinstance(path, TagSource) else open_tags(path)
-    if source.layout.mode != "T2":
-        message = (
-            f"{source.path}: must be a T2 file, whose tags have one clock, but is {source.layout}"
-        )
-        raise TagFileError(message)
     if not (isfinite(delay) and isfinite(width) and 0 < width <= delay):
         message = f"must have 0 < width <= delay in seconds, but have {width!r} and {delay!r}"
         raise ValueError(message)
     ticks = max(round(width / source.resolution), 1)
     bins = int(np.ceil(delay / (ticks * source.resolution) - 1e-6))
+    if source.layout.mode == "T3":
+        return _within_trials(source, start, stop, ticks, bins, kind)
     counter = (_FullCounter if kind == "full" else _StartStopCounter)(
         ticks, bins, same=start == stop
     )
     span = _run(source, counter, start, stop)
-    if 0 in counter.seen:
-        channel = (start, stop)[counter.seen.index(0)]
-        message = f"{source.path}: channel {channel} has no click; see `labkit info`"
-        raise ValueError(message)
+    _check_clicks(source, (start, stop), counter.seen)
     seconds = max(source.measured_time or 0.0, span * source.resolution)
     edges = np.asarray(counter.edges() * source.resolution, np.float64)
     return DelayHistogram(
@@ -147,6 +148,39 @@ def correlate(
         clicks=counter.clicks,
         seconds=seconds,
         expected=_expected(kind, edges, counter.clicks, counter.seen[1], seconds),
+    )
+
+
+def _check_clicks(source: TagSource, channels: tuple[int, int], seen: list[int]) -> None:
+    if 0 in seen:
+        channel = channels[seen.index(0)]
+        message = f"{source.path}: channel {channel} has no click; see `labkit info`"
+        raise ValueError(message)
+
+
+def _within_trials(
+    source: TagSource, start: int, stop: int, ticks: int, bins: int, kind: Kind
+) -> DelayHistogram:
+    if kind != "full":
+        message = (
+            f"{source.path}: start–stop needs one clock (T2), but this is {source.layout}; "
+            "without it pairs of the same trial are taken"
+        )
+        raise ValueError(message)
+    if not source.counts_syncs or source.sync_period is None:
+        message = (
+            f"{source.path}: its times count no syncs, so it has no trials to correlate within"
+        )
+        raise ValueError(message)
+    found = TrialPairs(source, start, stop, ticks * bins)
+    _check_clicks(source, (start, stop), found.clicks)
+    return DelayHistogram(
+        kind=kind,
+        edges=np.asarray(np.arange(-bins, bins + 1) * ticks * source.resolution, np.float64),
+        pairs=found.pairs.reshape(-1, ticks).sum(axis=1),
+        clicks=(found.clicks[0], found.clicks[1]),
+        seconds=found.trials * source.sync_period,
+        expected=found.expected().reshape(-1, ticks).sum(axis=1),
     )
 
 

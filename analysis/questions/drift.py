@@ -11,6 +11,7 @@ from scipy import special, stats
 from analysis.binomial import Interval
 from analysis.correlation import LEVEL, GammaPosterior
 from analysis.counts import Counts
+from analysis.fits import FringeFit, fit_fringe
 
 _MANY: Final = 20.0
 """Expected counts per segment from which the χ² distribution stands for the exact one."""
@@ -222,6 +223,30 @@ def _bootstrap(
     low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     value = float(events.sum() / accidentals.sum())
     return Interval(value=value, low=float(low), high=float(high), level=level)
+
+
+def fringe_of(course: G2Course, first: int = 0, *, period: float | None = None) -> FringeFit:
+    """Fit a fringe to g² = C/λ against the segment's number, as of a phase scan in one file.
+
+    Each value has the standard deviation √(C + 1)/λ; segments without accidentals are left out.
+
+    Parameters
+    ----------
+    course : G2Course
+    first : int
+        Segment to begin with: 1 where segment 0 is what came before the first marker.
+    period : float, optional
+        Segments per period, if known.
+
+    Raises
+    ------
+    ValueError
+        If too few segments have clicks to fit.
+    """
+    number = np.flatnonzero(course.accidentals > 0)
+    number = number[number >= first]
+    exposure, events = course.accidentals[number], course.events[number]
+    return fit_fringe(number, events / exposure, np.sqrt(events + 1) / exposure, period=period)
 
 
 def rate_drifts(segments: Iterable[Counts], times: ArrayLike | None = None) -> dict[Cell, Drift]:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from analysis.binomial import Interval
-from analysis.correlation import LEVEL
+from analysis.correlation import LEVEL, GammaPosterior
 from analysis.questions.delays import correlate
 from analysis.tagfile import TagSource, open_tags
 
@@ -33,6 +33,9 @@ class Memory:
     chance : float
         Probability of no earlier pair without any dead time, e^(−expected pairs) at a steady rate:
         only a small one shows that there is a dead time.
+    blocked : float
+        Clicks that chance would bring within the dead time of another, per click: the share of
+        the light that finds the detector dead.
     afterpulse : Interval
         Further clicks that a click brings within the reach, per click.
     """
@@ -42,6 +45,7 @@ class Memory:
     dead_time: float
     dead_time_bin: float
     chance: float
+    blocked: float
     afterpulse: Interval
 
     @property
@@ -51,8 +55,8 @@ class Memory:
 
     @property
     def corrected_rate(self) -> float:
-        """Rate r (1 − p)/(1 − r d): no afterpulses, and per live second (continuous light)."""
-        return self.rate * (1 - self.afterpulse.value) / (1 - self.rate * self.dead_time)
+        """Rate r (1 − p)/(1 − blocked): no afterpulses, and per live second."""
+        return self.rate * (1 - self.afterpulse.value) / (1 - self.blocked)
 
     def to_dict(self) -> dict[str, object]:
         """Return all values, as the command line prints them in JSON."""
@@ -64,6 +68,7 @@ class Memory:
             "dead_time": self.dead_time,
             "dead_time_bin": self.dead_time_bin,
             "dead_time_chance": self.chance,
+            "blocked": self.blocked,
             "afterpulse": self.afterpulse.to_dict(),
         }
 
@@ -79,21 +84,25 @@ class Memory:
 def detector_memory(
     path: str | Path | TagSource, channel: int, *, reach: float, level: float = LEVEL
 ) -> Memory:
-    """Estimate dead time and afterpulse probability of one channel of a T2 file.
+    """Estimate dead time and afterpulse probability of one channel.
 
-    Pairs of clicks with delays in [d, L) are compared with those in [L + d, 2L), where L is the
-    reach and d the dead time: p = (near − far)/n. Without memory both have the same expectation, in
-    continuous light at any L, in pulsed light if L is a whole number of periods. The interval has
-    the quantiles of the difference of two Gamma posteriors. Bunched light looks the same as
-    afterpulses: measure with coherent light, or in the dark. A dead time in steady light of rate r
-    alone gives p = (r d)²/2 (renewal density of a detector that is not paralysable).
+    In T2 pairs of clicks with delays in [d, L) are compared with those in [L + d, 2L), where L is
+    the reach and d the dead time: p = (near − far)/n. Without memory both have the same
+    expectation, in continuous light at any L, in pulsed light if L is a whole number of periods.
+    The interval has the quantiles of the difference of two Gamma posteriors. Bunched light looks
+    the same as afterpulses: measure with coherent light, or in the dark. A dead time in steady
+    light of rate r alone gives p = (r d)²/2 (renewal density of a detector that is not
+    paralysable).
+
+    In T3 pairs of the same trial with delays in [d, L) are compared with those expected of
+    independent trials, for any pulses; heralded or bunched light then looks like afterpulses.
 
     Parameters
     ----------
     path : path or open source
     channel : int
     reach : float
-        L in seconds: longer than the afterpulses last.
+        L in seconds: longer than the afterpulses last, in T3 within the range of the file.
     level : float
 
     Raises
@@ -113,26 +122,45 @@ def detector_memory(
     ticks = round(reach / source.resolution)
     per_bin = next(n for n in range(max(ticks // _BINS, 1), ticks + 1) if ticks % n == 0)
     width = per_bin * source.resolution
-    found = correlate(source, channel, channel, delay=2 * reach, width=width)
+    in_trials = source.layout.mode == "T3"
+    longest = ticks * source.resolution * (1 if in_trials else 2)
+    found = correlate(source, channel, channel, delay=longest, width=width)
     half = len(found.pairs) // 2
     pairs, expected = found.pairs[half:], found.expected[half:]
     if not pairs.any():
         message = (
-            f"{source.path}: channel {channel} has no two clicks within {2 * reach:g} s; measure "
+            f"{source.path}: channel {channel} has no two clicks within {longest:g} s; measure "
             "longer or with a longer reach"
         )
         raise ValueError(message)
     first = int(np.argmax(pairs > 0))
     bins = ticks // per_bin
     dead = min(first, bins)
-    near, far = int(pairs[dead:bins].sum()), int(pairs[bins + dead :].sum())
+    near, clicks = int(pairs[dead:bins].sum()), found.clicks[0]
+    if in_trials:
+        afterpulse = _excess(near, float(expected[dead:bins].sum()), clicks, level)
+    else:
+        afterpulse = _difference(near, int(pairs[bins + dead :].sum()), clicks, level)
+    missed = float(expected[:first].sum())
     return Memory(
-        clicks=found.clicks[0],
+        clicks=clicks,
         seconds=found.seconds,
         dead_time=first * width,
         dead_time_bin=width,
-        chance=exp(-float(expected[:first].sum())),
-        afterpulse=_difference(near, far, found.clicks[0], level),
+        chance=exp(-missed),
+        blocked=missed / clicks,
+        afterpulse=afterpulse,
+    )
+
+
+def _excess(near: int, expected: float, clicks: int, level: float) -> Interval:
+    posterior = GammaPosterior(events=near, exposure=1.0)
+    low, high = (float(posterior.quantile((1 + sign * level) / 2)) for sign in (-1, 1))
+    return Interval(
+        value=(near - expected) / clicks,
+        low=(low - expected) / clicks,
+        high=(high - expected) / clicks,
+        level=level,
     )
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from analysis.counting.count import BRIGHT_FROM, Kernel, _count_block, _make_counter, plan_for
 from analysis.counting.report import report_counts
+from analysis.counting.shifts import first_tick
 from analysis.counting.sparse import _begins
-from analysis.counting.tally import Plan, S, Tally, first_tick
+from analysis.counting.tally import Plan, S, Tally
 from analysis.counts import Counts, Trials, exact_trials
 from analysis.gates import GateSet, as_gates, gates_path
 from analysis.tagfile import TagSource, open_tags
@@ -146,7 +147,7 @@ def _opened(
     path: str | Path | TagSource, gates: GateSet | str | Path | None
 ) -> tuple[TagSource, Plan]:
     source = path if isinstance(path, TagSource) else open_tags(path)
-    plan = plan_for(source, as_gates(gates_path(source.path) if gates is None else gates))
+    source, plan = plan_for(source, as_gates(gates_path(source.path) if gates is None else gates))
     if plan.clock:
         message = (
             f"{source.path}: segments need trials that begin with a record (sync, marker or "

@@ -1,14 +1,16 @@
 """Convert tag files from one format to another, block by block."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.codec import Decoder
+from analysis.tagfile.distinct import check_distinct
 from analysis.tagfile.encoded import TagSink
 from analysis.tagfile.events import EventError
 from analysis.tagfile.formats import format_of_suffix, open_tags
+from analysis.tagfile.merged import MergedSource
 from analysis.tagfile.picoseconds import InexactTimeError
 from analysis.tagfile.source import TagSource
 from analysis.tagfile.summary import TagSummary, summarise
@@ -67,17 +69,71 @@ def convert(
         If the target's format cannot hold a tag or its time; the message names the event.
     """
     src, dst = Path(src), Path(dst)
-    target = format_of_suffix(dst)
+    format_of_suffix(dst)
     source = open_tags(src, as_type=as_type)
-    _check_target(src, dst, overwrite=overwrite)
+    _check_target([src], dst, overwrite=overwrite)
+    return _write(
+        source, dst, round_times=round_times, drop_unknown=drop_unknown, progress=progress
+    )
+
+
+def merge(
+    paths: Sequence[str | Path],
+    dst: str | Path,
+    *,
+    overwrite: bool = False,
+    round_times: bool = False,
+    drop_unknown: bool = False,
+    progress: Progress | None = None,
+) -> TagSummary:
+    """Write several recordings into one file, one after the other; see `MergedSource`.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Two or more, in order; each another recording.
+    dst, overwrite, round_times, drop_unknown, progress
+        As of `convert`.
+
+    Returns
+    -------
+    TagSummary
+        What they hold together.
+
+    Raises
+    ------
+    TagFileError, FileExistsError, FileNotFoundError
+        As `convert`.
+    ValueError
+        As `convert`, and if two are the same recording or were taken with other settings.
+    """
+    files, dst = [Path(path) for path in paths], Path(dst)
+    if len(files) < 2:
+        message = f"two recordings or more are merged, but got {len(files)}"
+        raise ValueError(message)
+    format_of_suffix(dst)
+    sources = [open_tags(path) for path in files]
+    check_distinct(sources)
+    _check_target(files, dst, overwrite=overwrite)
+    merged = MergedSource(sources)
+    _check_known(files[0], merged.unknown_records, dst, drop_unknown=drop_unknown)
+    return _write(
+        merged, dst, round_times=round_times, drop_unknown=drop_unknown, progress=progress
+    )
+
+
+def _write(
+    source: TagSource,
+    dst: Path,
+    *,
+    round_times: bool,
+    drop_unknown: bool,
+    progress: Progress | None,
+) -> TagSummary:
+    target = format_of_suffix(dst)
     summary = _summarise(source, progress)
     keeps_all = target.name == source.format == "ptu" and not drop_unknown
-    if summary.unknown_records and not (drop_unknown or keeps_all):
-        message = (
-            f"{src}: {summary.unknown_records} records have a reserved code, which {target.name} "
-            "does not hold; pass drop_unknown=True (--drop-unknown) to leave them out"
-        )
-        raise ValueError(message)
+    _check_known(source.path, summary.unknown_records, dst, drop_unknown=drop_unknown or keeps_all)
     acquisition = Acquisition.of(source, end_time=summary.end_time)
     with (
         _partial(dst) as path,
@@ -90,13 +146,22 @@ def convert(
     return summary
 
 
-def _check_target(src: Path, dst: Path, *, overwrite: bool) -> None:
+def _check_known(src: Path, unknown: int, dst: Path, *, drop_unknown: bool) -> None:
+    if unknown and not drop_unknown:
+        message = (
+            f"{src}: {unknown} records have a reserved code, which {dst.name} will not hold; pass "
+            "drop_unknown=True (--drop-unknown) to leave them out"
+        )
+        raise ValueError(message)
+
+
+def _check_target(sources: list[Path], dst: Path, *, overwrite: bool) -> None:
     if not dst.parent.is_dir():
         message = f"{dst}: must lie in an existing folder, but there is no {dst.parent}; make it"
         raise FileNotFoundError(message)
     if not dst.exists():
         return
-    if dst.samefile(src):
+    if any(dst.samefile(source) for source in sources):
         message = f"{dst}: source and target must be two files, but are the same"
         raise ValueError(message)
     if not overwrite:

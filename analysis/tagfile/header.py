@@ -222,13 +222,15 @@ def decode_value(tag_type: TagType, field: bytes, payload: bytes) -> object:
     return _FIELD_DECODERS[tag_type](field)
 
 
+_TYPES = {int(kind): kind for kind in TagType}
 MAGIC = b"PQTTTR\0\0"
 VERSION = "1.0.00"
 PREAMBLE = 16
 """Bytes before the first tag: magic and version."""
 
-MAX_PAYLOAD = 1 << 28
-"""Longest payload that is read; a longer one is taken for a corrupt length."""
+MAX_PAYLOAD = 1 << 24
+"""Longest payload that is read; a longer one is taken for a corrupt length, which in a large file
+would ask for much memory."""
 
 _CORRUPT = "the header is corrupt: copy the file again from the measurement computer"
 
@@ -354,14 +356,18 @@ def _read(stream: BinaryIO, size: int, name: str) -> PtuHeader:
         )
         raise TagFileError(message)
     tags: list[Tag] = []
+    offset = PREAMBLE
     while not tags or tags[-1].name != "Header_End":
-        tags.append(_read_tag(stream, size, name, tags[-1].key if tags else None))
+        tag, offset = _read_tag(stream, offset, size, name, tags[-1].key if tags else None)
+        tags.append(tag)
     version = preamble[8:].rstrip(b"\0").decode("latin-1")
-    return PtuHeader(tags[:-1], name=name, data_offset=stream.tell(), version=version)
+    return PtuHeader(tags[:-1], name=name, data_offset=offset, version=version)
 
 
-def _read_tag(stream: BinaryIO, size: int, name: str, previous: str | None) -> Tag:
-    offset = stream.tell()
+def _read_tag(
+    stream: BinaryIO, offset: int, size: int, name: str, previous: str | None
+) -> tuple[Tag, int]:
+    """Return a tag, and the byte that the next one begins at."""
     raw = stream.read(TAG.size)
     if len(raw) < TAG.size:
         after = "the preamble" if previous is None else f"tag {previous!r}"
@@ -372,26 +378,35 @@ def _read_tag(stream: BinaryIO, size: int, name: str, previous: str | None) -> T
         raise TagFileError(message)
     ident, number, type_code, field = TAG.unpack(raw)
     tag_name = ident.partition(b"\0")[0].decode("latin-1")
-    place = f"{name}: header tag {tag_name!r} at byte {offset}"
-    try:
-        tag_type = TagType(type_code)
-    except ValueError:
-        message = f"{place} has the unknown type 0x{type_code:08X}; {_CORRUPT}"
-        raise TagFileError(message) from None
-    payload = _read_payload(stream, size, place, field) if tag_type in PAYLOAD_TYPES else b""
+    tag_type = _TYPES.get(type_code)
+    if tag_type is None:
+        message = (
+            f"{_place(name, tag_name, offset)} has the unknown type 0x{type_code:08X}; {_CORRUPT}"
+        )
+        raise TagFileError(message)
+    payload = b""
+    if tag_type in PAYLOAD_TYPES:
+        available = size - offset - TAG.size
+        payload = _read_payload(stream, available, _place(name, tag_name, offset), field)
     try:
         value = decode_value(tag_type, field, payload)
     except (ValueError, OverflowError) as error:
-        message = f"{place} holds no valid {tag_type.name} ({error}); {_CORRUPT}"
+        message = (
+            f"{_place(name, tag_name, offset)} holds no valid {tag_type.name} ({error}); {_CORRUPT}"
+        )
         raise TagFileError(message) from error
     index = None if number < 0 else number
-    return Tag(name=tag_name, value=value, type=tag_type, index=index, offset=offset)
+    tag = Tag(name=tag_name, value=value, type=tag_type, index=index, offset=offset)
+    return tag, offset + TAG.size + len(payload)
 
 
-def _read_payload(stream: BinaryIO, size: int, place: str, field: bytes) -> bytes:
+def _place(name: str, tag_name: str, offset: int) -> str:
+    return f"{name}: header tag {tag_name!r} at byte {offset}"
+
+
+def _read_payload(stream: BinaryIO, available: int, place: str, field: bytes) -> bytes:
     """Read a payload, checking its length against the file before memory is asked for."""
     length = int.from_bytes(field, "little", signed=True)
-    available = size - stream.tell()
     if not 0 <= length <= min(available, MAX_PAYLOAD):
         message = (
             f"{place} claims a payload of {length} bytes, but {available} bytes follow "

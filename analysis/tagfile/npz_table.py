@@ -3,7 +3,7 @@
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -38,7 +38,8 @@ class NpzFile(TableSource):
             names = [Path(name).stem for name in archive.namelist()]
             if TIME not in names or CHANNEL not in names:
                 raise missing_columns(path, names)
-            lengths = [_read_head(archive, path, name)[1] for name in (TIME, CHANNEL)]
+            with _Column(archive, path, TIME) as times, _Column(archive, path, CHANNEL) as channel:
+                lengths = (times.length, channel.length)
             if lengths[0] != lengths[1]:
                 message = (
                     f"{path}: {TIME!r} and {CHANNEL!r} must have the same length, "
@@ -50,9 +51,11 @@ class NpzFile(TableSource):
 
     def read_rows(self) -> Iterator[tuple[Column, Column]]:
         """Yield both columns side by side, without ever holding them whole."""
-        with _open(self.path) as archive:
-            times = _Column(archive, self.path, TIME)
-            channel = _Column(archive, self.path, CHANNEL)
+        with (
+            _open(self.path) as archive,
+            _Column(archive, self.path, TIME) as times,
+            _Column(archive, self.path, CHANNEL) as channel,
+        ):
             for _ in range(0, times.length, BLOCK_EVENTS):
                 yield times.read(), channel.read()
 
@@ -97,6 +100,12 @@ class _Column:
         self._name = name
         self._stream, self.length, self._dtype = _read_head(archive, path, name)
         self._left = self.length
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
 
     def read(self) -> Column:
         count = min(self._left, BLOCK_EVENTS)

@@ -120,6 +120,13 @@ class _Reader:
                 f"but takes {size}: the header is corrupt"
             )
             raise TagFileError(message)
+        at = self._stream.tell()
+        if at + size > file_size(self._path):
+            message = (
+                f"{self._path}: the header's {what} must go on for {size} bytes from byte {at}, "
+                f"but the file ends at byte {file_size(self._path)}; copy it again"
+            )
+            raise TagFileError(message)
         self._stream.seek(size, 1)
 
     def finish(self) -> OldHeader:

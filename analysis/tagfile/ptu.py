@@ -57,23 +57,29 @@ def header_warnings(header: PtuHeader, layout: RecordLayout) -> Iterator[FileWar
         code, text = STOP_REASONS.get(reason, ("stopped_unknown", "the reason has no known name"))
         message = f"The measurement was stopped because {text} (stop reason {reason})."
         yield FileWarning(code=code, message=message)
-    yield from _flag_warnings(header)
+    yield from _flag_warnings(header, layout)
     mode = header.get("Measurement_Mode")
     if mode is not None and mode != int(layout.mode[1]):
         message = f"The header says mode T{mode}, but the records are {layout}; they are read so."
         yield FileWarning(code="mode", message=message)
 
 
-def _flag_warnings(header: PtuHeader) -> Iterator[FileWarning]:
+def _flag_warnings(header: PtuHeader, layout: RecordLayout) -> Iterator[FileWarning]:
     flags = header.get("TTResult_MDescWarningFlags", 0)
     flags = flags if isinstance(flags, int) else 0
     divider = header.get("HWSync_Divider", 1)
     if isinstance(divider, int) and divider > 1:
         flags &= ~0x200
+        meaning = (
+            "only those are in the file, as sync records: "
+            f"`trial: {{sync: {{divider: {divider}}}}}` counts all trials"
+            if layout.mode == "T2"
+            else "whether sync numbers count all pulses or only those, the file does not say: "
+            "compare the number of trials with the measured time times the pulses' rate"
+        )
         message = (
-            f"The sync divider is {divider}: the device measured one sync pulse in {divider}, "
-            f"and in T2 only those are in the file: `trial: {{sync: {{divider: {divider}}}}}` "
-            "counts all trials."
+            f"The sync divider is {divider}: the device measured one sync pulse in {divider}, and "
+            f"{meaning}."
         )
         yield FileWarning(code="sync_divider", message=message)
     for bit in range(flags.bit_length()):

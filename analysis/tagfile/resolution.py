@@ -36,8 +36,8 @@ def exact_resolution(seconds: float, *, decimal: bool = False) -> float:
     >>> exact_resolution(2.4999999292951713e-10)
     2.5e-10
     """
-    picoseconds = round(seconds / PICOSECOND)
-    if not decimal and 0 < picoseconds <= 10**15:
+    if not decimal and PICOSECOND / 2 < seconds <= 1e3:
+        picoseconds = round(seconds / PICOSECOND)
         whole = float(f"{picoseconds}e-12")
         if abs(whole - seconds) <= SINGLE_PRECISION * seconds:
             return whole

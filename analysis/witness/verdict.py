@@ -33,6 +33,17 @@ LARGEST_WEIGHT_DIFFERENCE = 0.005
 Kind = Literal["always", "fixed"]
 
 
+def verdict_sentence(
+    decision: str, level: float | None, kind: Kind | None, reasons: Iterable[str]
+) -> str:
+    """Return a verdict in one line; see `Verdict` for the parameters."""
+    if level is not None:
+        kinds = {"always": "always-valid", "fixed": "fixed sample"}
+        return f"entangled at {100 * level:g} % ({kinds[kind or 'always']})"
+    why = "; ".join(reasons)
+    return f"{decision}: {why}" if why else decision
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What counts and conditions say about entanglement.
@@ -83,10 +94,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict in one line."""
-        if self.level is not None:
-            kinds = {"always": "always-valid", "fixed": "fixed sample"}
-            return f"entangled at {100 * self.level:g} % ({kinds[self.kind or 'always']})"
-        return self.decision + (f": {'; '.join(self.reasons)}" if self.reasons else "")
+        return verdict_sentence(self.decision, self.level, self.kind, self.reasons)
 
     def to_dict(self) -> dict[str, object]:
         """Return the ``verdict`` object of the command line's JSON; infinities are null there."""

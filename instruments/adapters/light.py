@@ -221,14 +221,16 @@ class ParameterAttenuator(Instrument):
 
 
 class ParameterPowerMeter(Instrument):
-    """A power meter by a parameter in W or dBm; fulfils `instruments.roles.PowerMeter`.
+    """A power meter by a parameter in W, dBm or V; fulfils `instruments.roles.PowerMeter`.
 
     Parameters
     ----------
     name : str
     source : str
         The parameter.
-    unit : {"W", "dBm"}
+    unit : {"W", "dBm", "V"}
+    watts_per_volt : float, optional
+        Of the photoreceiver; needed for V, and only then.
     """
 
     power = Declared[float](
@@ -242,11 +244,16 @@ class ParameterPowerMeter(Instrument):
         self,
         name: str,
         source: str,
-        unit: Literal["W", "dBm"],
+        unit: Literal["W", "dBm", "V"],
+        watts_per_volt: float | None = None,
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
+        if (unit == "V") != (watts_per_volt is not None):
+            message = f"{name}: `watts_per_volt` must be given with unit V, and only then"
+            raise ValueError(message)
         super().__init__(name, **kwargs)
         self._source, self._in_dbm = find_parameter(source), unit == "dBm"
+        self._watts = 1.0 if watts_per_volt is None else watts_per_volt
         add_parameters(self)
 
     def get_idn(self) -> dict[str, str | None]:
@@ -261,4 +268,4 @@ class ParameterPowerMeter(Instrument):
         if value is None or not math.isfinite(value):
             message = f"{self._source.full_name} must be a power, but is {value}"
             raise RuntimeError(message)
-        return 1e-3 * 10 ** (value / 10) if self._in_dbm else float(value)
+        return 1e-3 * 10 ** (value / 10) if self._in_dbm else float(value) * self._watts

@@ -1,13 +1,16 @@
 """A VISA instrument on a link that may fail: bounded, one at a time, reopened, checked."""
 
 import contextlib
+import os
 import re
 import select
 import socket
 from collections.abc import Iterator
+from functools import cache
 from threading import RLock, Timer
 from typing import TYPE_CHECKING, ClassVar
 
+from pyvisa import ResourceManager
 from pyvisa.constants import BufferOperation, ControlFlow, StatusCode
 from pyvisa.errors import Error as VisaError
 from pyvisa.errors import VisaIOError
@@ -16,6 +19,15 @@ from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
 
 if TYPE_CHECKING:
     from typing import Unpack
+
+
+@cache
+def _usual_backend() -> str | None:
+    """Return the backend that pyvisa takes if none is named; it searches the system every time."""
+    if "PYVISA_LIBRARY" in os.environ:
+        return None  # pyvisa obeys it without a search
+    path = str(ResourceManager().visalib.library_path)
+    return "@py" if path == "py" else f"{path}@ivi"
 
 
 class VisaLink(VisaInstrument):
@@ -59,7 +71,7 @@ class VisaLink(VisaInstrument):
     def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
         self.lock = RLock()
         self._wanted_address = address
-        self._wanted_backend = kwargs.get("visalib")
+        self._wanted_backend = kwargs.setdefault("visalib", _usual_backend())
         self._bound = self.default_timeout
         self._termination = self.default_terminator
         self._broken = self._reopening = False

@@ -6,11 +6,12 @@ Numbers and words are those of manuals and public drivers, not taken from the dr
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi
-from typing import Any
+from typing import Any, get_args
 
 from instruments.verification.checks import (
     Check,
     CheckError,
+    Step,
     common_checks,
     demand,
     set_and_read_back,
@@ -42,9 +43,8 @@ def bench_of(instrument: Any) -> Bench:
 
 def checks_of(instrument: Any) -> tuple[Check, ...]:
     """Return all checks of an instrument, in an order that does no harm."""
-    order = ("read", "set", "error", "timing", "bias", "light")
     every = (*common_checks(instrument), *bench_of(instrument).checks, *_powerful(instrument))
-    return tuple(sorted(every, key=lambda check: order.index(check.step)))
+    return tuple(sorted(every, key=lambda check: get_args(Step).index(check.step)))
 
 
 def _powerful(instrument: Any) -> Iterator[Check]:
@@ -97,6 +97,22 @@ def _degrees(generator: Any) -> str:
     finally:
         generator.write(f"SOUR1:PHAS {own:.6g}")
     return demand(abs(reply - pi / 2) < 1e-3, f"90DEG reads {reply:g}")
+
+
+def _memory_lengths(generator: Any) -> str:
+    """Around 16 384 points the clock changes; on which side of it that number lies is unknown."""
+    seen = []
+    for points in (16_383, 16_384):
+        generator.write(f"DATA:DEF EMEM,{points}")
+        seen.append((points, int(generator.ask("DATA:POIN? EMEM"))))
+    told = ", ".join(f"{wanted} → {found}" for wanted, found in seen)
+    return demand(all(wanted == found for wanted, found in seen), told)
+
+
+def _battery(bias: Any) -> str:
+    told = [text for n in range(1, bias.n_channels + 1) for text in bias.events(n)]
+    seen = any("switched over" in text for text in told)
+    return demand(seen, "; ".join(told) or "no change-over was told")
 
 
 def _rate_digits(servo: Any) -> str:
@@ -183,6 +199,9 @@ BENCHES: dict[str, Bench] = {
             _answers("output 2", "OUTP2:STAT?", "off", "0"),
             Check(name="phase", step="set", expected="90DEG reads 1.5708, in radians (manual)",
                   run=_degrees),
+            Check(name="memory", step="set",
+                  expected="16383 and 16384 points are taken; the edit memory is lost",
+                  run=_memory_lengths),
             set_and_read_back("trigger_period", 1e-3, 2e-3),
             set_and_read_back("trigger_slope", "falling", "rising"),
         ),
@@ -233,7 +252,14 @@ BENCHES: dict[str, Bench] = {
     ),
     "PhotonSpotBias": Bench(before=_DUMMY, checks=(_SNAPSHOT,)),
     "QuantumOpusBias": Bench(before=_DUMMY, checks=(_SNAPSHOT,)),
-    "SRSSIM928Bias": Bench(before="nothing on the binding posts", checks=(_SNAPSHOT,)),
+    "SRSSIM928Bias": Bench(
+        before="nothing on the binding posts",
+        checks=(
+            _SNAPSHOT,
+            Check(name="battery", step="hands", expected="a change-over is told (OVSR bit 4)",
+                  run=_battery, hands="wait until a module has changed over to its other battery"),
+        ),
+    ),
     "SingleQuantumWebSQ": Bench(
         before="detectors disabled; nobody measures", checks=(_SNAPSHOT,)
     ),

@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Step = Literal["read", "set", "error", "timing", "light", "bias"]
-"""In this order; ``light`` and ``bias`` only if they are allowed."""
+Step = Literal["read", "set", "error", "timing", "hands", "bias", "light"]
+"""In this order; ``bias`` and ``light`` only if allowed, ``hands`` only if somebody helps."""
 
 QUERIES = 100
+MANY_ERRORS = 64
+"""More than any error queue is known to hold."""
+LINK_BOUND = 30.0
+"""Longest time until a driver tells that its link is gone, s."""
 SLOW = 0.5
 """Largest median of a query, s: the driver's time-outs leave no room for more."""
 
@@ -26,12 +30,15 @@ class Check:
         What manual and driver expect, in words.
     run : callable
         Takes the instrument; returns what was observed, or raises `CheckError` or any other error.
+    hands : str
+        What somebody must do at the instrument just before, for the step ``hands``.
     """
 
     name: str
     step: Step
     expected: str
     run: Callable[[Any], str]
+    hands: str = ""
 
 
 class CheckError(AssertionError):
@@ -60,6 +67,11 @@ def common_checks(instrument: Any) -> Iterator[Check]:
             expected="a command that is not known is told once; then the error queue is empty",
             run=_scpi_error,
         )  # fmt: skip
+        yield Check(
+            name="queue", step="error",
+            expected=f"of {MANY_ERRORS} errors all are told, or the last one is -350 (overflow)",
+            run=_overflow,
+        )  # fmt: skip
     if _query(instrument) is not None:
         yield Check(
             name="timing", step="timing",
@@ -69,6 +81,11 @@ def common_checks(instrument: Any) -> Iterator[Check]:
         yield Check(
             name="reconnect", step="timing", expected="the same instrument on a fresh link",
             run=_reconnect,
+        )  # fmt: skip
+        yield Check(
+            name="unplug", step="hands",
+            expected=f"the loss is told within {LINK_BOUND:g} s, the next question is answered",
+            run=_unplugged, hands="pull the cable of the link and plug it in again",
         )  # fmt: skip
 
 
@@ -149,6 +166,19 @@ def _scpi_error(instrument: Any) -> str:
     return demand(len(told) == 1 and not after, f"{before}told: {'; '.join(told) or 'nothing'}")
 
 
+def _overflow(instrument: Any) -> str:
+    instrument.drain_errors()
+    for _ in range(MANY_ERRORS):
+        instrument.write_unchecked("NONSENSE:COMMAND 1")
+    told: list[str] = []
+    while more := instrument.drain_errors():
+        told += more
+        demand(len(told) <= MANY_ERRORS, f"{len(told)} errors told, more than were made")
+    depth = f"{len(told)} told; the last: {told[-1] if told else 'none'}"
+    overflowed = bool(told) and told[-1].strip().startswith("-350")
+    return demand(overflowed or len(told) == MANY_ERRORS, depth)
+
+
 def _timing(instrument: Any) -> str:
     ask = _query(instrument)
     if ask is None:
@@ -176,3 +206,18 @@ def _reconnect(instrument: Any) -> str:
     begin = time.perf_counter()
     instrument.reconnect()
     return f"{(time.perf_counter() - begin) * 1e3:.1f} ms"
+
+
+def _unplugged(instrument: Any) -> str:
+    ask = _query(instrument)
+    if ask is None:
+        return "nothing to ask"
+    begin = time.perf_counter()
+    try:
+        ask()
+        said = "answered"
+    except OSError as error:
+        said = f"told {type(error).__name__}"
+    seconds = time.perf_counter() - begin
+    ask()
+    return demand(seconds <= LINK_BOUND, f"{said} after {seconds:.1f} s; then answered")

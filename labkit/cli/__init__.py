@@ -8,6 +8,7 @@ import typer
 
 from labkit import __version__
 from labkit.cli import (
+    conversion,
     dashboard,
     demo,
     doctor,
@@ -34,6 +35,7 @@ app = typer.Typer(
 for room in (
     demo,
     tags,
+    conversion,
     questions,
     theory,
     reproduce,

@@ -22,6 +22,13 @@ def dashboard(
     address: Annotated[
         str, typer.Option(help="Where to listen; 0.0.0.0 shows the page to the whole network.")
     ] = "localhost",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LABKIT_TOKEN",
+            help="What a visitor must send; by default a new one unless the address is localhost.",
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
     every: Annotated[
         float, typer.Option(min=0.5, metavar="SECONDS", help="Look at the folder so often.")
@@ -38,7 +45,7 @@ def dashboard(
     """
     from labkit.dashboard.watch import Watch
 
-    watch = Watch(path)
+    watch = Watch(path, fresh=every / 2)
     if html is not None:
         html.write_text(watch.document(watch.newest()), encoding="utf-8")
         remarks.print(f"page: {html}", soft_wrap=True)
@@ -46,6 +53,12 @@ def dashboard(
         print_json(watch.snapshot(watch.newest()).to_dict())
     if html is None and not json:
         from labkit.dashboard.live import serve
+        from labkit.dashboard.token import token_for
 
-        remarks.print(f"http://{address}:{port} shows {path}; Ctrl-C ends", soft_wrap=True)
-        serve(watch, address=address, port=port, browser=browser, every=every)
+        def tell(url: str) -> None:
+            remarks.print(f"{url} shows {path}; Ctrl-C ends", soft_wrap=True, markup=False)
+
+        asked = token_for(address, token)
+        serve(
+            watch, address=address, port=port, browser=browser, every=every, token=asked, tell=tell
+        )

@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 def plan(
     measured: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN|COUNTS.json]", help="Go by what was measured so far."),
+        typer.Argument(metavar="[RUN|COUNTS]", help="Go by what was measured so far."),
     ] = None,
     confidence: Annotated[
         list[float] | None,
@@ -257,7 +257,7 @@ def _save(axes: "Axes", path: Path) -> None:
 
 def _counts(path: Path, set_name: str | None) -> "WitnessCounts":
     """Read the nine counts of a run folder, or of a counts file."""
-    if path.suffix == ".json":
+    if path.is_file():
         from analysis.counts_file import load_counts_file
 
         return load_counts_file(path, set_name)

@@ -9,6 +9,10 @@ from labkit.cli.output import print_json, remarks
 from labkit.cli.tags import Json, finite
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.fits import FringeFit
     from analysis.questions.drift import G2Course
     from analysis.questions.segments import Segments
     from analysis.tagfile import TagSource
@@ -37,8 +41,8 @@ def register(app: typer.Typer) -> None:
 
 def _opened(file: Path, delays: list[str] | None) -> "TagSource":
     """Open a tag file, its clicks moved by ``channel=seconds``."""
-    from analysis.questions.alignment import DelayedSource
     from analysis.tagfile import open_tags
+    from analysis.tagfile.delayed import DelayedSource
 
     source = open_tags(file)
     if not delays:
@@ -114,6 +118,13 @@ def blocks(
         typer.Option("--to", parser=finite, metavar="SECONDS", help="… to this time."),
     ] = None,
     delay: Delays = None,
+    fringe: Annotated[
+        bool, typer.Option("--fringe", help="Fit a fringe to g² against the block's number.")
+    ] = False,
+    period: Annotated[
+        float | None,
+        typer.Option(parser=finite, metavar="BLOCKS", help="Blocks per period of the fringe."),
+    ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Save counts as JSON: of the one block, or a list.")
     ] = None,
@@ -122,7 +133,8 @@ def blocks(
     """Count a file block by block; test rates and g² for drift.
 
     Times are seconds after the first trial. Accidentals are those of each block, so that rates
-    that drift do not raise g².
+    that drift do not raise g². Cut at a marker, block 0 is what came before the first one; a fringe
+    is fitted from block 1 on.
     """
     from analysis.questions.segments import count_at_markers, count_between, count_every
 
@@ -149,10 +161,11 @@ def blocks(
         found = count_at_markers(source, gates, marker or 0)
     _save(save, [counts.to_dict() for counts in found.counts])
     courses = _courses(found)
+    fringes = _fringes(courses, int(marker is not None), period) if fringe else {}
     if json:
-        print_json(_plain(found, courses))
+        print_json(_plain(found, courses) | {"fringes": _plain_fringes(fringes)})
         return
-    _show(found, courses)
+    _show(found, courses, fringes)
 
 
 def _save(path: Path | None, plain: object) -> None:
@@ -173,6 +186,32 @@ def _courses(found: "Segments") -> "dict[str, G2Course]":
         except ValueError as error:
             remarks.print(f"g2.{name} is undefined: {error}", markup=False, soft_wrap=True)
     return courses
+
+
+def _fringes(
+    courses: "dict[str, G2Course]", first: int, period: float | None
+) -> "dict[str, FringeFit]":
+    from analysis.questions.drift import fringe_of
+
+    fitted = {}
+    for name, course in courses.items():
+        try:
+            fitted[name] = fringe_of(course, first, period=period)
+        except ValueError as error:
+            remarks.print(f"g2.{name} has no fringe: {error}", markup=False, soft_wrap=True)
+    return fitted
+
+
+def _plain_fringes(fringes: "dict[str, FringeFit]") -> dict[str, object]:
+    names = ("offset", "amplitude", "phase", "period", "visibility")
+    return {
+        name: {
+            part: {"value": estimate.value, "sigma": estimate.sigma}
+            for part in names
+            if (estimate := getattr(fit, part)) is not None
+        }
+        for name, fit in fringes.items()
+    }
 
 
 def _plain(found: "Segments", courses: "dict[str, G2Course]") -> dict[str, object]:
@@ -201,7 +240,9 @@ def _plain(found: "Segments", courses: "dict[str, G2Course]") -> dict[str, objec
     }
 
 
-def _show(found: "Segments", courses: "dict[str, G2Course]") -> None:
+def _show(
+    found: "Segments", courses: "dict[str, G2Course]", fringes: "dict[str, FringeFit]"
+) -> None:
     from analysis.questions.drift import rate_drifts
     from labkit.cli.tables import print_lines
 
@@ -214,6 +255,10 @@ def _show(found: "Segments", courses: "dict[str, G2Course]") -> None:
     if len(found) > 1:
         for (gate, detector), tested in rate_drifts(found.counts).items():
             rows.append(f"{gate}{detector:<3} {tested}")
+    rows += _course_rows(courses)
+    for name, fit in fringes.items():
+        rows.append(f"fringe of g2 {name} against the block's number")
+        rows += [f"   {line}" for line in str(fit).splitlines()]
     for name, each in courses.items():
         rows.append(f"g2 {name}: {each.within} within blocks, pooled {each.pooled:.4f}")
         if each.bootstrap is not None:
@@ -221,6 +266,22 @@ def _show(found: "Segments", courses: "dict[str, G2Course]") -> None:
         if each.drift is not None:
             rows.append(f"   {each.drift}")
     print_lines("\n".join(rows))
+
+
+def _course_rows(courses: "dict[str, G2Course]") -> list[str]:
+    """Return the g² of each block, with the standard deviation √(C + 1)/λ."""
+    if not courses:
+        return []
+    rows = [f"{'block':>5} " + " ".join(f"{'g2 ' + name:>20}" for name in courses)]
+    for number in range(len(next(iter(courses.values())).events)):
+        values = []
+        for course in courses.values():
+            expected, events = course.accidentals[number], int(course.events[number])
+            error = (events + 1) ** 0.5 / expected if expected else 0.0
+            shown = f"{events / expected:.3f} ± {error:.3f}" if expected else "no clicks"
+            values.append(f"{shown:>20}")
+        rows.append(f"{number:>5} " + " ".join(values))
+    return rows
 
 
 def coincidences(
@@ -271,7 +332,7 @@ def coincidences(
 
 
 def correlate(
-    file: Annotated[Path, typer.Argument(help="T2 tag file.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
     channels: Annotated[
         str, typer.Option(help="Input channels as they stand in the file, as START,STOP.")
     ] = "0,1",
@@ -286,9 +347,10 @@ def correlate(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print g²(τ) of two channels, as of continuous light.
+    """Print g²(τ) of two channels, or of one with itself (HBT).
 
-    Of one channel with itself too (HBT).
+    In T2 of all clicks, as of continuous light; in T3 of clicks in the same trial, against
+    independent trials.
     """
     from analysis.questions.delays import correlate as correlation
     from labkit.cli.tables import print_lines
@@ -307,7 +369,7 @@ def correlate(
         print_json(
             {
                 "edges": found.edges.tolist(), "pairs": found.pairs.tolist(),
-                "g2": values.tolist(), "low": low.tolist(), "high": high.tolist(),
+                "g2": _or_null(values), "low": _or_null(low), "high": _or_null(high),
                 "clicks": list(found.clicks), "seconds": found.seconds,
             }
         )  # fmt: skip
@@ -316,6 +378,11 @@ def correlate(
     for begin, pairs, *each in zip(found.edges, found.pairs, values, low, high, strict=False):
         rows.append(f"{begin:>14.6g} {pairs:>10,} {each[0]:>10.4f}  [{each[1]:.4f}, {each[2]:.4f}]")
     print_lines("\n".join(rows))
+
+
+def _or_null(values: "NDArray[np.float64]") -> list[float | None]:
+    """Return numbers as JSON can hold them: null where there is none."""
+    return [None if value != value else value for value in values.tolist()]
 
 
 def delays(
@@ -343,7 +410,7 @@ def delays(
 
 
 def detector(
-    file: Annotated[Path, typer.Argument(help="T2 tag file.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
     channel: Annotated[int, typer.Option(help="Input channel as it stands in the file.")],
     reach: Annotated[
         float,

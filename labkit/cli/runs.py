@@ -1,8 +1,8 @@
 """``labkit run`` and ``labkit runs``: experiments at a station, and the folders they leave."""
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,9 +58,11 @@ def run(
 
     plan = read_experiment(experiment)
     display = RunDisplay()
+    again = ["labkit", "run", experiment, "--station", station, "--out", str(out)]
     with (
         stopping_once(),
         _saying_unsafe(display),
+        _saying_how_to_resume(display, again),
         _ending_in_order(KeyboardInterrupt, Terminated),
     ):
         with display:
@@ -142,12 +144,24 @@ def _saying_unsafe(display: "RunDisplay") -> Iterator[None]:
 
 
 @contextmanager
+def _saying_how_to_resume(display: "RunDisplay", command: list[str]) -> Iterator[None]:
+    """Say at an early end with which command the run goes on."""
+    try:
+        yield
+    except BaseException:
+        if display.folder is not None:
+            line = shlex.join([*command, "--resume", str(display.folder)])
+            remarks.print(f"go on with:\n{line}", markup=False, highlight=False, soft_wrap=True)
+        raise
+
+
+@contextmanager
 def _ending_in_order(*asked: type[BaseException]) -> Iterator[None]:
     """Turn an end that was asked for into an exit code, as shells know it."""
     try:
         yield
     except asked as end:
-        remarks.print("labkit: stopped; finished blocks are safe, go on with --resume RUN")
+        remarks.print("labkit: stopped; finished blocks are safe")
         raise typer.Exit(130 if isinstance(end, KeyboardInterrupt) else 143) from None
 
 
@@ -164,9 +178,9 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
 
     table = Table()
     for head in COLUMNS:
-        table.add_column(head, overflow="fold", no_wrap=head == "run")
+        table.add_column(head.replace("_", " "), overflow="fold", no_wrap=head == "run")
     for row in rows:
-        table.add_row(*("" if row.get(n) is None else str(row[n]) for n in COLUMNS))
+        table.add_row(*(_cell(name, row.get(name)) for name in COLUMNS))
     results.print(table)
 
 
@@ -229,6 +243,15 @@ COLUMNS = ("run", "status", "duration", "blocks", "left_out", "trials", "goal", 
 """Of the list of runs; a run's name tells its start and kind."""
 
 
+def _cell(name: str, value: object) -> str:
+    """Return a value as the table shows it: large numbers and intervals in short."""
+    if value is None:
+        return ""
+    if name == "trials" and isinstance(value, int):
+        return f"{value:.4g}"
+    return str(value).split(" [")[0] if name == "R_m" else str(value)
+
+
 def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
     """Return a run's row; one that cannot be read must not hide the others."""
     try:
@@ -244,37 +267,15 @@ def _meant_and_found(folder: "RunFolder") -> dict[str, object]:
 
     Verdict and R_m are those of the run's end, as its ``result.json`` has them.
     """
-    manifest, path = folder.manifest(), folder.path / "result.json"
-    result = _plain(path) if path.is_file() else {}
-    options = manifest.experiment.get("options")
-    goal = options.get("goal") if isinstance(options, Mapping) else None
-    verdict, witness = result.get("verdict"), result.get("witness")
-    duration = None
-    if manifest.ended:
-        begun, ended = (datetime.fromisoformat(t) for t in (manifest.started, manifest.ended))
-        duration = str(timedelta(seconds=round((ended - begun).total_seconds())))
+    from labkit.monitoring.outcome import outcome_of
+
+    found = outcome_of(folder)
+    if found.problem:
+        remarks.print(found.problem, markup=False, highlight=False, soft_wrap=True)
     return {
-        "duration": duration,
-        "goal": goal and ", ".join(f"{key} {_short(value)}" for key, value in goal.items()),
-        "R_m": witness and f"{witness['sym']['mode']:.3f}",
-        "verdict": verdict and verdict["decision"],
-    }
-
-
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
-def _plain(path: Path) -> dict[str, Any]:
-    """Return what a result file says; one that is damaged is told, and says nothing."""
-    import json
-
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        remarks.print(f"{path}: {error}", markup=False, highlight=False, soft_wrap=True)
-        return {}
-    return plain if isinstance(plain, dict) else {}
+        "duration": found.duration or None, "goal": found.goal or None,
+        "R_m": found.witness or None, "verdict": found.decision or None,
+    }  # fmt: skip
 
 
 def _print(text: str) -> None:
@@ -287,7 +288,9 @@ def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], json: Json = False
 ) -> None:
     """Show one run: how it ended, its blocks, what was left out, what drifted, what is damaged."""
+    from labkit.monitoring.outcome import outcome_of
     from labkit.run import open_run
+    from labkit.run.events import flat_name, settings_made
     from labkit.run.integrity import sizes_misfit
     from labkit.run.left_out import left_out_of
 
@@ -303,12 +306,24 @@ def show(
             | {"damaged": {misfit.file: misfit.what for misfit in misfits}}
         )
         return
-    results.print(str(manifest), markup=False, highlight=False)
+    _print(str(manifest))
+    _print(str(outcome_of(folder)))
     _print(str(left_out))
     for misfit in misfits:
         remarks.print(f"damaged: {misfit}", style="red", markup=False, soft_wrap=True)
-    for name, (before, after) in manifest.drift.items():
-        results.print(f"  {name}: {before} -> {after}", markup=False, highlight=False)
+    made = settings_made(folder.path)
+    drift = {
+        name: ends
+        for name, ends in manifest.drift.items()
+        if flat_name(name) not in made and None not in ends
+    }
+    if drift:
+        _print(
+            f"drifted    {len(drift)} readings differ between beginning and end, unset by the run"
+        )
+    for name, (before, after) in drift.items():
+        _print(f"  {name}: {before} -> {after}")
+    _print(f"set        {len(made)} parameters; their last values: labkit runs compare RUN")
 
 
 @runs_app.command()
@@ -421,35 +436,29 @@ def compare(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Compare the settings of several runs: which instrument settings differ.
+    """Compare runs end against end: what they found, and the settings that they made.
 
     With --twin compare the counts of each run with a posterior's expectation, in σ.
     """
+    from labkit.cli.tables import print_table
+    from labkit.monitoring.comparison import compare_runs
+    from labkit.report.tables import comparison_tables
     from labkit.run import open_run
-    from labkit.run.manifest import drift_between
 
     if twin is not None:
         _compare_with(twin, runs, json=json)
         return
-
-    folders = [open_run(path) for path in runs]
-    first = folders[0].manifest().snapshot_before
-    differences = {
-        folder.path.name: drift_between(first, folder.manifest().snapshot_before)
-        for folder in folders[1:]
-    }
+    found = compare_runs([open_run(path) for path in runs])
     if json:
-        print_json({"compared_to": folders[0].path.name, "differences": differences})
+        print_json(found.to_dict())
         return
-    for name, changes in differences.items():
-        results.print(f"{name} against {folders[0].path.name}: {len(changes)} settings differ")
-        for setting, (before, after) in changes.items():
-            results.print(f"  {setting}: {before} -> {after}", markup=False, highlight=False)
+    for table in comparison_tables(found):
+        print_table(table)
 
 
 def _compare_with(twin: Path, runs: list[Path], *, json: bool) -> None:
     from labkit.cli.tables import print_table
-    from labkit.comparison import compare_with
+    from labkit.moved import compare_with
     from labkit.run import open_run
     from simulation.inference.posterior import load_posterior
 

@@ -1,14 +1,20 @@
-"""``labkit analyse``, ``witness``, ``info``, ``gates``, ``convert``: from tags to results."""
+"""``labkit analyse``, ``witness``, ``info``, ``gates``: from tags to results."""
 
-from math import isfinite, nan
+from functools import partial
+from math import inf, isfinite, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from labkit.cli.output import check_folder, print_json, progress_bar, remarks
+from labkit.cli.scale import Scheduler, Workers, fetched_file, local_files, shared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from distributed import Client
+
     from analysis.counts import Counts
     from analysis.evaluation import Evaluation
     from analysis.first_look import FirstLook, Proposal
@@ -65,14 +71,18 @@ As = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (analyse, witness, info, gates, convert):
+    for command in (analyse, witness, info, gates):
         app.command()(command)
 
 
 def analyse(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Tag files or run folders; several add up.", metavar="FILE…"),
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            help="Tag files, run folders, patterns (runs/**/*.ptu), addresses (https://, s3://); "
+            "several add up.",
+            metavar="FILE…",
+        ),
     ],
     gates: Annotated[
         Path | None,
@@ -99,41 +109,64 @@ def analyse(
         ),
     ] = 0.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads for long files.")] = 2,
+    start: Annotated[
+        float | None,
+        typer.Option(
+            "--from", parser=finite, metavar="SECONDS", help="Count from this time of the file …"
+        ),
+    ] = None,
+    stop: Annotated[
+        float | None,
+        typer.Option("--to", parser=finite, metavar="SECONDS", help="… to this time."),
+    ] = None,
     as_type: As = None,
     allow_repeats: Annotated[
         bool, typer.Option("--allow-repeats", help="Add up even files with the same recording.")
     ] = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --workers or --scheduler: keep the counts of finished files in this folder, "
+            "and go on from there."
+        ),
+    ] = None,
 ) -> None:
     """Count tag files; print g², the witness R_m and the verdict."""
     from analysis.evaluation import evaluate
     from analysis.evidence import assumed_conditions
     from analysis.gates import GateSet
     from analysis.tagfile import open_tags
-    from labkit.run import gates_beside, tag_files
 
     if save is not None:
         _check_save(save)
     if report is not None:
         check_folder("--report", report)
+    files = local_files(places)
+    between = _between(files, start, stop, follow=bool(follow))
+    _check_shared(scheduler, workers, keep, alone=bool(follow or between))
     declared, fixed = assumed_conditions(assume or [])
     for folder in filter(Path.is_dir, files):
-        gates_beside(folder)  # refuses what is no run folder
+        _gates_of(folder)  # refuses what is no run folder
     remark: list[str] = []
     repeats: list[str] = []
     if len(files) == 1 and files[0].is_dir() and not follow:
-        gate_set = GateSet.from_yaml(gates or gates_beside(files[0]))
-        evaluation = _evaluate_run(files[0], gate_set, threads, declared, fixed, bound)
+        gate_set = GateSet.from_yaml(gates or _gates_of(files[0]))
+        with shared(scheduler, workers) as client:
+            again = _recounted(files[0], gate_set, threads, client)
+        evaluation = _evaluate_run(files[0], gate_set, again, declared, fixed, bound)
         counts = evaluation.counts
     else:
-        places = [tags for file in files for tags in tag_files(file)]
-        sources = [open_tags(place, as_type=as_type) for place in places]
+        tags = [path for file in files for path in _tag_files(file)]
+        sources = [open_tags(path, as_type=as_type) for path in tags]
         gate_set, remark = _gates_for(files[0], gates, sources, follow=bool(follow))
         if follow:
-            counts = _follow(places, gate_set, follow)
+            counts = _follow(tags, gate_set, follow)
         else:
-            counts = _count(
-                sources, gate_set, threads, turned=_turned(files), allow_repeats=allow_repeats
-            )
+            with shared(scheduler, workers) as client:
+                counter = _counter(client, threads, as_type, keep, between)
+                counts = _count(sources, gate_set, counter, _turned(files), allow_repeats)
         unmet = _unmet(sources, proposed=bool(remark))
         evaluation = evaluate(
             counts, declared=declared, trials_fixed_in_advance=fixed, measured=unmet, bound=bound
@@ -155,15 +188,45 @@ def analyse(
     print_evaluation(evaluation, bound, diagnosis=diagnosis)
 
 
+def _gates_of(place: Path) -> Path:
+    """Return the gates file of a tag file or a run folder; runs are loaded for folders only."""
+    from analysis.gates import gates_path
+
+    if not place.is_dir() and gates_path(place).is_file():
+        return gates_path(place)
+    from labkit.run import gates_beside
+
+    return gates_beside(place)
+
+
+def _tag_files(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    from labkit.run import tag_files
+
+    return tag_files(place)
+
+
+def _between(
+    files: list[Path], start: float | None, stop: float | None, *, follow: bool
+) -> tuple[float, float] | None:
+    """Return from when to when to count, or None for the whole."""
+    if start is None and stop is None:
+        return None
+    if follow or len(files) != 1 or files[0].is_dir():
+        message = "--from and --to cut one tag file, which is complete; name one"
+        raise ValueError(message)
+    return start or 0.0, inf if stop is None else stop
+
+
 def _gates_for(
     first: Path, named: Path | None, sources: "list[TagSource]", *, follow: bool
 ) -> "tuple[GateSet, list[str]]":
     """Return the gates that are named or lie beside the file, or else a proposal and its label."""
     from analysis.gates import GateSet, gates_path
-    from labkit.run import gates_beside
 
     if named is not None or first.is_dir() or follow or gates_path(first).exists():
-        return GateSet.from_yaml(named or gates_beside(first)), []
+        return GateSet.from_yaml(named or _gates_of(first)), []
     try:
         proposal = _propose(sources[0])
     except ValueError as error:
@@ -206,7 +269,7 @@ def _diagnosis(evaluation: "Evaluation", named: list[Path]) -> list[str]:
 
 def _unmet(sources: "list[TagSource]", *, proposed: bool) -> "list[Condition]":
     """Return the conditions on the data that are not met."""
-    from analysis.counting.repeats import check_distinct
+    from analysis.tagfile.distinct import check_distinct
 
     unmet = []
     try:
@@ -228,35 +291,94 @@ def _condition(name: str, demand: str, problem: str) -> "Condition":
     )
 
 
+class _Count(Protocol):
+    """What counts: here, or on workers."""
+
+    def __call__(
+        self,
+        sources: "Iterable[TagSource]",
+        gates: "GateSet",
+        *,
+        allow_repeats: bool,
+        progress: "Callable[[int, int], object]",
+    ) -> "Counts": ...
+
+
 def _count(
     sources: "list[TagSource]",
     gates: "GateSet",
-    threads: int,
-    *,
+    counter: _Count,
     turned: set[Path],
     allow_repeats: bool,
 ) -> "Counts":
     """Count sources; those of `turned` were taken at θ + π, their read detectors change roles."""
-    from analysis.counting import count
-
     parts = [[s for s in sources if (s.path in turned) is turn] for turn in (False, True)]
     found = []
-    with progress_bar("counting", "records") as progress:
+    with progress_bar("counting", "") as progress:
         for part, turn in zip(parts, (False, True), strict=True):
             if part:
-                counts = count(
-                    part, gates, threads=threads, allow_repeats=allow_repeats, progress=progress
-                )
+                counts = counter(part, gates, allow_repeats=allow_repeats, progress=progress)
                 found.append(counts.exchanged("read") if turn else counts)
     return sum(found[1:], found[0])
 
 
+def _counter(
+    client: "Client | None",
+    threads: int,
+    as_type: str | None,
+    keep: Path | None,
+    between: tuple[float, float] | None,
+) -> _Count:
+    """Return what counts: a stretch of one file, all here, or on the workers of a cluster."""
+    from analysis.counting import count
+
+    if client is None and between is None:
+        return partial(count, threads=threads)
+
+    def counter(
+        sources: "Iterable[TagSource]",
+        gates: "GateSet",
+        *,
+        allow_repeats: bool,
+        progress: "Callable[[int, int], object]",
+    ) -> "Counts":
+        if client is None:
+            from analysis.questions.segments import count_between
+
+            (source,) = sources
+            return count_between(source, gates, *(between or (0.0, inf)))
+        from analysis.counting.distributed import count_distributed
+
+        return count_distributed(
+            client, [source.path for source in sources], gates, as_type=as_type,
+            allow_repeats=allow_repeats, keep=keep, progress=progress,
+        )  # fmt: skip
+
+    return counter
+
+
+def _check_shared(
+    scheduler: str | None, workers: int | None, keep: Path | None, *, alone: bool
+) -> None:
+    """Refuse options that would do nothing."""
+    is_shared = scheduler is not None or workers is not None
+    if keep is not None and not is_shared:
+        message = "--keep goes with --workers or --scheduler"
+        raise ValueError(message)
+    if is_shared and alone:
+        message = "--follow, --from and --to count one file here; leave --workers, --scheduler out"
+        raise ValueError(message)
+
+
 def _turned(files: list[Path]) -> set[Path]:
     """Return the segments of run folders that were taken at θ + π."""
+    runs = [file for file in files if file.is_dir()]
+    if not runs:
+        return set()
     from labkit.run import open_run
     from labkit.run.journal import PI, TURN
 
-    folders = [open_run(file) for file in files if file.is_dir()]
+    folders = [open_run(run) for run in runs]
     return {
         folder.path / block.segment
         for folder in folders
@@ -265,18 +387,24 @@ def _turned(files: list[Path]) -> set[Path]:
     }
 
 
-def _recounted(run: Path, gates: "GateSet", threads: int) -> "list[Block]":
+def _recounted(run: Path, gates: "GateSet", threads: int, client: "Client | None") -> "list[Block]":
     """Return a run's good blocks of the main setting, their segments counted anew."""
     from dataclasses import replace
 
     from analysis.counting import count
     from labkit.run import open_run, tag_files
 
-    blocks = open_run(run).main_blocks()
+    blocks, tags = open_run(run).main_blocks(), tag_files(run)
+    counted: Iterator[Counts] = (count(path, gates, threads=threads) for path in tags)
+    if client is not None:
+        from analysis.cluster import RETRIES
+
+        futures = client.map(count, tags, gates=gates, pure=False, retries=RETRIES)
+        counted = (future.result() for future in futures)
+    found = []
     with progress_bar("counting", "blocks") as progress:
-        found = []
-        for block, tags in zip(blocks, tag_files(run), strict=True):
-            found.append(replace(block, counts=count(tags, gates, threads=threads)))
+        for block, counts in zip(blocks, counted, strict=True):
+            found.append(replace(block, counts=counts))
             progress(len(found), len(blocks))
     return found
 
@@ -284,19 +412,19 @@ def _recounted(run: Path, gates: "GateSet", threads: int) -> "list[Block]":
 def _evaluate_run(
     run: Path,
     gates: "GateSet",
-    threads: int,
+    recounted: "list[Block]",
     declared: dict[str, float],
     fixed: bool,
     bound: float,
 ) -> "Evaluation":
-    """Count a run's main blocks anew and judge them with all that its other blocks say."""
+    """Judge a run's main blocks, counted anew, with all that its other blocks say."""
     from analysis.gates import GateSet
     from labkit.monitoring.monitor import goal_of
     from labkit.run import gates_beside, open_run
     from labkit.run.evidence import RunJudge, gates_changed
 
     folder = open_run(run)
-    again = {block.number: block for block in _recounted(run, gates, threads)}
+    again = {block.number: block for block in recounted}
     blocks = [again.get(block.number, block) for block in folder.journal.read()]
     try:
         goal = goal_of(folder.manifest(), str(folder.manifest_path))
@@ -360,7 +488,9 @@ def _save(counts: "Counts", path: Path) -> None:
 
 
 def witness(
-    counts: Annotated[Path, typer.Argument(help="Counts file (JSON).", metavar="COUNTS.json")],
+    counts: Annotated[
+        Path, typer.Argument(help="Counts file (JSON or what analyse saved).", metavar="COUNTS")
+    ],
     set_name: Annotated[
         str | None, typer.Option("--set", help="Which set, if the file holds several.")
     ] = None,
@@ -406,7 +536,9 @@ def witness(
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
+    ],
     json: Json = False,
     header: Annotated[bool, typer.Option("--header", help="Also print every header tag.")] = False,
     plot: Annotated[
@@ -450,28 +582,55 @@ def info(
 
 
 def gates(
-    file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gates file here.")
     ] = None,
+    optimise: Annotated[
+        bool,
+        typer.Option(
+            "--optimise",
+            help="Narrow the gates pump and read for the best signal-to-noise ratio of their "
+            "coincidences, judged on trials that did not choose them.",
+        ),
+    ] = False,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--gates", help="With --optimise: gates to begin with; by default those beside FILE."
+        ),
+    ] = None,
     as_type: As = None,
 ) -> None:
-    """Propose gates: the pulses found in a tag file."""
+    """Propose gates: the pulses found in a tag file, or better ones inside given gates."""
     from analysis.tagfile import open_tags
+    from labkit.cli.tables import print_lines
 
-    proposal = _propose(open_tags(file, as_type=as_type))
+    source = open_tags(file, as_type=as_type)
+    if given is not None and not optimise:
+        message = "--gates is for --optimise: a proposal is found without gates"
+        raise ValueError(message)
+    if optimise:
+        from analysis.questions.optimum import better_gates
+
+        found = better_gates(source, given)
+        text, said = f"# {found}\n{found.gates.to_yaml()}", [str(found)]
+    else:
+        proposal = _propose(source)
+        text, said = proposal.to_yaml(), [*proposal.found, *proposal.unknown]
     if output is None:
-        from labkit.cli.tables import print_lines
-
-        print_lines(proposal.to_yaml().rstrip())
+        print_lines(text.rstrip())
         return
     if output.exists():
         message = f"{output} exists; choose another name, or remove it"
         raise FileExistsError(message)
-    output.write_text(proposal.to_yaml(), encoding="utf-8")
-    for line in (*proposal.found, *proposal.unknown):
+    output.write_text(text, encoding="utf-8")
+    for line in said:
         remarks.print(line, markup=False, soft_wrap=True)
-    remarks.print(f"wrote {output}: a proposal; check it", soft_wrap=True)
+    what = "chosen by the data" if optimise else "a proposal"
+    remarks.print(f"wrote {output}: {what}; check it", soft_wrap=True)
 
 
 def _plain(value: object) -> object:
@@ -479,31 +638,3 @@ def _plain(value: object) -> object:
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     return value if isinstance(value, bool | int | float | str | None) else str(value)
-
-
-def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Tag file of any known format.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write; suffix = format.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
-    round_times: Annotated[
-        bool, typer.Option("--round-times", help="Round times to OUT's resolution.")
-    ] = False,
-    drop_unknown: Annotated[
-        bool, typer.Option("--drop-unknown", help="Leave out records with a reserved code.")
-    ] = False,
-    as_type: As = None,
-) -> None:
-    """Convert to PTU, photon-HDF5, CSV, NPZ or Parquet."""
-    from analysis.tagfile import convert as convert_tags
-
-    with progress_bar("converting", "records") as progress:
-        convert_tags(
-            source,
-            target,
-            overwrite=overwrite,
-            round_times=round_times,
-            drop_unknown=drop_unknown,
-            as_type=as_type,
-            progress=progress,
-        )
-    remarks.print(f"wrote {target}", soft_wrap=True)

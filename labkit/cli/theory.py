@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labkit.cli.output import Commands, check_folder, print_json, progress_bar, remarks, results
+from labkit.cli.scale import Scheduler, Workers, shared
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from distributed import Client
+
     from simulation.theory.models import Model
+    from simulation.theory.models.sweep import Engine
 
 theory = typer.Typer(
     cls=Commands,
@@ -127,11 +133,14 @@ def sweep(
         typer.Option(metavar="NAME,…", help="Compute only these results; the others cost time."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
 ) -> None:
     """Compute a model on a line or a grid and save it with coordinates and units."""
     from analysis.netcdf import write_netcdf
     from labkit import __version__
     from simulation.theory.models import sweep as evaluate
+    from simulation.theory.models.sweep import CHUNK
 
     if output.suffix != ".nc":
         message = f"--output must end in .nc (netCDF), but is {output.name!r}"
@@ -146,8 +155,17 @@ def sweep(
     changes = changes_of(settings, chosen.parameters.words())
     across, up = _axis("--x", x), None if y is None else _axis("--y", y)
     wanted = None if only is None else [name.strip() for name in only.split(",")]
-    with progress_bar("sweeping", "points") as progress:
-        data = evaluate(chosen, x=across, y=up, wanted=wanted, progress=progress, **changes)
+    points = across[1].size * (1 if up is None else up[1].size)
+    with shared(scheduler, workers) as client, progress_bar("sweeping", "points") as progress:
+        chunk, engine = CHUNK, None
+        if client is not None:
+            hands = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+            chunk = max(1, min(CHUNK, -(-points // (4 * hands))))
+            engine = _on_workers(client, model)
+        data = evaluate(
+            chosen, x=across, y=up, wanted=wanted, progress=progress, chunk=chunk, engine=engine,
+            **changes,
+        )  # fmt: skip
     for name, variable in list(data.variables.items()):
         if variable.dtype.kind == "c":
             data = data.assign({name: _real_and_imaginary(data[name])})
@@ -345,6 +363,33 @@ def _draw_model(
     data = figure_of(chosen, result, _axis("--x", x), up, changes)
     path = files.save_png(data, output)
     results.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def _on_workers(client: "Client", model: str) -> "Engine":
+    """Return what evaluates chunks of a model, which workers look up by name or file."""
+
+    def run(
+        wanted: "Sequence[str] | None", points: "Sequence[Mapping[str, Any]]"
+    ) -> "Iterator[Any]":
+        from analysis.cluster import RETRIES
+
+        futures = [
+            client.submit(_evaluated, model, wanted, point, pure=False, retries=RETRIES)
+            for point in points
+        ]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            client.cancel(futures)  # type: ignore[no-untyped-call]
+
+    return run
+
+
+def _evaluated(
+    model: str, wanted: "Sequence[str] | None", parameters: "Mapping[str, Any]"
+) -> "dict[str, Any]":
+    return _model(model).evaluate(wanted, **parameters)
 
 
 def _model(name: str) -> "Model":

@@ -28,6 +28,10 @@ def verify(
     allow_bias: Annotated[
         bool, typer.Option("--allow-bias", help="Also ramp bias currents (0.5 µA).")
     ] = False,
+    by_hand: Annotated[
+        bool,
+        typer.Option("--by-hand", help="Also what needs your hands: a cable pulled, and so on."),
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="All that must hold before has been seen to.")
     ] = False,
@@ -46,6 +50,9 @@ def verify(
     from labkit.station.safety import make_safe, with_safe_state
     from labkit.station.verification import verify as verify_instruments
 
+    if by_hand and not sys.stdin.isatty():
+        message = "nobody can be asked to pull a cable; give --by-hand at a terminal"
+        raise ValueError(message)
     file, names = read_station_file(station), instrument or []
     failures: dict[str, str] = {}
     allowed = [word for word, is_on in (("light", allow_light), ("bias", allow_bias)) if is_on]
@@ -56,8 +63,9 @@ def verify(
         if file.config.world is None and not yes:
             _ask(instruments, names)
         report = verify_instruments(
-            file, instruments, names=names, allowed=allowed, problems=failures
-        )
+            file, instruments, names=names, allowed=allowed, problems=failures,
+            prompt=_wait_for_hands if by_hand else None,
+        )  # fmt: skip
     if output is not None:
         write_report(report, output)
     if json:
@@ -81,6 +89,11 @@ def write_report(report: "VerificationReport", path: Path) -> None:
     write_whole(path, page)
     plain = json.dumps(report.to_plain(), ensure_ascii=False, indent=1)
     write_whole(path.with_suffix(".json"), plain + "\n")
+
+
+def _wait_for_hands(what: str) -> None:
+    """Say what is to be done at an instrument, and wait for Enter."""
+    typer.prompt(f"{what}; then press Enter", default="", show_default=False, err=True)
 
 
 def _ask(instruments: dict[str, Any], names: list[str]) -> None:

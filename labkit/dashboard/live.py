@@ -1,17 +1,32 @@
 """The live page, served by Panel; it asks the run folder anew every few seconds."""
 
+from collections.abc import Callable
 from html import escape
-from math import inf
+from logging import LogRecord, getLogger
 from socket import getfqdn, gethostname
+from time import time
 from typing import Any
+from urllib.parse import quote
 
-from labkit.dashboard.watch import Watch
+from labkit.dashboard.page import MISSING, PAGE, css, templates, variables
+from labkit.dashboard.watch import LOCAL, SPANS, Watch
 
-SPANS = {"all": inf, "7 days": 7 * 86400.0, "24 hours": 86400.0}
-"""Choices for the time axes, s."""
+MOST_VISITORS = 20
+"""So many pages are kept up at a time; a further one is told so."""
+
+NO_RUN = "none"
 
 
-def serve(watch: Watch, *, address: str, port: int, browser: bool, every: float) -> None:
+def serve(
+    watch: Watch,
+    *,
+    address: str,
+    port: int,
+    browser: bool,
+    every: float,
+    token: str | None = None,
+    tell: Callable[[str], object] = print,
+) -> None:
     """Serve the live page until Ctrl-C.
 
     Parameters
@@ -24,42 +39,91 @@ def serve(watch: Watch, *, address: str, port: int, browser: bool, every: float)
         Whether to open one.
     every : float
         Seconds between looks at the run folder.
+    token : str, optional
+        What a visitor must send; needed unless the address is this computer's own.
+    tell : callable
+        Given the page's address once the page has answered there.
 
     Raises
     ------
     RuntimeError
         If Panel is not installed.
+    ValueError
+        If a token is needed.
     OSError
         If the port is taken.
     """
+    server = server_of(watch, address=address, port=port, every=every, token=token)
+    everywhere = address in ("0.0.0.0", "::")
+    query = "" if token is None else f"?token={quote(token)}"
+    here = f"http://{'127.0.0.1' if everywhere else address}:{port}/{query}"
+    there = f"http://{getfqdn()}:{port}/{query}" if everywhere else here
+    for name in _ABOUT_VISITORS:
+        getLogger(name).addFilter(_is_no_visitor_leaving)
+    server.start()
+    server.io_loop.add_callback(_announce, here, there, tell, browser)
+    try:
+        server.run_until_shutdown()
+    except KeyboardInterrupt:
+        server.stop()
+
+
+def server_of(watch: Watch, *, address: str, port: int, every: float, token: str | None) -> Any:
+    """Return a server that has not been started; raises as `serve` does."""
     try:
         import panel
     except ImportError:
-        message = (
-            "the live page needs Panel: pip install -e '.[dashboard]'; "
-            "--html FILE writes a page without it"
-        )
+        message = f"{MISSING}; --html FILE needs Bokeh only, --json neither"
         raise RuntimeError(message) from None
+    if token is None and address not in LOCAL:
+        message = f"{address}: an address that others can reach needs a token"
+        raise ValueError(message)
+    options = {}
+    if token is not None:
+        from labkit.dashboard.token import TokenNeeded
+
+        options["auth_provider"] = TokenNeeded(token)
     try:
-        panel.serve(
-            lambda: view(watch, every), port=port, address=address,
-            websocket_origin=origins(address, port), show=browser, title="labkit",
+        return panel.io.server.get_server(
+            lambda: view(watch, every), port=port, address=address, start=False, show=False,
+            websocket_origin=origins(address, port), title="labkit", **options,
         )  # fmt: skip
     except OSError as error:
         message = f"{address}:{port} must be free to listen at, but: {error}; choose a --port"
         raise OSError(message) from None
 
 
+_ABOUT_VISITORS = ("bokeh.server.views.ws", "asyncio")
+
+
+def _is_no_visitor_leaving(record: LogRecord) -> bool:
+    """Keep from the log what is no trouble: that a visitor has closed the page."""
+    ended = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+    return "connection was closed" not in record.getMessage() and ended != "WebSocketClosedError"
+
+
+async def _announce(here: str, there: str, tell: Callable[[str], object], browser: bool) -> None:
+    """Say the address when the page has answered there."""
+    from tornado.httpclient import AsyncHTTPClient
+
+    await AsyncHTTPClient().fetch(here, request_timeout=120.0)
+    tell(there)
+    if browser:
+        import webbrowser
+
+        webbrowser.open(here)
+
+
 def origins(address: str, port: int) -> list[str]:
     """Return the host names under which browsers may ask for the page."""
     names = ["localhost", "127.0.0.1", address]
-    if address not in ("localhost", "127.0.0.1"):
+    if address not in LOCAL:
         names += [gethostname(), getfqdn()]
     return [f"{name}:{port}" for name in dict.fromkeys(names)]
 
 
 def view(watch: Watch, every: float) -> Any:
-    """Return one visitor's page: selectors of run and time axis, and the run that is selected.
+    """Return one visitor's page.
 
     Parameters
     ----------
@@ -69,28 +133,142 @@ def view(watch: Watch, every: float) -> Any:
     """
     import panel
 
-    select = panel.widgets.Select(width=420)
-    last = panel.widgets.RadioButtonGroup(options=SPANS, width=240)
-    head, body = (panel.pane.HTML("", sizing_mode="stretch_width") for _ in range(2))
+    document = panel.state.curdoc
+    context = None if document is None else document.session_context
+    if context is not None and context.server_context is not None:
+        present = len(context.server_context.sessions)
+        if present > MOST_VISITORS:
+            return panel.pane.HTML(
+                f"<p>{MOST_VISITORS} pages are open already: close one first</p>"
+            )
+    visitor = Visitor(watch)
+    visitor.refresh()
+    if context is not None and document is not None:
+        document.add_periodic_callback(visitor.refresh, round(1000 * every))
+    return visitor.template
 
-    def refresh(*_: object) -> None:
-        names = watch.names()
-        if names != select.options:
-            stay_newest = not select.options or select.value == select.options[0]
-            select.options = names
-            if names and stay_newest:
-                select.value = names[0]
-            select.visible = len(names) > 1
+
+class Visitor:
+    """One visitor's page: selectors, figures and words, kept up to date.
+
+    Parameters
+    ----------
+    watch : Watch
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        import panel
+
+        from labkit.dashboard.charts import Charts
+
+        self._watch, self._charts, self._panel = watch, Charts(), panel
+        self._shown = ""
+        style = [css()]
+        self.run = panel.widgets.Select(label="run", width=300, stylesheets=_WIDGET)
+        self.compare = panel.widgets.Select(
+            label="compare with", width=300, options=[NO_RUN], stylesheets=_WIDGET
+        )
+        self.span = panel.widgets.Select(
+            label="time axes", width=110, options=SPANS, stylesheets=_WIDGET
+        )
+        self.head, self.tables = (
+            panel.pane.HTML("", sizing_mode="stretch_width", stylesheets=style, margin=0)
+            for _ in range(2)
+        )
+        self.alarms = _alarm_model()
+        self.template = panel.Template(templates().get_template(PAGE))
+        self._figures = {
+            name: panel.pane.Bokeh(figure, sizing_mode="stretch_width", margin=0)
+            for name, figure in self._charts.figures.items()
+        }
+        roots = {"run": self.run, "compare": self.compare, "span": self.span, "head": self.head,
+                 "tables": self.tables, "alarms": panel.pane.Bokeh(self.alarms)}  # fmt: skip
+        for name, part in (roots | self._figures).items():
+            self.template.add_panel(name, part)
+        for name, value in variables(self._figures).items():
+            self.template.add_variable(name, value)
+        self._choose(panel.state.session_args)
+        for choice in (self.run, self.compare, self.span):
+            choice.param.watch(self.refresh, "value")
+
+    def _choose(self, asked: Any) -> None:
+        """Show the run that the address names, or the newest one."""
+        names = self._watch.names()
+        self.run.options = names
+        wanted = [value.decode(errors="replace") for value in (asked or {}).get("run", [])]
+        found = next((name for name in wanted if name in names), names[0] if names else None)
+        self._follow = found == (names[0] if names else None)
+        self.run.value = found
+
+    def refresh(self, *_: object) -> None:
+        """Look at the run folder, and bring the page up to date."""
+        names = self._watch.names()
+        if names != self.run.options:
+            newest = self.run.value is None or self.run.value == (self.run.options or [None])[0]
+            self.run.options = names
+            if names and newest:
+                self.run.value = names[0]
+        others = [NO_RUN, *(name for name in names if name != self.run.value)]
+        if others != self.compare.options:
+            self.compare.options = others
         if not names:
-            head.object = f"<p>no run yet in {escape(str(watch.path))}</p>"
+            self.head.object = (
+                f"<p class='labkit'>no run yet in {escape(str(self._watch.path))}</p>"
+            )
             return
         try:
-            head.object, body.object = watch.head_and_body(select.value, last.value)
+            self._show(self.run.value)
         except (OSError, ValueError) as error:  # told on the page, which goes on asking
-            head.object, body.object = f"<p>{escape(str(error))}</p>", ""
+            self.head.object = (
+                f"<div class='labkit'><p class='warning'>{escape(str(error))}</p></div>"
+            )
+            self.tables.object = ""
 
-    for choice in (select, last):
-        choice.param.watch(refresh, "value")
-    refresh()
-    panel.state.add_periodic_callback(refresh, period=round(1000 * every))
-    return panel.Column(panel.Row(select, last), head, body, sizing_mode="stretch_width")
+    def _show(self, name: str) -> None:
+        watch, page = self._watch, self._watch.page(name)
+        snapshot = watch.look(name)
+        other, comparison = None, None
+        if self.compare.value not in (None, NO_RUN):
+            other = watch.look(self.compare.value)
+            comparison = watch.comparison([name, self.compare.value])
+        if name != self._shown:
+            self._renew(name)
+        self._charts.update(snapshot, other, self.span.value)
+        head = page.head(snapshot, time())
+        tables = page.tables(snapshot, watch.rows(), comparison)
+        for pane, text in ((self.head, head), (self.tables, tables)):
+            if pane.object != text:
+                pane.object = text
+        self.alarms.text = alarm_text(snapshot)
+
+    def _renew(self, name: str) -> None:
+        """Begin figures anew for another run: curves of the former have no place on them."""
+        from labkit.dashboard.charts import Charts
+
+        if self._shown:
+            self._charts = Charts()
+            for key, figure in self._charts.figures.items():
+                self._figures[key].object = figure
+        self._shown = name
+
+
+_WIDGET = [
+    "label { color: var(--soft) }"
+    "select.bk-input { color: var(--text); background: var(--card); border-color: var(--line) }"
+]
+
+
+def _alarm_model() -> Any:
+    from bokeh.models import Div
+
+    return Div(text="0 ", name="alarms", visible=False)
+
+
+def alarm_text(snapshot: Any) -> str:
+    """Return how many alarms there have been, and the last one; an end that is bad is one too."""
+    bad = snapshot.status.state in ("died", "failed", "silent")
+    alarms = [event.text for event in snapshot.events if event.kind == "alarm"]
+    last = alarms[-1] if alarms else ""
+    if bad:
+        last = f"{snapshot.name}: {snapshot.status.state}: {snapshot.status.reason}"
+    return f"{snapshot.alarms + bad} {last[:200]}"

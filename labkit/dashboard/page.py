@@ -1,26 +1,29 @@
-"""The page about one run: HTML that stands alone, with nothing loaded from outside."""
+"""The page about one run: its words, and a document that stands alone."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from html import escape
-from math import inf
+from math import isinf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import labkit
-from labkit.dashboard.figures import figures
-from labkit.monitoring import Series, Snapshot
+from labkit.monitoring import Snapshot
 from labkit.monitoring.status import duration_text
 from labkit.report import headline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from labkit.monitoring.comparison import Comparison
+
 MOST_LEFT_OUT = 12
 """Rows of the table of blocks that are left out."""
+
+MOST_EVENTS = 80
+"""Rows of the table of events."""
 
 WIDE = 3.0
 """A picture so many times wider than high gets a row of its own."""
@@ -34,53 +37,84 @@ class _Picture:
 
 
 class Page:
-    """Renders snapshots of one run; figures are drawn again only when their data have changed."""
+    """Renders snapshots of one run in words; pictures are read again when they have changed."""
 
     def __init__(self) -> None:
-        self._drawn_for: Mapping[str, Series] | None = None
-        self._figures: dict[float, dict[str, str]] = {}
         self._pictures: dict[Path, tuple[float, _Picture]] = {}
 
     def head(self, snapshot: Snapshot, now: float) -> str:
-        """Return the lines at the top; `now` is Unix time, s."""
-        return _templates().get_template("head.html.jinja").render(
+        """Return the lines at the top and the strip of states; `now` is Unix time, s."""
+        return templates().get_template("head.html.jinja").render(
             run=snapshot,
             headline=" · ".join(_headline(snapshot)),
+            steps=" · ".join(str(step) for step in snapshot.steps),
+            left=_left(snapshot),
             part=None if snapshot.progress is None else snapshot.progress.part(),
-            remarks=snapshot.diagnosis,
+            remark=_remark(snapshot),
             footing=" · ".join(_footing(snapshot, now)),
         )  # fmt: skip
 
-    def body(self, snapshot: Snapshot, last: float = inf) -> str:
-        """Return figures (of the last so many seconds) and tables; they change with the data."""
+    def tables(
+        self,
+        snapshot: Snapshot,
+        runs: Sequence[Mapping[str, str]] = (),
+        comparison: "Comparison | None" = None,
+    ) -> str:
+        """Return what stands below the figures.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        runs : sequence of mapping
+            A row per run of the folder.
+        comparison : Comparison, optional
+            With another run.
+        """
         rows = [
-            {"left": row, "began": _clock(row.time)}
+            {"left": row, "began": clock(row.time)}
             for row in reversed(snapshot.left_out[-MOST_LEFT_OUT:])
         ]
-        return _templates().get_template("body.html.jinja").render(
-            figures=self._drawn(snapshot, last),
-            rows=rows,
-            left_out=len(snapshot.left_out),
-            post_selection=snapshot.post_selection,
+        events = [
+            {"clock": clock(event.time)[:19], "kind": event.kind, "text": event.text}
+            for event in reversed(snapshot.events[-MOST_EVENTS:])
+        ]
+        verdict = None if snapshot.evaluation is None else snapshot.evaluation.verdict
+        compared = (
+            [] if comparison is None else [*comparison.facts.items(), *comparison.settings.items()]
+        )
+        return templates().get_template("tables.html.jinja").render(
+            run=snapshot, rows=rows, left_out=len(snapshot.left_out), events=events, runs=runs,
+            comparison=comparison, rows_compared=[(n, v) for n, v in compared if any(map(str, v))],
+            verdict=verdict, evidence="" if verdict is None else _evidence(verdict),
+            conditions=[] if verdict is None else conditions_of(verdict),
             pictures=[self._picture(path) for path in snapshot.figures],
         )  # fmt: skip
 
     def document(self, snapshot: Snapshot, now: float) -> str:
-        """Return a whole page, for a file."""
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(snapshot.name)}</title></head><body>\n"
-            f"{self.head(snapshot, now)}{self.body(snapshot)}</body></html>\n"
-        )
+        """Return a whole page, for a file: figures that answer, without a server.
 
-    def _drawn(self, snapshot: Snapshot, last: float) -> dict[str, str]:
-        if self._drawn_for is not snapshot.series:  # the same object until there are new blocks
-            self._drawn_for = snapshot.series
-            self._figures.clear()
-        if last not in self._figures:
-            self._figures[last] = figures(snapshot, last)
-        return self._figures[last]
+        Raises
+        ------
+        RuntimeError
+            If Bokeh is not installed.
+        """
+        try:
+            from bokeh.document import Document
+            from bokeh.embed import file_html
+            from bokeh.resources import INLINE
+        except ImportError:
+            raise RuntimeError(MISSING) from None
+        from labkit.dashboard.charts import Charts
+
+        charts, document = Charts(), Document()
+        charts.update(snapshot)
+        for figure in charts.figures.values():
+            document.add_root(figure)
+        parts = {"head": self.head(snapshot, now), "tables": self.tables(snapshot)}
+        return file_html(
+            document, INLINE, title=snapshot.name, template=templates().get_template(PAGE),
+            template_variables=variables(charts.figures) | {"parts": parts},
+        )  # fmt: skip
 
     def _picture(self, path: Path) -> _Picture:
         """Return a PNG, read again when it has been replaced."""
@@ -98,12 +132,81 @@ class Page:
         return picture
 
 
-@cache
-def _templates() -> "Environment":
-    from jinja2 import Environment, PackageLoader
+PAGE = "page.html.jinja"
 
-    loader = PackageLoader("labkit.dashboard", "")
-    return Environment(autoescape=True, trim_blocks=True, loader=loader)
+MISSING = "the page needs Panel and Bokeh: pip install -e '.[dashboard]'"
+
+
+@cache
+def templates() -> "Environment":
+    """Return the templates of this room; `base` is Bokeh's, for the page that extends it."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader
+
+    own = PackageLoader("labkit.dashboard", "")
+    return Environment(autoescape=True, trim_blocks=True, loader=ChoiceLoader([own]))
+
+
+@cache
+def css() -> str:
+    """Return the style sheet of the page and of the words on it."""
+    return (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+
+
+def variables(charts: Mapping[str, object]) -> dict[str, Any]:
+    """Return what the page's template is given besides its parts."""
+    return {"charts": list(charts), "css": css()}
+
+
+def clock(seconds: float) -> str:
+    """Return a Unix time in local time."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def conditions_of(verdict: Any) -> list[dict[str, str]]:
+    """Return a row per condition of a verdict: what is wrong first, then what is not known."""
+    words = {True: ("met", "good"), False: ("NOT MET", "bad"), None: ("not known", "unknown")}
+    rows = []
+    for one in verdict.conditions.values():
+        word, level = words[one.met]
+        value = f"{one.value:.4g}" if isinstance(one.value, float) else str(one.value or "")
+        if one.low is not None:
+            value += f" [{one.low:.4g}, {one.high:.4g}]"
+        rows.append({
+            "word": word, "level": level, "name": one.name.replace("_", " "), "value": value,
+            "demand": str(one.demand), "source": one.source,
+        })  # fmt: skip
+    order = {"bad": 0, "unknown": 1, "good": 2}
+    return sorted(rows, key=lambda row: order[row["level"]])
+
+
+def _evidence(verdict: Any) -> str:
+    limit = (
+        "no limit yet"
+        if isinf(verdict.upper_limit_95)
+        else f"R < {verdict.upper_limit_95:.3f} (95 %, any time)"
+    )
+    return (
+        f"R = {verdict.R} (symmetrised, 68 %) · log E = {verdict.log_E:.3g}, always-valid "
+        f"confidence {100 * verdict.always_confidence:.3g} % · {limit} · separable states: "
+        f"R ≥ {verdict.bound:.4g}"
+    )
+
+
+def _left(snapshot: Snapshot) -> str:
+    """Return the time left, with its interval, in words."""
+    left = snapshot.time_left
+    if left is None:
+        return ""
+    said = f"about {duration_text(left.seconds)} left"
+    if left.low is None or left.high is None or left.low == left.high:
+        return said
+    return f"{said} ({duration_text(left.low)} to {duration_text(left.high)}, 68 %)"
+
+
+def _remark(snapshot: Snapshot) -> str:
+    if snapshot.remark or not snapshot.judged or snapshot.judged >= snapshot.blocks:
+        return snapshot.remark
+    return f"the verdict is of the first {snapshot.judged:,} of {snapshot.blocks:,} blocks so far"
 
 
 def _headline(snapshot: Snapshot) -> list[str]:
@@ -113,8 +216,6 @@ def _headline(snapshot: Snapshot) -> list[str]:
         part = None if snapshot.progress is None else snapshot.progress.part()
         percent = "" if part is None else f"{100 * part:.0f} % of "
         found.append(f"{percent}{snapshot.goal}")
-    if snapshot.seconds_left is not None:
-        found.append(f"{duration_text(snapshot.seconds_left)} left")
     if snapshot.evaluation is None:
         return [*found, "no good block yet"]
     if snapshot.witness is not None:
@@ -137,9 +238,4 @@ def _footing(snapshot: Snapshot, now: float) -> list[str]:
         found.append(f"recording block {snapshot.status.recording:,}")
     since = duration_text(now - snapshot.status.sign_of_life)
     found.append(f"last written {since} ago on {snapshot.host}")
-    return [*found, f"as of {_clock(now)}", f"labkit {labkit.__version__}"]
-
-
-def _clock(seconds: float) -> str:
-    """Return a Unix time in local time."""
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return [*found, f"as of {clock(now)}", f"labkit {labkit.__version__}"]

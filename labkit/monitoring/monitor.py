@@ -1,22 +1,26 @@
 """One run, watched: every look at its folder costs only what is new there."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from math import inf
+from operator import is_
 from time import time
 from typing import TYPE_CHECKING
 
 from analysis.evaluation import Evaluation, evaluate
 from labkit.experiment import options_of
-from labkit.monitoring.series import Rates, Series, began, ended, series_of
+from labkit.monitoring.events import EventTail
+from labkit.monitoring.judging import Judging
+from labkit.monitoring.pace import time_left
+from labkit.monitoring.scan import ScanBook
+from labkit.monitoring.series import SeriesBook, began, ended
 from labkit.monitoring.snapshot import LeftOut, Snapshot
+from labkit.monitoring.states import limits_of, states_of
 from labkit.monitoring.status import RunStatus, run_status
 from labkit.procedures import PROCEDURES
-from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
-from labkit.run.evidence import CatchingUpError, RunJudge
 from labkit.run.journal import folded_sum, purpose_of
-from labkit.run.left_out import left_out_of
 from labkit.run.progress import WitnessProgress, progress_towards
 
 if TYPE_CHECKING:
@@ -25,9 +29,6 @@ if TYPE_CHECKING:
 MOST_POINTS = 16
 """A course has so many points at most: the witness's posterior costs 50 ms at each."""
 
-RECENT = 12
-"""Good blocks by whose pace the time left is told."""
-
 
 class RunMonitor:
     """Watches a run folder; nothing is written there, and no lock is taken.
@@ -35,18 +36,30 @@ class RunMonitor:
     Parameters
     ----------
     folder : RunFolder
+    executor : Executor, optional
+        A thread for what takes longer, as the verdict on a long run; without it a snapshot waits.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, executor: Executor | None = None) -> None:
         self.folder = folder
-        self._manifest: Manifest | None = None
         self._manifest_seen = (0, 0)
-        self._goal: Goal | None = None
+        self._read_manifest()
         self._tail = Tail(folder.journal)
-        self._course = Course()
-        self._rates = Rates()
-        self._found: _Found | None = None
-        self._judging: tuple[Goal | None, RunJudge] | None = None
+        self._events = EventTail(folder.path)
+        self._judging = Judging(folder.path, executor)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._blocks: list[Block] = []
+        self._looks = 0
+        self._good: list[Block] = []
+        self._about: dict[str, float | str] = {}
+        self._left_out: list[LeftOut] = []
+        self._series, self._scan, self._course = SeriesBook(), ScanBook(), Course()
+        self._drawn = self._series.series()
+        self._evaluations: tuple[Evaluation, ...] = ()
+        self._progress: WitnessProgress | None = None
+        self._made = -1
 
     def poll(self) -> bool:
         """Read what is new; return whether there were blocks among it.
@@ -57,16 +70,47 @@ class RunMonitor:
             If manifest or journal cannot be read.
         """
         self._read_manifest()
+        self._events.poll()
         changed = self._tail.poll()
+        if len(self._tail.blocks) < len(self._blocks):  # put back from an older copy
+            self._clear()
+            changed = set(self._tail.blocks)
         if changed:
-            self.folder.journal.numbered(self._tail.blocks)
-            self._found = None
+            self._take(changed)
         return bool(changed)
+
+    def _take(self, changed: set[int]) -> None:
+        """Bring the list of blocks, and what is kept of each, up to date from the first change."""
+        first = min(changed)
+        if first > len(self._blocks) + 1 or len(self._tail.blocks) != max(self._tail.blocks):
+            self.folder.journal.numbered(self._tail.blocks)  # says what is wrong
+        del self._blocks[first - 1 :]
+        self._blocks += [self._tail.blocks[n] for n in range(first, len(self._tail.blocks) + 1)]
+        self._looks += 1
+        while self._left_out and self._left_out[-1].block >= first:
+            self._left_out.pop()
+        self._left_out += [_left_out(b) for b in self._blocks[first - 1 :] if not b.good]
+        self._series.follow(self._blocks, first)
+        self._scan.follow(self._blocks, first)
+        self._sort(first)
+
+    def _sort(self, first: int) -> None:
+        """Keep the good blocks of what the run is about, with the gates of the last one."""
+        about = main_setting(self._blocks)
+        while self._good and self._good[-1].number >= first:
+            self._good.pop()
+        if about != self._about:
+            self._about, self._good, first = about, [], 1
+        self._good += [
+            b for b in self._blocks[first - 1 :] if b.good and purpose_of(b.setting) == about
+        ]
+        if self._good and self._good[0].gates != self._good[-1].gates:
+            self._good = [b for b in self._good if b.gates == self._good[-1].gates]
 
     def status(self, now: float | None = None) -> RunStatus:
         """Return how the run was at the last poll; `now` is Unix time, s."""
         now = time() if now is None else now
-        return run_status(self.folder, self._read_manifest(), len(self._tail.blocks), now)
+        return run_status(self.folder, self._read_manifest(), len(self._blocks), now)
 
     def snapshot(self, now: float | None = None, *, patience: float = inf) -> Snapshot:
         """Poll and return everything; what costs time is computed once per new block.
@@ -76,98 +120,72 @@ class RunMonitor:
         now : float, optional
             Unix time, s; by default the computer's.
         patience : float
-            Seconds for what the verdict needs of each block; if they are not enough there is no
-            verdict yet, `diagnosis` says so, and the next snapshot goes on from there.
+            Seconds to wait for the verdict, if there is an executor; if they are not enough it is
+            that of earlier blocks, or there is none, and `remark` says so.
         """
         self.poll()
         now = time() if now is None else now
-        manifest, status = self._read_manifest(), self.status(now)
-        if self._found is None:
-            self._found = self._find()
-        if not self._found.judged:
-            self._found = self._with_verdict(self._found, patience)
-        found = self._found
-        progress = found.progress
+        manifest, status, goal = self._read_manifest(), self.status(now), self._goal
+        if self._made != self._looks:
+            self._make(goal)
+        witness = self._about.get("procedure") == "witness"
+        counted = self._good if witness else []
+        course = self._evaluations
+        judged = self._judging.judged(
+            self._blocks, counted, course[-1] if counted else None, goal, self._sequence, patience,
+            key=(self._looks, goal),
+        )  # fmt: skip
+        if counted:
+            course = (*course[:-1], replace(course[-1], verdict=judged.verdict))
+        progress = self._progress
         if progress is not None and progress.goal_seconds is not None:
-            over = ended(found.counted[-1]) if found.counted else now
+            over = ended(counted[-1]) if counted else now
             until = now if status.going_on else over
-            progress = with_time(progress, found.counted, manifest.sessions, until)
+            progress = with_time(progress, counted, manifest.sessions, until)
+        running = status.state == "running" and goal is not None
+        left = time_left(goal, progress, counted, judged.course, now) if running and goal else None
         return Snapshot(
             name=self.folder.path.name, kind=manifest.kind, comment=manifest.comment,
-            host=manifest.host, status=status, goal=self._goal, progress=progress,
-            seconds_left=seconds_left(progress, found.counted, now)
-            if status.state == "running" else None,
-            blocks=len(self._tail.blocks), good=len(self._tail.blocks) - len(found.left_out),
-            left_out=found.left_out, post_selection=found.post_selection, about=found.about,
-            course=found.course,
-            bound=1.0 if self._goal is None else self._goal.bound,
-            diagnosis=(*filter(None, [found.remark]), *found.diagnosis),
-            series=found.series,
+            host=manifest.host, started=manifest.started, status=status, goal=goal,
+            progress=progress, time_left=left, steps=self._events.path if status.going_on else (),
+            blocks=len(self._blocks), good=len(self._blocks) - len(self._left_out),
+            left_out=tuple(self._left_out), post_selection=judged.post_selection,
+            about=self._about, course=course, evidence=judged.course,
+            judged=judged.blocks, bound=1.0 if goal is None else goal.bound,
+            remark=judged.remark, diagnosis=judged.diagnosis, series=self._drawn,
+            scan=self._scan.scan(), limits=self._limits,
+            states=states_of(
+                self.folder.path, manifest, status, self._blocks, self._limits, now,
+                self._events.notifier,
+            ),
+            events=tuple(self._events.recent), alarms=self._events.alarms,
             figures=tuple(sorted((self.folder.path / "figures").glob("*.png"))),
         )  # fmt: skip
+
+    def _make(self, goal: Goal | None) -> None:
+        """Evaluate the blocks read so far."""
+        self._made = self._looks
+        self._drawn = self._series.series()
+        self._evaluations = self._course.evaluations(self._good)
+        counted = self._good if self._about.get("procedure") == "witness" else []
+        total = self._evaluations[-1].counts if counted else None
+        if goal is None:
+            self._progress = None
+        else:
+            self._progress = progress_towards(goal, counted, total=total, with_ratio=False)
 
     def _read_manifest(self) -> Manifest:
         """Return the manifest, read again if it has been replaced."""
         path = self.folder.manifest_path
         stat = path.stat()
         seen = (stat.st_mtime_ns, stat.st_size)
-        if self._manifest is None or seen != self._manifest_seen:
-            self._manifest, self._manifest_seen = self.folder.manifest(), seen
+        if seen != self._manifest_seen:
+            self._manifest = self.folder.manifest()
             self._goal = goal_of(self._manifest, str(path))
+            self._limits = limits_of(self._manifest)
+            self._sequence = self.folder.sequence()
+            self._manifest_seen = seen
         return self._manifest
-
-    def _judge(self) -> RunJudge:
-        """Return the judge of this run, who keeps what earlier blocks said."""
-        if self._judging is None or self._judging[0] != self._goal:
-            self._judging = self._goal, RunJudge(self.folder.path, self._goal)
-        return self._judging[1]
-
-    def _find(self) -> "_Found":
-        """Evaluate the blocks read so far."""
-        blocks = list(self._tail.blocks.values())
-        about = main_setting(blocks)
-        good = [b for b in blocks if b.good and purpose_of(b.setting) == about]
-        good = [block for block in good if block.gates == good[-1].gates]
-        course = self._course.evaluations(good)
-        counted = good if about.get("procedure") == "witness" else []
-        found = course[-1] if counted else None
-        return _Found(
-            counted=counted,
-            left_out=tuple(_left_out(block) for block in blocks if not block.good),
-            post_selection=left_out_of(blocks).sentence(),
-            about=about,
-            course=course,
-            diagnosis=diagnose_blocks(found, counted, self.folder.sequence()) if found else (),
-            progress=None if self._goal is None else progress_towards(self._goal, counted),
-            series=series_of(blocks, self._rates),
-            judged=not counted,
-        )
-
-    def _with_verdict(self, found: "_Found", patience: float) -> "_Found":
-        """Return the same with the verdict, or with the remark that it takes longer."""
-        verdict, remark = None, ""
-        try:
-            verdict = self._judge().verdict(list(self._tail.blocks.values()), patience)
-        except CatchingUpError as late:
-            remark = str(late)
-        course = (*found.course[:-1], replace(found.course[-1], verdict=verdict))
-        return replace(found, course=course, remark=remark, judged=not remark)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Found:
-    """What the blocks say, the same until there are new ones; `counted` ones are of the goal."""
-
-    counted: list[Block]
-    left_out: tuple[LeftOut, ...]
-    post_selection: str
-    about: Mapping[str, float | str]
-    course: tuple[Evaluation, ...]
-    diagnosis: tuple[str, ...]
-    progress: WitnessProgress | None
-    series: Mapping[str, Series]
-    judged: bool
-    remark: str = ""
 
 
 def _left_out(block: Block) -> LeftOut:
@@ -181,7 +199,8 @@ class Course:
     """Evaluations after more and more blocks; what has been computed once is kept."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, ...], Evaluation] = {}
+        self._known: dict[int, Evaluation] = {}
+        self._blocks: list[Block] = []
 
     def evaluations(self, good: Sequence[Block]) -> tuple[Evaluation, ...]:
         """Return the evaluations of the first blocks, of more of them, …, of all.
@@ -194,19 +213,33 @@ class Course:
         good : sequence of Block
             Blocks of one setting and the same gates, in order.
         """
-        numbers = tuple(block.number for block in good)
-        known: dict[tuple[int, ...], Evaluation] = {}
+        same = _common(self._blocks, good)
+        known = {n: found for n, found in self._known.items() if n <= same}
+        self._blocks = list(good)
         total: Counts | None = None
         done = 0
+        kept: dict[int, Evaluation] = {}
+        nearest = sorted(known)
         for length in _lengths(len(good)):
-            found = self._known.get(numbers[:length])
+            found = known.get(length)
             if found is None:
+                before = [n for n in nearest if done < n <= length]
+                if before:
+                    done, total = before[-1], known[before[-1]].counts
                 parts = [c for c in (total, folded_sum(good[done:length])) if c is not None]
                 found = evaluate(sum(parts[1:], parts[0]))
             total, done = found.counts, length
-            known[numbers[:length]] = found
-        self._known = known
-        return tuple(known.values())
+            kept[length] = found
+        self._known = kept
+        return tuple(kept.values())
+
+
+def _common(before: Sequence[Block], now: Sequence[Block]) -> int:
+    """Return how many of the first blocks are the same objects."""
+    if len(before) <= len(now) and all(map(is_, before, now)):
+        return len(before)
+    return next((n for n, (a, b) in enumerate(zip(before, now, strict=False)) if a is not b),
+                min(len(before), len(now)))  # fmt: skip
 
 
 def _lengths(blocks: int) -> list[int]:
@@ -245,21 +278,3 @@ def with_time(
     if sessions > 1:
         return replace(progress, goal_seconds=None)
     return replace(progress, seconds=max(0.0, until - began(good[0])) if good else 0.0)
-
-
-def seconds_left(
-    progress: WitnessProgress | None, good: Sequence[Block], now: float
-) -> float | None:
-    """Return the time to the goal at the pace of the last good blocks, with all between them."""
-    if progress is None or not good:
-        return None
-    left = []
-    if progress.goal_trials is not None:
-        recent = good[-RECENT:]
-        trials = sum(block.trials for block in recent)
-        seconds = ended(recent[-1]) - began(recent[0])
-        missing = max(0.0, progress.goal_trials - progress.trials)
-        left.append(missing * seconds / max(trials, 1) - (now - ended(recent[-1])))
-    if progress.goal_seconds is not None:
-        left.append(progress.goal_seconds - progress.seconds)
-    return max(0.0, min(left)) if left else None

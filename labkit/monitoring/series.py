@@ -1,10 +1,13 @@
 """What a run's blocks tell over time: click rates, lock, temperature, lasers."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labkit.run import Block, main_setting
 
@@ -12,25 +15,32 @@ LASER = "_laser_hz"
 """End of the name of a monitor that is a laser's frequency."""
 
 _COLUMNS = ("block", "time", "value", "sigma", "good")
+_TYPES = ("l", "d", "d", "d", "b")
+_MONITORS = {
+    "phase_noise": ("phase noise", "rad"),
+    "lock_output": ("lock output", "V"),
+    "temperature": ("mixing chamber", "K"),
+}
+_OF_ALL_BLOCKS = ("temperature",)
 
-Value = Callable[[Block], tuple[float, float] | None]
+Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Series:
     """One quantity, block by block; blocks that do not have it are passed over.
 
     Attributes
     ----------
     label, unit : str
-    block : tuple of int
+    block : ndarray of int, shape (n,)
         Block numbers.
-    time : tuple of float
+    time : ndarray, shape (n,)
         When each block began, Unix time, s.
-    value : tuple of float
-    sigma : tuple of float
+    value : ndarray, shape (n,)
+    sigma : ndarray, shape (n,)
         Standard deviations; 0 where a value is a plain reading.
-    good : tuple of bool
+    good : ndarray of bool, shape (n,)
         Whether the block counts.
     offset : float
         What has been subtracted from every value.
@@ -38,97 +48,124 @@ class Series:
 
     label: str
     unit: str
-    block: tuple[int, ...]
-    time: tuple[float, ...]
-    value: tuple[float, ...]
-    sigma: tuple[float, ...]
-    good: tuple[bool, ...]
+    block: NDArray[np.int64]
+    time: Array
+    value: Array
+    sigma: Array
+    good: NDArray[np.bool_]
     offset: float = 0.0
 
     def since(self, time: float) -> "Series":
         """Return the part that began at a Unix time, s, or later."""
-        first = bisect_left(self.time, time)
+        first = int(np.searchsorted(self.time, time))
         parts = {name: getattr(self, name)[first:] for name in _COLUMNS}
         return replace(self, **parts)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
-        return {
-            "label": self.label, "unit": self.unit, "offset": self.offset,
-            "block": list(self.block), "time": list(self.time), "value": list(self.value),
-            "sigma": list(self.sigma), "good": list(self.good),
-        }  # fmt: skip
+        columns = {name: getattr(self, name).tolist() for name in _COLUMNS}
+        return {"label": self.label, "unit": self.unit, "offset": self.offset, **columns}
 
 
-class Rates:
-    """Click rates of blocks; a block's counts are unpacked once, however often it is looked at."""
+class _Column:
+    """A series that grows at its end, and can be cut there."""
 
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[object, float, dict[tuple[str, int], int]]] = {}
+    def __init__(self, label: str, unit: str, offset: float) -> None:
+        self.label, self.unit, self.offset = label, unit, offset
+        self._parts = {name: array(t) for name, t in zip(_COLUMNS, _TYPES, strict=True)}
 
-    def of(self, gate: str, detector: int) -> Value:
-        """Return what gives a block's rate and its standard deviation, 1/s."""
+    def add(self, block: Block, time: float, value: float, sigma: float) -> None:
+        row = (block.number, time, value - self.offset, sigma, block.good)
+        for part, cell in zip(self._parts.values(), row, strict=True):
+            part.append(cell)
 
-        def rate(block: Block) -> tuple[float, float] | None:
-            _, seconds, singles = self._clicks(block)
-            clicks = singles.get((gate, detector))
-            if not seconds or clicks is None:
-                return None
-            return clicks / seconds, sqrt(clicks + 1) / seconds
+    def cut(self, last: int) -> None:
+        numbers = self._parts["block"]
+        while numbers and numbers[-1] > last:
+            for part in self._parts.values():
+                part.pop()
 
-        return rate
-
-    def _clicks(self, block: Block) -> tuple[object, float, dict[tuple[str, int], int]]:
-        """Return the counts as held, the seconds, and the clicks by gate and detector."""
-        known = self._known.get(block.number)
-        if known is None or known[0] is not block.held:
-            gates = block.gates
-            clicks = dict(zip(gates.cells, block.singles.ravel().tolist(), strict=True))
-            known = self._known[block.number] = block.held, block.trials * gates.period, clicks
-        return known
+    def series(self) -> Series:
+        columns = {name: np.array(part) for name, part in self._parts.items()}
+        columns["good"] = columns["good"].astype(bool)
+        return Series(label=self.label, unit=self.unit, offset=self.offset, **columns)
 
 
-def series_of(blocks: Sequence[Block], rates: Rates | None = None) -> dict[str, Series]:
-    """Return all series of a run by name.
+class SeriesBook:
+    """All series of a run by name, kept up as it grows: one more block costs one row.
 
     ``rate.pump1``, …: click rate of a gate and detector, 1/s of measured time, with the standard
     deviation of its posterior under a flat prior, √(n + 1) / T. Rates, ``phase_noise`` and
     ``lock_output`` are of the blocks of the procedure that the run is about (others block an arm
-    or scan); ``temperature`` and ``laser.pump``, … (relative to the first) of all blocks. `rates`
-    keeps what earlier looks at the same run have unpacked.
+    or scan); ``temperature`` and ``laser.pump``, … (relative to the first) of all blocks.
     """
-    rates = Rates() if rates is None else rates
-    procedure = main_setting(blocks).get("procedure")
-    main = [block for block in blocks if block.setting.get("procedure") == procedure]
-    times = {block.number: began(block) for block in blocks}
 
-    def one(
-        label: str, unit: str, of: Sequence[Block], value: Value, offset: float = 0.0
-    ) -> Series:
-        points = [(block, found) for block in of if (found := value(block)) is not None]
-        return Series(
-            label=label,
-            unit=unit,
-            block=tuple(block.number for block, _ in points),
-            time=tuple(times[block.number] for block, _ in points),
-            value=tuple(found[0] for _, found in points),
-            sigma=tuple(found[1] for _, found in points),
-            good=tuple(block.good for block, _ in points),
-            offset=offset,
-        )
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+        self._about: tuple[object, object] | None = None
+        self._done = 0
 
-    found = {
-        f"rate.{gate}{d}": one(f"{gate} {d}", "1/s", main, rates.of(gate, d))
-        for gate, d in (main[-1].gates.cells if main else ())
-    }
-    found["phase_noise"] = one("phase noise", "rad", main, _monitor("phase_noise"))
-    found["lock_output"] = one("lock output", "V", main, _monitor("lock_output"))
-    found["temperature"] = one("mixing chamber", "K", blocks, _monitor("temperature"))
-    for name in _lasers(blocks):
-        laser = name.removesuffix(LASER)
-        first = next(block.monitors[name] for block in blocks if name in block.monitors)
-        found[f"laser.{laser}"] = one(f"{laser} laser", "Hz", blocks, _monitor(name, first), first)
-    return {name: series for name, series in found.items() if series.value}
+    def follow(self, blocks: Sequence[Block], first: int) -> None:
+        """Take in blocks, of which those before the one numbered `first` are known.
+
+        Parameters
+        ----------
+        blocks : sequence of Block
+            All of the run, in order.
+        first : int
+            Number of the first one that is new, or has changed.
+        """
+        procedure = main_setting(blocks).get("procedure")
+        mine = (b for b in reversed(blocks) if b.setting.get("procedure") == procedure)
+        about = procedure, next((b.gates.cells for b in mine), ())
+        if about != self._about:
+            self._about, self._done = about, 0
+            self._columns.clear()
+        keep = min(self._done, first - 1)
+        for column in self._columns.values():
+            column.cut(keep)
+        for block in blocks[keep:]:
+            self._add(block, procedure)
+        self._done = len(blocks)
+
+    def series(self) -> dict[str, Series]:
+        """Return all series that have values, rates first."""
+        found = {name: column.series() for name, column in self._columns.items()}
+        named = [n for n in found if n.startswith("rate.")]
+        named += [n for n in (*_MONITORS,) if n in found]
+        named += sorted(n for n in found if n.startswith("laser."))
+        return {name: found[name] for name in named if found[name].value.size}
+
+    def _add(self, block: Block, procedure: object) -> None:
+        time = began(block)
+        main = block.setting.get("procedure") == procedure
+        if main:
+            gates = block.gates
+            seconds = block.trials * gates.period
+            clicks = zip(gates.cells, block.singles.ravel().tolist(), strict=True)
+            for (gate, detector), number in clicks if seconds else ():
+                name, label = f"rate.{gate}{detector}", f"{gate} {detector}"
+                sigma = sqrt(number + 1) / seconds
+                self._row(name, label, "1/s", block, time, number / seconds, sigma)
+        monitors: Mapping[str, float] = block.monitors
+        for name, (label, unit) in _MONITORS.items():
+            if name in monitors and (main or name in _OF_ALL_BLOCKS):
+                self._row(name, label, unit, block, time, monitors[name])
+        for name, value in monitors.items():
+            if name.endswith(LASER):
+                laser = name.removesuffix(LASER)
+                column, label = f"laser.{laser}", f"{laser} laser"
+                self._row(column, label, "Hz", block, time, value, offset=value)
+
+    def _row(
+        self, name: str, label: str, unit: str, block: Block, time: float, value: float,
+        sigma: float = 0.0, *, offset: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Add a row; `offset` is that of the first one."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = _Column(label, unit, offset)
+        column.add(block, time, value, sigma)
 
 
 def began(block: Block) -> float:
@@ -139,14 +176,3 @@ def began(block: Block) -> float:
 def ended(block: Block) -> float:
     """Return when a block ended, Unix time, s."""
     return datetime.fromisoformat(block.ended).timestamp()
-
-
-def _lasers(blocks: Iterable[Block]) -> list[str]:
-    return sorted({name for block in blocks for name in block.monitors if name.endswith(LASER)})
-
-
-def _monitor(name: str, offset: float = 0.0) -> Value:
-    def reading(block: Block) -> tuple[float, float] | None:
-        return (block.monitors[name] - offset, 0.0) if name in block.monitors else None
-
-    return reading

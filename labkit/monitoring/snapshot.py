@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 
 from analysis.evaluation import Evaluation
 from analysis.witness import Witness
+from labkit.monitoring.events import Event
+from labkit.monitoring.pace import TimeLeft
+from labkit.monitoring.scan import Scan
 from labkit.monitoring.series import Series
+from labkit.monitoring.states import Limits, PartState
 from labkit.monitoring.status import RunStatus
 from labkit.report.diagnostics import CROSSED
 from labkit.run import Goal
-from labkit.run.progress import WitnessProgress
+from labkit.run.evidence import TestPoint
+from labkit.run.progress import Step, WitnessProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +52,10 @@ class Snapshot:
         None if the procedure measures to its end.
     progress : WitnessProgress or None
         None without a goal.
-    seconds_left : float or None
+    time_left : TimeLeft or None
         By the pace of the last good blocks; None if nobody can tell.
+    steps : tuple of Step
+        Which steps of the procedures are being done, outermost first; empty if none is.
     blocks, good : int
         Finished blocks, and how many of them count.
     left_out : tuple of LeftOut
@@ -58,11 +66,25 @@ class Snapshot:
         Setting of the blocks that are added up.
     course : tuple of Evaluation
         These blocks evaluated after more and more of them, the last one after all.
+    evidence : tuple of TestPoint
+        The always-valid test after more and more trials.
+    judged : int
+        Of so many of the first blocks is the verdict.
     bound : float
         Bound on R_m, of the goal.
+    remark : str
+        What the page is still waiting for.
     diagnosis : tuple of str
         What is wrong with the set-up, as far as the witness counts tell.
     series : dict of str to Series
+    scan : Scan or None
+        The one that is taken, or was taken last.
+    limits : Limits
+    states : tuple of PartState
+    events : tuple of Event
+        The last ones, oldest first.
+    alarms : int
+        Of the whole run.
     figures : tuple of Path
         Pictures that the procedure has drawn.
     """
@@ -71,19 +93,29 @@ class Snapshot:
     kind: str
     comment: str
     host: str
+    started: str
     status: RunStatus
     goal: Goal | None
     progress: WitnessProgress | None
-    seconds_left: float | None
+    time_left: TimeLeft | None
+    steps: tuple[Step, ...]
     blocks: int
     good: int
     left_out: tuple[LeftOut, ...]
     post_selection: str
     about: Mapping[str, float | str]
     course: tuple[Evaluation, ...]
+    evidence: tuple[TestPoint, ...]
+    judged: int
     bound: float
+    remark: str
     diagnosis: tuple[str, ...]
     series: Mapping[str, Series]
+    scan: Scan | None
+    limits: Limits
+    states: tuple[PartState, ...]
+    events: tuple[Event, ...]
+    alarms: int
     figures: tuple[Path, ...]
 
     @property
@@ -108,13 +140,21 @@ class Snapshot:
             **self.status.to_dict(),
             "goal": None if self.goal is None else asdict(self.goal),
             "goal_part": None if self.progress is None else self.progress.part(),
-            "seconds_left": self.seconds_left,
+            "seconds_left": None if self.time_left is None else self.time_left.seconds,
+            "time_left": None if self.time_left is None else asdict(self.time_left),
+            "steps": [asdict(step) for step in self.steps],
             "blocks": self.blocks, "good": self.good,
             "left_out": [asdict(block) for block in self.left_out],
             "post_selection": self.post_selection,
             "about": dict(self.about),
             "result": None if found is None else found.to_dict(self.bound),
-            "diagnosis": list(self.diagnosis),
+            "judged_blocks": self.judged,
+            "evidence": [_finite(asdict(point)) for point in self.evidence],
+            "diagnosis": [*filter(None, [self.remark]), *self.diagnosis],
+            "states": [asdict(state) for state in self.states],
+            "events": [asdict(event) for event in self.events],
+            "alarms": self.alarms,
+            "scan": None if self.scan is None else self.scan.to_dict(),
             "course": [self._point(evaluation) for evaluation in self.course],
             "series": {name: series.to_dict() for name, series in self.series.items()},
         }  # fmt: skip
@@ -126,3 +166,8 @@ class Snapshot:
             "trials": evaluation.counts.trials.number, "g2": pairs,
             "witness": None if witness is None else witness.to_dict(self.bound)["sym"],
         }  # fmt: skip
+
+
+def _finite(plain: dict[str, float]) -> dict[str, float | None]:
+    """Return numbers as JSON can hold them: an infinite limit is none."""
+    return {name: value if isfinite(value) else None for name, value in plain.items()}

@@ -1,5 +1,6 @@
 """``autopilot``: everything, from cold instruments to R_m."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,6 +25,11 @@ from labkit.sequence import PulseSequence
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+STEPS = (
+    "switch_on", "filters", "balance", "splitting", "stray_light", "null_test", "lock",
+    "phase_sweep", "witness",
+)  # fmt: skip
 
 AGAIN = "after"
 """Name of the calibrations that are repeated at the end."""
@@ -110,29 +116,38 @@ def autopilot(
     three calibrations take about a tenth of the witness's trials, and are repeated at the end if
     the rates have drifted.
     """
-    say = session.say
-    switch_on(session, sequence, SwitchOnOptions())
-    found_filters = filters(session, sequence, options.filters)
-    say(str(found_filters))
-    found_balance = balance(session, sequence, options.balance)
-    say(str(found_balance))
-    found_splitting = splitting(session, sequence, options.splitting)
-    say(str(found_splitting))
-    found_light = stray_light(session, sequence, options.stray_light)
-    say(str(found_light))
-    found_null = null_test(session, sequence, options.null_test)
-    say(str(found_null))
-    found_lock = lock(session, sequence, options.lock)
-    say(str(found_lock))
+    said = session.say
+    with _begun(session, "switch_on"):
+        switch_on(session, sequence, SwitchOnOptions())
+    with _begun(session, "filters"):
+        found_filters = filters(session, sequence, options.filters)
+        said(str(found_filters))
+    with _begun(session, "balance"):
+        found_balance = balance(session, sequence, options.balance)
+        said(str(found_balance))
+    with _begun(session, "splitting"):
+        found_splitting = splitting(session, sequence, options.splitting)
+        said(str(found_splitting))
+    with _begun(session, "stray_light"):
+        found_light = stray_light(session, sequence, options.stray_light)
+        said(str(found_light))
+    with _begun(session, "null_test"):
+        found_null = null_test(session, sequence, options.null_test)
+        said(str(found_null))
+    with _begun(session, "lock"):
+        found_lock = lock(session, sequence, options.lock)
+        said(str(found_lock))
     phase, sweep = _phase_before(session), None
     if phase is None:
-        sweep = phase_sweep(session, sequence, options.phase_sweep)
-        say(str(sweep))
+        with _begun(session, "phase_sweep"):
+            sweep = phase_sweep(session, sequence, options.phase_sweep)
+            said(str(sweep))
         phase = sweep.optimal_phase.value
     best = sequence.with_read_phase(phase)
-    result = witness(session, best, options.witness)
+    with _begun(session, "witness"):
+        result = witness(session, best, options.witness)
     if _drifted(session.blocks, options.drift):
-        say("the rates have drifted: the calibrations are repeated")
+        said("the rates have drifted: the calibrations are repeated")
         splitting(session, sequence, options.splitting, when=AGAIN)
         stray_light(session, sequence, options.stray_light, when=AGAIN)
         null_test(session, sequence, options.null_test, when=AGAIN)
@@ -143,6 +158,11 @@ def autopilot(
         stray_light=found_light, null_test=found_null, phase_sweep=sweep,
         witness=result, evaluation=result.evaluation, diagnosis=result.diagnosis,
     )  # fmt: skip
+
+
+def _begun(session: Session, step: str) -> AbstractContextManager[None]:
+    number = STEPS.index(step) + 1
+    return session.step("autopilot", number, len(STEPS), step.replace("_", " "))
 
 
 def _drifted(blocks: list[Block], most: float) -> bool:

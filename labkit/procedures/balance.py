@@ -132,7 +132,7 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
     for step in range(1, options.steps + 1):
         present = {arm: float(attenuators[arm].transmission()) for arm in DEVICES}
         clicks = dict.fromkeys(DEVICES, 0)
-        for number in range(options.rounds):
+        for number in session.steps(f"balance, correction {step}: round", range(options.rounds)):
             for arm in DEVICES if number % 2 else reversed(DEVICES):
                 clicks[arm] += _alone(session, pump_only, arm, options, present)
         settings.append((present["A"], present["B"]))

@@ -13,6 +13,7 @@ from labkit.procedures.g2 import G2Options, g2_of_device
 from labkit.procedures.phase_sweep import CorrelationFringe, draw_fringe, fit_counts, measure_fringe
 from labkit.procedures.session import DEVICES, Session, check_options
 from labkit.report.diagnostics import shift_remarks
+from labkit.run.progress import said_setting
 from labkit.sequence import PulseSequence
 from simulation.theory.dlcz.budget import visibility_bound
 
@@ -162,10 +163,10 @@ def delay_sweep(
         for start in options.delays
     }
     session.check(trial for plan in plans.values() for trial in plan.values())
-    for start, plan in plans.items():
+    for start in session.steps("windows", plans, lambda start: said_setting("delay", start)):
         fringe = measure_fringe(
             session,
-            plan,
+            plans[start],
             options.trials,
             {"procedure": "delay_sweep"},
             "delay",

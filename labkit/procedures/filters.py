@@ -110,7 +110,7 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
         raise ValueError(message)
     places = [place for place in tuned if not options.only or place in options.only]
     scans = {}
-    for place in places * options.passes:
+    for place in session.steps("filters", places * options.passes, lambda place: place):
         device = tuned[place]
         before = float(device.voltage())
         try:
@@ -119,7 +119,7 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
             session.say(f"filter {place}: {error}; scanning again with four times the trials")
             scan = _again(session, sequence, options, place, before)
         device.voltage(scan.fit.centre.value)
-        session.say(f"filter {place}: {before:.4f} V -> {scan.fit.centre.value:.4f} V")
+        session.point(f"filter {place}: {before:.4f} V -> {scan.fit.centre.value:.4f} V")
         scans[place] = scan
     session.tuned()
     return FilterResult(scans=scans)
@@ -150,7 +150,7 @@ def _tune(
     device = session.lab.filters[place]
     volts = float(device.voltage()) + np.linspace(-0.5, 0.5, options.points) * options.span
     clicks, seen = [], []
-    for volt in volts:
+    for volt in session.steps(f"filter {place}", volts, lambda volt: f"{volt:.4f} V"):
         device.voltage(float(volt))
         setting: dict[str, float | str] = {
             "procedure": "filters",

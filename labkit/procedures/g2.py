@@ -103,7 +103,8 @@ def g2_of_device(session: Session, sequence: PulseSequence, options: G2Options) 
     }  # fmt: skip
     blocks: list[Block] = []
     with only(session, options.device):
-        for trials in parts(options.trials, options.block):
+        blocks_of = parts(options.trials, options.block)
+        for trials in session.steps(f"g² of device {options.device}: block", blocks_of):
             block = session.earlier(sequence, trials, setting)
             if block is None:
                 tune_if_due(session, sequence)

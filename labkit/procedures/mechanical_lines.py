@@ -211,9 +211,8 @@ def _points(
         "pump": sequence.without_pulse("read").with_pulse("pump", shift_hz=0.0, phase=0.0),
         "read": sequence.without_pulse("pump").with_pulse("read", shift_hz=0.0, phase=0.0),
     }
-    for number, offset in enumerate(np.linspace(-0.5, 0.5, options.points) * options.span_hz):
-        if number % 5 == 0:
-            session.say(f"sidebands: point {number + 1} of {options.points}")
+    offsets = np.linspace(-0.5, 0.5, options.points) * options.span_hz
+    for offset in session.steps("sidebands", offsets):
         for laser, follower in followers.items():
             frequency, passed = _go(follower, laser, float(offset))
             for device in DEVICES:

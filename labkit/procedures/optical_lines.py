@@ -191,9 +191,7 @@ def optical_lines(
         following(session, "pump", meter, options.filter_span) as follower,
     ):
         follower.explore(float(sweep[0]), float(sweep[-1]))
-        for number, detuning in enumerate(sweep):
-            if number % 10 == 0:
-                session.say(f"optical resonances: point {number + 1} of {len(sweep)}")
+        for detuning in session.steps("optical resonances", sweep):
             for device, point in _at(session, follower, float(detuning), options).items():
                 points[device].append(point)
     return OpticalLines(

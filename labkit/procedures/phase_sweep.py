@@ -15,6 +15,7 @@ from labkit.procedures import Result
 from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session, check_options
 from labkit.run import Block
+from labkit.run.progress import said_setting
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -250,18 +251,19 @@ def measure_fringe(
     """
     session.check(sequences.values())
     crossed, same = [], []
-    for x, sequence in sequences.items():
-        block = good_block(session, sequence, trials, setting | {name: x}, f"{name} = {x:.4g}")
+    procedure = str(setting["procedure"])
+    for x in session.steps(procedure, sequences, lambda x: said_setting(name, x)):
+        place = said_setting(name, x)
+        block = good_block(session, sequences[x], trials, setting | {name: x}, place)
         found = evaluate(block.counts).g2
         missing = [pair for pair in CROSSED + SAME if pair not in found]
         if missing:
-            message = f"{name} = {x:.4g}: g² of {', '.join(missing)} is undefined; take more trials"
+            message = f"{place}: g² of {', '.join(missing)} is undefined; take more trials"
             raise RuntimeError(message)
         crossed.append(pooled_g2([found[pair] for pair in CROSSED]))
         same.append(pooled_g2([found[pair] for pair in SAME]))
-        session.say(
-            f"{name} = {x:.4g}: g² {crossed[-1].mode:.2f} crossed, {same[-1].mode:.2f} same"
-        )
+        found_there = f"{crossed[-1].mode:.2f} crossed, {same[-1].mode:.2f} same"
+        session.point(f"{place}: g² {found_there}")
     return CorrelationFringe(x=np.array(list(sequences)), crossed=tuple(crossed), same=tuple(same))
 
 

@@ -10,6 +10,7 @@ from analysis.fits import HeatingFit, fit_heating
 from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Device, Session, check_options, only
+from labkit.run.progress import said_setting
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -174,16 +175,21 @@ def _measure(
     probe, pump = np.zeros((2, len(options.delays)), np.int64)
     alone = reference = 0
     with only(session, options.device):
-        for _ in range(options.rounds):
-            for number, delay in enumerate(options.delays):
+        for _ in session.steps("rounds", range(options.rounds)):
+            delays = list(enumerate(options.delays))
+            for number, delay in session.steps("pump_probe", delays, _said_delay):
                 tune_if_due(session, sequence)
                 pair = _clicks(session, plain.with_delay(delay), delay, options)
                 pump[number] += pair[0]
                 probe[number] += pair[1]
             alone += _clicks(session, single, "probe alone", options)[0]
             reference += _clicks(session, strong, "reference", options)[0]
-            session.say(f"device {options.device}: {probe[0]} to {probe[-1]} probe clicks")
+            session.point(f"device {options.device}: {probe[0]} to {probe[-1]} probe clicks")
     return probe, pump, alone, reference
+
+
+def _said_delay(point: tuple[int, float]) -> str:
+    return said_setting("delay", point[1])
 
 
 def _clicks(

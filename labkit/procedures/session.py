@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields, replace
 from math import isfinite, sqrt
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from analysis.counts import Counts
 from labkit.run import Block, Demands, Outcome, RecordWriter, RunFolder, Totals, take_block
-from labkit.run.progress import Watcher
+from labkit.run.progress import Step, Watcher
 from labkit.sequence import PulseSequence
 from labkit.station.ending import Terminated, said
 from labkit.station.interlocks import InterlockError
@@ -35,6 +35,9 @@ SAMPLE_INTERVAL = 600.0
 
 LOOK_INTERVAL = 10.0
 """Seconds of the wall after which the lab is looked at anyway: in a real lab this one counts."""
+
+
+T = TypeVar("T")
 
 
 class LockLostError(RuntimeError):
@@ -69,6 +72,7 @@ class Session:
     untuned: float = 0.0
     laser_hz: dict[str, float] = field(default_factory=dict)
     _armed: PulseSequence | None = None
+    _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
     _totals: Totals = field(init=False)
 
@@ -83,6 +87,31 @@ class Session:
     def say(self, text: str) -> None:
         """Tell one line about a step."""
         self.watcher.say(text)
+
+    def point(self, text: str) -> None:
+        """Tell what one point of a scan gave."""
+        self.watcher.point(text)
+
+    @contextmanager
+    def step(self, procedure: str, number: int, of: int, what: str = "") -> Iterator[None]:
+        """Tell that one of the steps of a procedure begins; within it others may have theirs."""
+        self._steps.append(Step(procedure=procedure, number=number, of=of, what=what))
+        self.watcher.step(tuple(self._steps))
+        try:
+            yield
+        finally:
+            self._steps.pop()
+
+    def steps(
+        self, procedure: str, items: Iterable[T], what: Callable[[T], str] = lambda _: ""
+    ) -> Iterator[T]:
+        """Go through what a procedure does one after another, telling each step as it begins."""
+        todo = list(items)
+        for number, item in enumerate(todo, 1):
+            with self.step(procedure, number, len(todo), what(item)):
+                yield item
+        if self._steps:
+            self.watcher.step(tuple(self._steps))  # what is done goes on with the outer step
 
     def earlier(
         self, sequence: PulseSequence, trials: int, setting: Mapping[str, float | str]

@@ -107,7 +107,8 @@ def single_phonons(
     }  # fmt: skip
     blocks: list[Block] = []
     with only(session, options.device):
-        for trials in parts(options.trials, options.block):
+        blocks_of = parts(options.trials, options.block)
+        for trials in session.steps(f"g²(0) of device {options.device}: block", blocks_of):
             block = session.earlier(sequence, trials, setting)
             if block is None:
                 tune_if_due(session, sequence)

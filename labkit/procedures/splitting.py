@@ -121,7 +121,7 @@ def splitting(
     pump_only = sequence.without_pulse("read")
     if options.pump_level is not None:
         pump_only = pump_only.with_pulse("pump", level=options.pump_level)
-    for number in range(options.rounds):
+    for number in session.steps("splitting", range(options.rounds)):
         tune_if_due(session, sequence)
         for arm in DEVICES if number % 2 else reversed(DEVICES):
             with only(session, arm, options.closed):

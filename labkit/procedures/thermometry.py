@@ -120,7 +120,7 @@ def thermometry(
     stokes = anti = background = 0
     part = options.trials // options.rounds
     with only(session, options.device):
-        for number in range(options.rounds):
+        for number in session.steps("thermometry", range(options.rounds)):
             tune_if_due(session, sequence)
             stokes += _clicks(session, blue, part, options, "stokes")
             anti += _clicks(session, red, part, options, "anti_stokes")

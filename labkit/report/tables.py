@@ -11,6 +11,7 @@ from analysis.published import PublishedWitness
 from analysis.witness import Witness
 
 if TYPE_CHECKING:
+    from labkit.monitoring.comparison import Comparison
     from simulation.inference.budget import BudgetRow, NoiseBudget
 
 PUBLISHED = "published"
@@ -112,6 +113,23 @@ def budget_table(budget: "NoiseBudget") -> ResultTable:
             f"interaction {budget.interaction.text('+.3f')}"
         ),
     )
+
+
+def comparison_tables(found: "Comparison") -> tuple[ResultTable, ResultTable]:
+    """Return what runs meant and found, and the settings at which they ended differently."""
+    facts = tuple((name, *values) for name, values in found.facts.items() if any(values))
+    settings = tuple(
+        (name, *("not set" if value is None else str(value) for value in values))
+        for name, values in found.settings.items()
+    )
+    note = "last values of what at least one of the runs set; what none of them set is not compared"
+    return (
+        ResultTable(title="runs, end against end", head=("", *found.runs), rows=facts),
+        ResultTable(
+            title=f"{len(settings)} settings differ at the end", head=("parameter", *found.runs),
+            rows=settings, note=note,
+        ),
+    )  # fmt: skip
 
 
 def _table(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from labkit.run.progress import Watcher, WitnessProgress
+from labkit.run.progress import Step, Watcher, WitnessProgress
 from labkit.station.alarms import Alarms, Notifier
 from labkit.station.ending import Terminated, said
 
@@ -18,6 +18,12 @@ class _Alarming(Watcher):
 
     def say(self, text: str) -> None:
         self._inner.say(text)
+
+    def step(self, path: tuple[Step, ...]) -> None:
+        self._inner.step(path)
+
+    def point(self, text: str) -> None:
+        self._inner.point(text)
 
     def advance(self, done: float, total: float) -> None:
         self._inner.advance(done, total)

@@ -2,15 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from labkit.run.lines import append_lines, framed
+from labkit.run.lines import append_lines, framed, read_lines
 from labkit.run.manifest import utc_now
-from labkit.run.progress import Watcher, WitnessProgress
+from labkit.run.progress import Step, Watcher, WitnessProgress
 
 EVENTS = "events.jsonl"
-"""In a run folder: lines as in its journal; ``kind`` is step, setting or alarm."""
+"""In a run folder: lines as in its journal; ``kind`` is step, setting, alarm or progress."""
+
+SETTING_LINE = b'{"kind":"setting"'
+"""How a line about a setting begins, after its checksum."""
+
+APART = 2.0
+"""Shortest time between two lines about the points of one scan, s: a scan may be quick."""
 
 
 class EventLog(Watcher):
@@ -29,6 +37,24 @@ class EventLog(Watcher):
         self._inner, self._path = inner, folder / EVENTS
         self._known: dict[str, object] = {}
         self._failed = False
+        self._noted = -APART
+        self._depth = 0
+
+    def opened(self, folder: Path) -> None:
+        """Pass on."""
+        self._inner.opened(folder)
+
+    def step(self, path: tuple[Step, ...]) -> None:
+        """Log where the procedures are, and pass it on."""
+        if path[-1].number == 1 or len(path) < self._depth or monotonic() - self._noted >= APART:
+            self._noted, self._depth = monotonic(), len(path)
+            self._log("progress", path=[asdict(step) for step in path])
+        self._inner.step(path)
+
+    def point(self, text: str) -> None:
+        """Log what a point of a scan gave, and pass it on."""
+        self._log("step", text=text)
+        self._inner.point(text)
 
     def say(self, text: str) -> None:
         """Log a step, and pass it on."""
@@ -94,6 +120,25 @@ class EventLog(Watcher):
         except (OSError, ValueError) as error:
             self._failed = True
             self._inner.say(f"the event log cannot be written any more: {error}")
+
+
+def read_events(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the events of a run folder in order; damaged and torn lines are passed over.
+
+    The log is no evidence: what a verdict rests on is in journal and records.
+    """
+    return (line.plain for line in read_lines(folder / EVENTS) if line.state == "whole")
+
+
+def settings_made(folder: Path) -> dict[str, object]:
+    """Return the parameters that labkit set in a run, with the last values."""
+    settings = (event for event in read_events(folder) if event.get("kind") == "setting")
+    return {str(event["parameter"]): event.get("new") for event in settings}
+
+
+def flat_name(name: str) -> str:
+    """Return a parameter's name in snapshots (``daq.voa_a.voltage``) as the event log has it."""
+    return name.replace(".", "_")
 
 
 def _plain(value: object) -> object:

@@ -6,6 +6,7 @@ from math import inf, pi
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
+from typing import ClassVar
 
 from analysis.counting.shifted import ShiftedCounts, shifted_counts
 from analysis.counts import Counts
@@ -64,6 +65,56 @@ def trials_of(pairs: Iterable[Pair]) -> int:
     return sum(block.trials for pair in pairs for block in pair if block is not None)
 
 
+MOST_TEST_POINTS = 400
+"""So many states of the always-valid test are kept for a picture, evenly spaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPoint:
+    """The always-valid test after so many trials: limit of R at 95 %, log E at the bound now."""
+
+    __test__: ClassVar = False  # no test of pytest's
+
+    trials: int
+    upper_limit: float
+    log_e: float
+
+
+class TestCourse:
+    """States of the always-valid test, every one or every 2nd, 4th, … pair of blocks, and the last.
+
+    Attributes
+    ----------
+    trials : int
+        Of the last state.
+    """
+
+    __test__: ClassVar = False
+
+    def __init__(self) -> None:
+        self._kept: list[TestPoint] = []
+        self._last: TestPoint | None = None
+        self._stride, self._seen, self.trials = 1, 0, 0
+
+    def add(self, trials: int, test: AnytimeTest, bound: float) -> None:
+        """Add the state after so many more trials."""
+        self.trials += trials
+        self._seen += 1
+        limit, log_e = test.upper_limit(), test.log_e_at(bound)
+        self._last = TestPoint(trials=self.trials, upper_limit=limit, log_e=log_e)
+        if self._seen % self._stride == 0:
+            self._kept.append(self._last)
+        if len(self._kept) > MOST_TEST_POINTS:
+            self._kept, self._stride = self._kept[1::2], 2 * self._stride
+
+    @property
+    def points(self) -> tuple[TestPoint, ...]:
+        """What is kept, with the last state."""
+        if self._last is None or self._kept[-1:] == [self._last]:
+            return tuple(self._kept)
+        return (*self._kept, self._last)
+
+
 class CatchingUpError(RuntimeError):
     """A judge has looked at some blocks, but not at all of them yet; it goes on when asked again.
 
@@ -96,6 +147,11 @@ class RunJudge:
         Largest bound.
     extra : iterable of Condition
         Further conditions.
+
+    Attributes
+    ----------
+    course : TestCourse
+        Of the always-valid test at the last verdict's bound.
     """
 
     def __init__(
@@ -114,6 +170,7 @@ class RunJudge:
         self._shifted: dict[str, ShiftedCounts] = {}
         self._known: dict[tuple[int, int], tuple[object, object, BlockCounts]] = {}
         self._tests: dict[bool, tuple[float, tuple[BlockCounts, ...], AnytimeTest]] = {}
+        self.course = TestCourse()
 
     def evaluate(self, blocks: Sequence[Block]) -> Evaluation | None:
         """Return the evaluation of what a run is about; None without a good block of it.
@@ -168,9 +225,13 @@ class RunJudge:
         kept = self._tests.get(limits)
         if kept is None or kept[0] != bound or blocks[: len(kept[1])] != kept[1]:
             kept = bound, (), anytime_test(bound, limits=limits)
+            if limits:
+                self.course = TestCourse()
         _, seen, test = kept
         for done, new in enumerate(blocks[len(seen) :], len(seen) + 1):
             test = test.add(cells_of(new.theta, new.pi))
+            if limits:
+                self.course.add(_trials(new), test, bound)
             if done < len(blocks) and monotonic() > until:
                 self._tests[limits] = bound, blocks[:done], test
                 raise CatchingUpError(_ADDED, done, len(blocks))
@@ -247,6 +308,10 @@ class RunJudge:
                 folder / block.segment, counts.gates, counts.trials.number
             )
         return self._shifted[block.segment]
+
+
+def _trials(counts: BlockCounts) -> int:
+    return counts.theta.trials + (0 if counts.pi is None else counts.pi.trials)
 
 
 def _numbers_trials(segment: Path) -> bool:

@@ -63,7 +63,7 @@ def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
         stream.seek(position)
         for number, raw in enumerate(stream, 1):
             start, position = position, position + len(raw)
-            plain = _object(raw)
+            plain = object_of(raw)
             state: Literal["whole", "damaged", "torn"] = "whole"
             if plain is None:
                 state = "damaged" if raw.endswith(b"\n") else "torn"
@@ -89,7 +89,7 @@ def last_line(path: Path) -> Line | None:
     return lines[-1] if lines else None
 
 
-def _object(raw: bytes) -> dict[str, Any] | None:
+def object_of(raw: bytes) -> dict[str, Any] | None:
     """Return the object of a line, or None if it is not whole."""
     checksum, _, text = raw[:-1].partition(b" ")
     if not raw.endswith(b"\n") or checksum != b"%08x" % crc32(text):

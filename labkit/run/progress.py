@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, pi
+from pathlib import Path
 
 from analysis.counts import Counts
 from analysis.counts_file import witness_counts
@@ -67,11 +68,54 @@ class WitnessProgress:
         return "  ".join(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One of the equal steps of a procedure, which begins now.
+
+    Attributes
+    ----------
+    procedure : str
+    number, of : int
+        From 1.
+    what : str
+        Names it: a procedure, a place of a filter, a point of a scan.
+    """
+
+    procedure: str
+    number: int
+    of: int
+    what: str = ""
+
+    def __str__(self) -> str:
+        what = f" ({self.what})" if self.what else ""
+        return f"{self.procedure.replace('_', ' ')} {self.number} of {self.of}{what}"
+
+
+def said_setting(name: str, value: float) -> str:
+    """Return a scanned setting as users say it: ``Δφ = 0.25 π``, ``delay = 123 ns``."""
+    if name == "delta_phi":
+        return f"Δφ = {value / pi:.3g} π"
+    if name == "delay":
+        return f"delay = {value * 1e9:.6g} ns"
+    return f"{name} = {value:.4g}"
+
+
 class Watcher:
     """Whoever watches a run; told everything, and quiet about what it does not override."""
 
     def say(self, text: str) -> None:
         """Hear one line about a step."""
+
+    def opened(self, folder: Path) -> None:
+        """Hear the run folder, before anything else."""
+        self.say(f"run folder: {folder}")
+
+    def step(self, path: tuple[Step, ...]) -> None:
+        """Hear which step begins: of the outermost procedure first, of the innermost last."""
+
+    def point(self, text: str) -> None:
+        """Hear what one point of a scan gave; by default as one more line."""
+        self.say(text)
 
     def advance(self, done: float, total: float) -> None:
         """Hear how far the block being taken is: seconds measured, and seconds in all."""
@@ -105,7 +149,13 @@ class Narrator(Watcher):
 
 
 def progress_towards(
-    goal: Goal, good: Sequence[Block], *, block_trials: int = 0, seconds: float = 0.0
+    goal: Goal,
+    good: Sequence[Block],
+    *,
+    block_trials: int = 0,
+    seconds: float = 0.0,
+    total: Counts | None = None,
+    with_ratio: bool = True,
 ) -> WitnessProgress:
     """Return how far a witness measurement is.
 
@@ -117,8 +167,12 @@ def progress_towards(
     block_trials : int
     seconds : float
         As in `WitnessProgress`.
+    total : Counts, optional
+        The sum of these blocks, if it is known.
+    with_ratio : bool
+        Whether R is wanted, for which every block is looked at.
     """
-    total = total_counts(list(good))
+    total = total_counts(list(good)) if total is None else total
     if total is None:
         return WitnessProgress(
             trials=0, goal_trials=goal.trials, block_trials=block_trials, seconds=seconds,
@@ -137,7 +191,7 @@ def progress_towards(
         goal_seconds=goal.seconds,
         click_rate=float(last.singles.sum()) / (last.trials.number * last.gates.period),
         g2=g2,
-        ratio=_ratio(good),
+        ratio=_ratio(good) if with_ratio else None,
     )
 
 

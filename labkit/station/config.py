@@ -139,6 +139,7 @@ STATIONS = {
     "virtual": "virtual_lab.yaml",
     "example": "lab.example.yaml",
     "others": "other_makers.yaml",
+    "qcodes": "qcodes_drivers.yaml",
 }
 """Station files that come with labkit, by name."""
 

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from getpass import getuser
 from io import StringIO
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 from instruments import roles as ask
@@ -33,6 +35,7 @@ LOOKERS = (ask.TimeTagger, ask.Thermometer, ask.PowerMeter, ask.Wavemeter, ask.T
 """Roles that no light and no current depends on."""
 
 Told = Callable[[SafetyReport], object]
+T = TypeVar("T")
 
 
 class StationError(RuntimeError):
@@ -125,6 +128,7 @@ def _open(
             instrument: Instrument = kind(name, **options)
     except Exception as error:
         raise _not_opened(file, name, error) from error
+    _exchange_one_at_a_time(instrument)
     try:
         apply_parameters(instrument, known)
     except Exception as error:
@@ -132,6 +136,26 @@ def _open(
         _close(instrument)
         raise _not_opened(file, name, error) from error
     return instrument
+
+
+def _exchange_one_at_a_time(instrument: "Instrument") -> None:
+    """Keep one thread's question and another's answer apart in a driver without a lock of its own.
+
+    The monitor, interlocks and safe states have threads of their own.
+    """
+    lock = RLock()
+    if isinstance(getattr(instrument, "lock", None), type(lock)):
+        return
+    for name in ("ask_raw", "write_raw"):
+        if (exchange := getattr(instrument, name, None)) is not None:
+            setattr(instrument, name, partial(_held_during, lock, exchange))
+
+
+def _held_during(
+    lock: AbstractContextManager[bool], exchange: Callable[[str], T], command: str
+) -> T:
+    with lock:
+        return exchange(command)
 
 
 def _not_opened(file: StationFile, name: str, error: Exception) -> StationError:

@@ -121,8 +121,12 @@ class Cast:
     read_laser = Role(
         ask.Laser, "drives the read and lock pulses", powerful=True, adapter="ParameterLaser"
     )
-    pulse_generator = Role(ask.PulseGenerator, "drives the AOMs", powerful=True)
-    waveform_generator = Role(ask.WaveformGenerator, "drives the EOM in arm A", powerful=True)
+    pulse_generator = Role(
+        ask.PulseGenerator, "drives the AOMs", powerful=True, adapter="AWG5014Pulses"
+    )
+    waveform_generator = Role(
+        ask.WaveformGenerator, "drives the EOM in arm A", powerful=True, adapter="AWG5014Waveforms"
+    )
     phase_lock = Role(ask.PhaseLock, "holds the interferometer", powerful=True)
     eom_bias = Role(ask.Actuator, "DC electrode of the EOM", adapter="ParameterVoltage")
     tagger = Role(ask.TimeTagger, "records clicks")
@@ -163,7 +167,13 @@ class Cast:
     )
     wavemeter = Role(ask.Wavemeter, "wavelength of the pump laser", required=False)
     read_wavemeter = Role(ask.Wavemeter, "wavelength of the read laser", required=False)
-    trigger = Role(ask.TriggerSource, "starts every trial", required=False, powerful=True)
+    trigger = Role(
+        ask.TriggerSource,
+        "starts every trial",
+        required=False,
+        powerful=True,
+        adapter="ParameterTrigger",
+    )
     switches = RoleByPlace(
         ask.OpticalSwitch, "optical switches by place: a, b", required=False, powerful=True
     )

@@ -1,19 +1,19 @@
 """Run the bench checks of a station's instruments and say what was found."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from instruments.verification.benches import bench_of, checks_of
-from instruments.verification.checks import Check
+from instruments.verification.checks import Check, Step
 from instruments.verification.registry import was_verified
 from labkit.station.config import StationFile
 from labkit.station.ending import said
 
 Status = Literal["passed", "failed", "skipped"]
-ORDER = ("read", "set", "error", "timing", "bias", "light")
+Prompt = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,7 @@ def verify(
     allowed: Iterable[str] = (),
     problems: Mapping[str, str] | None = None,
     secrets: Iterable[str] = (),
+    prompt: Prompt | None = None,
 ) -> VerificationReport:
     """Check open instruments, each step on all of them before the next.
 
@@ -120,6 +121,9 @@ def verify(
         Instruments that could not be opened.
     secrets : iterable of str
         Texts, such as addresses, that the report must not show.
+    prompt : callable, optional
+        Tells somebody what to do at an instrument, and returns when it is done; without it the
+        steps that need hands are skipped.
 
     Raises
     ------
@@ -135,11 +139,11 @@ def verify(
     hidden = sorted({*secrets, *_secrets(file)}, key=len, reverse=True)
     chosen = {n: i for n, i in instruments.items() if not wanted or n in wanted}
     found: dict[str, list[Finding]] = {name: [] for name in chosen}
-    for step in ORDER:
+    for step in get_args(Step):
         for name, instrument in chosen.items():
             for check in checks_of(instrument):
                 if check.step == step:
-                    found[name].append(_run(check, instrument, free, hidden))
+                    found[name].append(_run(check, instrument, free, hidden, prompt))
     told = problems or {}
     return VerificationReport(
         labkit=__version__,
@@ -151,12 +155,22 @@ def verify(
     )
 
 
-def _run(check: Check, instrument: Any, allowed: frozenset[str], hidden: list[str]) -> Finding:
+def _run(
+    check: Check,
+    instrument: Any,
+    allowed: frozenset[str],
+    hidden: list[str],
+    prompt: Prompt | None,
+) -> Finding:
     begin = time.perf_counter()
     status: Status = "passed"
     if check.step in ("light", "bias") and check.step not in allowed:
         status, observed = "skipped", f"needs --allow-{check.step}"
+    elif check.step == "hands" and prompt is None:
+        status, observed = "skipped", "needs --by-hand"
     else:
+        if check.step == "hands" and prompt is not None:
+            prompt(f"{instrument.name}: {check.hands}")
         try:
             observed = check.run(instrument)
         except Exception as error:  # a check may fail in any way; the others go on

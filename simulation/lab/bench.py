@@ -12,6 +12,8 @@ from simulation.lab.instruments.bluefors import (
     SimulatedBlueforsController,
 )
 from simulation.lab.instruments.highfinesse import SimulatedWlmData
+from simulation.lab.instruments.keithley import Simulated2450, SimulatedDAQ6500
+from simulation.lab.instruments.keysight_33511b import Simulated33511B
 from simulation.lab.instruments.keysight_81180a import Simulated81180A
 from simulation.lab.instruments.lakeshore_372 import SimulatedLakeshore372
 from simulation.lab.instruments.nidaq import SimulatedNIDAQ
@@ -35,8 +37,10 @@ from simulation.lab.instruments.srs_dg645 import SimulatedDG645
 from simulation.lab.instruments.srs_sim900 import SimulatedSIM900
 from simulation.lab.instruments.srs_sim928 import SimulatedSIM928
 from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
+from simulation.lab.instruments.stahl_bs import SimulatedStahlBS
 from simulation.lab.instruments.swabian import SimulatedTimeTagger
 from simulation.lab.instruments.tektronix_afg3152c import SimulatedAFG3152C
+from simulation.lab.instruments.tektronix_awg5014 import SimulatedAWG5014
 from simulation.lab.instruments.thorlabs_pm100 import SimulatedPM100
 from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib
 from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
@@ -45,11 +49,15 @@ from simulation.lab.instruments.toptica_dlcpro import SimulatedDLCPro
 from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
 from simulation.lab.instruments.zurich_hdawg import SimulatedZhinst
 from simulation.lab.wiring import ACTUATORS, Wiring
+from simulation.lab.world_parameters import FILTERS
 
-Link = Literal["tcp", "serial", "port", "http", "folder", "object"]
+Link = Literal["tcp", "socket", "serial", "port", "http", "folder", "object"]
 
 DAQ_LINES: Final = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUATORS)}
 """What each output of the ``daq`` drives."""
+
+STAHL_CHANNELS: Final = ("attenuator_a", "attenuator_b", *(f"filter_{name}" for name in FILTERS))
+"""What the channels of the ``stahl`` drive, from 1."""
 
 
 class BenchInstrument(Protocol):
@@ -69,8 +77,9 @@ class Place:
     build : callable
         Makes the instrument from the wiring and the clock.
     link : str
-        ``tcp``: a server on loopback, with a VISA address; ``port``, ``http``: the same for those
-        who want a host and, as ``<name>_port``, its port, or a URL; ``serial``: a serial line;
+        ``tcp``: a server on loopback, with a VISA address; ``socket``: its port besides, as
+        ``<name>_port``; ``port``, ``http``: the same for those who want a host or a URL instead;
+        ``serial``: a serial line;
         ``folder``: files; ``object``: what the driver takes for its vendor's library.
     standard : bool
         Whether it stands there unless another choice is made. Alternatives share a port with a
@@ -133,12 +142,13 @@ BENCH: Final[Mapping[str, Place]] = {
         build=lambda wiring, clock: SimulatedPM100(wiring.power["pump"], clock), link="tcp"
     ),
     "reflection_meter": Place(
-        build=lambda wiring, clock: SimulatedPM100(wiring.power["reflected"], clock), link="tcp"
+        build=lambda wiring, clock: SimulatedPM100(wiring.power["reflected"], clock, "P0000002"),
+        link="tcp",
     ),
     "sim900": Place(build=_mainframe, link="serial", standard=False),
     "triton": Place(
         build=lambda wiring, _: SimulatedTriton(wiring.thermometer, {"MC": 6, "STIL": 5, "PT2": 2}),
-        link="tcp",
+        link="socket",
         standard=False,
     ),
     "lockbox": Place(
@@ -148,6 +158,35 @@ BENCH: Final[Mapping[str, Place]] = {
     ),
     "gs200": Place(
         build=lambda wiring, clock: SimulatedGS200(wiring.actuator["eom_bias"], clock),
+        link="tcp",
+        standard=False,
+    ),
+    "awg5014": Place(
+        build=lambda wiring, _: SimulatedAWG5014({1: wiring.eom_drive[1], 2: wiring.eom_drive[2]}),
+        link="tcp",
+        standard=False,
+    ),
+    "awg5014_pulses": Place(
+        build=lambda wiring, _: SimulatedAWG5014({1: wiring.aom_drive[1], 2: wiring.aom_drive[2]}),
+        link="tcp",
+        standard=False,
+    ),
+    "keithley2450_1": Place(
+        build=lambda wiring, _: Simulated2450(wiring.bias[1]), link="tcp", standard=False
+    ),
+    "keithley2450_2": Place(
+        build=lambda wiring, _: Simulated2450(wiring.bias[2]), link="tcp", standard=False
+    ),
+    "daq6500": Place(
+        build=lambda wiring, _: SimulatedDAQ6500(wiring.power["pump"]), link="tcp", standard=False
+    ),
+    "keysight33511b": Place(
+        build=lambda wiring, _: Simulated33511B(wiring.trigger), link="tcp", standard=False
+    ),
+    "stahl": Place(
+        build=lambda wiring, _: SimulatedStahlBS(
+            {n: wiring.actuator[name] for n, name in enumerate(STAHL_CHANNELS, start=1)}
+        ),
         link="tcp",
         standard=False,
     ),

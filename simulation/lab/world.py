@@ -155,8 +155,9 @@ class World(Stoppable):
         server: SerialLine | TcpServer = SerialLine(wired) if serial else TcpServer(wired)
         self._servers.enter_context(server)
         self.addresses[name] = server.address
-        if isinstance(server, TcpServer) and link in ("port", "http"):
+        if isinstance(server, TcpServer) and link in ("socket", "port", "http"):
             self.objects[f"{name}_port"] = server.port
+        if isinstance(server, TcpServer) and link in ("port", "http"):
             url = f"http://127.0.0.1:{server.port}"
             self.addresses[name] = url if link == "http" else "127.0.0.1"
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from analysis.counting import count
 from analysis.gates import Gate, GateSet
-from analysis.questions.alignment import DelayedSource, delays_between
+from analysis.questions.alignment import delays_between
 from analysis.tagfile.acquisition import Acquisition
+from analysis.tagfile.delayed import DelayedSource
 from analysis.tagfile.encoded import EncodedSource
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import SYNC

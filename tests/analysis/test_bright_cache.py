@@ -2,7 +2,7 @@
 
 from zlib import crc32
 
-from analysis.counting import bright
+from analysis.counting import loops
 from analysis.counting.tally import MISSING_GAP, NONE, S
 from analysis.counts import DOUBLED_GAP
 from analysis.tagfile.layouts import MARKER, SYNC
@@ -18,4 +18,4 @@ def test_compiled_loops_name_what_they_were_built_with():
         SYNC,
     )
     found = crc32(repr(taken).encode())
-    assert found == bright.BUILT_WITH, f"set BUILT_WITH = 0x{found:08X} in {bright.__file__}"
+    assert found == loops.BUILT_WITH, f"set BUILT_WITH = 0x{found:08X} in {loops.__file__}"

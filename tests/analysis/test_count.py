@@ -1,6 +1,7 @@
 """The counting kernels against a plain Python reference that follows the record tables."""
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.counting import count, follow
-from analysis.counting.count import _count_stretch, _Progress, cut, plan_for
+from analysis.counting.count import _Progress, count_stretch, cut, plan_for
 from analysis.counting.report import report_counts
 from analysis.counting.tally import Tally
 from analysis.counts import Counts
 from analysis.gates import Gate, GateSet, TrialStart
+from analysis.tagfile import open_tags, write_ptu
 from analysis.tagfile.codec import Decoder, Encoder
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import LAYOUTS, MARKER, SYNC, RecordLayout
@@ -266,8 +268,8 @@ def begins(events, gates):
 
 def one_pass(source, gates, kernel):
     """Count the records as they stand: tags out of order are not sorted."""
-    plan = plan_for(source, gates)
-    tally = _count_stretch(source, plan, (0, source.n_records), kernel, _Progress(0, None))
+    _, plan = plan_for(source, gates)
+    tally = count_stretch(source, plan, (0, source.n_records), kernel, _Progress(0, None))
     return report_counts(source, plan, tally, final=True)
 
 
@@ -361,7 +363,7 @@ def test_stretches_counted_apart_join_to_the_whole(record_type, parts):
         records[::50] = 0xF0000000 if layout.family == "pico" else 0xFE000001
         gates = gate_set("sync")
     source = MemorySource(records, layout, block=100)
-    plan = plan_for(source, gates)
+    _, plan = plan_for(source, gates)
     stretches = cut(source, plan, parts)
     assert len(stretches) == parts
     whole = Tally.empty(plan)
@@ -454,7 +456,7 @@ def test_t3_files_are_cut_at_overflows_and_not_at_markers():
     marker, overflow = 1 << 31 | 1 << 25, 0xFE000001
     records = [2 << 10 | 5, marker | 5, 15 << 10 | 5, marker | 5, overflow, 2 << 10 | 1]
     source = MemorySource(records, LAYOUTS[0x00010305])
-    assert cut(source, plan_for(source, gate_set("sync")), 3) == [(0, 4), (4, 6)]
+    assert cut(*plan_for(source, gate_set("sync")), 3) == [(0, 4), (4, 6)]
 
 
 def test_the_clock_counts_the_trial_of_the_last_tag():
@@ -498,3 +500,21 @@ def test_counts_survive_json_and_name_their_axes_in_xarray():
     assert int(data.singles.sel(gate="read", detector=2)) == counts.single("read", 2)
     pair = data.coincidences.sel(gate="pump", detector=1, other_gate="read", other_detector=2)
     assert int(pair) == counts.coincidence(("pump", 1), ("read", 2))
+
+
+@pytest.mark.parametrize(("gated", "wanted"), [(0.9, True), (0.01, False)])
+def test_the_compiled_kernel_is_loaded_where_it_pays(tmp_path, monkeypatch, gated, wanted):
+    """By gated clicks: 20,000 of them in the file stand for the million of `GATED_FROM`."""
+    module = import_module("analysis.counting.count")
+    monkeypatch.setattr(module, "GATED_FROM", 20_000)
+    rng, n = np.random.default_rng(4), 40_000
+    inside = rng.random(n) < gated
+    events = Events(
+        time=np.sort(rng.integers(0, 10**6, n)),
+        dtime=np.where(inside, 10, 900).astype(np.int32),
+        channel=np.zeros(n, np.uint8),
+    )
+    path = tmp_path / "a.ptu"
+    write_ptu(path, events, sync_rate=20e3)
+    gates = GateSet(period=50e-6, detectors={1: 0}, gates=(Gate(name="a", start=0.0, stop=1e-8),))
+    assert module.is_bright(*plan_for(open_tags(path), gates)) is wanted

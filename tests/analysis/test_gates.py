@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.counting.tally import first_tick, make_timeline
+from analysis.counting.shifts import first_tick
+from analysis.counting.tally import make_timeline
 from analysis.gates import Gate, GateSet, TrialStart
 
 PAPER = """
@@ -50,11 +51,11 @@ def test_seconds_without_a_decimal_point_are_numbers(gates_file):
     [
         ("stop: 60.0e-9", "stop: 130.0e-9", r"must not overlap, but 'read' starts at 1.23e-07 s"),
         ("stop: 183.0e-9", "stop: 51.0e-6", r"'read' must stop within the period of 5e-05 s"),
-        ("start: 0.0", "start: -1.0e-9", r"'pump' must have 0 <= start < stop"),
+        ("start: 0.0", "start: 60.0e-9", r"'pump' must have start < stop"),
         ("{1: 0, 2: 1}", "{1: 0, 2: 0}", "each detector must have its own channel"),
         ("{1: 0, 2: 1}", "{}", "at least one detector"),
         ("{1: 0, 2: 1}", "{1: 99}", "channel 0 to 62, but is on 99"),
-        ("{1: 0, 2: 1}", "{1: a}", "integers to integers"),
+        ("{1: 0, 2: 1}", "{1: a}", "detector number to channel"),
         ("detectors", "detektors", "'detektors' is not known; did you mean 'detectors'"),
         ("period: 50.0e-6", "", "'period' is missing"),
         ("50.0e-6", "0.0", "`period` must be > 0"),
@@ -64,7 +65,7 @@ def test_seconds_without_a_decimal_point_are_numbers(gates_file):
         ("sync", "{channel: 1}", "must not be a detector's channel"),
         ("sync", "soon", "sync, clock, {marker: 1 to 4}"),
         ("start: 123.0e-9, ", "", "gate 'read': key 'start' is missing"),
-        ("stop: 183.0e-9", "stop: .nan", "must have 0 <= start < stop"),
+        ("stop: 183.0e-9", "stop: .nan", "must have start < stop"),
         ("{start: 0.0, stop: 60.0e-9}", "5", "gate 'pump': must be a mapping"),
         (PAPER, "[]", "must be a mapping"),
         (PAPER, "a: [", "must be YAML"),

@@ -1,7 +1,8 @@
 """Plug-ins: an installed package adds to labkit's tables; one that does not work harms nothing."""
 
+import shutil
+import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,21 +20,21 @@ from simulation.theory.models import MODELS, get, point
 PLUGIN = Path(__file__).parents[1] / "data" / "plugin"
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Install the package of tests/data/plugin by pip, without a network; return where."""
+    folder = tmp_path_factory.mktemp("plugin")
+    source = shutil.copytree(PLUGIN, folder / "source")  # building leaves files behind
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-index", "--no-build-isolation", "--no-deps", "--target", folder / "site"]
+    subprocess.run([*pip, *offline, source], check=True, capture_output=True)
+    return folder / "site"
+
+
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
-    """Install the package of tests/data/plugin, as pip would leave it."""
-    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]
-    info = tmp_path / "labkit_example_plugin-0.1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    lines = []
-    for group, entries in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {place}" for name, place in entries.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.syspath_prepend(PLUGIN)
+def plugin(tmp_path, monkeypatch, installed):
+    """Put the installed package on the path."""
+    monkeypatch.syspath_prepend(installed)
     plugins.find_plugins.cache_clear()
     yield tmp_path
     plugins.find_plugins.cache_clear()

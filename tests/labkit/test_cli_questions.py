@@ -184,13 +184,133 @@ def test_what_cannot_be_done_says_why(recording, capsys, arguments, message):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_output_survives_a_terminal_that_lacks_letters(recording, encoding):
-    code = "from labkit.cli import main; main()"
+    commands = (
+        ["analyse", str(recording)], ["info", str(recording), "--plot"], ["gates", str(recording)],
+        ["blocks", str(recording), "--every", "0.004", "--fringe"],
+        ["coincidences", str(recording), "--of", "pump1,read1,read2"],
+        ["correlate", str(recording), "--bin", "2e-8"],
+        ["detector", str(recording), "--channel", "0", "--reach", "5e-6"],
+    )  # fmt: skip
+    code = (
+        f"import sys; from labkit.cli import run\nsys.exit(max(run(each) for each in {commands!r}))"
+    )
+    start = "from labkit.cli.output import any_encoding; any_encoding()\n"
     done = subprocess.run(
-        [sys.executable, "-c", code, "analyse", str(recording)],
+        [sys.executable, "-c", start + code],
         env=os.environ | {"PYTHONIOENCODING": encoding},
-        capture_output=True, check=False, timeout=60,
+        capture_output=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode(encoding)
     shown = done.stdout.decode(encoding)
     assert ("g^2" if encoding == "ascii" else "g²") in shown
+    assert ("+-" if encoding == "ascii" else "±") in shown
     assert "R_m" in shown
+
+
+@pytest.mark.parametrize("suffix", [".json", ".nc"])
+def test_witness_and_plan_read_what_analyse_saved(recording, tmp_path, capsys, suffix):
+    saved = tmp_path / f"counts{suffix}"
+    whole = printed(capsys, ["analyse", recording, "--save", saved])
+    assert printed(capsys, ["witness", saved])["coincidences"] == whole["coincidences"]
+    assert run(["plan", str(saved)]) == 1  # it read them: these clicks are independent
+    assert "the expected R of inf does not lie below 1" in _said(capsys)
+
+
+def test_netcdf_gives_the_same_counts_back(recording, tmp_path, capsys):
+    import xarray as xr
+
+    from analysis.counting import count
+    from analysis.counts import Counts
+
+    saved = tmp_path / "counts.nc"
+    printed(capsys, ["analyse", recording, "--save", saved])
+    with xr.open_dataset(saved, engine="h5netcdf") as data:
+        assert Counts.from_xarray(data) == count(recording)
+    with pytest.raises(
+        ValueError, match=r"as Counts\.to_xarray writes them: No variable named 'sing"
+    ):
+        Counts.from_xarray(xr.Dataset())
+
+
+def test_saved_blocks_are_read_as_blocks(recording, tmp_path, capsys):
+    from analysis.evidence import load_evidence
+
+    saved = tmp_path / "blocks.json"
+    printed(capsys, ["blocks", recording, "--every", "0.004", "--save", saved])
+    evidence = load_evidence(saved)
+    assert [block.theta.trials for block in evidence.blocks] == [4000] * 5
+    assert printed(capsys, ["witness", saved])["trials"] == TRIALS
+
+
+def test_other_hdf5_and_parquet_files_are_named(tmp_path, capsys):
+    import h5py
+
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["a"] = 1
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
+    for name in ("x.nc", "x.parquet"):
+        assert run(["witness", str(tmp_path / name)]) == 1
+        assert f"{name}: must hold counts as labkit saves them" in _said(capsys)
+
+
+def _said(capsys):
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_analyse_takes_a_part_of_a_file(recording, capsys):
+    part = printed(capsys, ["analyse", recording, "--from", "0.004", "--to", "0.008"])
+    block = printed(capsys, ["blocks", recording, "--from", "0.004", "--to", "0.008"])
+    assert part["trials"] == 4000
+    assert part["coincidences"] == block["coincidences"]
+    assert run(["analyse", str(recording), str(recording), "--to", "1"]) == 1
+    assert "--from and --to cut one tag file" in _said(capsys)
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    """24 markers, phase stepped by a twelfth of a turn: g² of r1p1 is 3 + 2 sin(2π k/12)."""
+    folder = tmp_path_factory.mktemp("scan")
+    rng, length = np.random.default_rng(9), 4000
+    rows = []
+    for block in range(1, 25):
+        rows.append((block * length * PERIOD + 10, 66))
+        pumped = rng.random(length) < 0.05
+        chance = 0.05 * np.where(pumped, 3 + 2 * np.sin(2 * np.pi * block / 12), 1.0)
+        for start, clicked in ((100, pumped), (300, rng.random(length) < chance)):
+            rows += [((block * length + k) * PERIOD + start, 0) for k in np.flatnonzero(clicked)]
+    rows += [(n * PERIOD, 64) for n in range(25 * length)]
+    time, channel = np.array(sorted(rows)).T
+    np.savez(folder / "scan.npz", time_ps=time * 1000, channel=channel)
+    gates = GateSet(
+        period=1e-6, detectors={1: 0},
+        gates=(Gate(name="pump", start=100e-9, stop=150e-9),
+               Gate(name="read", start=300e-9, stop=350e-9)),
+    )  # fmt: skip
+    (folder / "scan.gates.yaml").write_text(gates.to_yaml(), encoding="utf-8")
+    return folder / "scan.npz"
+
+
+def test_a_phase_scan_inside_one_file_has_a_fringe(scan, capsys):
+    found = printed(capsys, ["blocks", scan, "--marker", "2", "--fringe"])
+    fringe = found["fringes"]["r1p1"]
+    for name, wanted in (("period", 12.0), ("amplitude", 2.0)):
+        away = fringe[name]["value"] - wanted
+        assert abs(away) < 4 * fringe[name]["sigma"] + 0.3, name  # g² is below 3 on average
+    assert run(["blocks", str(scan), "--marker", "2", "--fringe", "--period", "12"]) == 0
+    shown = capsys.readouterr().out
+    assert "fringe of g2 r1p1 against the block's number" in shown
+    rows = [line.split() for line in shown.splitlines() if " ± " in line][:24]
+    assert len(rows) == 24
+    assert float(rows[2][1]) > 3.5 > 2.0 > float(rows[8][1])  # blocks 3 and 9
+    assert "visibility" in shown
+
+
+def test_gates_are_optimised_on_the_command_line(recording, tmp_path, capsys):
+    wanted = tmp_path / "new.gates.yaml"
+    assert run(["gates", str(recording), "--optimise", "-o", str(wanted)]) == 0
+    assert "judged on trials that they were not chosen by" in _said(capsys)
+    old, new = (GateSet.from_yaml(path) for path in (recording.with_suffix(".gates.yaml"), wanted))
+    for before, after in zip(old.gates, new.gates, strict=True):
+        assert before.start <= after.start < after.stop <= before.stop
+    assert run(["gates", str(recording), "--gates", str(wanted)]) == 1
+    assert "--gates is for --optimise" in _said(capsys)

@@ -3,6 +3,8 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from qcodes.instrument import Instrument
@@ -10,9 +12,10 @@ from qcodes.instrument import Instrument
 from labkit.station.config import read_station_file
 from labkit.station.ending import Terminated
 from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
-from labkit.station.opening import StationError, open_station, sole_control
+from labkit.station.opening import StationError, open_instruments, open_station, sole_control
 from labkit.station.references import find, resolve
 from labkit.station.safety import make_safe
+from simulation.lab.world import World
 
 
 class Lamp(Instrument):
@@ -351,3 +354,20 @@ def test_instruments_of_a_real_station_are_held_by_one_process(monkeypatch, tmp_
             again.__enter__()
     with sole_control(real):
         pass
+
+
+def test_driver_without_a_lock_answers_each_thread_its_own_question():
+    """Safe states ask a voltage source of QCoDeS's from threads of their own."""
+    file = read_station_file("qcodes")
+    kept = {name: file.instruments[name] for name in ("stahl", "voa_a", "voa_b")}
+    options = dict(file.config.world.options) | {"instruments": ["stahl"]}
+    with (
+        World.start(**options) as world,
+        open_instruments(replace(file, instruments=kept), dict(world.addresses)) as instruments,
+    ):
+        channels = [instruments["stahl"].channel1, instruments["stahl"].channel2]
+        for volts, channel in enumerate(channels, start=1):
+            channel.voltage(volts)
+        with ThreadPoolExecutor(2) as pool:
+            told = list(pool.map(lambda channel: [channel.voltage() for _ in range(200)], channels))
+    assert told == [[pytest.approx(1.0)] * 200, [pytest.approx(2.0)] * 200]

@@ -7,7 +7,10 @@ import pytest
 from analysis.yamlfile import read_yaml, yaml_text
 from instruments.verification import registry
 from instruments.verification.benches import BENCHES
-from labkit.station.config import station_path
+from labkit.station.config import read_station_file, station_path
+from labkit.station.opening import open_instruments
+from labkit.station.verification import verify
+from simulation.lab.world import World
 
 
 @pytest.fixture
@@ -129,9 +132,6 @@ def test_new_devices_pass_on_their_twins(labkit, station):
 
 
 def test_report_shows_no_address_of_the_station(station):
-    from labkit.station.config import read_station_file
-    from labkit.station.verification import verify
-
     file = read_station_file(station("afg"))
     file.instruments["afg"]["address"] = "TCPIP0::secret.example::INSTR"
     problems = {"afg": "TCPIP0::secret.example::INSTR does not answer"}
@@ -156,6 +156,59 @@ def test_real_instruments_are_not_touched_before_somebody_has_seen_to_them(labki
     assert "nobody can be asked whether this holds" in err
     code, out, _ = labkit("lab", "verify", path, "--yes")
     assert "identity" in out
+
+
+def test_queue_depth_and_lengths_around_the_clock_step_are_recorded(labkit, station):
+    code, out, _ = labkit("lab", "verify", station("afg"), "--json")
+    _, found = findings(out)
+    assert code == 0
+    assert found["afg", "queue"]["observed"] == '30 told; the last: -350,"Queue overflow"'
+    assert found["afg", "memory"]["observed"] == "16383 → 16383, 16384 → 16384"
+    assert found["afg", "unplug"]["observed"] == "needs --by-hand"
+    code, _, err = labkit("lab", "verify", station("afg"), "--by-hand")
+    assert (code, "nobody can be asked to pull a cable" in err) == (1, True)
+
+
+@pytest.mark.parametrize("pulled", [True, False])
+def test_hands_pull_a_cable_and_wait_for_a_battery(station, pulled):
+    path = station(
+        "afg",
+        frame={"type": "instruments.SRSSIM900", "address": "world:sim900"},
+        snspd={
+            "type": "instruments.SRSSIM928Bias",
+            "init": {
+                "mainframe": "frame", "slots": [5, 6], "resistances": [1e5, 1e5],
+                "max_currents": [15e-6, 15e-6], "ramp_rate": 1e-3,
+            },
+        },
+    )  # fmt: skip
+    file, told = read_station_file(path), []
+    names = ["afg", "sim900"]
+    with World.start(seed=1, instruments=names) as world:
+
+        def hands(what):
+            told.append(what)
+            if pulled and "cable" in what:
+                world.inject({"instrument": "afg", "kind": "disconnect"})
+            elif pulled:
+                world.instruments["sim900"].slots[6].switch_battery()
+
+        with open_instruments(file, {**world.addresses, **world.objects}) as instruments:
+            report = verify(file, instruments, prompt=hands)
+    seen = {
+        (one.name, finding.check): finding
+        for one in report.instruments
+        for finding in one.findings
+        if finding.step == "hands"
+    }
+    assert told[0] == "afg: pull the cable of the link and plug it in again"
+    answer = "told TimeoutError" if pulled else "answered"
+    assert seen["afg", "unplug"].observed.startswith(f"{answer} after ")
+    assert seen["afg", "unplug"].status == "passed"
+    battery = seen["snspd", "battery"]
+    assert (battery.status, "switched over" in battery.observed) == (
+        ("passed", True) if pulled else ("failed", False)
+    )
 
 
 def test_registry_is_empty_until_somebody_with_hardware_reports():

@@ -14,7 +14,7 @@ from qcodes.instrument import Instrument
 
 from simulation.lab.world import World
 
-PEERS = ("pymeasure", "qcodes_contrib_drivers", "ThorlabsPM100", "qmi")
+PEERS = ("pymeasure", "qcodes_contrib_drivers", "ThorlabsPM100", "qmi", "zhinst")
 TABLE = Path(__file__).parents[2] / "docs" / "peers_table.inc"
 collect_ignore_glob = [] if all(map(find_spec, PEERS)) else ["test_*.py"]
 _found = {}
@@ -22,7 +22,10 @@ _found = {}
 
 @pytest.fixture(scope="module")
 def world():
-    names = ("afg", "gs200", "power_meter", "fridge", "triton", "sim900", "laser_pump")
+    names = (
+        "afg", "gs200", "power_meter", "fridge", "triton", "sim900", "laser_pump",
+        "awg5014", "keithley2450_1", "daq6500", "keysight33511b", "stahl",
+    )  # fmt: skip
     with World.start(seed=1, instruments=names) as world:
         yield world
 
@@ -68,7 +71,7 @@ def pytest_runtest_makereport(item):
 
 def pytest_sessionfinish(session):
     """Write the table, if all clients were tried."""
-    if {package.partition(" ")[0] for package, _, _ in _found} != {*PEERS, "qcodes"}:
+    if {re.split("[ -]", package)[0] for package, _, _ in _found} != {*PEERS, "qcodes"}:
         return
     lines = ["| Package | Client | Simulated instrument | Dialogues |", "|---|---|---|---|"]
     for (package, client, instrument), passed in sorted(_found.items()):

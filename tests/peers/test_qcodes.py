@@ -1,9 +1,14 @@
 """QCoDeS's own drivers, and those of its contributors."""
 
+import numpy as np
 import pytest
 from qcodes.instrument import VisaInstrument
+from qcodes.instrument_drivers.Keithley import Keithley2450, Keithley6500
+from qcodes.instrument_drivers.Keysight import Keysight33511B
 from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 from qcodes.instrument_drivers.oxford import OxfordTriton
+from qcodes.instrument_drivers.stahl import Stahl
+from qcodes.instrument_drivers.tektronix import TektronixAWG5014
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 from qcodes_contrib_drivers.drivers.Tektronix.AFG3000 import AFG3000
 
@@ -78,3 +83,62 @@ def test_settings_of_a_generator(address, monkeypatch):
         afg.parameters[name](value)
         assert afg.parameters[name]() == value
     assert afg.ask("SYST:ERR?") == '0,"No error"'
+
+
+LINK = {"visalib": "@py", "device_clear": False, "timeout": 5}
+
+
+@pytest.mark.peer("qcodes", "TektronixAWG5014", "AWG5014", bench="awg5014")
+def test_waveform_in_the_list_becomes_an_element_of_the_sequence(address):
+    generator = TektronixAWG5014("generator", address, terminator="\n", **LINK)
+    zeros = np.zeros(256, np.int64)
+    generator.send_waveform_to_list(np.linspace(-1, 1, 256), zeros, zeros, "ramp")
+    generator.sequence_length(1)
+    generator.set_sqel_waveform("ramp", 1, 1)
+    assert generator.get_sqel_waveform(1, 1) == '"ramp"'
+    assert generator.set_sqel_trigger_wait(1) == "1"
+    generator.run_mode("SEQ")
+    assert generator.run() == "Waiting for trigger"
+    generator.ch1.state(1)
+    assert generator.get_error() == '0,"No error"'
+    generator.snapshot(update=True)
+    assert generator.ch4.m2.high.cache.valid
+
+
+@pytest.mark.peer("qcodes", "Keithley2450", "Keithley 2450", bench="keithley2450_1")
+def test_source_measure_unit_as_voltage_source(address):
+    unit = Keithley2450("unit", address, **LINK)
+    unit.source_function("voltage")
+    unit.source.limit(1e-3)
+    unit.source.voltage(0.5)
+    unit.output_enabled(True)
+    assert (unit.source.voltage(), unit.output_enabled()) == (0.5, True)
+    assert unit.source.limit_tripped() is False
+
+
+@pytest.mark.peer("qcodes", "Keithley6500", "Keithley DAQ6500", bench="daq6500")
+def test_multimeter_reads_volts(address):
+    meter = Keithley6500("meter", address, **LINK)
+    assert meter.mode() == "dc voltage"
+    assert abs(meter.amplitude()) < 1
+
+
+@pytest.mark.peer("qcodes", "Keysight33511B", "Keysight 33511B", bench="keysight33511b")
+def test_square_waves(address):
+    generator = Keysight33511B("generator", address, **LINK)
+    generator.ch1.function_type("SQU")
+    generator.ch1.frequency(20e3)
+    generator.ch1.burst_ncycles("INF")
+    assert generator.ch1.burst_ncycles() == float("inf")
+    generator.ch1.output("ON")
+    assert (generator.ch1.frequency(), generator.ch1.output()) == (20e3, "ON")
+    assert generator.error() == (0, "No error")
+
+
+@pytest.mark.peer("qcodes", "Stahl", "Stahl BS", bench="stahl")
+def test_voltage_per_channel(address):
+    source = Stahl("source", address, **LINK)
+    assert (source.n_channels, source.voltage_range) == (8, 10.0)
+    source.channel3.voltage(-1.234)
+    assert source.channel3.voltage() == pytest.approx(-1.234, abs=2e-4)
+    assert source.channel3.current() == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.counting import count
-from analysis.counting.tally import first_tick
+from analysis.counting.shifts import first_tick
 from labkit.experiment import read_experiment
 from labkit.procedures.lock import LockOptions, lock
 from labkit.procedures.session import Session

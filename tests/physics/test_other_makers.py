@@ -17,22 +17,33 @@ pytestmark = pytest.mark.long
 
 TRIALS = 4_000_000
 EXPERIMENT = station_path("others").parents[1] / "experiments" / "autopilot.yaml"
-MAKERS = (
-    "TopticaDLCPro", "SantecTSL570", "TektronixAFG3152C", "ZurichHDAWG", "SRSSIM960",
-    "YokogawaGS200", "PicoQuantMultiHarp150", "SingleQuantumWebSQ", "BlueforsLogs",
-    "LakeshoreModel372", "SRSDG645", "AgiltronFF", "SercaloSwitch", "NIDAQOutput",
-)  # fmt: skip
+LABS = {
+    "others": (
+        "TopticaDLCPro", "SantecTSL570", "TektronixAFG3152C", "ZurichHDAWG", "SRSSIM960",
+        "YokogawaGS200", "PicoQuantMultiHarp150", "SingleQuantumWebSQ", "BlueforsLogs",
+        "LakeshoreModel372", "SRSDG645", "AgiltronFF", "SercaloSwitch", "NIDAQOutput",
+    ),
+    "qcodes": (
+        "TopticaDLCPro", "SantecTSL550", "SRSSIM960", "PicoQuantHydraHarp400", "AgiltronSelfAlign",
+        "TektronixAWG5014", "YokogawaGS200", "Keithley2450", "OxfordTriton", "LakeshoreModel372",
+        "Keysight33511B", "Keithley6500", "Stahl",
+    ),
+}  # fmt: skip
+"""Makers' classes by station file; those of ``qcodes`` from the second row on are QCoDeS's own."""
 
 
-def test_lab_described_in_yaml_only_measures_to_the_models_witness(tmp_path, dry_lab_of, quiet):
+@pytest.mark.parametrize("station", LABS)
+def test_lab_described_in_yaml_only_measures_to_the_models_witness(
+    tmp_path, dry_lab_of, quiet, station
+):
     """4 million trials: every count within 5 σ of the model's."""
     pytest.importorskip("toptica.lasersdk", reason="needs toptica_lasersdk")
-    file = read_station_file("others")
+    file = read_station_file(station)
     options = dict(file.config.world.options)
     world = World.start(seed=1, instruments=options["instruments"], parameters=quiet)
     with world, open_instruments(file, {**world.addresses, **world.objects}) as instruments:
         kinds = {type(instrument).__name__ for instrument in instruments.values()}
-        assert set(MAKERS) <= kinds
+        assert set(LABS[station]) <= kinds
         experiment = read_experiment(EXPERIMENT)
         sequence = experiment.sequence
         run = create_run(tmp_path, "witness", experiment.to_dict(), file.text, gates=sequence.gates)

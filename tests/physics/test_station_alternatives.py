@@ -25,7 +25,7 @@ STANDARD = (
 class Choice:
     """What differs from the virtual lab's station file."""
 
-    bench: str
+    bench: tuple[str, ...]
     instruments: dict
     channels: dict = field(default_factory=dict)
     interlocks: dict = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Choice:
 
 ALTERNATIVES = {
     "lock in a frame": Choice(
-        bench="sim900",
+        bench=("sim900",),
         instruments={
             "frame": FRAME,
             "lock": {
@@ -47,7 +47,7 @@ ALTERNATIVES = {
         },
     ),
     "bias in a frame": Choice(
-        bench="sim900",
+        bench=("sim900",),
         instruments={
             "frame": FRAME,
             "snspd": {
@@ -61,8 +61,38 @@ ALTERNATIVES = {
             },
         },
     ),
+    "SIM928, PicoHarp 330, Bluefors by HTTP": Choice(
+        bench=("sim900", "picoharp", "bluefors_controller"),
+        instruments={
+            "frame": FRAME,
+            "snspd": {
+                "type": "instruments.SRSSIM928Bias",
+                "init": {
+                    "mainframe": "frame",
+                    "slots": [5, 6],
+                    "resistances": [100e3, 100e3],
+                    "max_currents": [15e-6, 15e-6],
+                    "ramp_rate": 1e-3,
+                },
+            },
+            "timeharp": {
+                "type": "instruments.PicoQuantPicoHarp330",
+                "init": {"library": "world:picoharp", "mode": "T3"},
+            },
+            "fridge": {
+                "type": "instruments.BlueforsController",
+                "address": "world:bluefors_controller",
+                "init": {"channels": [2, 6], "scan_time": 10.0},
+            },
+        },
+        working_point={
+            "timeharp.input3.enabled": False,
+            "timeharp.input4.enabled": False,
+            "timeharp.resolution": 2.048e-9,
+        },
+    ),
     "lockbox": Choice(
-        bench="lockbox",
+        bench=("lockbox",),
         instruments={
             "lock": {
                 "type": "instruments.RedPitayaLockbox",
@@ -80,7 +110,7 @@ ALTERNATIVES = {
         lock_range=1.0,
     ),
     "time tagger": Choice(
-        bench="timetagger",
+        bench=("timetagger",),
         instruments={
             "timeharp": {
                 "type": "instruments.SwabianTimeTagger",
@@ -93,7 +123,7 @@ ALTERNATIVES = {
         },
     ),
     "snAPI": Choice(
-        bench="snapi",
+        bench=("snapi",),
         instruments={
             "timeharp": {
                 "type": "instruments.PicoQuantSnapi",
@@ -102,7 +132,7 @@ ALTERNATIVES = {
         },
     ),
     "voltage source": Choice(
-        bench="gs200",
+        bench=("gs200",),
         instruments={
             "gs200": {
                 "type": "qcodes.instrument_drivers.yokogawa.YokogawaGS200",
@@ -124,7 +154,7 @@ ALTERNATIVES = {
         working_point={"gs200.output": "on", "eom_bias.voltage": 0.0},
     ),
     "Triton": Choice(
-        bench="triton",
+        bench=("triton",),
         instruments={
             "fridge": {
                 "type": "instruments.OxfordTritonThermometer",
@@ -152,7 +182,7 @@ def write_station(folder, choice):
     plain["instruments"] = sources | plain["instruments"] | choice.instruments
     path = folder / "lab.yaml"
     path.write_text(yaml_text(plain), encoding="utf-8")
-    return path, (*STANDARD, choice.bench)
+    return path, (*STANDARD, *choice.bench)
 
 
 @pytest.mark.parametrize("name", ALTERNATIVES)

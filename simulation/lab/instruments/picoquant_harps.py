@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from simulation.lab.instruments.timeharp260 import SimulatedTH260Lib, _RefusedError, _within
+from simulation.lab.instruments.timeharp260 import RefusedError, SimulatedTH260Lib, within
 from simulation.lab.instruments.timeharp260_board import RULES, Rule, TimeHarpModel
 from simulation.lab.ports.tagger import TaggerPort, TriggerInput
 
@@ -63,21 +63,21 @@ class SimulatedHarpLib(SimulatedTH260Lib):
         try:
             self._check(rule._replace(only=None), device)
             getattr(self, f"_{function}")(*arguments)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return refused.code
         return 0
 
     def _SetSyncDiv(self, divider: int) -> None:
-        _within(divider, 1, self.largest_divider)
+        within(divider, 1, self.largest_divider)
         self.settings = replace(self.settings, sync_divider=divider)
 
     def _SetSyncEdgeTrg(self, level: int, edge: int) -> None:
-        _within(level, -self.edge_reach, self.edge_reach)
-        self._change_sync(level=level * 1e-3, rising=bool(_within(edge, 0, 1)))
+        within(level, -self.edge_reach, self.edge_reach)
+        self._change_sync(level=level * 1e-3, rising=bool(within(edge, 0, 1)))
 
     def _SetInputEdgeTrg(self, channel: int, level: int, edge: int) -> None:
-        _within(level, -self.edge_reach, self.edge_reach)
-        rising = bool(_within(edge, 0, 1))
+        within(level, -self.edge_reach, self.edge_reach)
+        rising = bool(within(edge, 0, 1))
         self._change_input(channel, level=level * 1e-3, rising=rising)
 
     def _GetFlags(self, flags: Any) -> None:
@@ -110,8 +110,8 @@ class SimulatedMHLib(SimulatedHarpLib):
     def _Initialize(  # type: ignore[override]  # its own form
         self, mode: int, reference: int, white_rabbit: int
     ) -> None:
-        _within(reference, 0, 9)
-        _within(white_rabbit, 0, 1)
+        within(reference, 0, 9)
+        within(white_rabbit, 0, 1)
         super()._Initialize(mode)
 
     def _ReadFiFo(self, buffer: Any, actual: Any) -> None:  # type: ignore[override]  # its own form
@@ -128,7 +128,7 @@ class SimulatedHHLib(SimulatedHarpLib):
     _calibrated = False
 
     def _Initialize(self, mode: int, reference: int) -> None:  # type: ignore[override]
-        _within(reference, 0, 1)
+        within(reference, 0, 1)
         self._calibrated = False
         super()._Initialize(mode)
 
@@ -137,22 +137,22 @@ class SimulatedHHLib(SimulatedHarpLib):
 
     def _StartMeas(self, milliseconds: int) -> None:
         if not self._calibrated:
-            raise _RefusedError(-23)
+            raise RefusedError(-23)
         super()._StartMeas(milliseconds)
 
     def _SetSyncCFD(self, level: int, zero_crossing: int) -> None:
-        _within(zero_crossing, 0, 40)
-        self._change_sync(level=_within(level, 0, 1000) * 1e-3, rising=True)
+        within(zero_crossing, 0, 40)
+        self._change_sync(level=within(level, 0, 1000) * 1e-3, rising=True)
 
     def _SetInputCFD(self, channel: int, level: int, zero_crossing: int) -> None:
-        _within(zero_crossing, 0, 40)
-        self._change_input(channel, level=_within(level, 0, 1000) * 1e-3, rising=True)
+        within(zero_crossing, 0, 40)
+        self._change_input(channel, level=within(level, 0, 1000) * 1e-3, rising=True)
 
     def _SetOffset(self, nanoseconds: int) -> None:
-        super()._SetOffset(_within(nanoseconds, 0, 500_000))
+        super()._SetOffset(within(nanoseconds, 0, 500_000))
 
     def _ReadFiFo(self, buffer: Any, count: int, actual: Any) -> None:
-        _within(count % 128, 0, 0)
+        within(count % 128, 0, 0)
         super()._ReadFiFo(buffer, count, actual)
 
 
@@ -166,15 +166,15 @@ class SimulatedPH330Lib(SimulatedHarpLib):
     largest_divider = 8
 
     def _Initialize(self, mode: int, reference: int) -> None:  # type: ignore[override]
-        _within(reference, 0, 3)
+        within(reference, 0, 3)
         super()._Initialize(mode)
 
     def _SetSyncTrgMode(self, mode: int) -> None:
-        _within(mode, 0, 1)
+        within(mode, 0, 1)
 
     def _SetInputTrgMode(self, channel: int, mode: int) -> None:
-        _within(channel, 0, self.n_inputs - 1)
-        _within(mode, 0, 1)
+        within(channel, 0, self.n_inputs - 1)
+        within(mode, 0, 1)
 
     def _ReadFiFo(self, buffer: Any, actual: Any) -> None:  # type: ignore[override]  # its own form
         self._fill(buffer, actual, LARGEST_BLOCK)

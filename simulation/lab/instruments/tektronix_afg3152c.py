@@ -337,7 +337,11 @@ class SimulatedAFG3152C(SimulatedScpi):
 
     def _register_memory(self) -> None:
         self.on("DATA:DEFine", set=self._define)
-        self.on("DATA:POINts", set=self._define)
+        self.on(
+            "DATA:POINts",
+            set=self._define,
+            get=lambda call: str(len(self.memory.read(call.word()))),
+        )
         self.on("DATA[:DATA]", set=self._put_data, get=self._show_data)
         self.on("DATA:COPY", set=self._copy)
         self.on("DATA:LOCK[:STATe]", set=self._lock, get=self._show_lock)

@@ -25,6 +25,7 @@ class SimulatedPM100(SimulatedScpi):
     port : PowerPort
     clock : VirtualClock, optional
         On which readings take their time.
+    serial : str, optional
     """
 
     no_error = '+0,"No error"'
@@ -40,13 +41,18 @@ class SimulatedPM100(SimulatedScpi):
         ),
     )
 
-    def __init__(self, port: PowerPort | None = None, clock: VirtualClock | None = None) -> None:
+    def __init__(
+        self,
+        port: PowerPort | None = None,
+        clock: VirtualClock | None = None,
+        serial: str = "P0000001",
+    ) -> None:
         self.port = port or PowerPort()
         self.clock = clock or VirtualClock()
         self.wavelength_nm = 1550.0
         self.zero = 0.0
         self._result: str | None = None
-        super().__init__("Thorlabs,PM100D,P0000001,2.4.0")
+        super().__init__(f"Thorlabs,PM100D,{serial},2.4.0")
         self.on("SYSTem:SENSor:IDN", get=lambda _: '"S154C","000001","simulated",3,1,33')
         self.on(
             "SENSe:CORRection:WAVelength",

@@ -17,7 +17,7 @@ FIFO_FULL, SYNC_LOST, EVENTS_DROPPED = 2, 4, 8
 """Bits of ``GetFlags``."""
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """A function refuses with an error code."""
 
     def __init__(self, code: int) -> None:
@@ -70,33 +70,33 @@ class SimulatedTH260Lib:
         try:
             self._check(RULES[function], device)
             getattr(self, f"_{function}")(*arguments)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return refused.code
         return 0
 
     def _check(self, rule: Rule, device: int) -> None:
         """Refuse a call that the board's state or model does not allow."""
-        _within(device, 0, 3)
+        within(device, 0, 3)
         if rule.needs is None:
             return
         if rule.needs == "closed":
             if device != 0:
-                raise _RefusedError(OPEN_FAIL)
+                raise RefusedError(OPEN_FAIL)
             return
         if device != 0 or self._state == "closed":
-            raise _RefusedError(NOT_OPEN)
+            raise RefusedError(NOT_OPEN)
         if rule.needs == "ready" and self._state != "ready":
-            raise _RefusedError(NOT_INITIALIZED)
+            raise RefusedError(NOT_INITIALIZED)
         if rule.only not in {None, self.board.model}:
-            raise _RefusedError(UNSUPPORTED)
+            raise RefusedError(UNSUPPORTED)
         if rule.sets and self._is_measuring:
-            raise _RefusedError(RUNNING)
+            raise RefusedError(RUNNING)
         if rule.sets:
             self._rates.clear()
 
     def _OpenDevice(self, serial: Any) -> None:
         if self._state != "closed":
-            raise _RefusedError(LOCKED)
+            raise RefusedError(LOCKED)
         self._state = "open"
         serial.value = self.board.serial.encode()
 
@@ -106,7 +106,7 @@ class SimulatedTH260Lib:
 
     def _Initialize(self, mode: int) -> None:
         if mode not in {0, 2, 3}:
-            raise _RefusedError(INVALID_MODE)
+            raise RefusedError(INVALID_MODE)
         self._StopMeas()
         self._rates.clear()
         self._mode = mode
@@ -129,45 +129,45 @@ class SimulatedTH260Lib:
         number[0] = len(self.settings.inputs)
 
     def _SetSyncDiv(self, divider: int) -> None:
-        self.settings = replace(self.settings, sync_divider=_within(divider, 1, 8))
+        self.settings = replace(self.settings, sync_divider=within(divider, 1, 8))
 
     def _SetSyncEdgeTrg(self, level: int, edge: int) -> None:
-        self._change_sync(level=_volts(level, 1200), rising=bool(_within(edge, 0, 1)))
+        self._change_sync(level=_volts(level, 1200), rising=bool(within(edge, 0, 1)))
 
     def _SetSyncCFD(self, level: int, zero_crossing: int) -> None:
-        _within(zero_crossing, -40, 0)
+        within(zero_crossing, -40, 0)
         self._change_sync(level=_volts(level, 0), rising=False)
 
     def _SetSyncChannelOffset(self, picoseconds: int) -> None:
-        self._change_sync(offset=_within(picoseconds, -99_999, 99_999) * 1e-12)
+        self._change_sync(offset=within(picoseconds, -99_999, 99_999) * 1e-12)
 
     def _SetInputEdgeTrg(self, channel: int, level: int, edge: int) -> None:
-        rising = bool(_within(edge, 0, 1))
+        rising = bool(within(edge, 0, 1))
         self._change_input(channel, level=_volts(level, 1200), rising=rising)
 
     def _SetInputCFD(self, channel: int, level: int, zero_crossing: int) -> None:
-        _within(zero_crossing, -40, 0)
+        within(zero_crossing, -40, 0)
         self._change_input(channel, level=_volts(level, 0), rising=False)
 
     def _SetInputChannelOffset(self, channel: int, picoseconds: int) -> None:
-        self._change_input(channel, offset=_within(picoseconds, -99_999, 99_999) * 1e-12)
+        self._change_input(channel, offset=within(picoseconds, -99_999, 99_999) * 1e-12)
 
     def _SetInputChannelEnable(self, channel: int, enable: int) -> None:
-        self._change_input(channel, enabled=bool(_within(enable, 0, 1)))
+        self._change_input(channel, enabled=bool(within(enable, 0, 1)))
 
     def _SetBinning(self, binning: int) -> None:
-        self.settings = replace(self.settings, binning=_within(binning, 0, 21))
+        self.settings = replace(self.settings, binning=within(binning, 0, 21))
 
     def _SetOffset(self, nanoseconds: int) -> None:
-        start = _within(nanoseconds, 0, 100_000_000) * 1e-9
+        start = within(nanoseconds, 0, 100_000_000) * 1e-9
         self.settings = replace(self.settings, t3_offset=start)
 
     def _SetMarkerEnable(self, *enable: int) -> None:
         for value in enable:
-            _within(value, 0, 1)
+            within(value, 0, 1)
 
     def _StartMeas(self, milliseconds: int) -> None:
-        self.port.start(self._effective(), _within(milliseconds, 1, LONGEST_MS) * 1e-3)
+        self.port.start(self._effective(), within(milliseconds, 1, LONGEST_MS) * 1e-3)
         self._is_measuring = True
 
     def _StopMeas(self) -> None:
@@ -185,7 +185,7 @@ class SimulatedTH260Lib:
         rate[0] = round(self._rates[None])
 
     def _GetCountRate(self, channel: int, rate: Any) -> None:
-        _within(channel, 0, len(self.settings.inputs) - 1)
+        within(channel, 0, len(self.settings.inputs) - 1)
         self._rates[channel] = self.port.rates(self._effective()).inputs[channel]
         rate[0] = round(self._rates[channel])
 
@@ -221,10 +221,10 @@ class SimulatedTH260Lib:
 
     def _ReadFiFo(self, buffer: Any, count: int, actual: Any) -> None:
         if self._mode == 0:
-            raise _RefusedError(INVALID_MODE)
+            raise RefusedError(INVALID_MODE)
         if count % MIN_READ:
-            raise _RefusedError(INVALID_ARGUMENT)
-        records = self.port.records(_within(count, MIN_READ, MAX_READ))
+            raise RefusedError(INVALID_ARGUMENT)
+        records = self.port.records(within(count, MIN_READ, MAX_READ))
         ctypes.memmove(buffer, records.ctypes.data, 4 * len(records))
         actual[0] = len(records)
 
@@ -251,16 +251,17 @@ class SimulatedTH260Lib:
 
     def _change_input(self, channel: int, **changes: Any) -> None:
         inputs = list(self.settings.inputs)
-        _within(channel, 0, len(inputs) - 1)
+        within(channel, 0, len(inputs) - 1)
         inputs[channel] = replace(inputs[channel], **changes)
         self.settings = replace(self.settings, inputs=tuple(inputs))
 
 
-def _within(value: int, low: int, high: int) -> int:
+def within(value: int, low: int, high: int) -> int:
+    """Return an argument; refuse one that is out of range."""
     if not low <= value <= high:
-        raise _RefusedError(INVALID_ARGUMENT)
+        raise RefusedError(INVALID_ARGUMENT)
     return value
 
 
 def _volts(millivolts: int, highest: int) -> float:
-    return _within(millivolts, -1200, highest) * 1e-3
+    return within(millivolts, -1200, highest) * 1e-3

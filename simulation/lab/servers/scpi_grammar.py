@@ -20,9 +20,16 @@ class MessageFramer:
 
     A line feed inside a definite block (``#<digits><bytes><data>``) or a quoted string does not
     end a message: blocks are skipped by their byte count.
+
+    Parameters
+    ----------
+    block_ends : bool
+        Whether the end of a block ends its message, too: on a bus whose END signal a client sends
+        instead of a line feed, which a socket does not carry.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, block_ends: bool = False) -> None:
+        self._block_ends = block_ends
         self._buffer = bytearray()
         self._scanned = 0
 
@@ -31,7 +38,8 @@ class MessageFramer:
         self._buffer += data
         while (end := self._find_end()) is not None:
             message = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
+            is_line = self._buffer[end : end + 1] == b"\n"
+            del self._buffer[: end + is_line]
             self._scanned = 0
             yield message
 
@@ -57,6 +65,8 @@ class MessageFramer:
             if stop is None or stop > len(self._buffer):
                 return None
             self._scanned = stop
+            if self._block_ends:
+                return stop
         return None
 
 

@@ -114,6 +114,7 @@ class SimulatedScpi:
     error_depth: ClassVar[int] = 30
     no_error: ClassVar[str] = '0,"No error"'
     reply_end: ClassVar[bytes] = b"\n"
+    block_ends: ClassVar[bool] = False
 
     def __init__(self, idn: str) -> None:
         self.idn = idn
@@ -290,7 +291,7 @@ class ScpiConversation:
 
     def __init__(self, instrument: SimulatedScpi) -> None:
         self._instrument = instrument
-        self._framer = MessageFramer()
+        self._framer = MessageFramer(block_ends=instrument.block_ends)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes as they arrive; give each reply they cause."""

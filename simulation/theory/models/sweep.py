@@ -1,6 +1,6 @@
 """A model at a point, or over one or two parameters as a labelled data set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Axis = tuple[str, ArrayLike]
 Progress = Callable[[int, int], object]
+Engine = Callable[
+    [Sequence[str] | None, Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Array]]
+]
+"""Evaluates chunks (wanted results, parameters of each) and yields their results in order."""
 
 CHUNK: Final = 65_536
 """Points evaluated at a time: 100 MB at most for five modes."""
@@ -65,6 +69,7 @@ def sweep(
     wanted: Sequence[str] | None = None,
     progress: Progress | None = None,
     chunk: int = CHUNK,
+    engine: Engine | None = None,
     **parameters: Any,
 ) -> "xr.Dataset":
     """Evaluate a model on a line or a grid.
@@ -81,6 +86,8 @@ def sweep(
         Called as ``progress(points_done, points_in_all)`` after each chunk.
     chunk : int
         Points evaluated at a time; bounds the memory.
+    engine : callable, optional
+        What evaluates the chunks, elsewhere and side by side; by default the model, here.
     **parameters : float or str
         Fixed parameters; the others keep the paper's values.
 
@@ -105,7 +112,9 @@ def sweep(
     names = [name for name, _ in axes]
     values = [np.asarray(value) for _, value in axes]
     fixed = model.parameters.defaults() | parameters
-    results = _evaluate(model, names, values, wanted, parameters, progress, max(1, chunk))
+    parts = _chunks(names, values, max(1, chunk))
+    run = engine or (lambda wanted, points: (model.evaluate(wanted, **p) for p in points))
+    results = _evaluate(run, wanted, [{**parameters, **part} for part in parts], names, progress)
     return _dataset(model, names, values, results, {k: fixed[k] for k in fixed if k not in names})
 
 
@@ -130,28 +139,30 @@ def _check_axes(model: Model, axes: Sequence[Axis], parameters: dict[str, Any]) 
         raise ValueError(message)
 
 
-def _evaluate(
-    model: Model,
-    names: Sequence[str],
-    values: Sequence[Any],
-    wanted: Sequence[str] | None,
-    parameters: dict[str, Any],
-    progress: Progress | None,
-    chunk: int,
-) -> dict[str, Array]:
+def _chunks(names: Sequence[str], values: Sequence[Any], chunk: int) -> list[dict[str, Any]]:
+    """Return the swept parameters of each chunk: some values of the first, all of the second."""
     first, rest = values[0], values[1:]
-    across = len(rest[0]) if rest else 1
-    rows = max(1, chunk // across)
+    rows = max(1, chunk // (len(rest[0]) if rest else 1))
     columns = {name: value[None, :] for name, value in zip(names[1:], rest, strict=True)}
-    found: list[dict[str, Array]] = []
-    for start in range(0, len(first), rows):
-        part = first[start : start + rows]
-        swept = {names[0]: part[:, None] if rest else part}
-        found.append(model.evaluate(wanted, **parameters, **swept, **columns))
+    parts = (first[start : start + rows] for start in range(0, len(first), rows))
+    return [{names[0]: part[:, None] if rest else part, **columns} for part in parts]
+
+
+def _evaluate(
+    engine: Engine,
+    wanted: Sequence[str] | None,
+    points: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    progress: Progress | None,
+) -> dict[str, Array]:
+    sizes = np.cumsum([np.prod([np.size(point[name]) for name in names]) for point in points])
+    found: list[Mapping[str, Array]] = []
+    for part in engine(wanted, points):
+        found.append(part)
         if progress is not None:
-            progress((start + len(part)) * across, len(first) * across)
+            progress(int(sizes[len(found) - 1]), int(sizes[-1]))
     if len(found) == 1:
-        return found[0]
+        return dict(found[0])
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 

@@ -179,6 +179,13 @@ def test_target_is_replaced_only_on_request(t3_file, tmp_path):
     assert open_tags(target).layout.mode == "T3"
 
 
+def test_what_a_killed_conversion_left_is_no_obstacle(t3_file, tmp_path):
+    (tmp_path / "out.ptu.part").write_bytes(b"half of a file")
+    convert(t3_file, tmp_path / "out.ptu")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.ptu", "t3.ptu"]
+    assert open_tags(tmp_path / "out.ptu").n_records == open_tags(t3_file).n_records
+
+
 def test_source_and_target_must_differ(t3_file):
     with pytest.raises(ValueError, match="two files"):
         convert(t3_file, t3_file, overwrite=True)

@@ -128,3 +128,15 @@ def test_garbage_behind_the_magic_is_refused():
 def test_what_fits_no_tag_is_refused(key, value, error, match):
     with pytest.raises(error, match=match):
         write_header({key: value})
+
+
+def test_a_corrupt_length_in_a_large_file_asks_for_no_memory(tmp_path):
+    """The payload would fit into the file, so only its length says that it is none."""
+    path = tmp_path / "large.ptu"
+    data = write_header({"File_Comment": "x" * 8})
+    at = data.index(b"x" * 8)
+    path.write_bytes(data[: at - 8] + (1 << 27).to_bytes(8, "little") + data[at:])
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 28)
+    with pytest.raises(TagFileError, match=r"large\.ptu: header tag 'File_Comment' .* 134217728"):
+        read_header(path)

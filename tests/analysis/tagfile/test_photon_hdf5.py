@@ -110,6 +110,37 @@ def test_foreign_file_without_nanotimes_is_t2(tmp_path, decode):
     assert decode(source).time.tolist() == [10, 20, 30]
 
 
+def test_overflow_records_of_another_converter_are_no_clicks(tmp_path, decode):
+    path = foreign_file(
+        tmp_path / "x.hdf5", photon_data__detectors=np.array([0, 127, 1], dtype=np.uint8)
+    )
+    events = decode(PhotonHdf5File(path))
+    assert events.channel.tolist() == [0, 1]
+    assert events.time.tolist() == [10, 30]
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_numbers_may_be_arrays_of_one(tmp_path, shape):
+    path = foreign_file(
+        tmp_path / "x.hdf5",
+        acquisition_duration=np.full(shape, 3.0),
+        photon_data__timestamps_specs__timestamps_unit=np.full(shape, 12.5e-9),
+        photon_data__nanotimes=np.array([1, 2, 3], dtype=np.uint16),
+        photon_data__nanotimes_specs__tcspc_unit=np.full(shape, 16e-12),
+    )
+    source = PhotonHdf5File(path)
+    assert (source.resolution, source.sync_period) == (16e-12, 12.5e-9)
+    assert source.measured_time == 3.0
+
+
+def test_several_numbers_where_one_is_meant_are_refused(tmp_path):
+    path = foreign_file(tmp_path / "x.hdf5", acquisition_duration=np.array([3.0, 4.0]))
+    with pytest.raises(
+        TagFileError, match=r"acquisition_duration must hold one value, but holds 2"
+    ):
+        PhotonHdf5File(path)
+
+
 def test_foreign_file_with_nanotimes_is_t3(tmp_path, decode):
     path = foreign_file(
         tmp_path / "x.hdf5",

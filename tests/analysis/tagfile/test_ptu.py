@@ -153,6 +153,18 @@ def test_warnings_of_the_header_are_reported(photons, key, value, expected, patc
     assert codes(PtuFile(photons)) == expected
 
 
+def test_the_sync_divider_says_what_it_means_in_each_mode(photons, patch, tmp_path):
+    patch(photons, "HWSync_Divider", struct.pack("<q", 4))
+    (t3,) = PtuFile(photons).warnings
+    assert "whether sync numbers count all pulses or only those, the file does not say" in str(t3)
+    assert "divider: 4" not in str(t3)
+    with PtuWriter(tmp_path / "t2.ptu", layout=TIMEHARP_260N_T2, sync_rate=20e3) as writer:
+        writer.write(np.array([5], np.uint32))
+    patch(tmp_path / "t2.ptu", "HWSync_Divider", struct.pack("<q", 4))
+    (t2,) = PtuFile(tmp_path / "t2.ptu").warnings
+    assert "`trial: {sync: {divider: 4}}` counts all trials" in str(t2)
+
+
 def test_measured_time_is_unknown_after_a_crash(photons, patch):
     patch(photons, "TTResult_StopAfter", bytes(8))
     assert PtuFile(photons).measured_time == 0.05

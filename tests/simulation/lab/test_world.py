@@ -96,7 +96,7 @@ def test_same_seed_same_world():
 
 def test_all_alternatives_can_stand_on_the_bench():
     with World.start(instruments=BENCH) as world:
-        ports = {f"{name}_port" for name in BENCH if BENCH[name].link in ("port", "http")}
+        ports = {f"{name}_port" for name in BENCH if BENCH[name].link in ("socket", "port", "http")}
         assert set(world.addresses | world.objects) == {*BENCH, *ports}
 
 

@@ -55,7 +55,7 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Moved:
     """All numbers of a run that a posterior expects something of.
 
     Attributes
@@ -94,7 +94,7 @@ class Comparison:
         )
 
 
-def compare_with(folder: RunFolder, posterior: Posterior) -> Comparison:
+def compare_with(folder: RunFolder, posterior: Posterior) -> Moved:
     """Compare the blocks of a run's main setting with what a posterior expects of them.
 
     Every phase and delay of these blocks is one setting; the posterior's spread is among σ, the
@@ -134,7 +134,7 @@ def compare_with(folder: RunFolder, posterior: Posterior) -> Comparison:
         )
         name = f"Δφ {phase / np.pi:+.2f} π, {delay * 1e9:.0f} ns"
         found += _shifts(name, mine, posterior, setting)
-    return Comparison(run=folder.path.name, shifts=tuple(found))
+    return Moved(run=folder.path.name, shifts=tuple(found))
 
 
 def _same_kind(block: Block, purpose: dict[str, float | str]) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.counting import count
-from labkit.comparison import compare_with
+from labkit.moved import compare_with
 from labkit.run import Block
 from simulation.inference.operation import values_of
 from simulation.inference.posterior import Posterior, Sampler

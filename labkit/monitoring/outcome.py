@@ -1,0 +1,86 @@
+"""What a run was meant to reach and what it found, as its files say it, in a few words."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from analysis.witness.verdict import verdict_sentence
+from labkit.monitoring.monitor import goal_of
+from labkit.run import RunFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """A run in a few words; each is empty if there is nothing to say.
+
+    Attributes
+    ----------
+    duration : str
+        From its beginning to its end, or until now while it goes on.
+    goal : str
+    witness : str
+        Symmetrised R_m as published: mode, and 16 % to 84 %.
+    decision, sentence : str
+        Verdict in a word, and in a line.
+    problem : str
+        Why ``result.json`` could not be read.
+    """
+
+    duration: str
+    goal: str
+    witness: str
+    decision: str
+    sentence: str
+    problem: str = ""
+
+    def __str__(self) -> str:
+        named = {
+            "duration": self.duration, "goal": self.goal, "R_m": self.witness,
+            "verdict": self.sentence, "damaged": self.problem,
+        }  # fmt: skip
+        return "\n".join(f"{name:<10} {text}" for name, text in named.items() if text)
+
+
+def outcome_of(folder: RunFolder) -> RunOutcome:
+    """Read what a run was meant to reach and what it found."""
+    manifest = folder.manifest()
+    result, problem = _result(folder)
+    goal = goal_of(manifest, str(folder.manifest_path))
+    witness, verdict = result.get("witness"), result.get("verdict")
+    begun = datetime.fromisoformat(manifest.started) if manifest.started else None
+    duration = ""
+    if begun is not None:
+        over = datetime.fromisoformat(manifest.ended) if manifest.ended else None
+        if over is None and manifest.status == "running":
+            over = datetime.now(UTC)
+        if over is not None:
+            duration = str(timedelta(seconds=round((over - begun).total_seconds())))
+    return RunOutcome(
+        duration=duration,
+        goal="" if goal is None else str(goal),
+        witness="" if not witness else _witness(witness["sym"]),
+        decision="" if not verdict else str(verdict["decision"]),
+        sentence="" if not verdict else _sentence(verdict),
+        problem=problem,
+    )
+
+
+def _witness(sym: dict[str, float]) -> str:
+    return f"{sym['mode']:.3f} [{sym['low']:.3f}, {sym['high']:.3f}]"
+
+
+def _sentence(verdict: dict[str, Any]) -> str:
+    parts = (verdict[name] for name in ("decision", "level", "kind", "reasons"))
+    return verdict_sentence(*parts)
+
+
+def _result(folder: RunFolder) -> tuple[dict[str, Any], str]:
+    path = folder.path / "result.json"
+    if not path.is_file():
+        return {}, ""
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return {}, f"{path}: {error}"
+    return (plain, "") if isinstance(plain, dict) else ({}, f"{path}: holds no object")

@@ -1,0 +1,152 @@
+"""The scan that a run is taking, or took last, from its blocks: fringe, filter line, balance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import pi, sqrt
+
+from analysis.evaluation import evaluate
+from labkit.report.diagnostics import CROSSED, SAME
+from labkit.run import Block
+
+MOST_BLOCKS = 200
+"""A scan of more blocks shows the last ones."""
+
+_AXES = {
+    "delta_phi": ("Δφ (π)", 1 / pi),
+    "delay": ("delay (ns)", 1e9),
+    "voltage": ("filter (V)", 1.0),
+}
+"""Settings that are scanned: name on the axis, and factor to its unit."""
+
+_APART = ("filter", "device")
+"""Settings that tell one scan from the next."""
+
+_TOLD_APART = ("arm", "light")
+"""Settings that make curves of their own within a scan."""
+
+NO_SCAN = ("witness", "repair", "null_test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Points of one curve: x, y, standard deviation of y, block."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    sigma: tuple[float, ...]
+    block: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """A scan as far as it is.
+
+    Attributes
+    ----------
+    title, x_label, y_label : str
+    curves : dict of str to Curve
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: Mapping[str, Curve]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain types."""
+        columns = ("x", "y", "sigma", "block")
+        curves = {n: {k: list(getattr(c, k)) for k in columns} for n, c in self.curves.items()}
+        return {
+            "title": self.title, "x_label": self.x_label, "y_label": self.y_label,
+            "curves": curves,
+        }  # fmt: skip
+
+
+class ScanBook:
+    """Keeps the blocks of the scan that is taken; one more block costs that block."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+        self._made: tuple[int, Scan | None] = (0, None)
+
+    def follow(self, blocks: Sequence[Block], first: int) -> None:
+        """Take in blocks, of which those before the one numbered `first` are known."""
+        self._made = (0, None)
+        while self._blocks and self._blocks[-1].number >= first:
+            self._blocks.pop()
+        for block in blocks[first - 1 :]:
+            procedure = block.setting.get("procedure")
+            if procedure in NO_SCAN or procedure is None:
+                continue
+            if self._blocks and _key(block) != _key(self._blocks[-1]):
+                self._blocks.clear()
+            self._blocks.append(block)
+        del self._blocks[:-MOST_BLOCKS]
+
+    def scan(self) -> Scan | None:
+        """Return the scan that was taken last; None if there is none."""
+        if not self._blocks:
+            return None
+        if self._made[0] != len(self._blocks):
+            self._made = len(self._blocks), _scan(self._blocks)
+        return self._made[1]
+
+
+def _key(block: Block) -> tuple[object, ...]:
+    return tuple(block.setting.get(name) for name in ("procedure", *_APART))
+
+
+def _scan(blocks: Sequence[Block]) -> Scan:
+    procedure = str(blocks[0].setting["procedure"])
+    name = next((n for n in _AXES if len({b.setting.get(n) for b in blocks}) > 1), "")
+    if not name and procedure in ("phase_sweep", "delay_sweep", "filters"):
+        name = {"phase_sweep": "delta_phi", "delay_sweep": "delay", "filters": "voltage"}[procedure]
+    label, scale = _AXES.get(name, ("block", 1.0))
+    points: dict[str, list[tuple[float, float, float, int]]] = {}
+    correlated = procedure in ("phase_sweep", "delay_sweep")
+    for block in blocks:
+        place = block.setting.get(name, block.number) if name else block.number
+        if not isinstance(place, int | float):
+            continue  # pump_probe names its references
+        for curve, y, sigma in _g2(block) if correlated else _rates(block):
+            points.setdefault(curve, []).append((scale * place, y, sigma, block.number))
+    apart = " ".join(str(blocks[0].setting[n]) for n in _APART if n in blocks[0].setting)
+    columns = ("x", "y", "sigma", "block")
+    return Scan(
+        title=" ".join(filter(None, (procedure.replace("_", " "), apart))),
+        x_label=label,
+        y_label="g²" if correlated else "clicks per 10⁶ trials",
+        curves={
+            curve: Curve(**dict(zip(columns, zip(*sorted(rows), strict=True), strict=True)))
+            for curve, rows in points.items()
+        },
+    )
+
+
+def _g2(block: Block) -> list[tuple[str, float, float]]:
+    found = evaluate(block.counts).g2
+    curves = []
+    for curve, pairs in (("different detectors", CROSSED), ("same detector", SAME)):
+        have = [found[pair] for pair in pairs if pair in found]
+        exposure = sum(g2.accidentals for g2 in have)
+        if exposure > 0:
+            events = sum(g2.coincidences for g2 in have)
+            curves.append((curve, events / exposure, sqrt(events + 1) / exposure))
+    return curves
+
+
+def _rates(block: Block) -> list[tuple[str, float, float]]:
+    gates = block.gates
+    apart = " ".join(str(block.setting[n]) for n in _TOLD_APART if n in block.setting)
+    per_million = 1e6 / max(block.trials, 1)
+    singles = block.singles.sum(axis=1) if "arm" in block.setting else None
+    if singles is not None:  # both detectors together: the arms are compared
+        rows = zip(gates.names, singles.tolist(), strict=True)
+        return [
+            (f"{gate}, arm {apart}", n * per_million, sqrt(n + 1) * per_million) for gate, n in rows
+        ]
+    cells = zip(gates.cells, block.singles.ravel().tolist(), strict=True)
+    return [
+        (" ".join(filter(None, (f"{gate} {d}", apart))), n * per_million, sqrt(n + 1) * per_million)
+        for (gate, d), n in cells
+    ]
