@@ -26,13 +26,13 @@ class GammaPosterior:
 
     Attributes
     ----------
-    events : int
-        Number of counted events, C.
+    events : float
+        Number of counted events, C; a plan's expected number need not be whole.
     exposure : float
         Expected events at g = 1, λ > 0.
     """
 
-    events: int
+    events: float
     exposure: float
 
     @property
@@ -75,7 +75,7 @@ class GammaPosterior:
     def quantile(self, q: ArrayLike) -> NDArray[np.float64]:
         """Value below which the true g lies with probability q (0 to 1)."""
         q = np.asarray(q, dtype=float)
-        return np.asarray(special.gammaincinv(self.events + 1, q)) / self.exposure
+        return np.asarray(special.gammaincinv(self.events + 1, q) / self.exposure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from benchmarks import guard
 from benchmarks.timing import Row
 
 ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record")
-STUDIES = ("red_team", "calibration", "faults", "fuzz", "scaling")
+STUDIES = ("red_team", "calibration", "faults", "fuzz", "scaling", "exam")
 """Statistics and faults: these run for minutes to hours, and only if they are named."""
 
 

@@ -15,10 +15,10 @@ from labkit.experiment import run_experiment as run_experiment
 from labkit.model_file import read_model as read_model
 from labkit.run.folder import list_runs as list_runs
 from labkit.run.folder import open_run as open_run
-from labkit.run.planning import plan_witness
 from labkit.sequence.pulses import Pulse as Pulse
 from labkit.sequence.pulses import PulseSequence as PulseSequence
 from labkit.station.lab import open_lab as open_lab
+from simulation.inference.planning import plan_witness
 from simulation.theory.models import point as point
 from simulation.theory.models import sweep as sweep
 from simulation.theory.optimum import optimise as optimise

@@ -218,6 +218,7 @@ def run_experiment(
         )  # fmt: skip
     else:
         folder = open_run(Path(resume))
+        folder.refuse_replay()
         _check_same(experiment, folder)
     watcher.opened(folder.path)
     watcher = log = EventLog(watcher, folder.path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
 
-from analysis.correlation import G2, LEVEL, g2
+from analysis.correlation import G2, LEVEL, GammaPosterior, g2
 from analysis.counts import Counts
 from analysis.counts_file import (
     PAIRS,
@@ -156,6 +156,51 @@ def witness(
         detector=MappingProxyType(detector),
         sym=product_posterior(detector[1], detector[2], plugin=mean),
     )
+
+
+def expected_confidence(
+    trials: float,
+    pump: tuple[float, float],
+    read: tuple[float, float],
+    coincidences: Mapping[str, float],
+    bound: float = 1.0,
+) -> float:
+    """Return the posterior probability of R_m(sym) < bound at the expected counts of a plan.
+
+    As `witness` gives it for whole counts; expected ones need not be whole.
+
+    Parameters
+    ----------
+    trials : float
+    pump, read : tuple of float
+        Clicks per trial of detectors 1, 2.
+    coincidences : mapping of str to float
+        Per trial, by pair.
+    bound : float
+    """
+    first, second = (
+        ratio_posterior(
+            RatioDistribution(
+                a=_expected(trials, f"r1p{j}", pump, read, coincidences),
+                b=_expected(trials, f"r2p{j}", pump, read, coincidences),
+            ),
+            plugin=None,
+            level=LEVEL,
+        )
+        for j in (1, 2)
+    )
+    return product_posterior(first, second, plugin=None).confidence(bound)
+
+
+def _expected(
+    trials: float,
+    pair: str,
+    pump: tuple[float, float],
+    read: tuple[float, float],
+    coincidences: Mapping[str, float],
+) -> GammaPosterior:
+    exposure = trials * read[int(pair[1]) - 1] * pump[int(pair[3]) - 1]
+    return GammaPosterior(events=trials * coincidences[pair], exposure=exposure)
 
 
 def _heralded(first: G2, second: G2, level: float) -> WitnessPosterior:

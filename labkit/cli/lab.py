@@ -21,7 +21,8 @@ lab_app = typer.Typer(
     cls=Commands, help="Check a station, or serve the virtual lab.", no_args_is_help=True
 )
 Station = Annotated[
-    str, typer.Argument(metavar="STATION", help="Station file, or virtual for the virtual lab.")
+    str,
+    typer.Argument(metavar="STATION", help="Station file, virtual, or twin:FILE of a posterior."),
 ]
 
 
@@ -46,7 +47,7 @@ def check(
     from labkit.station.lab import Lab
     from labkit.station.opening import open_station
 
-    file = read_station_file(station)
+    file = read_station_file(station_named(station))
     failures: dict[str, str] = {}
     with without_logs(), open_station(file, failures=failures) as instruments:
         lab = Lab(file, instruments)
@@ -183,8 +184,21 @@ def start(
     addresses: Annotated[
         Path | None, typer.Option(help="Also write the addresses to this file (JSON).")
     ] = None,
+    twin: Annotated[
+        Path | None, typer.Option(help="Serve the lab that `labkit infer` found (.nc).")
+    ] = None,
+    draw: Annotated[
+        int | None, typer.Option(min=0, help="Which draw of it; by default the best fit.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write the station file here instead, to be run with.")
+    ] = None,
 ) -> None:
-    """Serve the virtual lab of a station file until Ctrl-C; other programs may connect."""
+    """Serve the virtual lab of a station file until Ctrl-C; other programs may connect.
+
+    With --twin the world of a posterior, at the pulses it holds for; `labkit run … --station
+    twin:FILE` runs an experiment in it.
+    """
     import json as json_module
     from time import sleep
 
@@ -193,7 +207,10 @@ def start(
     from labkit.station.ending import Terminated, ending_on_sigterm
     from labkit.station.opening import start_world
 
-    file = read_station_file(station)
+    file = read_station_file(station_named(station)) if twin is None else _twin(twin, draw, station)
+    if write is not None:
+        _write_new(write, file.text)
+        return
     if file.config.world is None:
         message = f"{file.path}: is a station of real instruments; there is nothing to serve"
         raise ValueError(message)
@@ -210,6 +227,62 @@ def start(
                 sleep(1.0)  # an endless wait could not be interrupted on Windows
         except (KeyboardInterrupt, Terminated):
             typer.echo("stopped", err=True)
+
+
+@lab_app.command()
+def exam(
+    seed: Annotated[
+        int | None, typer.Option(help="Which exam; by default one that nobody knows.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Station file to write.")] = Path(
+        "exam.yaml"
+    ),
+    answer: Annotated[
+        Path | None, typer.Option(metavar="EXAM.yaml", help="Tell the fault of this exam.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a virtual lab with one hidden fault, to be found with the ordinary procedures.
+
+    The solution stays sealed in the station file until it is asked for with --answer.
+    """
+    from labkit.exam import exam_station, fault_of
+    from simulation.lab.exam import said
+
+    if answer is not None:
+        fault = fault_of(answer)
+        if json:
+            print_json({"fault": fault, "said": said(fault)})
+        else:
+            results.print(said(fault), markup=False, highlight=False, soft_wrap=True)
+        return
+    _write_new(output, exam_station(seed))
+    remarks.print(
+        f"one thing is wrong in this lab: try `labkit run autopilot --station {output}`, then "
+        f"`labkit lab exam --answer {output}`",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _twin(posterior: Path, draw: int | None, station: str) -> "StationFile":
+    from labkit.twin import reference_sequence, twin_station, what_differs
+    from simulation.inference.posterior import load_posterior
+
+    found = load_posterior(posterior)
+    file = twin_station(found, draw=draw, origin=str(posterior), station=station)
+    values = found.best if draw is None else found.draw(draw)
+    for text in what_differs(file, values, reference_sequence(found)):
+        remarks.print(text, markup=False, highlight=False, soft_wrap=True)
+    return file
+
+
+def station_named(name: str) -> "str | StationFile":
+    """Return a station as commands name it; `twin:FILE` is built from a posterior."""
+    if not name.startswith("twin:"):
+        return name
+    from labkit import twin
+
+    return twin.station_named(name)
 
 
 @lab_app.command()

@@ -1,4 +1,4 @@
-"""``labkit plan``, ``labkit sequence``: what a measurement will be, before it is made."""
+"""``labkit plan``, ``budget``, ``match``, ``sequence``: what will be, before it is measured."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,16 +11,37 @@ from labkit.cli.tags import Json
 from labkit.cli.theory import Settings, changes_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from analysis.counts_file import WitnessCounts
-    from labkit.run.planning import ClickRates, WitnessPlan
+    from simulation.inference.operation import Knobs, Operation
+    from simulation.theory.dlcz import DLCZParameters
 
 USUAL = (0.9, 0.95, 0.99)
 """Confidences that are planned unless one is asked for."""
+
+DRAWS = 60
+"""Of a posterior, for which trials are planned."""
+
+PosteriorFile = Annotated[
+    Path | None, typer.Option("--posterior", help="Go by what `labkit infer` found (.nc).")
+]
+WhatIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--what-if",
+        metavar="NAME=VALUE,…",
+        help="Turn knobs: E_pump, E_read (1 as it is), delay, theta, period, filter_hz, loss_A, "
+        "loss_B (dB), or change an inferred parameter.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     app.command()(plan)
+    app.command()(budget)
+    app.command()(match)
     app.command()(sequence)
 
 
@@ -33,12 +54,34 @@ def plan(
         list[float] | None,
         typer.Option(help="Always-valid confidence wanted, e.g. 0.99; repeatable."),
     ] = None,
+    sigma: Annotated[
+        list[float] | None,
+        typer.Option(help="Also plan for k sigma as the paper quotes them; repeatable."),
+    ] = None,
     bound: Annotated[float, typer.Option(help="Bound on R.")] = 1.0,
     overhead: Annotated[
         float, typer.Option(min=0, help="Time for locking and filters, as a part of measuring.")
     ] = 0.15,
     data: Annotated[DataSet, typer.Option(help="Set of the paper to go by.")] = DataSet.optimal,
     settings: Settings = None,
+    posterior: PosteriorFile = None,
+    what_if: WhatIf = None,
+    best: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Find the best settings of theta, delay, e_pump, e_read, period, filter_hz.",
+        ),
+    ] = None,
+    goals: Annotated[
+        bool, typer.Option("--goals", help="Also tell S, fidelity and concurrence there.")
+    ] = False,
+    fibre: Annotated[
+        bool, typer.Option("--fibre", help="Also tell how far apart the devices may be.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the trade-offs (PNG, PDF, SVG).")
+    ] = None,
     set_name: Annotated[
         str | None, typer.Option("--counts-set", help="Which set, if a counts file holds several.")
     ] = None,
@@ -46,49 +89,83 @@ def plan(
 ) -> None:
     """Tell how long the witness takes to be decided.
 
-    By what a run has measured so far, or by the model of the paper. The numbers are for the
-    expected counts and the always-valid claim, which may be looked at after every block.
+    By what a run has measured so far, by the model of the paper, or by what `labkit infer` found.
+    For the always-valid claim, which may be looked at after every block: the trials by expected
+    counts, and by when a tenth, half and nine tenths of all measurements have it.
     """
-    from labkit.run.planning import ClickRates, plan_witness
+    from labkit.cli.tables import print_table
+    from labkit.planning import ask_counts, ask_model
 
-    counts = None if measured is None else _counts(measured, set_name)
-    if counts is not None and settings:
-        message = "--set changes the model, but a run was given to go by; leave one of them out"
-        raise ValueError(message)
-    rates = _model(data, settings) if counts is None else ClickRates.of_counts(counts)
-    with remarks.status("planning"):
-        plans = [
-            plan_witness(rates, confidence=wanted, bound=bound, overhead=overhead)
-            for wanted in confidence or USUAL
-        ]
-    done = 0 if counts is None else counts.trials
+    modelled = {"--set": settings, "--posterior": posterior, "--what-if": what_if, "--best": best,
+                "--goals": goals, "--fibre": fibre, "--plot": plot}  # fmt: skip
+    if measured is not None:
+        if named := [name for name, value in modelled.items() if value]:
+            message = (
+                f"{named[0]} changes the model, but a run was given to go by; leave one of them out"
+            )
+            raise ValueError(message)
+        counts = _counts(measured, set_name)
+        with remarks.status("planning"):
+            answer = ask_counts(counts, confidence or USUAL, sigma or (), bound, overhead)
+    else:
+        knobs, changes = knobs_of(what_if)
+        operation = operation_of(data, settings, posterior, changes, draws=DRAWS)
+        with remarks.status("planning"):
+            answer = ask_model(
+                operation, knobs, confidence or USUAL, sigma or (), bound, overhead,
+                over=best.split(",") if best else None, goals=goals, fibre=fibre,
+            )  # fmt: skip
+        if plot is not None:
+            from simulation.inference.optimum import trade_offs
+
+            trade_offs(operation.thinned(9), knobs).savefig(plot, dpi=150)
     if json:
-        print_json({"measured_trials": done, "plans": [each.to_dict() for each in plans]})
+        print_json(answer.to_dict())
         return
-    _show(plans, done)
+    for table in answer.tables():
+        print_table(table)
+    for text in answer.remarks:
+        remarks.print(f"assumed: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _show(plans: "list[WitnessPlan]", done: int) -> None:
-    from rich.table import Table
+def knobs_of(what_if: list[str] | None) -> "tuple[Knobs, dict[str, float]]":
+    """Return the knobs and the model's parameters that ``NAME=VALUE,…`` change."""
+    from dataclasses import fields
 
-    table = Table(title=f"expected R = {plans[-1].R:.3f}", title_justify="left")
-    for head in (f"R < {plans[0].bound:g}, any time", "trials", "hours", "hours to go"):
-        table.add_column(head, justify="right")
-    for each in plans:
-        left = max(0.0, each.seconds * (1 - done / each.trials))
-        table.add_row(
-            f"{100 * each.confidence:g} %", f"{each.trials:.3g}", f"{each.seconds / 3600:.1f}",
-            f"{left / 3600:.1f}",
-        )  # fmt: skip
-    results.print(table)
-    if done:
-        results.print(f"measured so far: {done:,} trials", highlight=False)
+    from simulation.inference.operation import Knobs
+
+    pairs = [pair for text in what_if or [] for pair in text.split(",")]
+    values = changes_of(pairs, option="--what-if")
+    if words := [name for name, value in values.items() if isinstance(value, str)]:
+        message = f"--what-if {words[0]} must be a number, but is {values[words[0]]!r}"
+        raise ValueError(message)
+    names = {entry.name.lower(): entry.name for entry in fields(Knobs)}
+    turned = {names[n.lower()]: v for n, v in values.items() if n.lower() in names}
+    return Knobs(**turned), {n: v for n, v in values.items() if n.lower() not in names}
 
 
-def _model(data: DataSet, settings: list[str] | None) -> "ClickRates":
+def operation_of(
+    data: DataSet,
+    settings: list[str] | None,
+    posterior: Path | None,
+    changes: "dict[str, float]",
+    draws: int,
+) -> "Operation":
+    """Return the model that options ask for: of the paper, or draws of a posterior."""
+    from simulation.inference.operation import Operation
+    from simulation.inference.posterior import load_posterior
+
+    if posterior is None:
+        return Operation.of_model(_model(data, settings)).changed(**changes)
+    if settings:
+        message = "--set changes the paper's model; use --what-if to change a posterior's"
+        raise ValueError(message)
+    return Operation.of_posterior(load_posterior(posterior), draws).changed(**changes)
+
+
+def _model(data: DataSet, settings: list[str] | None) -> "DLCZParameters":
     from dataclasses import fields, replace
 
-    from labkit.run.planning import ClickRates
     from simulation.theory.dlcz import riedinger2018
 
     parameters, changes = riedinger2018(data.value), changes_of(settings)
@@ -96,7 +173,86 @@ def _model(data: DataSet, settings: list[str] | None) -> "ClickRates":
     if unknown := [name for name in changes if name not in known]:
         message = f"--set must name one of {', '.join(known)}, but names {', '.join(unknown)}"
         raise ValueError(message)
-    return ClickRates.of_model(replace(parameters, **changes))
+    return replace(parameters, **changes)
+
+
+def budget(
+    posterior: PosteriorFile = None,
+    data: Annotated[DataSet, typer.Option(help="Set of the paper to go by.")] = DataSet.optimal,
+    settings: Settings = None,
+    what_if: WhatIf = None,
+    confidence: Annotated[
+        float, typer.Option(help="Always-valid confidence that the trials are for.")
+    ] = 0.99,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the waterfall (PNG, PDF, SVG).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Tell what each source of noise costs in g² and R_m, by the model: no witness.
+
+    Each row: what would be if this source alone were gone. Sources do not add; the interaction
+    is what their sum misses.
+    """
+    from labkit.cli.tables import print_table
+    from labkit.report.tables import budget_table
+    from simulation.inference.budget import noise_budget
+
+    knobs, changes = knobs_of(what_if)
+    operation = operation_of(data, settings, posterior, changes, draws=200)
+    with remarks.status("budgeting"):
+        found = noise_budget(operation, knobs=knobs, confidence=confidence)
+    if plot is not None:
+        _save(found.figure(), plot)
+    if json:
+        print_json(found.to_dict())
+        return
+    print_table(budget_table(found))
+    for text in found.sentences():
+        results.print(text, markup=False, highlight=False, soft_wrap=True)
+    for text in operation.remarks(knobs):
+        remarks.print(f"assumed: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def match(
+    chips: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CHIP.csv…", help="Two or more surveys, columns device and wavelength_nm."
+        ),
+    ],
+    tolerance: Annotated[
+        float, typer.Option(help="Largest difference of optical frequency that matches, Hz.")
+    ] = 100e6,
+    most: Annotated[int, typer.Option(min=1, help="Sets to list.")] = 10,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of resonances and sets (PNG, PDF, SVG).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find the devices of several chips whose optical resonances match.
+
+    The probability that chips with this scatter have a match is drawn, and computed by the formula
+    of the paper.
+    """
+    from labkit.chip_survey import match_chips, read_survey
+    from labkit.cli.tables import print_table
+
+    surveys = [read_survey(path) for path in chips]
+    with remarks.status("matching"):
+        found = match_chips(surveys, tolerance_hz=tolerance, most=most)
+    if plot is not None:
+        _save(found.figure(), plot)
+    if json:
+        print_json(found.to_dict())
+        return
+    print_table(found.table())
+
+
+def _save(axes: "Axes", path: Path) -> None:
+    figure = axes.get_figure(root=True)
+    if figure is not None:
+        figure.savefig(path, dpi=150)
 
 
 def _counts(path: Path, set_name: str | None) -> "WitnessCounts":

@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from labkit.cli.lab import station_named
 from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, say_error
 from labkit.cli.tags import Json
 
@@ -23,6 +24,7 @@ runs_app = typer.Typer(cls=Commands, help="List, show and compare runs.", no_arg
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     app.command()(run)
+    app.command()(replay)
     app.add_typer(runs_app, name="runs")
 
 
@@ -34,7 +36,7 @@ def run(
         ),
     ],
     station: Annotated[
-        str, typer.Option(help="Station file, or virtual for the virtual lab.")
+        str, typer.Option(help="Station file, virtual, or twin:FILE of a posterior.")
     ] = "virtual",
     out: Out = Path("runs"),
     resume: Annotated[
@@ -65,7 +67,12 @@ def run(
     ):
         with display:
             finished = run_experiment(
-                plan, station, out, resume=resume, forced=tuple(force or ()), watcher=display
+                plan,
+                station_named(station),
+                out,
+                resume=resume,
+                forced=tuple(force or ()),
+                watcher=display,
             )
         if json:
             unsafe = {"unsafe": finished.unsafe} if finished.unsafe else {}
@@ -73,6 +80,30 @@ def run(
             print_json(found)
         else:
             _show(finished, plan)
+
+
+def replay(
+    recorded: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to play.")],
+    speed: Annotated[float, typer.Option(help="How many times faster than it was.")] = 100.0,
+    out: Out = Path("runs"),
+) -> None:
+    """Play a recorded run into a new run folder as if live, for `labkit dashboard` to show.
+
+    The new run is marked as a replay and is never evaluated.
+    """
+    from labkit.run import open_run
+    from labkit.run.replay import replay_run
+    from labkit.station.ending import Terminated, ending_on_sigterm
+
+    def told(folder: "RunFolder") -> None:
+        remarks.print(f"run folder: {folder.path}", soft_wrap=True, markup=False)
+
+    try:
+        with ending_on_sigterm():
+            replay_run(open_run(recorded), out, speed=speed, told=told)
+    except (KeyboardInterrupt, Terminated) as end:
+        remarks.print("labkit: the replay was stopped")
+        raise typer.Exit(130 if isinstance(end, KeyboardInterrupt) else 143) from None
 
 
 def _show(finished: "Finished", plan: "Experiment") -> None:
@@ -151,6 +182,61 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
     for row in rows:
         table.add_row(*(_cell(name, row.get(name)) for name in COLUMNS))
     results.print(table)
+
+
+@runs_app.command()
+def times(
+    experiment: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[EXPERIMENT…]", help="Experiment files or names; all of labkit's."),
+    ] = None,
+    station: Annotated[str, typer.Option(help="Only runs of this station file.")] = "virtual",
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Tell how long experiments take here, by the station's earlier runs.
+
+    By runs with the same sequence and options; else by runs of the same kind; else by the trials
+    and the paper's overhead.
+    """
+    from dataclasses import asdict
+
+    from labkit.experiment import EXPERIMENTS, read_experiment
+    from labkit.run import list_runs
+    from labkit.run.durations import expected_duration, past_runs
+    from labkit.station.config import read_station_file
+
+    names = experiment or sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+    past = past_runs(list_runs(out), read_station_file(station).text)
+    rows = {}
+    for name in names:
+        plan = read_experiment(name)
+        plain = _as_in_manifest(plan.to_dict())
+        rows[name] = expected_duration(past, plan.kind, plain, _measuring(plan))
+    if json:
+        print_json({name: asdict(row) for name, row in rows.items()})
+        return
+    for name, row in rows.items():
+        results.print(f"{name:<14} {row}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _as_in_manifest(plain: dict[str, Any]) -> dict[str, Any]:
+    import json
+
+    found: dict[str, Any] = json.loads(json.dumps(plain, default=str))
+    return found
+
+
+def _measuring(plan: "Experiment") -> float | None:
+    """Return the seconds of trials that an experiment's options ask for, where they say so."""
+    options = plan.checked
+    goal = getattr(options, "goal", None)
+    if goal is not None:
+        return None if goal.trials is None else goal.trials * plan.sequence.period
+    trials, points = getattr(options, "trials", None), getattr(options, "points", 1)
+    if not (isinstance(points, int) and isinstance(trials, int)):
+        return None
+    return trials * points * plan.sequence.period
 
 
 COLUMNS = ("run", "status", "duration", "blocks", "left_out", "trials", "goal", "R_m", "verdict")
@@ -359,16 +445,41 @@ def stop(
 @runs_app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders.")],
+    twin: Annotated[
+        Path | None,
+        typer.Option(help="Compare with what `labkit infer` found (.nc): where the lab has moved."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Compare runs end against end: what they found, and the settings that they made."""
+    """Compare runs end against end: what they found, and the settings that they made.
+
+    With --twin compare the counts of each run with a posterior's expectation, in σ.
+    """
     from labkit.cli.tables import print_table
     from labkit.monitoring.comparison import compare_runs, comparison_tables
     from labkit.run import open_run
 
+    if twin is not None:
+        _compare_with(twin, runs, json=json)
+        return
     found = compare_runs([open_run(path) for path in runs])
     if json:
         print_json(found.to_dict())
         return
     for table in comparison_tables(found):
         print_table(table)
+
+
+def _compare_with(twin: Path, runs: list[Path], *, json: bool) -> None:
+    from labkit.cli.tables import print_table
+    from labkit.moved import compare_with
+    from labkit.run import open_run
+    from simulation.inference.posterior import load_posterior
+
+    posterior = load_posterior(twin)
+    found = [compare_with(open_run(path), posterior) for path in runs]
+    if json:
+        print_json({"twin": str(twin), "runs": [one.to_dict() for one in found]})
+        return
+    for one in found:
+        print_table(one.table())

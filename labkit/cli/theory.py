@@ -409,17 +409,19 @@ def _is_file(names: list[str] | None) -> bool:
     return any(Path(name).suffix in SUFFIXES for name in names or [])
 
 
-def changes_of(settings: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
+def changes_of(
+    settings: list[str] | None, words: Collection[str] = (), *, option: str = "--set"
+) -> dict[str, Any]:
     """Read NAME=VALUE settings; of `words`, and where they are no numbers, values stay words."""
     changes: dict[str, Any] = {}
     for setting in settings or []:
         name, equals, text = setting.partition("=")
         if not (name.strip() and equals and text.strip()):
-            message = f"--set must be NAME=VALUE, but is {setting!r}"
+            message = f"{option} must be NAME=VALUE, but is {setting!r}"
             raise ValueError(message)
         name = name.strip()
         if name in changes:
-            message = f"--set {name} must be given once, but is given twice"
+            message = f"{option} {name} must be given once, but is given twice"
             raise ValueError(message)
         try:
             changes[name] = text.strip() if name in words else float(text)

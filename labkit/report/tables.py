@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
 
 from analysis.correlation import G2
 from analysis.counts import Counts
 from analysis.published import PublishedWitness
 from analysis.witness import Witness
+
+if TYPE_CHECKING:
+    from simulation.inference.budget import BudgetRow, NoiseBudget
 
 PUBLISHED = "published"
 """Head of the last column, if there is something to compare with."""
@@ -86,6 +91,27 @@ def witness_table(
         note = f"published: R_m < {bound:g} with {confidence:g} % confidence"
     title = "R_m as published: describes, decides nothing"
     return _table(title, head, rows, published, note)
+
+
+def budget_table(budget: "NoiseBudget") -> ResultTable:
+    """Return what each source of noise costs, by the model."""
+
+    def row(label: str, cost: str, entry: "NoiseBudget | BudgetRow") -> tuple[str, ...]:
+        trials = f"{entry.trials.median:.3g}" if isfinite(entry.trials.median) else "never"
+        alone = (f"{one.median:.2f}" for one in (entry.g2_A, entry.g2_B))
+        return (label, *alone, entry.R_m.text(), cost, trials)
+
+    rows = [row("as it is", "", budget)]
+    rows += [row(f"without {each.label}", each.cost.text("+.3f"), each) for each in budget.rows]
+    return ResultTable(
+        title="noise budget (model)",
+        head=("", "g² A", "g² B", "R_m", "cost", f"trials to {100 * budget.confidence:g} %"),
+        rows=tuple(rows),
+        note=(
+            f"without all {budget.total.text()} less; costs alone do not add up to it: "
+            f"interaction {budget.interaction.text('+.3f')}"
+        ),
+    )
 
 
 def _table(

@@ -73,14 +73,21 @@ class RunFolder:
         Raises
         ------
         ValueError
-            If no block is finished yet.
+            If no block is finished yet, or the run is a replay.
         """
+        self.refuse_replay()
         blocks = self.journal.read()
         if not blocks:
             message = f"{self.path}: the run has no finished block to analyse"
             raise ValueError(message)
         setting = main_setting(blocks)
         return [b for b in blocks if b.good and purpose_of(b.setting) == setting]
+
+    def refuse_replay(self) -> None:
+        """Raise ValueError if this run is a replay of another one: it is no measurement."""
+        if origin := self.manifest().replay_of:
+            message = f"{self.path}: is a replay, no measurement; use the run it shows, {origin}"
+            raise ValueError(message)
 
     def segment_path(self, number: int) -> Path:
         """Return the tag file of a block."""

@@ -55,6 +55,8 @@ class Manifest:
         Words to find the run by.
     files : dict of str to str
         SHA-256 of files that are written once, when the run begins.
+    replay_of : str
+        Name of the run that was played into this folder; "" for a measurement.
     snapshot_before, snapshot_after : dict
         Instrument settings as read at both ends.
     drift : dict of str to list
@@ -82,6 +84,7 @@ class Manifest:
     sample: str = ""
     tags: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    replay_of: str = ""
     snapshot_before: dict[str, object] = field(default_factory=dict)
     snapshot_after: dict[str, object] = field(default_factory=dict)
     drift: dict[str, list[object]] = field(default_factory=dict)
@@ -92,6 +95,7 @@ class Manifest:
         return "\n".join(
             [
                 f"{self.kind:<10} {self.status}{reason}",
+                *([f"replay     of {self.replay_of}: no measurement"] if self.replay_of else []),
                 f"started    {self.started}",
                 f"ended      {self.ended or 'not yet'}",
                 f"host       {self.host}, labkit {self.versions.get('labkit', '?')}",

@@ -12,7 +12,7 @@ from analysis.witness import cells_of, sum_of_cells, symmetrised_witness
 from labkit.run.evidence import pairs_of
 from labkit.run.goal import Goal
 from labkit.run.journal import Block, total_counts
-from labkit.run.planning import ClickRates, plan_witness
+from simulation.inference.planning import ClickRates, plan_witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

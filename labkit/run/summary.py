@@ -37,6 +37,7 @@ def summary_row(name: str, manifest: Manifest, blocks: list[Block]) -> dict[str,
         "started": manifest.started[:19], "blocks": len(blocks),
         "left_out": len(blocks) - len(good), "trials": sum(block.trials for block in good),
         "reason": manifest.reason,
+        **({"replay_of": manifest.replay_of} if manifest.replay_of else {}),
     }  # fmt: skip
 
 

@@ -52,6 +52,8 @@ class OperatingPoint:
         Further pulses.
     steady_rate : ndarray, shape (2,)
         Dark counts and unpulsed light per s at detectors 1, 2.
+    energy : ndarray, shape (2, 2)
+        Of the pair's pulses at the devices, J, element [pump or read, device].
     """
 
     parameters: DLCZParameters
@@ -62,6 +64,7 @@ class OperatingPoint:
     arrivals: tuple[Arrival, ...]
     others: tuple[UncorrelatedPulse, ...]
     steady_rate: Real
+    energy: Real
 
     def theta(self, phase: Real | float) -> Real:
         """Return the fringe phase θ = 2 φ₀ + Δφ + ΔΩ τ for interferometer phases (rad)."""
@@ -127,6 +130,7 @@ def operating_point(conditions: Conditions, parameters: WorldParameters) -> Oper
         ),
         others=others,
         steady_rate=steady,
+        energy=np.array([[train[n].energy for train in conditions.trains] for n in pair]),
     )
 
 
@@ -198,6 +202,7 @@ def _without_pair(
         arrivals=(nowhere,) * 4,
         others=others,
         steady_rate=steady,
+        energy=np.zeros((2, 2)),
     )
 
 

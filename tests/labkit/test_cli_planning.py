@@ -27,10 +27,45 @@ def test_plan_by_counts_tells_what_is_left(tmp_path, capsys):
     assert run(["plan", str(path), "--confidence", "0.9", "--confidence", "0.999"]) == 0
     text = capsys.readouterr().out
     rows = [line.split("│")[1:-1] for line in text.splitlines() if "%" in line and "│" in line]
-    (_, _, _, done), (_, trials, hours, left) = rows
+    (_, _, _, done, _), (_, trials, hours, left, spread) = rows
     assert float(done) == 0.0
     assert float(left) == pytest.approx(float(hours) * (1 - 1.114e9 / float(trials)), abs=0.3)
+    assert float(spread.split("/")[0]) < float(trials)
     assert "measured so far: 1,114,000,000 trials" in text
+
+
+def test_plan_answers_everything_about_a_model(tmp_path, capsys):
+    picture = tmp_path / "trade_offs.png"
+    asked = ["--what-if", "theta=0,delay=80e-9", "--sigma", "3", "--best", "theta,e_read"]
+    more = ["--goals", "--fibre", "--plot", str(picture), "--json"]
+    assert run(["plan", "--confidence", "0.99", *asked, *more]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (plan,), (sigma,) = found["plans"], found["sigmas"]
+    assert plan["trials"] == pytest.approx(6.76e8, rel=0.01)
+    assert plan["spread"]["low"] < plan["spread"]["median"] < plan["spread"]["high"]
+    assert sigma["trials"] == pytest.approx(4.38e8, rel=0.04)
+    assert found["optimum"]["knobs"]["delay"] == 80e-9
+    assert found["goals"]["S"]["median"] > 2
+    far, near = found["fibres"]
+    assert far["distance"] == pytest.approx(94e3, rel=0.01)
+    assert far["as_extended"] / 86400 == pytest.approx(171, abs=0.5)
+    assert near["distance"] == pytest.approx(75e3, rel=0.01)
+    assert near["as_extended"] / 86400 == pytest.approx(37.6, abs=0.1)
+    assert any("below 123 ns" in text for text in found["assumed"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_budget_is_printed_drawn_and_given_as_json(tmp_path, capsys):
+    picture = tmp_path / "waterfall.png"
+    assert run(["budget", "--what-if", "theta=0", "--plot", str(picture)]) == 0
+    text = capsys.readouterr().out
+    assert "without leaked drive light" in text
+    assert "interaction" in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert run(["budget", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["now"]["R_m"]["median"] == pytest.approx(0.691978, abs=1e-5)
+    assert len(found["budget"]) == 11
 
 
 @pytest.mark.parametrize(
@@ -40,6 +75,12 @@ def test_plan_by_counts_tells_what_is_left(tmp_path, capsys):
         (["--set", "p_pump_A=0.02"], "improve the state first"),
         (["--confidence", "1.5"], "between 0.5 and 1"),
         (["nowhere"], "nowhere"),
+        (["--what-if", "colour=1"], "but are colour"),
+        (["--what-if", "delay=soon"], "--what-if delay must be a number, but is 'soon'"),
+        (["--what-if", "delay=1e-9"], "`delay` must lie between"),
+        (["--best", "colour"], "`over` must name some of theta"),
+        (["counts.json", "--goals"], "--goals changes the model, but a run was given"),
+        (["--posterior", "nowhere.nc"], "nowhere.nc"),
     ],
 )
 def test_plan_that_cannot_be_made_says_why(capsys, arguments, message):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.counts_file import WitnessCounts
-from labkit.run.planning import ClickRates, plan_witness
+from simulation.inference.planning import ClickRates, plan_witness
 from simulation.theory.dlcz import riedinger2018
 
 PAPER = ClickRates.of_model(riedinger2018())

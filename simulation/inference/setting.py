@@ -1,0 +1,103 @@
+"""The setting of a block as the model sees it, and what drawn parameters amount to there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simulation.theory.dlcz import DLCZParameters
+
+Real = NDArray[np.float64]
+Values = Mapping[str, ArrayLike]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a block of trials was measured at.
+
+    Attributes
+    ----------
+    delay : float
+        From pump to read, s; the reference's where there is one pulse only.
+    delta_phi : float
+        Phase of the read pulse, of B relative to A, rad.
+    e_pump, e_read : tuple of float
+        Energy of the pulses in the pump and read gates at devices A, B, relative to the pulse of
+        the same name in the reference setting; 0 for no pulse or a closed arm.
+    gates : tuple of float
+        Length of the pump and read gates, s.
+    """
+
+    delay: float
+    delta_phi: float = 0.0
+    e_pump: tuple[float, float] = (1.0, 1.0)
+    e_read: tuple[float, float] = (1.0, 1.0)
+    gates: tuple[float, float] = (60e-9, 60e-9)
+
+
+def parameters_at(values: Values, setting: Setting, *, reference_delay: float) -> DLCZParameters:
+    """Return the theory's parameters for values of the inferred ones at a setting.
+
+    With E the energies relative to the reference, Γ and γ the decay rates of mode and bath:
+    p_pump → (1 + p_pump)^E − 1, p_read → 1 − (1 − p_read)^E, prompt phonons E n_prompt,
+    n_heat = E_pump b (e^{−Γτ} − e^{−γτ}) + E_read n_read, and leaks as the energy of both arms.
+
+    Parameters
+    ----------
+    values : mapping of str to array_like
+        By the names of `simulation.inference.table.PARAMETERS`, shapes (...); memory of the
+        detectors is 0 where not given.
+    setting : Setting
+        Both arms open or one; both gates lit.
+    reference_delay : float
+        At which `phi` is stated, s.
+    """
+    v = {name: np.asarray(value, np.float64) for name, value in values.items()}
+    found: dict[str, Real] = {}
+    for x, arm in enumerate("AB"):
+        by_pump, by_read = setting.e_pump[x], setting.e_read[x]
+        rise = v[f"b_pump_{arm}"] * by_pump * _rise(setting.delay, v, arm)
+        found |= {
+            f"n_0_{arm}": v[f"n_0_{arm}"],
+            f"n_env_{arm}": v[f"n_0_{arm}"],
+            f"n_prompt_{arm}": by_pump * v[f"n_prompt_{arm}"],
+            f"n_heat_{arm}": rise + by_read * v[f"n_read_{arm}"],
+            f"p_pump_{arm}": np.expm1(by_pump * np.log1p(v[f"p_pump_{arm}"])),
+            f"p_read_{arm}": -np.expm1(by_read * np.log1p(-v[f"p_read_{arm}"])),
+            f"lifetime_{arm}": v[f"lifetime_{arm}"],
+            f"eta_{arm}": v[f"eta_{arm}"] * float(by_pump > 0 or by_read > 0),
+        }
+    for j in "12":
+        rate = v[f"dark_rate_{j}"]
+        found |= {
+            f"eta_{j}": v[f"eta_{j}"],
+            f"leak_pump_{j}": v[f"leak_pump_{j}"] * leaking(setting.e_pump, j, v),
+            f"leak_read_{j}": v[f"leak_read_{j}"] * leaking(setting.e_read, j, v),
+            f"dark_{j}": -np.expm1(-rate * np.mean(setting.gates)),
+        }
+    memory = {name: v[name] for name in ("afterpulse", "blindness", "crosstalk") if name in v}
+    turned = 2 * np.pi * v["delta_omega_hz"] * reference_delay
+    return DLCZParameters(
+        **found,
+        **memory,
+        splitting=v["splitting"],
+        contrast=v["contrast"],
+        delay=setting.delay,
+        delta_phi=setting.delta_phi,
+        delta_omega_hz=v["delta_omega_hz"],
+        phi_0=(v["phi"] - turned) / 2,
+    )
+
+
+def leaking(energy: tuple[float, float], detector: str, values: Mapping[str, Real]) -> Real:
+    """Return the leak at a detector relative to both arms' reference pulses."""
+    through = values["splitting"] if detector == "1" else 1 - values["splitting"]
+    of_a = values["leak_share"] * through
+    of_b = (1 - values["leak_share"]) * (1 - through)
+    return np.asarray((of_a * energy[0] + of_b * energy[1]) / (of_a + of_b))
+
+
+def _rise(delay: float, v: Mapping[str, Real], arm: str) -> Real:
+    """Part of b at a delay, e^{−Γτ} − e^{−γτ}; γ = Γ is no special case of it."""
+    return np.exp(-delay / v[f"lifetime_{arm}"]) - np.exp(-delay / v["bath_lifetime"])

@@ -1,0 +1,149 @@
+"""Parameters that are inferred: unit, meaning, transformation, and how wide the prior is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+Real = NDArray[np.float64]
+
+Transform = Literal["log", "exponent", "probit", "linear"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """One parameter.
+
+    Attributes
+    ----------
+    unit : str
+    meaning : str
+    transform : {"log", "exponent", "probit", "linear"}
+        Of the coordinate z in which priors are normal: ln x; ln(-ln(1 - x)); x = Φ(z); x.
+    sd : float
+        Of the prior, in z.
+    centre : float or None
+        Median of the prior; None: the preset's value.
+    """
+
+    unit: str
+    meaning: str
+    transform: Transform
+    sd: float
+    centre: float | None = None
+
+
+def _pair(
+    names: str, suffixes: str, *, unit: str, meaning: str, transform: Transform, sd: float,
+    centre: float | None = None,
+) -> dict[str, Inferred]:  # fmt: skip
+    one = Inferred(unit=unit, meaning=meaning, transform=transform, sd=sd, centre=centre)
+    return {f"{names}_{suffix}": one for suffix in suffixes}
+
+
+PARAMETERS: Final[Mapping[str, Inferred]] = MappingProxyType(
+    {
+        **_pair("n_0", "AB", unit="", meaning="resting phonons", transform="log", sd=1.0),
+        **_pair(
+            "p_pump", "AB", unit="", meaning="Stokes probability", transform="log", sd=1.0
+        ),
+        **_pair(
+            "p_read", "AB", unit="", meaning="read probability", transform="exponent", sd=1.0
+        ),
+        **_pair(
+            "n_prompt", "AB", unit="", meaning="phonons by the pump at once", transform="log",
+            sd=1.5, centre=0.006,
+        ),
+        **_pair(
+            "b_pump", "AB", unit="", meaning="amplitude b of the pump's delayed heating",
+            transform="log", sd=1.5, centre=0.15,
+        ),
+        **_pair(
+            "n_read", "AB", unit="", meaning="phonons by the read pulse at once", transform="log",
+            sd=1.5, centre=0.045,
+        ),
+        **_pair(
+            "lifetime", "AB", unit="s", meaning="mechanical lifetime 1/Γ", transform="log", sd=0.5
+        ),
+        "bath_lifetime": Inferred(
+            unit="s", meaning="lifetime 1/γ of the hot bath", transform="log", sd=0.5,
+            centre=0.5e-6,
+        ),
+        **_pair("eta", "AB", unit="", meaning="device to combiner", transform="log", sd=1.0),
+        **_pair("eta", "12", unit="", meaning="combiner to click", transform="log", sd=1.0),
+        "splitting": Inferred(
+            unit="", meaning="combiner's transmissivity", transform="linear", sd=0.003
+        ),
+        **_pair(
+            "leak_pump", "12", unit="", meaning="leaked photons, pump gate", transform="log",
+            sd=1.5,
+        ),
+        **_pair(
+            "leak_read", "12", unit="", meaning="leaked photons, read gate", transform="log",
+            sd=1.5,
+        ),
+        "leak_share": Inferred(
+            unit="", meaning="part of the leaked light that comes through arm A",
+            transform="linear", sd=0.1, centre=0.5,
+        ),
+        **_pair(
+            "dark_rate", "12", unit="1/s", meaning="steady clicks", transform="log", sd=1.5
+        ),
+        "contrast": Inferred(
+            unit="", meaning="interference left, noise of the phase included", transform="probit",
+            sd=1.0, centre=0.5,
+        ),
+        "phi": Inferred(
+            unit="rad", meaning="fringe phase θ at Δφ = 0 and the reference delay",
+            transform="linear", sd=3.0, centre=0.0,
+        ),
+        "delta_omega_hz": Inferred(
+            unit="Hz", meaning="mechanical frequency of B above A", transform="linear", sd=0.9e6
+        ),
+        "afterpulse": Inferred(
+            unit="", meaning="false read clicks per pump click, same detector", transform="log",
+            sd=2.0, centre=1e-5,
+        ),
+        "blindness": Inferred(
+            unit="", meaning="read clicks lost after a pump click, same detector",
+            transform="probit", sd=1.0, centre=0.02,
+        ),
+        "crosstalk": Inferred(
+            unit="", meaning="false read clicks per pump click, other detector", transform="log",
+            sd=2.0, centre=1e-5,
+        ),
+    }
+)  # fmt: skip
+"""By name; energies are relative to the reference setting's pulses, at which p, n and b hold."""
+
+
+def to_coordinate(name: str, value: ArrayLike) -> Real:
+    """Return z of a parameter's value (see `Inferred`)."""
+    value = np.asarray(value, np.float64)
+    match PARAMETERS[name].transform:
+        case "log":
+            return np.log(value)
+        case "exponent":
+            return np.asarray(np.log(-np.log1p(-value)))
+        case "probit":
+            return np.asarray(special.ndtri(value))
+        case "linear":
+            return value
+
+
+def from_coordinate(name: str, z: ArrayLike) -> Real:
+    """Return the value of a parameter at z; the inverse of `to_coordinate`."""
+    z = np.asarray(z, np.float64)
+    match PARAMETERS[name].transform:
+        case "log":
+            return np.exp(z)
+        case "exponent":
+            return np.asarray(-np.expm1(-np.exp(z)))
+        case "probit":
+            return np.asarray(special.ndtr(z))
+        case "linear":
+            return z
