@@ -167,16 +167,24 @@ def phase_sweep(
     )
     crossed = fit_counts(fringe, "crossed", 2 * np.pi)
     same = fit_counts(fringe, "same", 2 * np.pi)
-    top = np.pi / 2 - crossed.phase.value
     return PhaseSweepResult(
         fringe=fringe,
         crossed=crossed,
         same=same,
-        optimal_phase=Estimate(
-            value=float(np.pi - np.mod(np.pi - top, 2 * np.pi)), sigma=crossed.phase.sigma
-        ),
+        optimal_phase=_optimum(crossed, same),
         period=_free_period(fringe),
         visibility=crossed.visibility,
+    )
+
+
+def _optimum(crossed: FringeFit, same: FringeFit) -> Estimate:
+    """Return where different detectors agree most and the same least, weighted by their errors."""
+    tops = np.array([np.pi / 2 - crossed.phase.value, -np.pi / 2 - same.phase.value])
+    weights = np.array([crossed.phase.sigma, same.phase.sigma]) ** -2.0
+    apart = np.pi - np.mod(np.pi - (tops - tops[0]), 2 * np.pi)
+    top = tops[0] + float(weights @ apart / weights.sum())
+    return Estimate(
+        value=float(np.pi - np.mod(np.pi - top, 2 * np.pi)), sigma=float(weights.sum() ** -0.5)
     )
 
 
