@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from ruamel.yaml import YAML
 
 T = TypeVar("T")
@@ -109,10 +110,10 @@ def read_mapping(
     ValueError
         If a key is missing, unknown, or its value of the wrong type or refused.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(plain)
+        return _adapter(kind).validate_python(plain)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -126,6 +127,13 @@ def read_mapping(
             lines.append(f"{place}: {told}" if place else told)
         message = f"{where}: {'; '.join(lines)}"
         raise ValueError(message) from None
+
+
+@cache
+def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _nearest(key: str, kind: type) -> str:
