@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ADAPTERS: "dict[type[Any], TypeAdapter[Any]]" = {}
+
 DEEPEST = 50
 """Lists and mappings may stand so deep within each other; files written by hand have five."""
 
@@ -129,11 +131,13 @@ def read_mapping(
         raise ValueError(message) from None
 
 
-@cache
 def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+    """Return what checks plain types against a dataclass; it is built once."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _nearest(key: str, kind: type) -> str:

@@ -114,10 +114,10 @@ def _witness(total: Counts) -> Witness | None:
         return None
 
 
-def _g2(total: Counts | None) -> dict[str, float]:
+def _g2(total: Counts) -> dict[str, float]:
     """Return g² of every pair that has accidentals."""
     found = {}
-    for name, (a, b) in cross_pairs(total.gates).items() if total is not None else ():
+    for name, (a, b) in cross_pairs(total.gates).items():
         singles = total.single(*a), total.single(*b)
         if name in PAIRS and min(singles) > 0:
             found[name] = g2(total.coincidence(a, b), *singles, total.trials.number).value
@@ -127,7 +127,7 @@ def _g2(total: Counts | None) -> dict[str, float]:
 def _row(block: Block, total: Counts | None, found: Witness | None) -> dict[str, float]:
     """Return a block's values, with `total` the good blocks of its setting so far."""
     correlated = block.setting.get("procedure") in _CORRELATED
-    g2_of = _g2(total) if correlated else {}
+    g2_of = _g2(total) if correlated and total is not None else {}
     row = dict.fromkeys(_PER_BLOCK, np.nan)
     row |= {"trials": float(0 if total is None else total.trials.number), "good": float(block.good)}
     row |= {name: block.monitors[name] for name in _MONITORS if name in block.monitors}

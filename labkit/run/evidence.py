@@ -353,7 +353,7 @@ class Epoch:
         if not all(both):
             return []
         a, b = (total_of(counts) for counts in both)
-        dark = tuple(total_of(counts) for counts in leaks) if all(leaks) else None
+        dark = (total_of(leaks[0]), total_of(leaks[1])) if all(leaks) else None
         alone = [self._pump_alone(mine, arm, when) for arm in "AB"]
         pump_a, pump_b = (total_of(c) for c in alone) if all(alone) else (a, b)
         return [
