@@ -68,7 +68,8 @@ class Evaluation:
             "autocorrelation": {
                 name: pair.to_dict() for name, pair in self.autocorrelation.items()
             },
-            "witness": None if self.witness is None else self.witness.to_dict(bound),
+            "witness": None if self.witness is None else self.witness.to_dict(),
+            "as_published": None if self.witness is None else self.witness.as_published(bound),
             "verdict": None if self.verdict is None else self.verdict.to_dict(),
             "bound": bound,
             "undefined": dict(self.undefined),

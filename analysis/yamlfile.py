@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from ruamel.yaml import YAML
 
 T = TypeVar("T")
+
+_ADAPTERS: "dict[type[Any], TypeAdapter[Any]]" = {}
 
 DEEPEST = 50
 """Lists and mappings may stand so deep within each other; files written by hand have five."""
@@ -109,10 +112,10 @@ def read_mapping(
     ValueError
         If a key is missing, unknown, or its value of the wrong type or refused.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_python(plain)
+        return _adapter(kind).validate_python(plain)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -126,6 +129,15 @@ def read_mapping(
             lines.append(f"{place}: {told}" if place else told)
         message = f"{where}: {'; '.join(lines)}"
         raise ValueError(message) from None
+
+
+def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+    """Return what checks plain types against a dataclass; it is built once."""
+    from pydantic import TypeAdapter
+
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _nearest(key: str, kind: type) -> str:

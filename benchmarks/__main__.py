@@ -36,8 +36,10 @@ def main() -> None:
             parser.error(f"no benchmark {room!r}; there are {', '.join((*ROOMS, *STUDIES))}")
         for row in import_module(f"benchmarks.{room}").run(chosen.scale):
             print(row, flush=True)
-            rows.append(row)
-    print(table(rows))
+            if isinstance(row, Row):  # studies tell lines
+                rows.append(row)
+    if rows:
+        print(table(rows))
     if chosen.record:
         guard.record(rows)
     if chosen.guard:

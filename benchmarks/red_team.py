@@ -51,10 +51,13 @@ class Lab:
     blind, afterpulse : float
         Part of read clicks that the same detector misses after its pump click; false read clicks
         of the same detector per pump click.
-    crosstalk : float
-        False read clicks of the other detector per pump click.
+    cross_blind, crosstalk : float
+        The same of the other detector.
     swing : float
         Pump and read rates of the halves of every block are 1 ± swing of their means.
+    jitter : bool
+        Whether the rates swing from trial to trial instead, so that a laser-only run shows it, and
+        shifted trials do not.
     trials : int
         Of each turn.
     laser_only : float
@@ -67,8 +70,10 @@ class Lab:
     read: Array = field(default_factory=lambda: READ)
     blind: float = 0.0
     afterpulse: float = 0.0
+    cross_blind: float = 0.0
     crosstalk: float = 0.0
     swing: float = 0.0
+    jitter: bool = False
     trials: int = TRIALS
     laser_only: float = 0.0
 
@@ -83,7 +88,7 @@ class Lab:
         """Return expected counts at a g², or drawn ones."""
         pump = self.pump * brighter
         expected = np.outer(self.read, pump) * g2 * (1.0 + self.swing**2)
-        expected = expected * np.where(np.eye(2) > 0, 1.0 - self.blind, 1.0)
+        expected = expected * np.where(np.eye(2) > 0, 1.0 - self.blind, 1.0 - self.cross_blind)
         false = np.where(np.eye(2) > 0, self.afterpulse, self.crosstalk) * pump[np.newaxis, :]
         read = self.read + false.sum(axis=1)
         found = trials * (expected + false)
@@ -109,7 +114,7 @@ class Lab:
         ]
         laser = None
         if self.laser_only:
-            still = replace(self, swing=0.0)
+            still = self if self.jitter else replace(self, swing=0.0)
             laser = still.counts(np.ones((2, 2)), self.trials, brighter=self.laser_only, rng=rng)
         return Evidence(blocks=tuple(found), laser_only=laser, declared=DECLARED)
 
@@ -196,6 +201,22 @@ ATTACKS = (
     Attack(
         name="blind detectors, noisy separable light, laser-only run", strengths=(0.05, 0.3, 0.8),
         make=lambda b: turning(boundary(1.2), blind=b, laser_only=100.0),
+    ),
+    Attack(
+        name="noise at one phase only, blind detectors", strengths=(0.16, 0.3, 0.6),
+        make=lambda b: Lab(theta=boundary(8.0), pi=boundary(1.0)[::-1], blind=b, laser_only=1.0),
+    ),
+    Attack(
+        name="laser power that jitters from trial to trial", strengths=(0.3, 0.4, 0.6),
+        make=lambda d: turning(boundary(1.0), swing=d, jitter=True, laser_only=1.0),
+    ),
+    Attack(
+        name="blind to the other detector, crosstalk in its place", strengths=(0.1, 0.5, 0.9),
+        make=lambda b: turning(boundary(1.2), cross_blind=b, crosstalk=b * float(READ.mean())),
+    ),
+    Attack(
+        name="blind, afterpulses in their place", strengths=(0.1, 0.5, 0.9), turns=(True,),
+        make=lambda b: turning(boundary(1.2), blind=b, afterpulse=b * float(READ.mean())),
     ),
     Attack(
         name="afterpulses, coherent light", strengths=(6e-4, 3e-3, 1e-2),

@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+
+from analysis.witness.cells import Cells
 from analysis.witness.separable import largest_separable
 from analysis.witness.systematics import smallest_ratio
 
@@ -9,6 +12,8 @@ _PER_CROSSTALK = 0.24
 _PER_BLINDNESS = 0.7
 LARGEST_RATIO = 3.0
 """Largest ratio of the devices for which the bound by it was searched."""
+_STEEPEST = 1.0 + math.sqrt(2.0)
+_SIGMAS = 3.0
 
 
 def separable_bound(
@@ -26,10 +31,11 @@ def separable_bound(
 
     With ρ = κ(1 + dp/2)/(1 - dp/2), h = [(1+ρ) + √((1+ρ)² + 4ρ)]/(2ρ) and
     q = (ρ-1)h/(1 + (1+ρ)h), B is the smallest (1 - q d/2)/(1 - d²/4) over 0 <= d <= dr, less what
-    undetected blindness and crosstalk may lower R. With θ and θ + π in turn, which cancel both,
-    or where κ is unknown, B = 1/(1 + dr/2). In turn, at an even splitting and κ <= 3, B is the
-    larger of both: what holds at θ and at θ + π holds for the mean of both, because c*(s) is
-    concave, and neither crosstalk, (s, c) + δ, nor blindness, (s, c) f with f < 1, can lower R.
+    undetected blindness and crosstalk may lower R. With θ and θ + π in turn, or where κ is unknown,
+    B = 1/(1 + dr/2). In turn, at an even splitting and κ <= 3, B is the larger of both: what holds
+    at θ and at θ + π holds for the mean of both, because c*(s) is concave. In turn crosstalk,
+    (s, c) + δ, cannot lower R as c* is steeper than 1, nor can blindness where
+    `blindness_cancels`; else it counts as at θ alone.
 
     Parameters
     ----------
@@ -70,8 +76,26 @@ def separable_bound(
         bound = _bound_of_ratio(read_difference, pump_difference, device_ratio)
     if alternated:
         known = even_splitting and device_ratio is not None and device_ratio <= LARGEST_RATIO
-        return max(plain, bound) if known else plain
+        return (max(plain, bound) if known else plain) - _per_blindness(same) * blindness
     return bound - _per_blindness(same) * blindness - _PER_CROSSTALK * crosstalk
+
+
+def blindness_cancels(cells: Cells) -> bool:
+    """Tell whether detectors that are blind after a click can only raise R, with θ and θ + π.
+
+    Blindness b takes b s from the same-detector cell of a herald at θ, where it is low, and b c
+    from the one at θ + π, where it is high. Separable means obey c <= c*(s), and c* is concave with
+    its steepest slope 1 + √2 at s = 1: R cannot fall below 1 as long as c(θ + π) > (1 + √2) s(θ)
+    for each herald, which is demanded by 3 standard deviations. It is otherwise if noise comes at
+    one phase only.
+    """
+    if cells.low.shape[1] < 2 or not cells.complete:
+        return False
+    low, low_expected = cells.low[:, 0], cells.low_accidentals[:, 0]
+    high, high_expected = cells.high[:, 1], cells.high_accidentals[:, 1]
+    margin = high / high_expected - _STEEPEST * low / low_expected
+    variance = (high + 1.0) / high_expected**2 + _STEEPEST**2 * (low + 1.0) / low_expected**2
+    return bool((margin >= _SIGMAS * np.sqrt(variance)).all())
 
 
 def _bound_of_ratio(read_difference: float, pump_difference: float, device_ratio: float) -> float:

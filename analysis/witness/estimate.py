@@ -23,6 +23,9 @@ FEW_COINCIDENCES = 20
 """Coincidences per heralding detector below which the prior matters; see `Witness.cautions`."""
 
 
+DESCRIPTIVE = "posterior probability of R_m below the bound; describes, decides nothing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
     """R_m heralded by detector 1, by detector 2, and symmetrised, with the g² behind it.
@@ -61,28 +64,35 @@ class Witness:
             counted = min(self._coincidences(j) for j in heralds)
             if posterior.negative > 1e-3:
                 found[name] = (
-                    f"R_m < 0 with probability {posterior.negative:.2g}, which `confidence` "
+                    f"R_m < 0 with probability {posterior.negative:.2g}, which `as_published` "
                     "includes but which witnesses nothing: fewer coincidences than accidentals"
                 )
             elif counted < FEW_COINCIDENCES:
                 found[name] = (
                     f"only {counted} coincidences: the flat prior on g², not the data, decides "
-                    f"`confidence`; count at least {FEW_COINCIDENCES} per heralding detector"
+                    f"`as_published`; count at least {FEW_COINCIDENCES} per heralding detector"
                 )
         return found
 
     def _coincidences(self, herald: int) -> int:
         return sum(self.g2[f"r{i}p{herald}"].coincidences for i in (1, 2))
 
-    def to_dict(self, bound: float = 1.0) -> dict[str, dict[str, float | None]]:
-        """Return the ``witness`` object of the command line's JSON.
+    def to_dict(self) -> dict[str, dict[str, float | None]]:
+        """Return the ``witness`` object of the command line's JSON."""
+        return {name: posterior.to_dict() for name, posterior in self.named.items()}
+
+    def as_published(self, bound: float = 1.0) -> dict[str, float | str]:
+        """Return the ``as_published`` object of the JSON: posterior probabilities of R_m < bound.
+
+        No verdict rests on them: a flat prior, no conditions, and no allowance for looking often.
 
         Parameters
         ----------
         bound : float
             Bound for separable states: 1, or less to allow for systematic errors.
         """
-        return {name: posterior.to_dict(bound) for name, posterior in self.named.items()}
+        below = {name: posterior.confidence(bound) for name, posterior in self.named.items()}
+        return {"meaning": DESCRIPTIVE, "bound": bound, **below}
 
     def __str__(self) -> str:
         lines = [f"g² {pair}    {self.g2[pair]}" for pair in PAIRS]

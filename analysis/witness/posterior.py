@@ -103,14 +103,13 @@ class WitnessPosterior:
         """
         return float(self.cdf(0.0))
 
-    def to_dict(self, bound: float = 1.0) -> dict[str, float | None]:
+    def to_dict(self) -> dict[str, float | None]:
         """Return what the command line prints in JSON; an undefined plug-in is null there."""
         return {
             "mode": self.mode,
             "low": self.low,
             "high": self.high,
             "plugin": self.plugin,
-            "confidence": self.confidence(bound),
         }
 
     def __str__(self) -> str:

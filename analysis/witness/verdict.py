@@ -11,7 +11,7 @@ import numpy as np
 from analysis.evidence import BlockCounts, Evidence
 from analysis.witness import conditions as conditions_
 from analysis.witness.anytime import AnytimeTest, anytime_test
-from analysis.witness.bound import separable_bound
+from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of, sum_of_cells
 from analysis.witness.conditions import DECLARED, DEMANDS, Condition
 from analysis.witness.profile import (
@@ -313,7 +313,7 @@ def _bound(evidence: Evidence, total: Cells, found: Mapping[str, Condition]) -> 
         device_ratio=_upper(found["device_ratio"]),
         alternated=evidence.pi is not None,
         even_splitting=_even(found["splitting"]) and found["device_ratio"].source != DECLARED,
-        blindness=limits.blindness,
+        blindness=0.0 if blindness_cancels(total) else limits.blindness,
         crosstalk=min(limits.crosstalk, 1e9),
         same=_upper_same(total),
     )

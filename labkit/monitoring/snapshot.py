@@ -164,7 +164,7 @@ class Snapshot:
         witness = self.witness_of(evaluation)
         return {
             "trials": evaluation.counts.trials.number, "g2": pairs,
-            "witness": None if witness is None else witness.to_dict(self.bound)["sym"],
+            "witness": None if witness is None else witness.to_dict()["sym"],
         }  # fmt: skip
 
 

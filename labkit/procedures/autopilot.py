@@ -12,6 +12,7 @@ from labkit.procedures.filters import FilterOptions, FilterResult, filters
 from labkit.procedures.lock import LockOptions, LockResult, lock
 from labkit.procedures.null_test import NullTestOptions, NullTestResult, null_test
 from labkit.procedures.phase_sweep import PhaseSweepOptions, PhaseSweepResult, phase_sweep
+from labkit.procedures.repair import tune
 from labkit.procedures.session import Session
 from labkit.procedures.splitting import SplittingOptions, SplittingResult, splitting
 from labkit.procedures.stray_light import StrayLightOptions, StrayLightResult, stray_light
@@ -48,7 +49,9 @@ class AutopilotOptions:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    filters: FilterOptions = field(default_factory=FilterOptions)
+    filters: FilterOptions = field(
+        default_factory=lambda: FilterOptions(points=9, trials=800_000, passes=1)
+    )
     lock: LockOptions = field(default_factory=LockOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)
     splitting: SplittingOptions = field(default_factory=SplittingOptions)
@@ -122,6 +125,7 @@ def autopilot(
     with _begun(session, "filters"):
         found_filters = filters(session, sequence, options.filters)
         said(str(found_filters))
+        tune(session, sequence)
     with _begun(session, "balance"):
         found_balance = balance(session, sequence, options.balance)
         said(str(found_balance))
@@ -148,7 +152,9 @@ def autopilot(
         result = witness(session, best, options.witness)
     if _drifted(session.blocks, options.drift):
         said("the rates have drifted: the calibrations are repeated")
-        splitting(session, sequence, options.splitting, when=AGAIN)
+        # the balance does not share its pump clicks with a repetition
+        again = replace(options.splitting, pump_trials=options.balance.trials)
+        splitting(session, sequence, again, when=AGAIN)
         stray_light(session, sequence, options.stray_light, when=AGAIN)
         null_test(session, sequence, options.null_test, when=AGAIN)
         judged = RunJudge(session.folder.path, options.witness.goal).evaluate(session.blocks)

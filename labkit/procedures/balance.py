@@ -18,6 +18,10 @@ FAINT = 0.2
 """Of the other arm's rate: below it, arm A's light may have the wrong frequency."""
 
 
+CLEAR = 2.5
+"""Standard deviations beyond the tolerance after which arms are corrected without waiting."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceOptions:
     """How well to balance.
@@ -29,7 +33,8 @@ class BalanceOptions:
     trials : int
         Trials per arm and step.
     rounds : int
-        In so many parts, the arms taking turns (A B B A …), so that drifts hit both alike.
+        In so many parts, the arms taking turns (A B B A …), so that drifts hit both alike. Arms
+        that are clearly out of balance are corrected before all of them are taken.
     steps : int
         Largest number of corrections.
     closed : float
@@ -66,8 +71,8 @@ class BalanceResult(Result):
         Pump clicks per trial through A alone and B alone, dark ones included.
     transmissions : tuple of (float, float)
         Attenuators A and B at that step.
-    trials : int
-        Behind each rate.
+    trials : tuple of int
+        Behind both rates at every step.
     imbalance, sigma : float
         Last (rate A − rate B) / mean, and its standard deviation.
     """
@@ -75,7 +80,7 @@ class BalanceResult(Result):
     procedure: ClassVar[str] = "balance"
     rates: tuple[tuple[float, float], ...]
     transmissions: tuple[tuple[float, float], ...]
-    trials: int
+    trials: tuple[int, ...]
     imbalance: float
     sigma: float
 
@@ -84,7 +89,7 @@ class BalanceResult(Result):
         return {
             "rates": [list(pair) for pair in self.rates],
             "transmissions": [list(pair) for pair in self.transmissions],
-            "trials": self.trials,
+            "trials": list(self.trials),
             "imbalance": self.imbalance,
             "sigma": self.sigma,
         }
@@ -106,7 +111,7 @@ class BalanceResult(Result):
         for device, shift, rates in zip(
             DEVICES, (-0.05, 0.05), np.array(self.rates).T, strict=True
         ):
-            error = np.sqrt(rates / self.trials)
+            error = np.sqrt(rates / np.array(self.trials))
             axes.errorbar(steps + shift, rates * 1e6, error * 1e6, fmt="o", label=f"arm {device}")
         axes.set_xticks(steps)
         axes.set(xlabel="step", ylabel="pump clicks per 10⁶ trials")
@@ -128,31 +133,21 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
     if options.level is not None:
         pump_only = pump_only.with_pulse("pump", level=options.level)
     attenuators = session.lab.attenuators
-    rates, settings = [], []
+    rates, settings, behind = [], [], []
     for step in range(1, options.steps + 1):
         present = {arm: float(attenuators[arm].transmission()) for arm in DEVICES}
-        clicks = dict.fromkeys(DEVICES, 0)
-        for number in session.steps(f"balance, correction {step}: round", range(options.rounds)):
-            for arm in DEVICES if number % 2 else reversed(DEVICES):
-                clicks[arm] += _alone(session, pump_only, arm, options, present)
-        settings.append((present["A"], present["B"]))
-        trials = options.rounds * (options.trials // options.rounds)
-        rates.append((clicks["A"] / trials, clicks["B"] / trials))
-        if min(clicks.values()) == 0:
-            dark = min(clicks, key=lambda arm: clicks[arm])
-            message = (
-                f"arm {dark} must give pump clicks, but gives none in {options.trials:,} trials; "
-                "check its light, its filter and the detectors"
-            )
-            raise RuntimeError(message)
+        clicks, trials = _both_arms(session, pump_only, options, present, step)
         a, b = clicks["A"], clicks["B"]
+        settings.append((present["A"], present["B"]))
+        rates.append((a / trials, b / trials))
+        behind.append(trials)
         if step == 1 and a < FAINT * b:
             _refuse_reversed(session, pump_only, a / trials, options)
-        imbalance, sigma = 2 * (a - b) / (a + b), 4 * sqrt(a * b / (a + b) ** 3)
+        imbalance, sigma = _imbalance(a, b)
         session.say(f"balance step {step}: A/B = {a / b:.4f}")
         if abs(imbalance) <= options.tolerance:
             return BalanceResult(
-                rates=tuple(rates), transmissions=tuple(settings), trials=trials,
+                rates=tuple(rates), transmissions=tuple(settings), trials=tuple(behind),
                 imbalance=imbalance, sigma=sigma,
             )  # fmt: skip
         wanted: dict[Device, float] = {
@@ -166,6 +161,39 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
         f"but are at {100 * imbalance:+.2f} %; take more trials per step"
     )
     raise RuntimeError(message)
+
+
+def _both_arms(
+    session: Session,
+    pump_only: PulseSequence,
+    options: BalanceOptions,
+    present: dict[Device, float],
+    step: int,
+) -> tuple[dict[Device, int], int]:
+    """Return the clicks of both arms, and the trials of each: all, unless it is clear before."""
+    clicks, part = dict.fromkeys(DEVICES, 0), options.trials // options.rounds
+    rounds = range(1, options.rounds + 1)
+    for number in session.steps(f"balance, correction {step}: round", rounds):
+        for arm in reversed(DEVICES) if number % 2 else DEVICES:
+            clicks[arm] += _alone(session, pump_only, arm, options, present)
+        if min(clicks.values()) == 0:
+            continue
+        imbalance, sigma = _imbalance(clicks["A"], clicks["B"])
+        if number % 2 == 0 and abs(imbalance) > options.tolerance + CLEAR * sigma:
+            break
+    if min(clicks.values()) == 0:
+        dark = min(clicks, key=lambda arm: clicks[arm])
+        message = (
+            f"arm {dark} must give pump clicks, but gives none in {options.trials:,} trials; "
+            "check its light, its filter and the detectors"
+        )
+        raise RuntimeError(message)
+    return clicks, number * part
+
+
+def _imbalance(a: int, b: int) -> tuple[float, float]:
+    """Return (a - b) / mean of two Poisson counts, and its standard deviation."""
+    return 2 * (a - b) / (a + b), 4 * sqrt(a * b / (a + b) ** 3)
 
 
 def _refuse_reversed(

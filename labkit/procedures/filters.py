@@ -1,8 +1,9 @@
 """``filters``: scan each tunable filter over its line and park it on the maximum."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -98,6 +99,8 @@ class FilterResult(Result):
 def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -> FilterResult:
     """Tune every filter to the scattered light; leaves each on its maximum.
 
+    Filters before different detectors are scanned at the same time.
+
     Raises
     ------
     ValueError
@@ -109,20 +112,36 @@ def filters(session: Session, sequence: PulseSequence, options: FilterOptions) -
         message = f"`only` must name some of {', '.join(tuned)}, but names {', '.join(unknown)}"
         raise ValueError(message)
     places = [place for place in tuned if not options.only or place in options.only]
-    scans = {}
-    for place in session.steps("filters", places * options.passes, lambda place: place):
-        device = tuned[place]
-        before = float(device.voltage())
-        try:
-            scan = _tune(session, sequence, options, place, options.trials)
-        except ValueError as error:
-            session.say(f"filter {place}: {error}; scanning again with four times the trials")
-            scan = _again(session, sequence, options, place, before)
-        device.voltage(scan.fit.centre.value)
-        session.point(f"filter {place}: {before:.4f} V -> {scan.fit.centre.value:.4f} V")
-        scans[place] = scan
-    session.tuned()
+    scans: dict[str, FilterScan] = {}
+    groups = seen_apart(places, sequence.gates.names) * options.passes
+    for group in session.steps("filters", groups, " and ".join):
+        before = {place: float(tuned[place].voltage()) for place in group}
+        found = _scan(session, sequence, options, group, options.trials)
+        for place, scan in found.items():
+            tuned[place].voltage(before[place])
+            if isinstance(scan, ValueError):
+                session.say(f"filter {place}: {scan}; scanning again with four times the trials")
+                scan = _again(session, sequence, options, place, before[place])
+            now = scan.fit.centre.value
+            tuned[place].voltage(now)
+            session.point(f"filter {place}: {before[place]:.4f} V -> {now:.4f} V")
+            scans[place] = scan
+    session.tuned({place: scan.fit.width.value for place, scan in scans.items()})
     return FilterResult(scans=scans)
+
+
+def seen_apart(places: Sequence[str], gates: Sequence[str]) -> list[tuple[str, ...]]:
+    """Group filters that may move at the same time: each is before another detector.
+
+    Those behind a laser stand alone: the pump's power also changes what the read brings.
+    """
+    groups = [(place,) for place in places if place in gates]
+    by_detector: dict[str, list[str]] = {}
+    for place in places:
+        if place not in gates:
+            by_detector.setdefault(place[0], []).append(place)
+    rows = zip_longest(*by_detector.values())
+    return groups + [tuple(place for place in row if place is not None) for row in rows]
 
 
 @contextmanager
@@ -143,32 +162,59 @@ def off_the_line(session: Session, volts: float) -> Iterator[None]:
         yield
 
 
+def _scan(
+    session: Session,
+    sequence: PulseSequence,
+    options: FilterOptions,
+    group: Sequence[str],
+    trials: int,
+) -> dict[str, FilterScan | ValueError]:
+    """Scan a group of filters around their present voltages and fit their lines, or say why not."""
+    devices = session.lab.filters
+    steps = np.linspace(-0.5, 0.5, options.points) * options.span
+    middle = {place: float(devices[place].voltage()) for place in group}
+    taken = []
+    for step in session.steps(f"filter {' and '.join(group)}", steps, lambda by: f"{by:+.4f} V"):
+        volts = {place: middle[place] + float(step) for place in group}
+        for place, volt in volts.items():
+            devices[place].voltage(volt)
+        taken.append(session.clicks(sequence, trials, scan_setting(volts)))
+    found: dict[str, FilterScan | ValueError] = {}
+    for place in group:
+        try:
+            found[place] = _fitted(place, middle[place] + steps, taken)
+        except ValueError as error:
+            found[place] = error
+    return found
+
+
+def scan_setting(volts: Mapping[str, float]) -> dict[str, float | str]:
+    """Return the setting of a block with filters at these voltages."""
+    setting: dict[str, float | str] = {"procedure": "filters", "filter": " ".join(volts)}
+    return setting | {f"voltage_{place}": volt for place, volt in volts.items()}
+
+
+def _fitted(place: str, volts: NDArray[np.float64], taken: Sequence[Counts]) -> FilterScan:
+    clicks = np.array([passing(counts, place) for counts in taken])
+    if not _varies(clicks):
+        seen = np.array([counts.singles.sum(axis=0) for counts in taken])
+        message = (
+            f"the scan must show a line, but the clicks ({clicks.min()} to {clicks.max()}) do not"
+            + _seen_elsewhere(place, list(taken[0].gates.detectors), seen)
+        )
+        raise ValueError(message)
+    fit = fit_resonance(volts, clicks, np.sqrt(np.maximum(clicks, 1)))
+    return FilterScan(volts=volts, clicks=clicks, fit=fit)
+
+
 def _tune(
     session: Session, sequence: PulseSequence, options: FilterOptions, place: str, trials: int
 ) -> FilterScan:
     """Scan one filter around its present voltage and fit its line."""
-    device = session.lab.filters[place]
-    volts = float(device.voltage()) + np.linspace(-0.5, 0.5, options.points) * options.span
-    clicks, seen = [], []
-    for volt in session.steps(f"filter {place}", volts, lambda volt: f"{volt:.4f} V"):
-        device.voltage(float(volt))
-        setting: dict[str, float | str] = {
-            "procedure": "filters",
-            "filter": place,
-            "voltage": float(volt),
-        }
-        counts = session.clicks(sequence, trials, setting)
-        clicks.append(passing(counts, place))
-        seen.append(counts.singles.sum(axis=0))
-    found = np.array(clicks)
-    if not _varies(found):
-        message = (
-            f"the scan must show a line, but the clicks ({found.min()} to {found.max()}) do not"
-            + _seen_elsewhere(place, list(counts.gates.detectors), np.array(seen))
-        )
-        raise ValueError(message)
-    fit = fit_resonance(volts, found, np.sqrt(np.maximum(found, 1)))
-    return FilterScan(volts=volts, clicks=found, fit=fit)
+    found = _scan(session, sequence, options, (place,), trials)[place]
+    if isinstance(found, ValueError):
+        raise found
+    return found
 
 
 def _seen_elsewhere(place: str, detectors: list[int], seen: NDArray[np.int64]) -> str:

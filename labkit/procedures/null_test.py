@@ -27,7 +27,10 @@ LOOK = 100_000
 """Trials of a look at how bright the light is."""
 
 STEPS = 60
-"""Steps towards the laser before it is given up."""
+"""Looks on the way to the laser before it is given up."""
+
+FAR, FAR_STEPS = 0.2, 3
+"""Part of the wanted light below which three steps are gone at once: it grows by less there."""
 
 LOW, HIGH = ("r1p1", "r2p2"), ("r2p1", "r1p2")
 
@@ -212,13 +215,14 @@ def laser_light(
         If it never is.
     """
     bright = laser_sequence(sequence, options)
-    for step in range(STEPS):
-        aside = options.start + step * options.step
+    aside = options.start
+    for _ in range(STEPS):
         with off_the_line(session, aside):
             seen = _pump_clicks(session, bright)
             if seen >= options.clicks:
                 yield bright, aside
                 return
+        aside += options.step * (FAR_STEPS if seen < FAR * options.clicks else 1)
     message = (
         f"the pump laser must give {options.clicks:g} clicks per trial and detector, but gives "
         f"{seen:.2g} with the filters moved by up to {aside:g} V; check `start`, `step` and their "

@@ -1,5 +1,6 @@
 """Keep the set-up in order during a long measurement, and repair what went wrong."""
 
+from labkit.procedures.centring import LostLineError, centre
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.lock import LockOptions, lock
 from labkit.procedures.session import LARGEST_HOP_HZ, Session
@@ -8,7 +9,7 @@ from labkit.run.verification import HOPPED, PHASE_PROBLEM, RATE_PROBLEM
 from labkit.sequence import PulseSequence
 
 RETUNE = FilterOptions(span=0.08, points=7, trials=600_000, passes=1)
-"""A short scan: 21 minutes for six filters."""
+"""A short scan, where the lines have to be looked for: 14 minutes for six filters."""
 
 TUNE_AFTER = 5400.0
 """Seconds of measuring after which the filters have drifted by about a tenth of their width."""
@@ -19,6 +20,9 @@ LOOK = 4_000_000
 TUNE_AWAY = 2e-11
 """How far a laser that has hopped is tuned away before it is tuned back, m."""
 
+RELOCK = LockOptions(points=31, readings=40)
+"""A shorter look for a fringe that has been seen before."""
+
 NEAR_LIMIT = 0.6
 """Part of the servo's range beyond which it is locked anew, nearer to the middle."""
 
@@ -28,15 +32,24 @@ def relock(session: Session, sequence: PulseSequence, *, force: bool = False) ->
     servo = session.lab.phase_lock
     far = abs(float(servo.output())) > NEAR_LIMIT * session.lab.file.config.lock_range
     if force or servo.lock_state() != "locked" or far:
-        lock(session, sequence, LockOptions())
+        lock(session, sequence, RELOCK)
 
 
 def tune_if_due(session: Session, sequence: PulseSequence) -> bool:
     """Tune the filters if that is due, and tell whether they were; the lock is left alone."""
     due = session.untuned >= TUNE_AFTER
     if due:
-        filters(session, sequence, RETUNE)
+        tune(session, sequence)
     return due
+
+
+def tune(session: Session, sequence: PulseSequence) -> None:
+    """Centre the filters on their lines, or scan for lines that are lost or not known yet."""
+    try:
+        centre(session, sequence)
+    except LostLineError as error:
+        session.say(f"{error}; scanning")
+        filters(session, sequence, RETUNE)
 
 
 def retune(session: Session, sequence: PulseSequence) -> None:

@@ -62,6 +62,8 @@ class Session:
         Seconds measured since the filters were last tuned.
     laser_hz : dict of str to float
         Where the lasers were, by the wavemeters, in the first block after that.
+    line_widths : dict of str to float
+        Full width at half maximum of the line of each filter that was scanned, V.
     """
 
     lab: Lab
@@ -71,6 +73,7 @@ class Session:
     fringe_volts: float | None = None
     untuned: float = 0.0
     laser_hz: dict[str, float] = field(default_factory=dict)
+    line_widths: dict[str, float] = field(default_factory=dict)
     _armed: PulseSequence | None = None
     _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
@@ -187,7 +190,7 @@ class Session:
         ended: list[BaseException] = []
 
         def record(path: Path, writer: RecordWriter) -> Outcome:
-            return self._record(path, writer, trials, sequence.period, ended)
+            return self._record(path, writer, trials, sequence.period, ended, locked=locked)
 
         number = self.blocks[-1].number + 1 if self.blocks else len(self.folder.journal.read()) + 1
         block = take_block(self.folder, sequence.gates, number, record, setting, wanted)
@@ -204,6 +207,8 @@ class Session:
         trials: int,
         period: float,
         ended: list[BaseException],
+        *,
+        locked: bool,
     ) -> Outcome:
         """Record a segment; what ends it before its time, but in order, is put into `ended`."""
         notes: list[str] = []
@@ -226,7 +231,7 @@ class Session:
             problems += [str(violation), *self.lab.recording_faults()]
             return Outcome(problems=tuple(problems), whole=False)
         problems += self._stopped()
-        monitors = self.monitors(quick=bool(ended))
+        monitors = self.monitors(quick=bool(ended), brief=not locked)
         if ended:
             self.make_safe()  # before counting, which may take its time
         return Outcome(problems=tuple(problems), notes=tuple(notes), whole=whole, monitors=monitors)
@@ -297,10 +302,17 @@ class Session:
                 if f"{laser}_laser_hz" in now:
                     self.laser_hz[laser] = now[f"{laser}_laser_hz"]
 
-    def tuned(self) -> None:
-        """Note that the filters have just been tuned to the lasers as they are."""
+    def tuned(self, widths: Mapping[str, float] | None = None) -> None:
+        """Note that the filters have just been tuned to the lasers as they are.
+
+        Parameters
+        ----------
+        widths : mapping of str to float, optional
+            Their lines' full widths at half maximum, V, where they were scanned.
+        """
         self.untuned = 0.0
         self.laser_hz.clear()
+        self.line_widths |= widths or {}
 
     def _laser_frequencies(self) -> dict[str, float]:
         """Optical frequencies by monitor name; without a value from the wavemeter, said so."""

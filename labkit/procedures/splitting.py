@@ -1,11 +1,13 @@
 """``splitting``: one arm open at a time: the combiner's transmission, balance, device ratio."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from analysis.palette import COLORS
 from analysis.witness import Condition
 from labkit.procedures import Result
+from labkit.procedures.filters import off_the_line
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import CLOSED, DEVICES, Session, check_options, only
 from labkit.run.evidence import SPLITTING, WHEN, epochs
@@ -23,6 +25,9 @@ class SplittingOptions:
     ----------
     trials : int
         Per arm, with the run's light.
+    leak_trials : int
+        Per arm with the filters before the detectors beside the line: what is no scattered light
+        is taken off the read fluxes. 0 for none; then they are compared with all that is in them.
     pump_trials : int
         Per arm with the pump pulse alone, for its balance; 0 for none.
     pump_level : float or None
@@ -32,20 +37,24 @@ class SplittingOptions:
         In so many parts, the arms taking turns, so that drifts hit both alike.
     closed : float
         Transmission that counts as a blocked arm.
+    aside : float
+        How far the filters are moved for the leaks, to either side in turn, V.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    trials: int = 42_000_000
+    trials: int = 32_000_000
+    leak_trials: int = 10_000_000
     pump_trials: int = 6_000_000
     pump_level: float | None = None
     rounds: int = 4
     closed: float = CLOSED
+    aside: float = 0.15
 
     def __post_init__(self) -> None:
         check_options(
-            self, positive=("pump_level", "closed"),
-            at_least={"rounds": 1, "trials": self.rounds, "pump_trials": 0},
+            self, positive=("pump_level", "closed", "aside"),
+            at_least={"rounds": 1, "trials": self.rounds, "pump_trials": 0, "leak_trials": 0},
         )  # fmt: skip
 
 
@@ -102,6 +111,8 @@ def splitting(
 ) -> SplittingResult:
     """Measure with one arm open at a time (A B B A …); no lock is needed. Both are opened again.
 
+    Filters beside the line tell what of the read gate's clicks is no scattered light.
+
     Clicks of both detectors give the combiner's transmission, T/(1-T) = √(n_A1 n_B2/(n_A2 n_B1)),
     in which detector efficiencies cancel, and the balance of both arms; coincidences give the
     ratio of both devices' g² - 1.
@@ -124,20 +135,24 @@ def splitting(
         pump_only = pump_only.with_pulse("pump", level=options.pump_level)
     for number in session.steps("splitting", range(options.rounds)):
         tune_if_due(session, sequence)
+        aside = options.aside * (-1) ** number
         for arm in DEVICES if number % 2 else reversed(DEVICES):
             with only(session, arm, options.closed):
-                for light, played, trials in (
-                    ("both", sequence, options.trials),
-                    ("pump", pump_only, options.pump_trials),
+                for light, played, trials, beside in (
+                    ("both", sequence, options.trials, nullcontext()),
+                    ("pump", pump_only, options.pump_trials, nullcontext()),
+                    ("leaks", sequence, options.leak_trials, off_the_line(session, aside)),
                 ):
-                    if trials:
-                        setting: dict[str, float | str] = {
-                            "procedure": SPLITTING, "arm": arm, "light": light, WHEN: when,
-                        }  # fmt: skip
-                        part = max(1, trials // options.rounds)
+                    if not trials:
+                        continue
+                    setting: dict[str, float | str] = {
+                        "procedure": SPLITTING, "arm": arm, "light": light, WHEN: when,
+                    }  # fmt: skip
+                    part = max(1, trials // options.rounds)
+                    with beside:
                         counts = session.clicks(played, part, setting)
-                        if not counts.singles[0].sum():
-                            _refuse(arm, part)
+                    if light != "leaks" and not counts.singles[0].sum():
+                        _refuse(arm, part)
     found = epochs(b for b in session.blocks if b.good)[-1].conditions(when)
     return SplittingResult(conditions=tuple(found), trials=options.trials)
 

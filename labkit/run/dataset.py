@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.correlation import g2
 from analysis.counts import Counts
 from analysis.counts_file import PAIRS
-from analysis.evaluation import evaluate
+from analysis.evaluation import cross_pairs
+from analysis.witness import Witness, witness
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block
 
@@ -56,6 +58,9 @@ _MONITORS = ("lock_error", "phase_noise", "temperature", "pump_laser_hz", "read_
 _CORRELATED = ("witness", "phase_sweep", "delay_sweep", "g2", "bell", "single_phonons")
 """Procedures whose blocks have g²."""
 
+GROWTH = 1.25
+"""R_m is computed after the first block, and whenever the trials behind it have grown so much."""
+
 
 def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     """Write a run's blocks as a QCoDeS dataset into ``runs.db`` beside the run folders.
@@ -67,7 +72,8 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
 
     The dataset's sample name is the run folder's name. What a block does not have (a gate, g², a
     witness, a monitor that was not read) is nan there, and ``pump_defined``, ``read_defined``,
-    ``g2_defined``, ``R_m_defined`` are 0.
+    ``g2_defined``, ``R_m_defined`` are 0. R_m stands in few rows of a long run, see `GROWTH`, and
+    in the last of each setting.
 
     Returns
     -------
@@ -96,12 +102,18 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
 def _fill(saver: "DataSaver", folder: RunFolder, blocks: list[Block]) -> int:
     """Add a row per block; return the dataset's run id."""
     totals: dict[str, Counts] = {}
+    known: dict[str, int] = {}
+    last = {str(block.setting): block.number for block in blocks if block.good}
     for block in blocks:
         key = str(block.setting)
         if block.good:
             totals[key] = totals[key] + block.counts if key in totals else block.counts
-        row = _row(block, totals.get(key))
-        settings = _settings(block)
+        total, found = totals.get(key), None
+        if total is not None and block.setting.get("procedure") == "witness":
+            now = total.trials.number
+            if now >= GROWTH * known.get(key, 0) or block.number == last[key]:
+                known[key], found = now, _witness(total)
+        row, settings = _row(block, total, found), _settings(block)
         saver.add_result(("block", block.number), *row.items(), *settings.items())
         for point in _curve_points(block):
             saver.add_result(*point.items())
@@ -162,23 +174,36 @@ def _snapshot(folder: RunFolder) -> dict[str, object]:
     return {"station": {"instruments": instruments, "parameters": {}}, "text": manifest.station}
 
 
-def _row(block: Block, total: Counts | None) -> dict[str, float]:
+def _witness(total: Counts) -> Witness | None:
+    try:
+        return witness(total)
+    except ValueError:  # a count is zero: the row says that R_m is not defined
+        return None
+
+
+def _g2(total: Counts) -> dict[str, float]:
+    """Return g² of every pair that has accidentals."""
+    found = {}
+    for name, (a, b) in cross_pairs(total.gates).items():
+        singles = total.single(*a), total.single(*b)
+        if name in PAIRS and min(singles) > 0:
+            found[name] = g2(total.coincidence(a, b), *singles, total.trials.number).value
+    return found
+
+
+def _row(block: Block, total: Counts | None, found: Witness | None) -> dict[str, float]:
     """Return a block's values, with `total` the good blocks of its setting so far."""
-    counted = total is not None and block.setting.get("procedure") in _CORRELATED
-    found = evaluate(total) if counted and total is not None else None
-    g2 = {} if found is None else found.g2
-    witness = None
-    if found is not None and block.setting["procedure"] == "witness":
-        witness = found.witness
+    correlated = block.setting.get("procedure") in _CORRELATED
+    g2_of = _g2(total) if correlated and total is not None else {}
     row = dict.fromkeys(_PER_BLOCK, np.nan)
     row |= {"trials": float(0 if total is None else total.trials.number), "good": float(block.good)}
     row |= {name: block.monitors[name] for name in _MONITORS if name in block.monitors}
     row |= _clicks(block.counts)
-    row |= {f"g2_{pair}": g2[pair].value for pair in PAIRS if pair in g2}
-    row |= {"g2_defined": float(all(pair in g2 for pair in PAIRS))}
-    row |= {"R_m_defined": float(witness is not None)}
-    if witness is not None:
-        sym = witness.sym
+    row |= {f"g2_{pair}": value for pair, value in g2_of.items()}
+    row |= {"g2_defined": float(all(pair in g2_of for pair in PAIRS))}
+    row |= {"R_m_defined": float(found is not None)}
+    if found is not None:
+        sym = found.sym
         row |= {"R_m": sym.mode, "R_m_low": sym.low, "R_m_high": sym.high}
     return row
 

@@ -343,18 +343,22 @@ class Epoch:
             Which repetition; the first one shares its pump clicks with the balance.
         """
         mine = [b for b in self.others if _is(b, SPLITTING) and b.setting.get(WHEN, "") == when]
-        both = [
-            [witness_counts(b.counts) for b in mine if _is(b, SPLITTING, arm=arm, light="both")]
-            for arm in "AB"
-        ]
+        both, leaks = (
+            [
+                [witness_counts(b.counts) for b in mine if _is(b, SPLITTING, arm=arm, light=light)]
+                for arm in "AB"
+            ]
+            for light in ("both", "leaks")
+        )
         if not all(both):
             return []
         a, b = (total_of(counts) for counts in both)
+        dark = (total_of(leaks[0]), total_of(leaks[1])) if all(leaks) else None
         alone = [self._pump_alone(mine, arm, when) for arm in "AB"]
         pump_a, pump_b = (total_of(c) for c in alone) if all(alone) else (a, b)
         return [
             conditions_.flux_difference("pump_balance", "pump", pump_a, pump_b),
-            conditions_.flux_difference("read_balance", "read", a, b),
+            conditions_.flux_difference("read_balance", "read", a, b, dark),
             conditions_.splitting(a, b),
             conditions_.device_ratio(a, b),
         ]

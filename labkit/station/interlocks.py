@@ -143,8 +143,15 @@ def check_interlocks(
 
 
 def violations(rules: Iterable[Interlock], read: Callable[[str], float]) -> dict[str, str]:
-    """Return what violates which interlock now, by its name."""
-    found = {rule.name: _violation(rule, read) for rule in rules}
+    """Return what violates which interlock now, by its name; each parameter is asked once."""
+    known: dict[str, float] = {}
+
+    def once(path: str) -> float:
+        if path not in known:
+            known[path] = read(path)
+        return known[path]
+
+    found = {rule.name: _violation(rule, once) for rule in rules}
     return {name: text for name, text in found.items() if text is not None}
 
 

@@ -150,6 +150,7 @@ class Lab(Cast):
 
     def make_safe(self) -> SafetyReport:
         """Bring every instrument to its safe state now."""
+        self._loaded = None
         with undisturbed():
             return make_safe(with_safe_state(self.instruments))
 
@@ -172,20 +173,22 @@ class Lab(Cast):
     def arm(self, sequence: PulseSequence) -> Programs:
         """Check, compile and load a sequence; outputs are on afterwards.
 
+        A drive that is loaded already stays as it is: two phases differ in the EOM's alone.
+
         Interlocks are checked before and after. If one is violated, or a step fails, everything is
         made safe before the error goes on. Loading that fails by a bad link is tried once more,
         with the drives off.
         """
         programs = self.compile(sequence)
-        self._loaded = None
+        before, self._loaded = self._loaded, None
         try:
             self.check_interlocks()
             try:
-                _load(self, programs)
+                _load(self, programs, before)
             except OSError as error:
                 self.tell(f"loading the sequence once more, since: {said(error)}")
                 self.drives_off()
-                _load(self, programs)
+                _load(self, programs, None)
             self.check_interlocks()
         except BaseException:
             self.make_safe()
@@ -198,7 +201,10 @@ class Lab(Cast):
 
         An instrument that was lost or switched off while nobody talked to it is found this way.
         """
-        return [] if self._loaded is None else _what_stopped(self, self._loaded)
+        stopped = [] if self._loaded is None else _what_stopped(self, self._loaded)
+        if stopped:
+            self._loaded = None
+        return stopped
 
     def drives_off(self) -> None:
         """Switch off the drives of both AOMs and of the EOM."""
@@ -295,14 +301,19 @@ def _kick(instruments: "dict[str, Instrument]", dead_man: DeadMan) -> Callable[[
     return lambda: put(next(values))
 
 
-def _load(lab: Lab, programs: Programs) -> None:
-    """Load programs into the generators; their outputs are on afterwards, unused ones off."""
+def _load(lab: Lab, programs: Programs, before: Programs | None) -> None:
+    """Load programs into the generators; their outputs are on afterwards, unused ones off.
+
+    Drives that play already, by the programs loaded `before`, are left alone.
+    """
     generator = lab.pulse_generator
     for laser in ("pump", "read"):
         channel = lab.channel(f"{laser}_drive")
         drive = programs.drives.get(laser)
         if drive is None:
             generator.set_output(channel, on=False)
+            continue
+        if before is not None and drive.sounds_like(before.drives.get(laser)):
             continue
         if drive.samples is None:
             pulse = drive.pulses[0]

@@ -11,11 +11,12 @@ from scipy import stats
 from analysis.counts_file import WitnessCounts
 from analysis.published import RIEDINGER_2018
 from analysis.witness import conditions
-from analysis.witness.bound import separable_bound
-from analysis.witness.cells import cells_of
+from analysis.witness.bound import blindness_cancels, separable_bound
+from analysis.witness.cells import Cells, cells_of
 from analysis.witness.separable import largest_separable, symmetrised_witness
 
 RUN = RIEDINGER_2018["optimal"].counts
+SHORT = 10_000_000, (1000, 1000), (10_000, 10_000)
 
 
 def counts(
@@ -77,6 +78,83 @@ def test_undetected_crosstalk_never_lowers_a_separable_r_below_the_bound(
     c = float(largest_separable(s)) + extra
     bound = separable_bound(read_difference=0.0, device_ratio=1.0, crosstalk=extra)
     assert float(symmetrised_witness(s, c)) >= bound - 0.003 * extra - 1e-12
+
+
+def test_a_herald_whose_detectors_correlate_alike_leaves_the_order_undecided() -> None:
+    """By chance crossed > same there in half of the cases; herald 1 alone must not decide."""
+    plain = (10**9, (10**5, 10**5), (10**5, 10**5))  # 10 accidentals in each cell
+    lucky = conditions.crossed_exceeds_same(cells_of(counts(*plain, pairs=(10, 300, 13, 10))))
+    assert lucky.met is None
+    assert lucky.problem == "crossed and same of herald 2 differ by less than 3 sigma"
+    unlucky = conditions.crossed_exceeds_same(cells_of(counts(*plain, pairs=(10, 300, 9, 10))))
+    assert unlucky.met is False
+    assert conditions.crossed_exceeds_same(cells_of(RUN)).met is True
+
+
+def test_light_that_is_not_scattered_is_taken_off_the_read_fluxes() -> None:
+    """A 1000 + 500, B 900 + 100 clicks of scattered and of leaked light per 10⁷ trials: 2/19."""
+    a, b = (counts(10**7, (1, 1), read) for read in ((750, 750), (500, 500)))
+    dark = tuple(counts(10**6, (1, 1), read) for read in ((25, 25), (5, 5)))
+    found = conditions.flux_difference("read_balance", "read", a, b, dark)
+    assert found.value == pytest.approx(2 * 100 / 1900)
+    sigma_a, sigma_b = math.sqrt(1500 + 50 * 100), math.sqrt(1000 + 10 * 100)
+    error = 4 * math.hypot(900 * sigma_a, 1000 * sigma_b) / 1900**2
+    assert found.high == pytest.approx(found.value + error)
+    plain = conditions.flux_difference("read_balance", "read", a, b)
+    assert plain.value == pytest.approx(2 * 500 / 2500)
+
+
+@given(
+    theta=st.floats(1.0, 8.0), difference=st.floats(0.0, 0.5), ratio=st.floats(1.0, 3.0),
+    part=st.floats(0.3, 1.0),
+)  # fmt: skip
+def test_uncorrelated_light_only_raises_r_above_the_bound_of_scattered_fluxes(
+    theta: float, difference: float, ratio: float, part: float
+) -> None:
+    """Separable devices with scattered fluxes 1 ± d/2; `part` of all clicks is scattered light."""
+    x = np.array([1.0, ratio]) * theta
+    a, b = np.sqrt(x * (1 + np.array([1.0, -1.0]) * difference / 2))
+    s, c = 1 + part * (a - b) ** 2 / 4, 1 + part * (a + b) ** 2 / 4
+    if 4 * (1 + x.sum() / 2) / x.prod() >= 1.0:
+        bound = separable_bound(read_difference=difference, device_ratio=ratio)
+        assert float(symmetrised_witness(s, c)) >= bound - 1e-9
+
+
+def blinded(theta: float, pi: float, blind: tuple[float, float]) -> Cells:
+    """Cells of 10⁹ accidentals, separable at θ with mean g² `theta` of low cells, at θ + π `pi`."""
+    lost = 1.0 - np.array(blind)
+    low = np.array([theta * lost, [pi, pi]]).T
+    high = np.array([[float(largest_separable(theta))] * 2, float(largest_separable(pi)) * lost]).T
+    many = np.full((2, 2), 1e9)
+    return Cells(low=low * 1e9, high=high * 1e9, low_accidentals=many, high_accidentals=many)
+
+
+@given(
+    theta=st.floats(1.0, 40.0), pi=st.floats(1.0, 40.0),
+    blind=st.tuples(st.floats(0.0, 0.5), st.floats(0.0, 0.5)),
+)  # fmt: skip
+def test_blindness_cancels_only_where_it_cannot_lower_a_separable_r(
+    theta: float, pi: float, blind: tuple[float, float]
+) -> None:
+    cells = blinded(theta, pi, blind)
+    if blindness_cancels(cells):
+        assert float(symmetrised_witness(cells.s, cells.c)) >= 1.0 - 1e-4
+
+
+def test_noise_at_one_phase_makes_blindness_dangerous_and_the_bound_knows() -> None:
+    """g² (8, 18) at θ and (1, 5.8) at θ + π, each separable: with b = 0.3 the mean has R < 1."""
+    cells = blinded(8.0, 1.0, (0.3, 0.3))
+    found = float(symmetrised_witness(cells.s, cells.c))
+    assert found < 0.99
+    assert not blindness_cancels(cells)
+    assert found >= separable_bound(read_difference=0.0, alternated=True, blindness=0.3)
+    assert blindness_cancels(blinded(1.2, 1.2, (0.3, 0.3)))
+
+
+def test_few_counts_do_not_show_that_blindness_cancels() -> None:
+    turned = counts(*SHORT, pairs=(6, 1, 1, 6))
+    assert not blindness_cancels(cells_of(counts(*SHORT, pairs=(1, 6, 6, 1)), turned))
+    assert not blindness_cancels(cells_of(RUN))  # at θ alone nothing cancels
 
 
 @pytest.mark.parametrize(

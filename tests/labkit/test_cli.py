@@ -51,7 +51,7 @@ def test_analyse_prints_one_json_object_of_the_documented_shape(labkit, recordin
     assert list(result["coincidences"]) == ["r1p1", "r2p1", "r1p2", "r2p2"]
     assert set(result["g2"]["r1p1"]) == {"value", "low", "high"}
     assert set(result["witness"]) == {"1", "2", "sym"}
-    assert set(result["witness"]["sym"]) == {"mode", "low", "high", "plugin", "confidence"}
+    assert set(result["witness"]["sym"]) == {"mode", "low", "high", "plugin"}
     assert result["quality"]["records"] == recording.records
 
 
@@ -67,7 +67,7 @@ def test_several_files_add_up(labkit, recording):
 
 def test_published_counts_give_the_published_witness(labkit, counts_file):
     code, out, _ = labkit("witness", counts_file(), "--set", "optimal", "--json")
-    witness = json.loads(out)["witness"]
+    witness, published = (json.loads(out)[name] for name in ("witness", "as_published"))
     assert code == 0
     assert witness["1"]["plugin"] == pytest.approx(0.62982375, abs=5e-9)
     assert [round(witness["sym"][k], 5) for k in ("mode", "low", "high")] == [
@@ -75,7 +75,41 @@ def test_published_counts_give_the_published_witness(labkit, counts_file):
         0.67406,
         0.85330,
     ]
-    assert witness["sym"]["confidence"] == pytest.approx(0.98362, abs=5e-6)
+    assert published["sym"] == pytest.approx(0.98362, abs=5e-6)
+    assert published["meaning"].endswith("describes, decides nothing")
+
+
+ALL_DECLARED = {
+    "splitting": 0.503, "splitting_error": 0.003, "pump_balance": 0.02, "read_balance": 0.1,
+    "device_ratio": 1.5, "fringe_period_pi": 1.95, "fringe_period_error_pi": 0.1,
+    "null_blindness_upper": 0, "null_crosstalk_upper": 0, "background": 0.3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("declared", [{}, ALL_DECLARED], ids=["nothing declared", "all declared"])
+@pytest.mark.parametrize(
+    ("tags", "gates"),
+    [
+        ("cases/tags/afterpulsing_1pct.ptu", "cases/tags/sync.gates.yaml"),
+        ("data/hydraharp_v1_t3.ptu", "cases/tags/real_hydraharp_v10_t3.gates.yaml"),
+    ],
+)
+def test_recordings_of_no_entanglement_meet_no_conditions(labkit, tags, gates, declared):
+    """Independent lights with 1 % afterpulses, and fluorescing molecules: P(R_m < 1) is 100 %."""
+    if not (SHARED.parent / tags).exists():
+        pytest.skip(f"{tags} is not beside this checkout")
+    assumed = [word for name, value in declared.items() for word in ("--assume", f"{name}={value}")]
+    code, out, _ = labkit(
+        "analyse", SHARED.parent / tags, "--gates", SHARED.parent / gates, "--json", *assumed
+    )
+    result = json.loads(out)
+    assert code == 0
+    assert result["as_published"]["sym"] > 0.9999
+    verdict = result["verdict"]
+    assert verdict["decision"] == "conditions not met"
+    assert "crossed <= same" in verdict["reasons"]
+    _, text, _ = labkit("analyse", SHARED.parent / tags, "--gates", SHARED.parent / gates, *assumed)
+    assert "entangled" not in text.lower()
 
 
 def test_witness_table_shows_the_published_values_beside(labkit, counts_file):

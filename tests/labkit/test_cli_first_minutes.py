@@ -176,7 +176,7 @@ def test_runs_are_listed_with_goal_duration_R_m_and_verdict(labkit, tmp_path):
             ended="2026-11-20T11:02:03+00:00",
         )  # fmt: skip
         write_manifest(manifest, run.manifest_path)
-        found = {"verdict": {"decision": "not shown"}, "witness": witness(counts).to_dict(1.0)}
+        found = {"verdict": {"decision": "not shown"}, "witness": witness(counts).to_dict()}
         text = json.dumps(found) if name == "good" else "{"
         (run.path / "result.json").write_text(text)
     code, out, _ = labkit("runs", "list", "--out", tmp_path / "good", "--json")

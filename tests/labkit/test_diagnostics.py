@@ -124,3 +124,56 @@ def test_warm_cryostat_is_told_from_the_blocks(kelvin, told):
     ]
     found = diagnose_blocks(evaluate(sum(b.counts for b in blocks)), blocks)
     assert any("temperature" in remark for remark in found) == told
+
+
+def weak(crossed, same, accidentals=50):
+    """Counts with these g² at different and at the same detectors, 4 × `accidentals` expected."""
+    rate = round((accidentals * 10_000_000) ** 0.5)
+    pairs = [
+        [same * accidentals, crossed * accidentals],
+        [crossed * accidentals, same * accidentals],
+    ]
+    return counts_of([[rate, rate], [rate, rate]], pairs, 10_000_000)
+
+
+def test_correlations_too_weak_for_entanglement_are_laid_to_power_heat_or_background():
+    """c*(1) = 3 + 2√2: 4.0 ± 0.2 cannot be entangled at any phase; 8 can, and gets no word."""
+    (sentence,) = (r for r in remarks(weak(4.0, 1.1)) if "too weakly for entanglement" in r)
+    assert "at full contrast 5.83 is needed" in sentence
+    assert "too much power of the pump" in sentence
+    assert "of either laser (heating)" in sentence
+    assert not any("too weakly" in remark for remark in remarks(weak(8.0, 1.1)))
+
+
+def test_few_counts_of_a_weak_correlation_are_no_evidence_of_too_much_power():
+    assert not any("too weakly" in r for r in remarks(weak(4.0, 1.1, accidentals=2)))
+
+
+def turning(theta, pi):
+    """Blocks at θ and θ + π whose g² (crossed, same) are these."""
+    return [
+        Block(number=n, segment="", counts=weak(*g2), setting={"turn": turn})
+        for n, (turn, g2) in enumerate({"theta": theta, "pi": pi}.items(), 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("theta", "pi", "told"),
+    [
+        ((1.1, 8.0), (1.1, 8.0), "the same detector correlate"),  # a mirror
+        ((8.0, 1.1), (8.0, 1.1), "different detectors correlate"),
+        ((8.0, 1.1), (1.1, 8.0), None),  # interference
+        ((4.5, 4.5), (4.5, 4.5), None),  # no contrast: another sentence
+    ],
+)
+def test_a_coupler_that_does_not_interfere_is_told_from_both_turns(theta, pi, told):
+    blocks = turning(theta, pi)
+    found = diagnose_blocks(evaluate(sum((b.counts for b in blocks[1:]), blocks[0].counts)), blocks)
+    stuck = [text for text in found if text.startswith("the phase does nothing")]
+    assert bool(stuck) is bool(told)
+    for text in stuck:
+        assert told in text
+        assert "combining coupler does not let the arms interfere" in text
+        assert "even if the lock finds its fringe" in text
+    if told:  # one cause, one sentence
+        assert not any(text.startswith("no contrast") for text in found)

@@ -146,6 +146,17 @@ def test_phase_off_by_half_a_turn_exchanges_crossed_and_same_but_not_the_witness
     assert abs(found.witness.sym.mode - right.witness.sym.mode) < 4 * sigma
 
 
+def test_too_much_pump_power_is_told_by_correlations_that_are_too_weak(bright):
+    """At 5 times the power p and the heat are 5 times as large: g² at the best phase is below 4."""
+    strong = bright.sequence.with_pulse("pump", level=0.53)
+    found, remarks = outcome(bright, strong, trials=8_000_000)
+    weak = [text for text in remarks if "correlate too weakly for entanglement" in text]
+    assert len(weak) == 1
+    assert "too much power of the pump" in weak[0]
+    assert found.witness.sym.low > 1
+    assert not any("too weakly" in text for text in outcome(bright, trials=8_000_000)[1])
+
+
 def test_swapped_detectors_leave_the_witness_and_are_told_by_their_rates(bright):
     """r1p2 and r2p1 change places: a full swap cannot be seen in one measurement alone."""
     right = bright.measure(TRIALS)

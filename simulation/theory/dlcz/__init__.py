@@ -9,7 +9,7 @@ from simulation.theory.dlcz.clicks import (
     pair_clicks,
 )
 from simulation.theory.dlcz.parameters import DLCZParameters
-from simulation.theory.dlcz.presets import riedinger2018
+from simulation.theory.dlcz.presets import riedinger2018, riedinger2018_matched
 from simulation.theory.dlcz.scans import (
     at_delay,
     leading_order_g2,
@@ -41,6 +41,7 @@ __all__ = [
     "pair_clicks",
     "phase_scan",
     "riedinger2018",
+    "riedinger2018_matched",
     "single_device_g2",
     "symmetrised_witness",
     "true_witness",

@@ -16,7 +16,7 @@ from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
 from simulation.lab.scattering import through_filters
 from simulation.lab.wiring import Wiring
 from simulation.lab.world_parameters import WorldParameters
-from simulation.theory.dlcz import click_probabilities, riedinger2018
+from simulation.theory.dlcz import click_probabilities, riedinger2018_matched
 from tests.simulation.lab.paper_settings import PaperSettings
 
 QUIET = WorldParameters(laser_drift_hz=0.0, filter_drift_hz=0.0, phase_drift=0.0)
@@ -36,7 +36,7 @@ def probabilities(lab):
 
 def test_expected_counts_are_those_of_the_paper(lab):
     lab.clock.advance(1.0)
-    ours, paper = probabilities(lab), click_probabilities(riedinger2018())
+    ours, paper = probabilities(lab), click_probabilities(riedinger2018_matched())
     bits = np.arange(16)
     singles = [ours[(bits & mask) > 0].sum() for mask in (8, 4, 2, 1)]
     pairs = [ours[(bits & mask) == mask].sum() for mask in (0b1010, 0b0110, 0b1001, 0b0101)]
@@ -46,7 +46,7 @@ def test_expected_counts_are_those_of_the_paper(lab):
 
 
 def test_parameters_are_those_of_the_paper(lab):
-    ours, paper = lab.plant.operating_point().parameters, riedinger2018()
+    ours, paper = lab.plant.operating_point().parameters, riedinger2018_matched()
     for name in ("p_pump_A", "p_pump_B", "p_read_A", "p_read_B", "leak_pump_1", "leak_pump_2"):
         assert getattr(ours, name) == pytest.approx(getattr(paper, name), rel=0.05), name
     assert ours.delay == pytest.approx(123e-9, abs=0.2e-9)

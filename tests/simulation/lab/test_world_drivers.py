@@ -19,7 +19,7 @@ from instruments.tektronix_afg3152c.driver import TektronixAFG3152C
 from simulation.lab.bench import DAQ_LINES
 from simulation.lab.wiring import Wiring
 from simulation.lab.world import World
-from simulation.theory.dlcz import riedinger2018
+from simulation.theory.dlcz import riedinger2018_matched
 from tests.simulation.lab.paper_settings import (
     PaperSettings,
     apply_paper_settings,
@@ -129,7 +129,7 @@ def test_plant_is_where_the_paper_was(world, tagger):
     point = world.plant.operating_point()
     assert point.contrast > 0.99
     for name in ("p_pump_A", "p_pump_B", "p_read_A", "p_read_B"):
-        paper = getattr(riedinger2018(), name)
+        paper = getattr(riedinger2018_matched(), name)
         assert getattr(point.parameters, name) == pytest.approx(paper, rel=0.1), name
     theta = float(point.theta(world.plant.interferometer.phase)) / np.pi
     assert abs(theta % 2 - 1) > 0.8  # near a fringe extremum, θ = 0.1π
