@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.correlation import g2
+from analysis.correlation import G2, g2
 from analysis.counts import Counts
 from analysis.counts_file import PAIRS
 from analysis.evaluation import cross_pairs
@@ -154,7 +154,7 @@ def _curve_points(block: Block) -> Iterator[dict[str, float]]:
     if procedure not in _SWEPT or not block.good:
         return
     swept = _SWEPT[procedure][0]
-    found = evaluate(block.counts).g2
+    found = _pairs(block.counts)
     for curve, pairs in (("crossed", ("r1p2", "r2p1")), ("same", ("r1p1", "r2p2"))):
         have = [found[pair] for pair in pairs if pair in found]
         expected = sum(pair.accidentals for pair in have)
@@ -181,14 +181,19 @@ def _witness(total: Counts) -> Witness | None:
         return None
 
 
-def _g2(total: Counts) -> dict[str, float]:
-    """Return g² of every pair that has accidentals."""
+def _pairs(total: Counts) -> dict[str, G2]:
+    """Return every pair that has accidentals."""
     found = {}
     for name, (a, b) in cross_pairs(total.gates).items():
         singles = total.single(*a), total.single(*b)
         if name in PAIRS and min(singles) > 0:
-            found[name] = g2(total.coincidence(a, b), *singles, total.trials.number).value
+            found[name] = g2(total.coincidence(a, b), *singles, total.trials.number)
     return found
+
+
+def _g2(total: Counts) -> dict[str, float]:
+    """Return g² of every pair that has accidentals."""
+    return {name: pair.value for name, pair in _pairs(total).items()}
 
 
 def _row(block: Block, total: Counts | None, found: Witness | None) -> dict[str, float]:
