@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import sqrt
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,7 +61,9 @@ def test_run_without_a_block_is_running_and_has_no_result(run):
     assert json.loads(json.dumps(found.to_dict()))["result"] is None
 
 
-def test_growing_run_is_the_same_as_one_read_at_once(run):
+def test_growing_run_is_the_same_as_one_read_at_once(run, monkeypatch):
+    free = SimpleNamespace(free=5e10)
+    monkeypatch.setattr("labkit.monitoring.states.shutil.disk_usage", lambda _: free)
     monitor = RunMonitor(run.folder)
     for step in range(4):
         block = run.add(temperature=0.05 + 0.01 * step)

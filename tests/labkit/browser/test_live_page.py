@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from socket import socket
 
 import pytest
 
@@ -20,6 +21,12 @@ PANELS = (
 )  # fmt: skip
 
 
+def free_port():
+    with socket() as one:
+        one.bind(("localhost", 0))
+        return one.getsockname()[1]
+
+
 @pytest.fixture
 def page(run, chromium):
     """The page of a run of three blocks, one left out, of a server that asks for a token."""
@@ -27,7 +34,7 @@ def page(run, chromium):
         run.add(good=good, reason="" if good else "the lock was lost")
     command = [
         sys.executable, "-c", SERVE, "dashboard", str(run.folder.path), "--no-browser", "--port",
-        "5977", "--token", TOKEN, "--every", "0.5",
+        str(free_port()), "--token", TOKEN, "--every", "0.5",
     ]  # fmt: skip
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
