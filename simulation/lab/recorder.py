@@ -41,6 +41,9 @@ _LEASH = 300.0
 _PATIENCE = 0.5
 """Somebody who has not looked for so many seconds of the wall does not watch."""
 
+_WORK = 1 << 17
+"""Events expected in the stretch that passes at once: instruments wait meanwhile for the clock."""
+
 _COURTESY = 1e-4
 """Time of the wall in which a reader lets others at the clock before it takes it again, s."""
 
@@ -221,7 +224,8 @@ class Recorder(TaggerPort):
             settings = self._registrar.settings if self._registrar else TaggerSettings()
             rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
             rate += sum(self.rates(settings).inputs)
-            room = max(0.5 * self._parameters.fifo_records / max(rate, 1e-3), _LATENCY)
+            events = min(0.5 * self._parameters.fifo_records, _WORK)
+            room = max(events / max(rate, 1e-3), _LATENCY)
             self._clock.advance(min(self.stride, room, max(self._end - self._clock.now(), 0.0)))
 
     def _outrun(self) -> bool:
