@@ -27,6 +27,8 @@ class Setting:
         the same name in the reference setting; 0 for no pulse or a closed arm.
     gates : tuple of float
         Length of the pump and read gates, s.
+    on_line : bool
+        Whether the filters before the detectors are on the scattered light's line.
     """
 
     delay: float
@@ -34,6 +36,7 @@ class Setting:
     e_pump: tuple[float, float] = (1.0, 1.0)
     e_read: tuple[float, float] = (1.0, 1.0)
     gates: tuple[float, float] = (60e-9, 60e-9)
+    on_line: bool = True
 
 
 def parameters_at(values: Values, setting: Setting, *, reference_delay: float) -> DLCZParameters:
