@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.inference.setting import Setting, parameters_at
+from simulation.inference.setting import Setting, Settings, parameters_at
 from simulation.theory.dlcz import DLCZParameters, PairClicks, fringe_phase
 from simulation.theory.dlcz.state import device_moments
 
@@ -68,14 +68,9 @@ def pair_marginals(parameters: DLCZParameters) -> PairClicks:
 
 
 def probabilities(
-    values: Mapping[str, ArrayLike], setting: Setting, *, reference_delay: float
+    values: Mapping[str, ArrayLike], setting: Setting | Settings, *, reference_delay: float
 ) -> PairClicks:
-    """Return clicks per trial of a setting for values of the inferred parameters, shape (n,).
-
-    With the filters beside the line only leaks and darks are left.
-    """
-    if not setting.on_line:
-        values = {**values, "eta_A": 0.0 * np.asarray(values["eta_A"]), "eta_B": 0.0}
+    """Return clicks per trial of a setting, or of m settings, for values of shape (n,)."""
     return pair_marginals(parameters_at(values, setting, reference_delay=reference_delay))
 
 
