@@ -235,7 +235,7 @@ class Likelihood:
         """Return whitened normal residuals (n, q), Poisson means (n, c), and prior ones (n, k)."""
         data = self.data
         singles, g2, before = data.expected(self.prior.values(z))
-        raw = self._logs - np.log(np.maximum(singles[:, data.normal], 1e-300))
+        raw = self.log_residuals(singles)
         white = linalg.solve_triangular(self._root, raw.T, lower=True).T if raw.size else raw
         means = np.concatenate(
             [singles[:, data.poisson], (g2 * np.nan_to_num(data.exposure))[:, data.paired], before],
@@ -245,6 +245,10 @@ class Likelihood:
             self._prior_root, (z - self.prior.mean).T, lower=True
         ).T
         return white, means, from_prior
+
+    def log_residuals(self, singles: Real) -> Real:
+        """Return ln(found/expected) of the normal singles for expected ones (..., m, 4)."""
+        return np.asarray(self._logs - np.log(np.maximum(singles[..., self.data.normal], 1e-300)))
 
     @property
     def counted(self) -> Real:

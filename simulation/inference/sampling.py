@@ -9,12 +9,13 @@ from scipy import linalg, special
 
 from simulation.inference.likelihood import Data, Likelihood
 from simulation.inference.prior import Prior
+from simulation.inference.table import from_coordinate
 
 Real = NDArray[np.float64]
 Told = Callable[[str], object]
 
-STARTS = (0.0, 2 * np.pi / 3, -2 * np.pi / 3)
-"""Phases from which the maximum is looked for; the likelihood has several."""
+PHASES, BEATS = 12, 121
+"""Grid of fringe phase and mechanical frequency that is looked through: there are many maxima."""
 
 STEPS, ROUNDS = 40, 3
 """Scoring steps at most, and times the noise is taken anew at the maximum found."""
@@ -88,16 +89,10 @@ def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = No
     NoMaximumError
         If no start leads to one.
     """
-    if start is not None:
-        starts = [start]
-    elif "phi" in prior.free and data.paired.any():
-        place = prior.free.index("phi")
-        starts = [prior.mean + phase * np.eye(len(prior.mean))[place] for phase in STARTS]
-    else:
-        starts = [prior.mean]
+    first = Likelihood(data, prior, drift, prior.mean) if start is None else None
+    starts = [start] if first is None else _starts(first)
     found = []
-    for first in starts:
-        z = first
+    for z in starts:
         for _ in range(ROUNDS):
             likelihood = Likelihood(data, prior, drift, z)
             z = _climb(likelihood, z)
@@ -113,6 +108,36 @@ def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = No
     return Maximum(
         z=z, likelihood=likelihood, data_information=of_data, information=of_data + of_prior
     )
+
+
+def _starts(likelihood: Likelihood) -> list[Real]:
+    """Return the best two places of a grid over what the fringe depends on.
+
+    All other parameters are first brought to where they fit best at some phase.
+    """
+    prior = likelihood.prior
+    z = _climb(likelihood, prior.mean)
+    if not likelihood.data.paired.any():
+        return [z]
+    grids = []
+    for name, points, reach in (("phi", PHASES, np.pi / _TURN), ("delta_omega_hz", BEATS, 3.0)):
+        if name in prior.free:
+            at = prior.free.index(name)
+            middle = 0.0 if name == "phi" else prior.mean[at]
+            width = reach if name == "phi" else reach * prior.sd[at]
+            ends = np.linspace(middle - width, middle + width, points, endpoint=name != "phi")
+            grids.append((at, ends))
+    if not grids:
+        return [z]
+    mesh = np.meshgrid(*(ends for _, ends in grids), indexing="ij")
+    places = np.tile(z, (mesh[0].size, 1))
+    for (at, _), values in zip(grids, mesh, strict=True):
+        places[:, at] = values.ravel()
+    order = np.argsort(likelihood.log_density(places))[::-1]
+    return [z, *places[order[:2]]]
+
+
+_TURN = float(from_coordinate("phi", 1.0))
 
 
 def _climb(likelihood: Likelihood, z: Real) -> Real:
