@@ -12,9 +12,13 @@ from simulation.inference.model import CELLS
 from simulation.inference.posterior import DataSetCheck
 from simulation.inference.prior import MEMORY, Prior, make_prior
 from simulation.inference.sampling import Maximum, find_maximum
+from simulation.inference.table import PARAMETERS
 from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
+
+CONFLICT = 4.0
+"""Standard deviations of the prior from which on it contradicts the data."""
 
 REPLICAS = 4000
 """Data sets made by the model, to compare the deviance with."""
@@ -105,6 +109,28 @@ def _check(
     )  # fmt: skip
 
 
+def prior_conflicts(maximum: Maximum) -> tuple[str, ...]:
+    """Return which parameters the data put far from what was thought before, in words."""
+    prior = maximum.likelihood.prior
+    values, middle = prior.values(maximum.z[None]), prior.values(prior.mean[None])
+    found = []
+    for at, name in enumerate(prior.free):
+        off = float((maximum.z[at] - prior.mean[at]) / prior.sd[at])
+        if abs(off) > CONFLICT:
+            meaning = _MEANINGS.get(name, PARAMETERS[name].meaning)
+            found.append(
+                f"{name} = {float(values[name][0]):.4g} is {abs(off):.1f} standard deviations of "
+                f"the prior away from {float(middle[name][0]):.4g}: {meaning}"
+            )
+    return tuple(found)
+
+
+_MEANINGS = {
+    "splitting": "the combiner is no even coupler, but more of a mirror",
+    "delta_omega_hz": "ΔΩ is not what was thought",
+}
+
+
 def wrong_models(
     campaign: Campaign, maximum: Maximum, preset: DLCZParameters, drift: float
 ) -> tuple[str, ...]:
@@ -155,10 +181,17 @@ def wrong_models(
                 (gain, f"efficiencies drift by more than {100 * drift:g} % (see --drift), "
                        f"deviance lower by {gain:.0f}")
             )  # fmt: skip
-    return tuple(sentence for _, sentence in sorted(found, reverse=True))
+    ordered = sorted(found, reverse=True)
+    return (
+        *(s for g, s in ordered if _GENERAL not in s),
+        *(s for g, s in ordered if _GENERAL in s),
+    )
 
 
 _DRIFTING = 0.1
+_GENERAL = "efficiencies drift"
+"""It can take up nearly anything, so that it is named last."""
+
 _WIDE = 1.5
 
 

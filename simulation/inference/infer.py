@@ -6,7 +6,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.inference.checks import ALPHA, check_fit, wrong_models
+from simulation.inference.checks import ALPHA, check_fit, prior_conflicts, wrong_models
 from simulation.inference.data import Campaign
 from simulation.inference.identify import degeneracies, undetermined
 from simulation.inference.likelihood import Data
@@ -100,7 +100,7 @@ def infer(
         free=prior.free,
         covariance=maximum.covariance,
         undetermined=left_open,
-        remarks=(*wrong, *degeneracies(found.z, prior.free)),
+        remarks=(*wrong, *prior_conflicts(maximum), *degeneracies(found.z, prior.free)),
         checks=fit.checks,
         deviance=fit.deviance,
         p_value=fit.p_value,

@@ -91,13 +91,13 @@ def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = No
     """
     first = Likelihood(data, prior, drift, prior.mean) if start is None else None
     starts = [start] if first is None else _starts(first)
-    found = []
-    for z in starts:
-        for _ in range(ROUNDS):
-            likelihood = Likelihood(data, prior, drift, z)
-            z = _climb(likelihood, z)
-        found.append((float(likelihood.log_density(z[None])[0]), z, likelihood))
-    density, z, likelihood = max(found, key=lambda one: one[0])
+    tops = [_climb(first or Likelihood(data, prior, drift, z), z) for z in starts]
+    common = first or Likelihood(data, prior, drift, tops[0])
+    z = tops[int(np.argmax([common.log_density(top[None])[0] for top in tops]))]
+    for _ in range(ROUNDS):
+        likelihood = Likelihood(data, prior, drift, z)
+        z = _climb(likelihood, z)
+    density = float(likelihood.log_density(z[None])[0])
     if not np.isfinite(density):
         message = (
             "the posterior has no maximum near the prior; look at the settings of the runs, and "

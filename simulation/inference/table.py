@@ -15,6 +15,8 @@ Transform = Literal["log", "exponent", "probit", "angle", "megahertz"]
 
 
 _TURN = 3.0
+_CERTAIN = 30.0
+"""Exponent from which on a probability is 1 to rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ def from_coordinate(name: str, z: ArrayLike) -> Real:
         case "log":
             return np.exp(z)
         case "exponent":
-            return np.asarray(-np.expm1(-np.exp(z)))
+            return np.asarray(-np.expm1(-np.minimum(np.exp(z), _CERTAIN)))
         case "probit":
             return np.asarray(special.ndtr(z))
         case "angle":
