@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.inference import keep
+from benchmarks.inference_tables import keep
 from labkit.campaign import read_campaign
 from labkit.experiment import read_experiment
-from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.g2 import G2Options, g2_of_device
 from labkit.procedures.lock import LockOptions, lock
 from labkit.procedures.phase_sweep import PhaseSweepOptions, phase_sweep
@@ -168,7 +167,6 @@ def campaign(
 
         def begin(session: Session, played: PulseSequence) -> None:
             switch_on(session, played, SwitchOnOptions())
-            filters(session, played, FilterOptions(trials=n(3e5), passes=2))
             session.arm(played)
 
         take("switch_on", sequence, begin)

@@ -61,12 +61,12 @@ def infer(
         message = "name at least one run folder, or a counts file with --counts"
         raise ValueError(message)
     centre = riedinger2018(preset.value)
-    changes = _priors(prior) if prior else {}
+    changes, fixed = _priors(prior) if prior else {}, _fixed(fix or [])
     with remarks.status("reading the runs") as status:
         campaign, said = read_campaign(runs or [], centre, counts or [])
         found = infer_(
             campaign, centre, preset_name=f"riedinger2018({preset.value})", drift=drift,
-            draws=draws, seed=seed, changes=changes, fixed=_fixed(fix or []), tell=status.update,
+            draws=draws, seed=seed, changes=changes, fixed=fixed, tell=status.update,
         )  # fmt: skip
     for remark in said:
         remarks.print(remark, highlight=False)

@@ -212,7 +212,7 @@ def _freed(prior: Prior) -> list[tuple[str, dict[str, tuple[float, float]]]]:
         now = float(prior.mean[prior.free.index("delta_omega_hz")]) * 1e6
         found += [
             (f"ΔΩ is wrong by {shift / 1e6:+.0f} MHz or so", {"delta_omega_hz": (now + shift, 1.0)})
-            for shift in (-90e6, -10e6, -4e6, 4e6, 10e6)
+            for shift in (-90e6, -20e6, -10e6, -4e6, 4e6, 10e6, 20e6)
         ]
     return found
 

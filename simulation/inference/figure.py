@@ -17,10 +17,10 @@ USUAL = (
     "n_0_A", "n_0_B", "n_read_A", "n_read_B", "p_pump_A", "p_pump_B", "contrast", "phi", "eta_A",
     "eta_B",
 )  # fmt: skip
-"""Parameters that are drawn unless others are asked for."""
+"""Parameters that are drawn unless others are asked for, if the data determine some of them."""
 
 
-def corner_plot(posterior: Posterior, names: tuple[str, ...] = USUAL) -> "Figure":
+def corner_plot(posterior: Posterior, names: tuple[str, ...] | None = None) -> "Figure":
     """Draw histograms (prior in grey) and pairs of the parameters that the data determine.
 
     Raises
@@ -30,12 +30,15 @@ def corner_plot(posterior: Posterior, names: tuple[str, ...] = USUAL) -> "Figure
     """
     from matplotlib.figure import Figure
 
-    shown = [name for name in names if posterior.determined(name)]
+    known = [name for name in posterior.free if posterior.determined(name)]
+    if names is None:
+        names = tuple(name for name in USUAL if name in known) or tuple(known[:MOST])
+    shown = [name for name in names if name in known]
     if not 0 < len(shown) <= MOST:
         message = (
             f"`names` must hold 1 to {MOST} parameters that the data determine, but hold "
             f"{len(shown)}; determined are "
-            f"{', '.join(n for n in posterior.free if posterior.determined(n)) or 'none'}"
+            f"{', '.join(known) or 'none'}"
         )
         raise ValueError(message)
     size = len(shown)

@@ -167,12 +167,17 @@ def _reach(prior: Prior) -> Real:
 
 
 def sample(
-    maximum: Maximum, draws: int, rng: np.random.Generator, tell: Told = lambda _: None
+    maximum: Maximum,
+    draws: int,
+    rng: np.random.Generator,
+    tell: Told = lambda _: None,
+    *,
+    steps: int = 900,
 ) -> Draws:
     """Draw from the posterior.
 
     Student-t proposals around the maximum are weighted by the density and drawn from again; where
-    the weights are too uneven (`LEAST_ESS`) an ensemble of walkers takes over (`ensemble`).
+    the weights are too uneven (`LEAST_ESS`) an ensemble of walkers takes over, `steps` of each.
     """
     k = len(maximum.z)
     root = linalg.cholesky(maximum.covariance, lower=True)
@@ -192,10 +197,7 @@ def sample(
     first = z[np.unique(chosen)]
     near = maximum.z + rng.standard_normal((walkers, k)) @ root.T
     start = np.concatenate([first, near])[:walkers]
-    return ensemble(maximum.likelihood.log_density, start, rng, steps=_ENSEMBLE_STEPS)
-
-
-_ENSEMBLE_STEPS = 900
+    return ensemble(maximum.likelihood.log_density, start, rng, steps=steps)
 
 
 def ensemble(
