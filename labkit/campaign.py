@@ -34,6 +34,9 @@ CLEAR = 20e-9
 RISE_PER_SIGMA = 2.5631031310892007
 """10 % to 90 % of a Gaussian-smoothed step, in σ."""
 
+BLOCKED = 0.01
+"""Energy relative to the reference below which an arm counts as closed."""
+
 UNKNOWN = (0.0, 0.0)
 """Transmissions of attenuators that the manifest does not tell."""
 
@@ -251,10 +254,13 @@ def _record(run: str, data_set: str, setting: Setting, counts: Counts, *, laser:
         nine = witness_counts(counts)
         pairs = np.array([[nine.coincidences[f"r{i}p{j}"] for j in (1, 2)] for i in (1, 2)], float)
     before, seconds = _before(counts)
+    # unpulsed light counts as dark clicks: it is there with both arms open and on the line only
+    bright = setting.on_line and not laser and min(*setting.e_pump, *setting.e_read) > BLOCKED
+    before = before if bright else np.zeros(2)
     return Record(
         data_set=data_set, run=run, setting=setting, kind="laser" if laser else "light",
         trials=counts.trials.number, singles=singles, coincidences=pairs, before=before,
-        before_seconds=0.0 if laser else seconds,
+        before_seconds=seconds if bright else 0.0,
     )  # fmt: skip
 
 

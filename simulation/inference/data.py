@@ -13,8 +13,8 @@ Real = NDArray[np.float64]
 
 Kind = Literal["light", "laser"]
 
-LONGEST = 300.0
-"""Drifts are looked at in steps of at most so many s."""
+LONGEST, MOST = 60.0, 200
+"""Drifts are looked at in steps of at most so many s, and at so many instants of a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,8 +73,13 @@ class Record:
             steps = max(1, int(np.ceil((end - begin) / LONGEST)))
             times.append(begin + (end - begin) * (np.arange(steps) + 0.5) / steps)
             weights.append(np.full(steps, max(end - begin, 1e-9) / steps))
-        weight = np.concatenate(weights)
-        return np.concatenate(times), weight / weight.sum()
+        time, weight = np.concatenate(times), np.concatenate(weights)
+        weight = weight / weight.sum()
+        if len(time) > MOST:
+            firsts = np.unique(np.linspace(0, len(time), MOST, endpoint=False).astype(np.int64))
+            whole = np.add.reduceat(weight, firsts)
+            time, weight = np.add.reduceat(time * weight, firsts) / whole, whole
+        return time, weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -159,7 +159,7 @@ def information_per_trial(
     return Trials(
         single=single, rates=rates[:, 0][has], paired=paired, joint=joint[:, 0][both].ravel(),
         settings=len(calibration.settings),
-        spread=drift * float(np.sqrt(np.mean(np.square(list(DRIFTS.values()))))),
+        spread=drift * float(np.sqrt(np.mean([part**2 for part, _ in DRIFTS.values()]))),
     )  # fmt: skip
 
 

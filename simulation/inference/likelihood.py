@@ -26,17 +26,20 @@ Values = Mapping[str, Real]
 MANY = 25
 """From so many clicks on a cell's singles count as normal."""
 
-DRIFT_TIME = 1800.0
-"""Correlation time of the slow drifts, s."""
+SLOW, FAST = 1800.0, 120.0
+"""Correlation times of slow drifts, and of the lasers' frequencies against the filters, s."""
 
 DRIFTS: Final = {
-    "arm_A": 0.5, "arm_B": 0.5, "power_pump": 1.0, "power_read": 1.0, "coupler": 0.2,
-    "detector_1": 0.5, "detector_2": 0.5, "p1": 0.5, "p2": 0.5, "r1": 0.5, "r2": 0.5,
+    "arm_A": (0.5, SLOW), "arm_B": (0.5, SLOW), "power_pump": (1.0, SLOW),
+    "power_read": (1.0, SLOW), "coupler": (0.2, SLOW), "detector_1": (0.5, SLOW),
+    "detector_2": (0.5, SLOW), "p1": (0.5, FAST), "p2": (0.5, FAST), "r1": (0.5, FAST),
+    "r2": (0.5, FAST),
 }  # fmt: skip
-"""What drifts, and its standard deviation in units of the allowed drift.
+"""What drifts: its standard deviation in units of the allowed drift, and its correlation time.
 
 An arm's transmission is passed by drive and scattered light; a laser's power acts through its
-pulse; a detector's filters act on both gates, and on one gate apart where a laser drifts.
+pulse; a detector's filters act on both gates, and on one gate apart where a laser moves on the
+flank of a filter that has drifted.
 """
 
 ASIDE = 0.15
@@ -162,10 +165,12 @@ def drift_covariance(data: Data, values: Values, drift: float) -> Real:
     found += ASIDE**2 * (same & aside[:, None])
     if drift == 0:
         return found
-    kernel = correlation_of(data.records, DRIFT_TIME)[np.ix_(rows, rows)]
-    for name, part in DRIFTS.items():
+    kernels = {
+        time: correlation_of(data.records, time)[np.ix_(rows, rows)] for time in (SLOW, FAST)
+    }
+    for name, (part, time) in DRIFTS.items():
         own = _sensitivity(data, values, name)[rows, cells] * part * drift
-        found += kernel * own[:, None] * own
+        found += kernels[time] * own[:, None] * own
     return found
 
 

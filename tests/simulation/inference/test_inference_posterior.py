@@ -169,6 +169,20 @@ def test_drifts_are_correlated_in_time_within_a_run_only():
     np.testing.assert_allclose(np.diag(found), 1.0)
 
 
+def test_a_record_of_many_blocks_stands_at_few_instants():
+    spans = tuple((500.0 * k, 500.0 * (k + 1)) for k in range(1000))
+    record = Record(
+        data_set="x", run="a", setting=REFERENCE, trials=10, singles=np.ones(4),
+        coincidences=np.ones((2, 2)), spans=spans,
+    )  # fmt: skip
+    time, weight = record.instants()
+    assert len(time) == 200
+    assert weight.sum() == pytest.approx(1.0)
+    assert np.average(time, weights=weight) == pytest.approx(250_000.0)
+    drift = float(correlation_of([record], 1800.0)[0, 0])  # exact: 2 τ/T (1 − τ/T) = 0.0072
+    assert 0.0070 < drift < 0.0090
+
+
 def test_the_ensemble_samples_a_normal_distribution_right():
     """15 dimensions: mean within 5 σ/√ESS, standard deviation within 5 %."""
     rng = np.random.default_rng(4)
