@@ -121,7 +121,7 @@ def undetermined(
 
 def degeneracies(draws: Real, free: Sequence[str]) -> tuple[str, ...]:
     """Return which parameters are known only together, in words."""
-    correlation = np.corrcoef(draws.T)
+    correlation = np.atleast_2d(np.corrcoef(draws.T))
     found = []
     for i in range(len(free)):
         for j in range(i):

@@ -302,13 +302,16 @@ def load_posterior(path: str | Path) -> Posterior:
         sampler=Sampler(**rest.pop("sampler")),
         reference=_setting(rest.pop("reference")),
         checks=tuple(DataSetCheck(**check) for check in rest.pop("checks")),
-        **{n: tuple(rest.pop(n)) for n in ("free", "remarks", "runs")},
+        free=tuple(rest.pop("free")),
+        remarks=tuple(rest.pop("remarks")),
+        runs=tuple(rest.pop("runs")),
         **rest,
     )
 
 
 def _setting(plain: Mapping[str, Any]) -> Setting:
-    return Setting(**{n: tuple(v) if isinstance(v, list) else v for n, v in plain.items()})
+    kept: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in plain.items()}
+    return Setting(**kept)
 
 
 def _attributes(name: str) -> dict[str, str]:

@@ -89,11 +89,7 @@ def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = No
     NoMaximumError
         If no start leads to one.
     """
-    first = Likelihood(data, prior, drift, prior.mean) if start is None else None
-    starts = [start] if first is None else _starts(first)
-    tops = [_climb(first or Likelihood(data, prior, drift, z), z) for z in starts]
-    common = first or Likelihood(data, prior, drift, tops[0])
-    z = tops[int(np.argmax([common.log_density(top[None])[0] for top in tops]))]
+    z = _best_start(Likelihood(data, prior, drift, prior.mean)) if start is None else start
     for _ in range(ROUNDS):
         likelihood = Likelihood(data, prior, drift, z)
         z = _climb(likelihood, z)
@@ -110,31 +106,31 @@ def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = No
     )
 
 
-def _starts(likelihood: Likelihood) -> list[Real]:
-    """Return the best two places of a grid over what the fringe depends on.
+def _best_start(likelihood: Likelihood) -> Real:
+    """Return the best of what is uphill of the prior and of a grid over what the fringe depends on.
 
     All other parameters are first brought to where they fit best at some phase.
     """
     prior = likelihood.prior
     z = _climb(likelihood, prior.mean)
-    if not likelihood.data.paired.any():
-        return [z]
     grids = []
-    for name, points, reach in (("phi", PHASES, np.pi / _TURN), ("delta_omega_hz", BEATS, 3.0)):
+    for name, points in (("phi", PHASES), ("delta_omega_hz", BEATS)):
         if name in prior.free:
             at = prior.free.index(name)
             middle = 0.0 if name == "phi" else prior.mean[at]
-            width = reach if name == "phi" else reach * prior.sd[at]
+            width = np.pi / _TURN if name == "phi" else 3.0 * prior.sd[at]
             ends = np.linspace(middle - width, middle + width, points, endpoint=name != "phi")
             grids.append((at, ends))
-    if not grids:
-        return [z]
+    if not grids or not likelihood.data.paired.any():
+        return z
     mesh = np.meshgrid(*(ends for _, ends in grids), indexing="ij")
     places = np.tile(z, (mesh[0].size, 1))
     for (at, _), values in zip(grids, mesh, strict=True):
         places[:, at] = values.ravel()
     order = np.argsort(likelihood.log_density(places))[::-1]
-    return [z, *places[order[:2]]]
+    tops = [z, *(_climb(likelihood, place) for place in places[order[:2]])]
+    densities = [float(likelihood.log_density(top[None])[0]) for top in tops]
+    return tops[int(np.argmax(densities))]
 
 
 _TURN = float(from_coordinate("phi", 1.0))

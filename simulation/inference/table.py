@@ -132,15 +132,15 @@ def to_coordinate(name: str, value: ArrayLike) -> Real:
     value = np.asarray(value, np.float64)
     match PARAMETERS[name].transform:
         case "log":
-            return np.log(value)
+            return np.asarray(np.log(value))
         case "exponent":
             return np.asarray(np.log(-np.log1p(-value)))
         case "probit":
             return np.asarray(special.ndtri(value))
         case "angle":
-            return value / _TURN
+            return np.asarray(value / _TURN)
         case "megahertz":
-            return value / 1e6
+            return np.asarray(value / 1e6)
 
 
 def from_coordinate(name: str, z: ArrayLike) -> Real:
@@ -148,12 +148,12 @@ def from_coordinate(name: str, z: ArrayLike) -> Real:
     z = np.asarray(z, np.float64)
     match PARAMETERS[name].transform:
         case "log":
-            return np.exp(z)
+            return np.asarray(np.exp(z))
         case "exponent":
             return np.asarray(-np.expm1(-np.minimum(np.exp(z), _CERTAIN)))
         case "probit":
             return np.asarray(special.ndtr(z))
         case "angle":
-            return z * _TURN
+            return np.asarray(z * _TURN)
         case "megahertz":
-            return z * 1e6
+            return np.asarray(z * 1e6)
