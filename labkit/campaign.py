@@ -13,7 +13,7 @@ from scipy import special
 from analysis.counts import Counts
 from analysis.counts_file import WitnessCounts, witness_counts
 from analysis.evidence import load_evidence
-from labkit.experiment import options_of
+from labkit.procedures import options_of
 from labkit.procedures.null_test import NullTestOptions, laser_sequence
 from labkit.procedures.pump_probe import probe_on_upper_sideband
 from labkit.procedures.session import CLOSED
