@@ -41,7 +41,8 @@ def _recovery(labs: list[dict[str, Any]]) -> str:
     lines = [
         "### Recovery of virtual labs", "",
         f"{len(labs)} labs with parameters drawn at random and all drifts on; only parameters that "
-        "a lab's data determine. Brackets are exact 95 % intervals of the share.", "",
+        "a lab's data determine. Brackets are 95 % intervals of the share as if parameters were "
+        "independent, which they are not.", "",
         "| parameter | determined in | truth in 68 % | in 95 % |", "|---|--:|--:|--:|",
     ]  # fmt: skip
     totals = [0, 0, 0]
