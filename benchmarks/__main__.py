@@ -15,7 +15,10 @@ from benchmarks import guard
 from benchmarks.timing import Row
 
 ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record")
-STUDIES = ("red_team", "calibration", "faults", "fuzz", "scaling", "exam")
+STUDIES = (
+    "red_team", "calibration", "faults", "fuzz", "scaling", "exam", "inference",
+    "inference_recovery",
+)  # fmt: skip
 """Statistics and faults: these run for minutes to hours, and only if they are named."""
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.netcdf import CONVENTIONS
 from simulation.inference.setting import Setting, parameters_at
 from simulation.inference.table import PARAMETERS
-from simulation.theory.dlcz import DLCZParameters
+from simulation.theory.dlcz import DLCZParameters, g2_clicks, measurable_witness
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -173,6 +173,18 @@ class Posterior:
         low, median, high = np.quantile(self.draws[name], LEVELS)
         return float(median), float(low), float(high)
 
+    def predicted(self) -> dict[str, tuple[float, float, float]]:
+        """Return median, 16 % and 84 % of the model's g² and R_m at the reference setting.
+
+        They are the model's: no witness.
+        """
+        g2 = g2_clicks(self.parameters())
+        r_m = measurable_witness(g2)
+        found = {f"g2_r{i}p{j}": g2[:, i - 1, j - 1] for i in (1, 2) for j in (1, 2)}
+        found |= {f"R_m({j})": r_m[:, j - 1] for j in (1, 2)}
+        quantiles = {name: np.quantile(values, LEVELS) for name, values in found.items()}
+        return {n: (float(q[1]), float(q[0]), float(q[2])) for n, q in quantiles.items()}
+
     def to_dict(self) -> dict[str, object]:
         """Return plain types; a parameter that is not determined has no numbers, but words."""
         return {
@@ -182,6 +194,10 @@ class Posterior:
             "check": {
                 "deviance": self.deviance, "p_value": self.p_value,
                 "data_sets": [asdict(check) for check in self.checks],
+            },
+            "prediction": {
+                name: {"median": median, "low": low, "high": high}
+                for name, (median, low, high) in self.predicted().items()
             },
             "sampler": asdict(self.sampler),
             "preset": self.preset,
@@ -286,13 +302,16 @@ def load_posterior(path: str | Path) -> Posterior:
         sampler=Sampler(**rest.pop("sampler")),
         reference=_setting(rest.pop("reference")),
         checks=tuple(DataSetCheck(**check) for check in rest.pop("checks")),
-        **{n: tuple(rest.pop(n)) for n in ("free", "remarks", "runs")},
+        free=tuple(rest.pop("free")),
+        remarks=tuple(rest.pop("remarks")),
+        runs=tuple(rest.pop("runs")),
         **rest,
     )
 
 
 def _setting(plain: Mapping[str, Any]) -> Setting:
-    return Setting(**{n: tuple(v) if isinstance(v, list) else v for n, v in plain.items()})
+    kept: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in plain.items()}
+    return Setting(**kept)
 
 
 def _attributes(name: str) -> dict[str, str]:

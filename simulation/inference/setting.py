@@ -1,6 +1,6 @@
 """The setting of a block as the model sees it, and what drawn parameters amount to there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ class Setting:
         the same name in the reference setting; 0 for no pulse or a closed arm.
     gates : tuple of float
         Length of the pump and read gates, s.
+    on_line : bool
+        Whether the filters before the detectors are on the scattered light's line.
     """
 
     delay: float
@@ -34,47 +36,102 @@ class Setting:
     e_pump: tuple[float, float] = (1.0, 1.0)
     e_read: tuple[float, float] = (1.0, 1.0)
     gates: tuple[float, float] = (60e-9, 60e-9)
+    on_line: bool = True
 
 
-def parameters_at(values: Values, setting: Setting, *, reference_delay: float) -> DLCZParameters:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Settings:
+    """Many settings as arrays of shape (m, 1), for draws along the last axis.
+
+    Attributes
+    ----------
+    delay, delta_phi, gate : ndarray
+        `gate` is the mean length of both gates, s.
+    e_pump, e_read : tuple of ndarray
+        Devices A, B.
+    line : ndarray
+        1 where the filters are on the line, otherwise 0.
+    """
+
+    delay: Real
+    delta_phi: Real
+    gate: Real
+    e_pump: tuple[Real, Real]
+    e_read: tuple[Real, Real]
+    line: Real
+
+    @classmethod
+    def of(cls, settings: Sequence[Setting]) -> "Settings":
+        """Arrange settings."""
+
+        def column(values: Iterable[float]) -> Real:
+            return np.array(list(values), np.float64)[:, None]
+
+        def both(energies: Sequence[tuple[float, float]]) -> tuple[Real, Real]:
+            return column(first for first, _ in energies), column(second for _, second in energies)
+
+        return cls(
+            delay=column(s.delay for s in settings),
+            delta_phi=column(s.delta_phi for s in settings),
+            gate=column(sum(s.gates) / 2 for s in settings),
+            e_pump=both([s.e_pump for s in settings]),
+            e_read=both([s.e_read for s in settings]),
+            line=column(s.on_line for s in settings),
+        )
+
+    def at(self, row: int) -> "Settings":
+        """Return one setting, shapes ()."""
+        return Settings(
+            delay=self.delay[row, 0], delta_phi=self.delta_phi[row, 0], gate=self.gate[row, 0],
+            e_pump=(self.e_pump[0][row, 0], self.e_pump[1][row, 0]),
+            e_read=(self.e_read[0][row, 0], self.e_read[1][row, 0]), line=self.line[row, 0],
+        )  # fmt: skip
+
+
+def parameters_at(
+    values: Values, setting: Setting | Settings, *, reference_delay: float
+) -> DLCZParameters:
     """Return the theory's parameters for values of the inferred ones at a setting.
 
     With E the energies relative to the reference, Γ and γ the decay rates of mode and bath:
     p_pump → (1 + p_pump)^E − 1, p_read → 1 − (1 − p_read)^E, prompt phonons E n_prompt,
     n_heat = E_pump b (e^{−Γτ} − e^{−γτ}) + E_read n_read, and leaks as the energy of both arms.
+    With the filters beside the line no scattered light arrives.
 
     Parameters
     ----------
     values : mapping of str to array_like
         By the names of `simulation.inference.table.PARAMETERS`, shapes (...); memory of the
         detectors is 0 where not given.
-    setting : Setting
-        Both arms open or one; both gates lit.
+    setting : Setting or Settings
+        Settings: values of shape (n,) become parameters of shape (m, n).
     reference_delay : float
         At which `phi` is stated, s.
     """
+    at = Settings.of([setting]).at(0) if isinstance(setting, Setting) else setting
     v = {name: np.asarray(value, np.float64) for name, value in values.items()}
     found: dict[str, Real] = {}
     for x, arm in enumerate("AB"):
-        by_pump, by_read = setting.e_pump[x], setting.e_read[x]
-        rise = v[f"b_pump_{arm}"] * by_pump * _rise(setting.delay, v, arm)
+        by_pump, by_read = at.e_pump[x], at.e_read[x]
+        rise = np.exp(-at.delay / v[f"lifetime_{arm}"]) - np.exp(-at.delay / v["bath_lifetime"])
         found |= {
             f"n_0_{arm}": v[f"n_0_{arm}"],
             f"n_env_{arm}": v[f"n_0_{arm}"],
             f"n_prompt_{arm}": by_pump * v[f"n_prompt_{arm}"],
-            f"n_heat_{arm}": rise + by_read * v[f"n_read_{arm}"],
+            f"n_heat_{arm}": np.maximum(
+                by_pump * v[f"b_pump_{arm}"] * rise + by_read * v[f"n_read_{arm}"], 0.0
+            ),
             f"p_pump_{arm}": np.expm1(by_pump * np.log1p(v[f"p_pump_{arm}"])),
             f"p_read_{arm}": -np.expm1(by_read * np.log1p(-v[f"p_read_{arm}"])),
             f"lifetime_{arm}": v[f"lifetime_{arm}"],
-            f"eta_{arm}": v[f"eta_{arm}"] * float(by_pump > 0 or by_read > 0),
+            f"eta_{arm}": v[f"eta_{arm}"] * at.line,
         }
     for j in "12":
-        rate = v[f"dark_rate_{j}"]
         found |= {
             f"eta_{j}": v[f"eta_{j}"],
-            f"leak_pump_{j}": v[f"leak_pump_{j}"] * leaking(setting.e_pump, j, v),
-            f"leak_read_{j}": v[f"leak_read_{j}"] * leaking(setting.e_read, j, v),
-            f"dark_{j}": -np.expm1(-rate * np.mean(setting.gates)),
+            f"leak_pump_{j}": v[f"leak_pump_{j}"] * _leaking(at.e_pump, j, v),
+            f"leak_read_{j}": v[f"leak_read_{j}"] * _leaking(at.e_read, j, v),
+            f"dark_{j}": -np.expm1(-v[f"dark_rate_{j}"] * at.gate),
         }
     memory = {name: v[name] for name in ("afterpulse", "blindness", "crosstalk") if name in v}
     turned = 2 * np.pi * v["delta_omega_hz"] * reference_delay
@@ -83,21 +140,16 @@ def parameters_at(values: Values, setting: Setting, *, reference_delay: float) -
         **memory,
         splitting=v["splitting"],
         contrast=v["contrast"],
-        delay=setting.delay,
-        delta_phi=setting.delta_phi,
+        delay=at.delay,
+        delta_phi=at.delta_phi,
         delta_omega_hz=v["delta_omega_hz"],
         phi_0=(v["phi"] - turned) / 2,
     )
 
 
-def leaking(energy: tuple[float, float], detector: str, values: Mapping[str, Real]) -> Real:
+def _leaking(energy: tuple[Real, Real], detector: str, values: Mapping[str, Real]) -> Real:
     """Return the leak at a detector relative to both arms' reference pulses."""
     through = values["splitting"] if detector == "1" else 1 - values["splitting"]
     of_a = values["leak_share"] * through
     of_b = (1 - values["leak_share"]) * (1 - through)
     return np.asarray((of_a * energy[0] + of_b * energy[1]) / (of_a + of_b))
-
-
-def _rise(delay: float, v: Mapping[str, Real], arm: str) -> Real:
-    """Part of b at a delay, e^{−Γτ} − e^{−γτ}; γ = Γ is no special case of it."""
-    return np.exp(-delay / v[f"lifetime_{arm}"]) - np.exp(-delay / v["bath_lifetime"])

@@ -11,7 +11,12 @@ from scipy import special
 
 Real = NDArray[np.float64]
 
-Transform = Literal["log", "exponent", "probit", "linear"]
+Transform = Literal["log", "exponent", "probit", "angle", "megahertz"]
+
+
+_TURN = 3.0
+_CERTAIN = 30.0
+"""Exponent from which on a probability is 1 to rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +27,9 @@ class Inferred:
     ----------
     unit : str
     meaning : str
-    transform : {"log", "exponent", "probit", "linear"}
-        Of the coordinate z in which priors are normal: ln x; ln(-ln(1 - x)); x = Φ(z); x.
+    transform : {"log", "exponent", "probit", "angle", "megahertz"}
+        Of the coordinate z in which priors are normal: ln x; ln(-ln(1 - x)); x = Φ(z); x/3, so that
+        the prior is about flat over a turn; x/10⁶.
     sd : float
         Of the prior, in z.
     centre : float or None
@@ -73,10 +79,10 @@ PARAMETERS: Final[Mapping[str, Inferred]] = MappingProxyType(
             unit="s", meaning="lifetime 1/γ of the hot bath", transform="log", sd=0.5,
             centre=0.5e-6,
         ),
-        **_pair("eta", "AB", unit="", meaning="device to combiner", transform="log", sd=1.0),
-        **_pair("eta", "12", unit="", meaning="combiner to click", transform="log", sd=1.0),
+        **_pair("eta", "AB", unit="", meaning="device to combiner", transform="exponent", sd=1.0),
+        **_pair("eta", "12", unit="", meaning="combiner to click", transform="exponent", sd=1.0),
         "splitting": Inferred(
-            unit="", meaning="combiner's transmissivity", transform="linear", sd=0.003
+            unit="", meaning="combiner's transmissivity", transform="probit", sd=0.025
         ),
         **_pair(
             "leak_pump", "12", unit="", meaning="leaked photons, pump gate", transform="log",
@@ -88,7 +94,7 @@ PARAMETERS: Final[Mapping[str, Inferred]] = MappingProxyType(
         ),
         "leak_share": Inferred(
             unit="", meaning="part of the leaked light that comes through arm A",
-            transform="linear", sd=0.1, centre=0.5,
+            transform="probit", sd=0.4, centre=0.5,
         ),
         **_pair(
             "dark_rate", "12", unit="1/s", meaning="steady clicks", transform="log", sd=1.5
@@ -99,10 +105,10 @@ PARAMETERS: Final[Mapping[str, Inferred]] = MappingProxyType(
         ),
         "phi": Inferred(
             unit="rad", meaning="fringe phase θ at Δφ = 0 and the reference delay",
-            transform="linear", sd=3.0, centre=0.0,
+            transform="angle", sd=1.0, centre=0.0,
         ),
         "delta_omega_hz": Inferred(
-            unit="Hz", meaning="mechanical frequency of B above A", transform="linear", sd=0.9e6
+            unit="Hz", meaning="mechanical frequency of B above A", transform="megahertz", sd=0.9
         ),
         "afterpulse": Inferred(
             unit="", meaning="false read clicks per pump click, same detector", transform="log",
@@ -126,13 +132,15 @@ def to_coordinate(name: str, value: ArrayLike) -> Real:
     value = np.asarray(value, np.float64)
     match PARAMETERS[name].transform:
         case "log":
-            return np.log(value)
+            return np.asarray(np.log(value))
         case "exponent":
             return np.asarray(np.log(-np.log1p(-value)))
         case "probit":
             return np.asarray(special.ndtri(value))
-        case "linear":
-            return value
+        case "angle":
+            return np.asarray(value / _TURN)
+        case "megahertz":
+            return np.asarray(value / 1e6)
 
 
 def from_coordinate(name: str, z: ArrayLike) -> Real:
@@ -140,10 +148,12 @@ def from_coordinate(name: str, z: ArrayLike) -> Real:
     z = np.asarray(z, np.float64)
     match PARAMETERS[name].transform:
         case "log":
-            return np.exp(z)
+            return np.asarray(np.exp(z))
         case "exponent":
-            return np.asarray(-np.expm1(-np.exp(z)))
+            return np.asarray(-np.expm1(-np.minimum(np.exp(z), _CERTAIN)))
         case "probit":
             return np.asarray(special.ndtr(z))
-        case "linear":
-            return z
+        case "angle":
+            return np.asarray(z * _TURN)
+        case "megahertz":
+            return np.asarray(z * 1e6)

@@ -1,0 +1,385 @@
+"""All runs of a campaign as data for `simulation.inference`: what each block was measured at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import isclose, pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from analysis.counts import Counts
+from analysis.counts_file import WitnessCounts, witness_counts
+from analysis.evidence import load_evidence
+from labkit.procedures import options_of
+from labkit.procedures.null_test import NullTestOptions, laser_sequence
+from labkit.procedures.pump_probe import probe_on_upper_sideband
+from labkit.procedures.session import CLOSED
+from labkit.run import Block, RunFolder, open_run
+from labkit.run.journal import sum_of
+from labkit.run.manifest import Manifest
+from labkit.sequence import Pulse, PulseSequence
+from simulation.inference.data import Campaign, Record
+from simulation.inference.setting import Setting
+from simulation.theory.dlcz import DLCZParameters
+
+Real = NDArray[np.float64]
+Plain = Mapping[str, Any]
+
+CLEAR = 20e-9
+"""Clicks earlier than this before the first gate are no light of its pulse, s."""
+
+RISE_PER_SIGMA = 2.5631031310892007
+"""10 % to 90 % of a Gaussian-smoothed step, in σ."""
+
+BLOCKED = 0.01
+"""Energy relative to the reference below which an arm counts as closed."""
+
+UNKNOWN = (0.0, 0.0)
+"""Transmissions of attenuators that the manifest does not tell."""
+
+READ = (
+    "witness", "phase_sweep", "delay_sweep", "g2", "pump_probe", "thermometry", "splitting",
+    "stray_light", "null_test",
+)  # fmt: skip
+"""Procedures whose blocks are understood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Played:
+    """What a block played: its sequence, which arms were open, where the filters stood."""
+
+    data_set: str
+    sequence: PulseSequence
+    arms: str = "AB"
+    on_line: bool = True
+    laser: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Run:
+    """A run folder as the reader needs it."""
+
+    name: str
+    sequence: PulseSequence
+    options: Any
+    blocks: list[Block]
+    transmission: tuple[float, float]
+    aom_rise: float
+    skipped: set[str] = field(default_factory=set)
+
+
+def read_campaign(
+    runs: Sequence[str | Path],
+    preset: DLCZParameters,
+    counts: Sequence[str | Path] = (),
+) -> tuple[Campaign, tuple[str, ...]]:
+    """Read run folders, and counts files of the preset's setting.
+
+    The reference setting is that of the first run with witness blocks, otherwise of the first run.
+    Pulse energies are those of the shapes as the modulators smooth them, relative to it, and follow
+    the attenuators that the manifests tell.
+
+    Parameters
+    ----------
+    runs : sequence of path
+        Run folders.
+    preset : DLCZParameters
+        Its delay and phase hold for counts files.
+    counts : sequence of path
+        Files as `analysis.evidence.load_evidence` reads them.
+
+    Returns
+    -------
+    campaign : Campaign
+    remarks : tuple of str
+        What was not used.
+
+    Raises
+    ------
+    ValueError
+        If a run has no pump and read pulse, or nothing is left to infer from.
+    """
+    read = [_run(open_run(Path(path))) for path in runs]
+    first = next((run for run in read if _has_witness(run)), read[0] if read else None)
+    remarks: list[str] = []
+    records: list[Record] = []
+    if first is None:
+        reference, levels, ratio = _setting_of_preset(preset), {}, None
+    else:
+        pump, read_pulse = (first.sequence.pulse(name) for name in ("pump", "read"))
+        reference = Setting(
+            delay=first.sequence.delay, delta_phi=_phase_of(first), gates=_gates(first.sequence)
+        )
+        levels = {"pump": pump.level, "read": read_pulse.level}
+        ratio = pulse_energy(read_pulse, first.aom_rise) / pulse_energy(pump, first.aom_rise)
+        for run in read:
+            records += _records(run, first)
+            if run.skipped:
+                remarks.append(f"{run.name}: not used: blocks of {', '.join(sorted(run.skipped))}")
+            if run.transmission == UNKNOWN:
+                remarks.append(f"{run.name}: attenuators not known, taken as in {first.name}")
+    for path in counts:
+        records += _of_counts(path, reference if first else _setting_of_preset(preset))
+    if not records:
+        message = (
+            f"the runs must hold good blocks of {', '.join(READ)}, but hold none; nothing can be "
+            "inferred"
+        )
+        raise ValueError(message)
+    campaign = Campaign(
+        records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio
+    )
+    return campaign, tuple(remarks)
+
+
+def pulse_energy(pulse: Pulse, aom_rise: float = 0.0) -> float:
+    """Return ∫ sin²(π/2 · level · s(t)) dt of a pulse, s; with soft edges s it is no level² law.
+
+    Parameters
+    ----------
+    pulse : Pulse
+    aom_rise : float
+        10 % to 90 % rise of the modulator, which the drive's edge adds to in squares, s.
+    """
+    sigma = float(np.hypot(pulse.edge, aom_rise)) / RISE_PER_SIGMA
+    margin = 8 * sigma
+    time = np.linspace(-margin, pulse.duration + margin, 4001)
+    if sigma == 0:
+        shape = ((time >= 0) & (time <= pulse.duration)).astype(np.float64)
+    else:
+        root = np.sqrt(2) * sigma
+        shape = 0.5 * (special.erf(time / root) - special.erf((time - pulse.duration) / root))
+    return float(np.trapezoid(np.sin(pi / 2 * pulse.level * shape) ** 2, time))
+
+
+def _run(folder: RunFolder) -> _Run:
+    manifest = folder.manifest()
+    plain = manifest.experiment
+    where = str(folder.manifest_path)
+    sequence = PulseSequence.from_dict(plain if "pulses" in plain else plain.get("sequence"),
+                                       where=where)  # fmt: skip
+    names = {pulse.name for pulse in sequence.pulses}
+    if not {"pump", "read"} <= names:
+        message = (
+            f"{where}: the sequence must have a pump and a read pulse, but has "
+            f"{', '.join(sorted(names))}; leave this run out"
+        )
+        raise ValueError(message)
+    options = None
+    if "options" in plain:
+        options = options_of(manifest.kind, dict(plain["options"]), where)  # type: ignore[call-overload]
+    station = _station(manifest)
+    return _Run(
+        name=folder.path.name, sequence=sequence, options=options, blocks=folder.journal.read(),
+        transmission=_transmission(manifest, station),
+        aom_rise=float(station.get("hardware", {}).get("aom_rise", 0.0)),
+    )  # fmt: skip
+
+
+def _station(manifest: Manifest) -> Plain:
+    """Return labkit's part of the station file that the manifest keeps."""
+    from ruamel.yaml import YAML
+
+    plain = YAML(typ="safe").load(manifest.station)
+    found = plain.get("labkit", {}) if isinstance(plain, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _transmission(manifest: Manifest, station: Plain) -> tuple[float, float]:
+    """Return the attenuators' transmissions at the end of a run; zeros if not known."""
+    roles = station.get("roles", {})
+    snapshot = manifest.snapshot_before | manifest.snapshot_after
+    found = []
+    for arm in "ab":
+        value = snapshot.get(f"{roles.get(f'attenuator_{arm}')}.transmission")
+        found.append(float(value) if isinstance(value, int | float) else 0.0)
+    return (found[0], found[1]) if all(found) else UNKNOWN
+
+
+def _has_witness(run: _Run) -> bool:
+    return any(b.good and b.setting.get("procedure") == "witness" for b in run.blocks)
+
+
+def _phase_of(run: _Run) -> float:
+    """Return the phase of the witness blocks at θ, or of the sequence."""
+    for block in run.blocks:
+        if block.setting.get("procedure") == "witness" and block.setting.get("turn") != "pi":
+            return float(block.setting["delta_phi"])
+    return run.sequence.pulse("read").phase
+
+
+def _gates(sequence: PulseSequence) -> tuple[float, float]:
+    lengths = {gate.name: gate.stop - gate.start for gate in sequence.gates.gates}
+    return lengths["pump"], lengths["read"]
+
+
+def _records(run: _Run, reference: _Run) -> list[Record]:
+    """Return the records of a run, blocks of equal settings added."""
+    groups: dict[tuple[str, bool, Setting], list[tuple[Block, tuple[float, float]]]] = {}
+    clock = 0.0
+    for block in run.blocks:
+        begin, clock = clock, clock + block.trials * block.gates.period
+        if not block.good:
+            continue
+        played = _played(block.setting, run)
+        if played is None:
+            run.skipped.add(str(block.setting.get("procedure", "no procedure")))
+            continue
+        key = played.data_set, played.laser, _setting(played, run, reference)
+        groups.setdefault(key, []).append((block, (begin, clock)))
+    found = []
+    for (data_set, laser, setting), blocks in groups.items():
+        counts = sum_of([block.held for block, _ in blocks])
+        if counts is not None:
+            spans = tuple(span for _, span in blocks)
+            record = _record(run.name, data_set, setting, counts, laser=laser)
+            found.append(replace(record, spans=spans))
+    return found
+
+
+def _record(run: str, data_set: str, setting: Setting, counts: Counts, *, laser: bool) -> Record:
+    """Return the record of a setting's counts."""
+    singles, pairs = np.full(4, np.nan), np.full((2, 2), np.nan)
+    names, detectors = counts.gates.names, list(counts.gates.detectors)
+    if detectors != [1, 2]:
+        message = f"{run}: detectors must be 1 and 2, but are {detectors}"
+        raise ValueError(message)
+    for at, gate in ((0, "pump"), (2, "read")):
+        if gate in names:
+            singles[at : at + 2] = counts.singles[names.index(gate)]
+    if {"pump", "read"} <= set(names):
+        nine = witness_counts(counts)
+        pairs = np.array([[nine.coincidences[f"r{i}p{j}"] for j in (1, 2)] for i in (1, 2)], float)
+    before, seconds = _before(counts)
+    # unpulsed light counts as dark clicks: it is there with both arms open and on the line only
+    bright = setting.on_line and not laser and min(*setting.e_pump, *setting.e_read) > BLOCKED
+    before = before if bright else np.zeros(2)
+    return Record(
+        data_set=data_set, run=run, setting=setting, kind="laser" if laser else "light",
+        trials=counts.trials.number, singles=singles, coincidences=pairs, before=before,
+        before_seconds=seconds if bright else 0.0,
+    )  # fmt: skip
+
+
+def _before(counts: Counts) -> tuple[Real, float]:
+    """Return clicks of both detectors before the first gate, and how long that is (s)."""
+    latest = min(gate.start for gate in counts.gates.gates) - CLEAR
+    bins = counts.bin_edges[1:] <= latest
+    clicks = counts.histogram[:, bins].sum(axis=1).astype(np.float64)
+    return clicks, float(np.diff(counts.bin_edges)[bins].sum())
+
+
+def _setting(played: _Played, run: _Run, reference: _Run) -> Setting:
+    """Return the model's setting of what was played."""
+    energies: dict[str, tuple[float, float]] = {"pump": (0.0, 0.0), "read": (0.0, 0.0)}
+    names = [pulse.name for pulse in played.sequence.pulses]
+    known = run.transmission != UNKNOWN and reference.transmission != UNKNOWN
+    own_arms = run.transmission if known else (1.0, 1.0)
+    usual_arms = reference.transmission if known else (1.0, 1.0)
+    for name in ("pump", "read"):
+        if name not in names:
+            continue
+        unit = pulse_energy(reference.sequence.pulse(name), reference.aom_rise)
+        energy = pulse_energy(played.sequence.pulse(name), run.aom_rise) / unit
+        a, b = (
+            energy * (own if arm in played.arms else CLOSED) / usual
+            for arm, own, usual in zip("AB", own_arms, usual_arms, strict=True)
+        )
+        energies[name] = (round(a, 9), round(b, 9))
+    both = {"pump", "read"} <= set(names)
+    return Setting(
+        delay=played.sequence.delay if both else reference.sequence.delay,
+        delta_phi=played.sequence.pulse("read").phase if both else 0.0,
+        e_pump=energies["pump"], e_read=energies["read"], gates=_gates(reference.sequence),
+        on_line=played.on_line,
+    )  # fmt: skip
+
+
+def _played(setting: Plain, run: _Run) -> _Played | None:
+    """Return what a block played, by its setting in the journal; None if that is not understood."""
+    procedure, sequence = setting.get("procedure"), run.sequence
+    device = str(setting.get("device", setting.get("arm", "AB")))
+    name = f"{procedure} {device}" if device != "AB" else str(procedure)
+    if procedure in ("witness", "phase_sweep"):
+        found = sequence.with_read_phase(float(setting["delta_phi"]))
+        if "delay" in setting and not isclose(float(setting["delay"]), sequence.delay):
+            found = found.with_delay(float(setting["delay"]))
+        return _Played(data_set=name, sequence=found)
+    if procedure in ("delay_sweep", "g2"):
+        found = sequence.with_delay(float(setting["delay"]))
+        return _Played(data_set=name, sequence=found, arms=device)
+    if procedure == "pump_probe":
+        return _Played(data_set=name, sequence=_probe(setting, sequence), arms=device)
+    if procedure == "thermometry":
+        light = setting.get("light")
+        return _Played(
+            data_set=name, sequence=_sideband(light, sequence), arms=device,
+            on_line=light != "background",
+        )  # fmt: skip
+    if procedure == "splitting":
+        return _Played(data_set=name, sequence=_one_arm(setting, run), arms=device)
+    if procedure == "stray_light":
+        closed = setting.get("light") == "closed"
+        return _Played(
+            data_set=name, sequence=sequence, arms="" if closed else "AB", on_line=closed
+        )
+    if procedure == "null_test" and setting.get("light") == "laser":
+        options = getattr(run.options, "null_test", run.options)
+        light = (options if isinstance(options, NullTestOptions) else NullTestOptions()).light
+        return _Played(
+            data_set=name, sequence=laser_sequence(sequence, light), on_line=False, laser=True
+        )
+    return None
+
+
+def _probe(setting: Plain, sequence: PulseSequence) -> PulseSequence:
+    if any(pulse.name == "lock" for pulse in sequence.pulses):
+        sequence = sequence.without_pulse("lock")
+    if setting["delay"] == "reference":
+        return probe_on_upper_sideband(sequence)
+    if setting["delay"] == "probe alone":
+        return sequence.without_pulse("pump")
+    return sequence.with_delay(float(setting["delay"]))
+
+
+def _sideband(light: object, sequence: PulseSequence) -> PulseSequence:
+    pump = sequence.pulse("pump")
+    if light == "stokes":
+        return sequence.without_pulse("read")
+    return sequence.without_pulse("pump").with_pulse(
+        "read", start=pump.start, duration=pump.duration, edge=pump.edge, level=pump.level
+    )
+
+
+def _one_arm(setting: Plain, run: _Run) -> PulseSequence:
+    if setting.get("light") != "pump":
+        return run.sequence
+    options = getattr(run.options, "splitting", run.options)
+    level = getattr(options, "pump_level", None)
+    found = run.sequence.without_pulse("read")
+    return found if level is None else found.with_pulse("pump", level=level)
+
+
+def _setting_of_preset(preset: DLCZParameters) -> Setting:
+    return Setting(delay=float(preset.delay), delta_phi=float(preset.delta_phi))
+
+
+def _of_counts(path: str | Path, setting: Setting) -> list[Record]:
+    """Return the records of a counts file, at θ and at θ + π if it has both."""
+    evidence = load_evidence(path)
+    turned = replace(setting, delta_phi=setting.delta_phi + pi)
+    pairs = [(evidence.theta, setting), (evidence.pi, turned)]
+    return [_record_of_nine(str(path), nine, place) for nine, place in pairs if nine is not None]
+
+
+def _record_of_nine(name: str, nine: WitnessCounts, setting: Setting) -> Record:
+    return Record(
+        data_set="counts", run=name, setting=setting, trials=nine.trials,
+        singles=np.array([*nine.pump, *nine.read], float),
+        coincidences=np.array(
+            [[nine.coincidences[f"r{i}p{j}"] for j in (1, 2)] for i in (1, 2)], float
+        ),
+    )  # fmt: skip

@@ -1,0 +1,162 @@
+"""``labkit infer``: from all runs of a campaign to the posterior of the DLCZ parameters."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labkit.cli.output import print_json, remarks, results
+from labkit.cli.simulate import DataSet
+from labkit.cli.tags import Json
+
+if TYPE_CHECKING:
+    from simulation.inference.posterior import Posterior
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's command to the app."""
+    app.command()(infer)
+
+
+def infer(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN]…", help="Run folders of a campaign.")
+    ] = None,
+    counts: Annotated[
+        list[Path] | None, typer.Option(help="Counts file at the preset's setting; repeatable.")
+    ] = None,
+    preset: Annotated[
+        DataSet, typer.Option(help="Set of the paper around which the priors lie.")
+    ] = DataSet.optimal,
+    fix: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=V", help="Hold a parameter; repeatable.")
+    ] = None,
+    prior: Annotated[
+        Path | None,
+        typer.Option(help="YAML of other priors, NAME: {median: M, sd: S}, S of its transform."),
+    ] = None,
+    drift: Annotated[
+        float, typer.Option(help="Slow drifts to allow for, relative standard deviation.")
+    ] = 0.05,
+    draws: Annotated[int, typer.Option(help="Proposals of the importance sampling.")] = 18_000,
+    seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the posterior as netCDF (ArviZ reads it).")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw a corner plot into this file.")] = None,
+    json: Json = False,
+) -> None:
+    """Infer the model's parameters from all data of a campaign.
+
+    Witness blocks, phase and delay sweeps, blocked-arm g², pump-probe, thermometry, splitting,
+    background and laser-only blocks count together. What the data do not determine is said in
+    words. R_m from it is the model's, never a witness: that is `labkit witness`.
+    """
+    from labkit.campaign import read_campaign
+    from simulation.inference.infer import infer as infer_
+    from simulation.theory.dlcz import riedinger2018
+
+    if not runs and not counts:
+        message = "name at least one run folder, or a counts file with --counts"
+        raise ValueError(message)
+    centre = riedinger2018(preset.value)
+    changes, fixed = _priors(prior) if prior else {}, _fixed(fix or [])
+    with remarks.status("reading the runs") as status:
+        campaign, said = read_campaign(runs or [], centre, counts or [])
+        found = infer_(
+            campaign, centre, preset_name=f"riedinger2018({preset.value})", drift=drift,
+            draws=draws, seed=seed, changes=changes, fixed=fixed, tell=status.update,
+        )  # fmt: skip
+    for remark in said:
+        remarks.print(remark, highlight=False)
+    if out is not None:
+        found.save(out)
+    if plot is not None:
+        from simulation.inference.figure import corner_plot
+
+        corner_plot(found).savefig(plot)
+    if json:
+        print_json(found.to_dict())
+        return
+    _show(found)
+
+
+def _show(found: "Posterior") -> None:
+    from rich.table import Table
+
+    from simulation.inference.table import PARAMETERS
+
+    table = Table(title=f"{len(found.runs)} runs, preset {found.preset}", title_justify="left")
+    for head, justify in (("parameter", "left"), ("posterior", "right"), ("68 %", "right"),
+                          ("prior, 68 %", "right"), ("", "left")):  # fmt: skip
+        table.add_column(head, justify=justify)  # type: ignore[arg-type]
+    plain: Any = found.to_dict()["parameters"]
+    for name, row in plain.items():
+        before = f"{row['prior_low']:.3g} … {row['prior_high']:.3g}"
+        if row["determined"]:
+            within = f"{row['low']:.4g} … {row['high']:.4g}"
+            unit = PARAMETERS[name].unit
+            table.add_row(name, f"{row['median']:.4g} {unit}".strip(), within, before, "")
+        else:
+            table.add_row(name, "–", "–", before, row["why"])
+    results.print(table)
+    checks = Table(title="fit", title_justify="left")
+    for head in ("data set", "numbers", "deviance", "p", "worst"):
+        checks.add_column(head)
+    for check in found.checks:
+        checks.add_row(
+            f"{check.name} ({check.run})", str(check.numbers), f"{check.deviance:.1f}",
+            f"{check.p_value:.2g}", check.worst,
+        )  # fmt: skip
+    results.print(checks)
+    results.print(
+        f"all data: deviance {found.deviance:.1f}, p = {found.p_value:.2g}", highlight=False
+    )
+    for remark in found.remarks:
+        results.print(f"- {remark}", highlight=False)
+    for name, (median, low, high) in found.predicted().items():
+        results.print(f"model: {name} = {median:.3f}  [{low:.3f}, {high:.3f}]", highlight=False)
+    results.print("R_m of the model is no witness", highlight=False)
+
+
+def _fixed(texts: list[str]) -> dict[str, float]:
+    """Read NAME=V of ``--fix``."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            message = f"--fix must be NAME=V with a number, but is {text!r}"
+            raise ValueError(message)
+    return found
+
+
+def _priors(path: Path) -> dict[str, tuple[float, float]]:
+    """Read a file of priors.
+
+    Raises
+    ------
+    ValueError
+        If an entry has no number for median and sd.
+    """
+    from analysis.yamlfile import read_yaml
+
+    plain = read_yaml(path)
+    if not isinstance(plain, Mapping):
+        message = f"{path}: must map parameters to median and sd, but is a {type(plain).__name__}"
+        raise ValueError(message)
+    found = {}
+    for name, entry in plain.items():
+        if not (isinstance(entry, Mapping) and set(entry) == {"median", "sd"}):
+            message = f"{path}: {name}: must be {{median: M, sd: S}}, but is {entry!r}"
+            raise ValueError(message)
+        median, sd = entry["median"], entry["sd"]
+        if not all(isinstance(v, int | float) for v in (median, sd)) or not sd > 0:
+            message = f"{path}: {name}: median and sd must be numbers, sd > 0, but are {entry!r}"
+            raise ValueError(message)
+        found[str(name)] = (float(median), float(sd))
+    return found

@@ -1,0 +1,241 @@
+"""What the data leave open, in words, and the cheapest calibration that would settle it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from simulation.inference.likelihood import DRIFTS
+from simulation.inference.model import probabilities
+from simulation.inference.posterior import DETERMINED
+from simulation.inference.prior import Prior
+from simulation.inference.sampling import Maximum
+from simulation.inference.setting import Setting, Settings
+
+Real = NDArray[np.float64]
+
+TIED = 0.9
+"""Correlations above this are told in words."""
+
+MOST_TRIALS = 1e11
+"""A calibration that needs more is none."""
+
+_STEP = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A run that could be made: settings that share its trials alike, and what is counted.
+
+    Attributes
+    ----------
+    name : str
+    settings : tuple of Setting
+    gates : tuple of str
+        Which gates each has: "pr", "p" or "r".
+    """
+
+    name: str
+    settings: tuple[Setting, ...]
+    gates: tuple[str, ...]
+
+
+def calibrations(reference: Setting, read_over_pump: float) -> tuple[Calibration, ...]:
+    """Return the usual calibrations at a reference setting.
+
+    Parameters
+    ----------
+    reference : Setting
+    read_over_pump : float
+        Energy of the read pulse over that of the pump pulse.
+    """
+    found = [
+        _of("filters beside the line (`stray_light`)", [(replace(reference, on_line=False), "pr")]),
+        _of("both arms closed (`stray_light`)", [(_lit(reference, (0.0, 0.0), (0.0, 0.0)), "pr")]),
+        _of(
+            "phase sweep (`phase_sweep`)",
+            [(_turned(reference, k * np.pi / 2), "pr") for k in range(4)],
+        ),
+        _of(
+            "delay sweep (`delay_sweep`)",
+            [
+                (replace(_turned(reference, k * np.pi / 2), delay=reference.delay + late), "pr")
+                for late in (0.0, 1e-6)
+                for k in range(4)
+            ],
+        ),
+    ]
+    for device, arms in (("A", (1.0, 0.0)), ("B", (0.0, 1.0))):
+        alone = _lit(reference, arms, arms)
+        strong = (5 * arms[0], 5 * arms[1])
+        bright = (read_over_pump * arms[0], read_over_pump * arms[1])
+        red = _lit(reference, (0.0, 0.0), (arms[0] / read_over_pump, arms[1] / read_over_pump))
+        found += [
+            _of(f"blocked-arm g² of {device} (`g2`)", [(alone, "pr")]),
+            _of(
+                f"thermometry of {device} (`thermometry`)",
+                [(_lit(reference, arms, (0.0, 0.0)), "p"), (red, "r"),
+                 (replace(red, on_line=False), "r")],
+            ),
+            _of(
+                f"pump-probe of {device} (`pump_probe`)",
+                [
+                    *((replace(_lit(reference, strong, arms), delay=late), "pr")
+                      for late in (1e-7, 4e-7, 1.5e-6, 5e-6)),
+                    (_lit(reference, (0.0, 0.0), arms), "r"),
+                    (_lit(reference, bright, (0.0, 0.0)), "p"),
+                ],
+            ),
+        ]  # fmt: skip
+    return tuple(found)
+
+
+def undetermined(
+    maximum: Maximum, draws: Real, reference: Setting, read_over_pump: float, drift: float
+) -> dict[str, str]:
+    """Return, by parameter that the data do not determine, why and what would.
+
+    Parameters
+    ----------
+    maximum : Maximum
+    draws : ndarray, shape (n, k)
+        Coordinates.
+    reference : Setting
+    read_over_pump : float
+    drift : float
+        Allowed drift: calibrations are not taken to be better than this.
+    """
+    prior = maximum.likelihood.prior
+    share = draws.std(axis=0) / prior.sd
+    loose = [number for number in range(len(prior.free)) if share[number] > DETERMINED]
+    if not loose:
+        return {}
+    helps = {
+        one.name: information_per_trial(one, prior, maximum, reference.delay, drift)
+        for one in calibrations(reference, read_over_pump)
+    }
+    return {prior.free[number]: _words(maximum, number, helps) for number in loose}
+
+
+def degeneracies(draws: Real, free: Sequence[str]) -> tuple[str, ...]:
+    """Return which parameters are known only together, in words."""
+    correlation = np.atleast_2d(np.corrcoef(draws.T))
+    found = []
+    for i in range(len(free)):
+        for j in range(i):
+            value = correlation[i, j]
+            if abs(value) > TIED:
+                what = "product" if value < 0 else "ratio"
+                known = f"mostly the {what} of {free[j]} and {free[i]} is known"
+                found.append(f"{known} (correlation {value:+.2f})")
+    return tuple(found)
+
+
+def information_per_trial(
+    calibration: Calibration, prior: Prior, maximum: Maximum, reference_delay: float, drift: float
+) -> "Trials":
+    """Return what a calibration would tell, as a function of its trials."""
+    k = len(maximum.z)
+    points = np.concatenate(
+        [maximum.z[None], maximum.z + _STEP * np.eye(k), maximum.z - _STEP * np.eye(k)]
+    )
+    clicks = probabilities(
+        prior.values(points), Settings.of(calibration.settings), reference_delay=reference_delay
+    )
+    rates = np.maximum(clicks.singles, 1e-300)
+    joint = np.maximum(clicks.coincidences, 1e-300)
+    g2 = np.log(joint / (rates[..., 2:, None] * rates[..., None, :2]))
+    logs = np.log(rates)
+    has = np.array([["p" in g, "p" in g, "r" in g, "r" in g] for g in calibration.gates])
+    both = np.array([g == "pr" for g in calibration.gates])
+
+    def slopes(values: Real) -> Real:
+        return np.asarray((values[:, 1 : k + 1] - values[:, k + 1 :]) / (2 * _STEP))
+
+    single = np.moveaxis(slopes(logs), 1, -1)[has]
+    paired = np.moveaxis(slopes(g2), 1, -1)[both].reshape(-1, k)
+    return Trials(
+        single=single, rates=rates[:, 0][has], paired=paired, joint=joint[:, 0][both].ravel(),
+        settings=len(calibration.settings),
+        spread=drift * float(np.sqrt(np.mean([part**2 for part, _ in DRIFTS.values()]))),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trials:
+    """Fisher information of a calibration against its trials.
+
+    Attributes
+    ----------
+    single, paired : ndarray, shape (q, k)
+        Slopes of ln singles and of ln g².
+    rates, joint : ndarray, shape (q,)
+        Clicks per trial.
+    settings : int
+        Share the trials alike.
+    spread : float
+        Relative spread of singles by drifts.
+    """
+
+    single: Real
+    paired: Real
+    rates: Real
+    joint: Real
+    settings: int
+    spread: float
+
+    def information(self, trials: float) -> Real:
+        """Return the information of so many trials, shape (k, k)."""
+        each = trials / self.settings
+        weight = 1 / (1 / (each * self.rates) + self.spread**2)
+        return np.asarray(
+            (self.single * weight[:, None]).T @ self.single
+            + (self.paired * (each * self.joint)[:, None]).T @ self.paired
+        )
+
+
+def _words(maximum: Maximum, number: int, helps: dict[str, Trials]) -> str:
+    prior = maximum.likelihood.prior
+    covariance = maximum.covariance
+    scale = np.sqrt(np.diag(covariance))
+    with_others = covariance[number] / (scale[number] * scale)
+    with_others[number] = 0.0
+    most = int(np.argmax(np.abs(with_others)))
+    text = "not determined by these data"
+    if abs(with_others[most]) > TIED:
+        what = "product" if with_others[most] < 0 else "ratio"
+        text += f": only its {what} with {prior.free[most]}"
+    goal = DETERMINED * prior.sd[number]
+    best: tuple[float, str] | None = None
+    for name, trials in helps.items():
+        need = _trials_for(maximum.information, trials, number, goal)
+        if need is not None and (best is None or need < best[0]):
+            best = need, name
+    if best is None:
+        return f"{text}; none of the usual calibrations alone would"
+    return f"{text}; {best[1]} of {best[0]:.0e} trials would"
+
+
+def _trials_for(information: Real, trials: Trials, number: int, goal: float) -> float | None:
+    """Return the fewest trials, to a factor 1.8, that bring a standard deviation to a goal."""
+    for power in np.arange(6.0, np.log10(MOST_TRIALS) + 1e-9, 0.25):
+        total = information + trials.information(10**power)
+        if np.sqrt(linalg.inv(total)[number, number]) <= goal:
+            return float(10**power)
+    return None
+
+
+def _of(name: str, settings: list[tuple[Setting, str]]) -> Calibration:
+    return Calibration(
+        name=name, settings=tuple(s for s, _ in settings), gates=tuple(g for _, g in settings)
+    )
+
+
+def _lit(reference: Setting, pump: tuple[float, float], read: tuple[float, float]) -> Setting:
+    return replace(reference, e_pump=pump, e_read=read)
+
+
+def _turned(reference: Setting, angle: float) -> Setting:
+    return replace(reference, delta_phi=reference.delta_phi + angle)

@@ -1,0 +1,303 @@
+"""The likelihood of a campaign: singles with slow drifts, coincidences given the singles.
+
+Singles S of a cell with many clicks: ln S is normal about ln λ, with variance 1/λ and the
+covariance of the slow drifts of arms, lasers, coupler and detectors (`DRIFTS`), whose sensitivity
+the model gives; cells with few clicks are Poisson. Coincidences of r_i and p_j are Poisson about
+g²_ij S_i S_j/N, so that a drift of any efficiency cancels. Poisson terms are deviances,
+2 (λ − y − y ln(λ/y)), never bare likelihoods of 1e7.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, special
+
+from simulation.inference.data import Campaign, Record, correlation_of
+from simulation.inference.model import CELLS, laser_coincidences, probabilities
+from simulation.inference.prior import Prior
+from simulation.inference.setting import Settings
+
+Real = NDArray[np.float64]
+Values = Mapping[str, Real]
+
+MANY = 25
+"""From so many clicks on a cell's singles count as normal."""
+
+SLOW, FAST = 1800.0, 120.0
+"""Correlation times of slow drifts, and of the lasers' frequencies against the filters, s."""
+
+DRIFTS: Final = {
+    "arm_A": (0.5, SLOW), "arm_B": (0.5, SLOW), "power_pump": (1.0, SLOW),
+    "power_read": (1.0, SLOW), "coupler": (0.2, SLOW), "detector_1": (0.5, SLOW),
+    "detector_2": (0.5, SLOW), "p1": (0.5, FAST), "p2": (0.5, FAST), "r1": (0.5, FAST),
+    "r2": (0.5, FAST),
+}  # fmt: skip
+"""What drifts: its standard deviation in units of the allowed drift, and its correlation time.
+
+An arm's transmission is passed by drive and scattered light; a laser's power acts through its
+pulse; a detector's filters act on both gates, and on one gate apart where a laser moves on the
+flank of a filter that has drifted.
+"""
+
+ASIDE = 0.15
+"""Standard deviation of ln of the leak where filters stand beside the line, not on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Data:
+    """All counts as arrays; m settings.
+
+    Attributes
+    ----------
+    records : tuple of Record
+    settings : Settings
+    reference_delay : float
+        s.
+    trials : ndarray, shape (m,)
+    singles : ndarray, shape (m, 4)
+    pairs : ndarray, shape (m, 2, 2)
+    normal, poisson, paired : ndarray of bool
+        Which singles are compared as normal, which as Poisson, and which coincidences are.
+    exposure : ndarray, shape (m, 2, 2)
+        S_i S_j/N.
+    before : ndarray, shape (2,)
+        Clicks before the pulses, of all records.
+    before_seconds : float
+        How long that was altogether.
+    """
+
+    records: tuple[Record, ...]
+    settings: Settings
+    reference_delay: float
+    trials: Real
+    singles: Real
+    pairs: Real
+    normal: NDArray[np.bool_]
+    poisson: NDArray[np.bool_]
+    paired: NDArray[np.bool_]
+    exposure: Real
+    before: Real
+    before_seconds: float
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "Data":
+        """Arrange a campaign's counts.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        records = campaign.records
+        m = len(records)
+        trials = np.array([float(record.trials) for record in records])
+        singles = np.array([r.singles for r in records]).reshape(m, 4)
+        pairs = np.array([r.coincidences for r in records]).reshape(m, 2, 2)
+        light = np.array([r.kind == "light" for r in records], np.bool_)[:, None]
+        seen = np.isfinite(singles) & light
+        normal = seen & (np.nan_to_num(singles) >= MANY)
+        exposure = singles[:, 2:, None] * singles[:, None, :2] / trials[:, None, None]
+        return cls(
+            records=records,
+            settings=Settings.of([record.setting for record in records]),
+            reference_delay=campaign.reference.delay,
+            trials=trials,
+            singles=singles,
+            pairs=pairs,
+            normal=normal,
+            poisson=seen & ~normal,
+            paired=np.isfinite(pairs) & (np.nan_to_num(exposure) > 0),
+            exposure=exposure,
+            before=np.sum([r.before for r in records], axis=0) if m else np.zeros(2),
+            before_seconds=float(sum(r.before_seconds * r.trials for r in records)),
+        )
+
+    @property
+    def numbers(self) -> int:
+        """Number of counts that are compared."""
+        return int(self.normal.sum() + self.poisson.sum() + self.paired.sum()) + (
+            2 if self.before_seconds else 0
+        )
+
+    def expected(self, values: Values) -> tuple[Real, Real, Real]:
+        """Return expected singles (n, m, 4), g² (n, m, 2, 2) and clicks before (n, 2)."""
+        clicks = probabilities(values, self.settings, reference_delay=self.reference_delay)
+        singles = np.moveaxis(self.trials[:, None, None] * clicks.singles, 0, 1)
+        rates = clicks.singles[..., 2:, None] * clicks.singles[..., None, :2]
+        g2 = np.moveaxis(clicks.coincidences / np.maximum(rates, 1e-300), 0, 1)
+        for at, record in enumerate(self.records):
+            if record.kind == "laser":
+                seen = self.singles[at] / self.trials[at]
+                joint = laser_coincidences(values, seen)
+                g2[:, at] = joint / (seen[2:, None] * seen[None, :2])
+        rate = np.stack([values["dark_rate_1"], values["dark_rate_2"]], -1)
+        return singles, g2, rate * self.before_seconds
+
+
+def deviance(expected: Real, found: Real) -> Real:
+    """Return 2 (λ − y − y ln(λ/y)), element by element; 2 λ where y = 0."""
+    expected = np.maximum(expected, 1e-12)
+    return np.asarray(
+        2 * (expected - found - special.xlogy(found, expected) + special.xlogy(found, found))
+    )
+
+
+def drift_covariance(data: Data, values: Values, drift: float) -> Real:
+    """Return the covariance of ln of the normal singles by slow drifts, shape (q, q).
+
+    Parameters
+    ----------
+    data : Data
+    values : mapping
+        One point, shapes (1,).
+    drift : float
+        Relative standard deviation that `DRIFTS` scale with.
+    """
+    rows, cells = np.nonzero(data.normal)
+    found = np.zeros((len(rows), len(rows)))
+    if not len(rows):
+        return found
+    aside = np.array([not r.setting.on_line for r in data.records])[rows]
+    same = rows[:, None] == rows[None, :]
+    found += ASIDE**2 * (same & aside[:, None])
+    if drift == 0:
+        return found
+    kernels = {
+        time: correlation_of(data.records, time)[np.ix_(rows, rows)] for time in (SLOW, FAST)
+    }
+    for name, (part, time) in DRIFTS.items():
+        own = _sensitivity(data, values, name)[rows, cells] * part * drift
+        found += kernels[time] * own[:, None] * own
+    return found
+
+
+_STEP = 1e-3
+
+
+def _sensitivity(data: Data, values: Values, name: str) -> Real:
+    """Slope of ln(singles) in ln(what drifts), shape (m, 4); for the coupler in the splitting."""
+    if name in CELLS:
+        return np.tile((np.array(CELLS) == name).astype(np.float64), (len(data.records), 1))
+    changed, settings = dict(values), data.settings
+    up = 1 + _STEP
+    if name.startswith("arm"):
+        x = name[-1]
+        changed[f"eta_{x}"] = values[f"eta_{x}"] * up
+        factors = (up, 1.0) if x == "A" else (1.0, up)
+        settings = replace(
+            settings, e_pump=_times(settings.e_pump, factors),
+            e_read=_times(settings.e_read, factors),
+        )  # fmt: skip
+    elif name == "power_pump":
+        settings = replace(settings, e_pump=_times(settings.e_pump, (up, up)))
+    elif name == "power_read":
+        settings = replace(settings, e_read=_times(settings.e_read, (up, up)))
+    elif name == "coupler":
+        changed["splitting"] = values["splitting"] + _STEP
+    else:
+        j = name[-1]
+        for quantity in (f"eta_{j}", f"leak_pump_{j}", f"leak_read_{j}"):
+            changed[quantity] = values[quantity] * up
+    there, here = (
+        probabilities(v, s, reference_delay=data.reference_delay).singles[:, 0]
+        for v, s in ((changed, settings), (values, data.settings))
+    )
+    return np.asarray(np.log(there / here) / (_STEP if name == "coupler" else np.log(up)))
+
+
+def _times(energy: tuple[Real, Real], factors: tuple[float, float]) -> tuple[Real, Real]:
+    return energy[0] * factors[0], energy[1] * factors[1]
+
+
+class Likelihood:
+    """Posterior density of a campaign, up to a constant; the noise is that at one point.
+
+    Parameters
+    ----------
+    data : Data
+    prior : Prior
+    drift : float
+        Allowed relative drift.
+    at : ndarray, shape (k,)
+        Coordinates at which variances and sensitivities are taken.
+    """
+
+    def __init__(self, data: Data, prior: Prior, drift: float, at: Real) -> None:
+        self.data, self.prior, self.drift = data, prior, drift
+        values = prior.values(at[None])
+        singles, _, _ = data.expected(values)
+        covariance = drift_covariance(data, values, drift)
+        covariance[np.diag_indices_from(covariance)] += 1 / singles[0][data.normal]
+        self.noise = covariance
+        self._root = linalg.cholesky(covariance, lower=True) if len(covariance) else covariance
+        self._prior_root = linalg.cholesky(prior.covariance, lower=True)
+        self._logs = np.log(data.singles[data.normal] + 0.5)
+
+    def residuals(self, z: Real) -> tuple[Real, Real, Real]:
+        """Return whitened normal residuals (n, q), Poisson means (n, c), and prior ones (n, k)."""
+        data = self.data
+        singles, g2, before = data.expected(self.prior.values(z))
+        raw = self.log_residuals(singles)
+        white = linalg.solve_triangular(self._root, raw.T, lower=True).T if raw.size else raw
+        means = np.concatenate(
+            [singles[:, data.poisson], (g2 * np.nan_to_num(data.exposure))[:, data.paired], before],
+            axis=1,
+        )
+        from_prior = linalg.solve_triangular(
+            self._prior_root, (z - self.prior.mean).T, lower=True
+        ).T
+        return white, means, from_prior
+
+    def log_residuals(self, singles: Real) -> Real:
+        """Return ln(found/expected) of the normal singles for expected ones (..., m, 4)."""
+        return np.asarray(self._logs - np.log(np.maximum(singles[..., self.data.normal], 1e-300)))
+
+    @property
+    def counted(self) -> Real:
+        """Counts that belong to the Poisson means."""
+        data = self.data
+        return np.concatenate([data.singles[data.poisson], data.pairs[data.paired], data.before])
+
+    def deviances(self, z: Real) -> Real:
+        """Return the deviance of the data, shape (n,)."""
+        white, means, _ = self.residuals(z)
+        return np.asarray(np.sum(white**2, axis=1) + np.sum(deviance(means, self.counted), axis=1))
+
+    def log_density(self, z: Real, chunk: int = 1000) -> Real:
+        """Return ln of the posterior density up to a constant, shape (n,)."""
+        found = []
+        for first in range(0, len(z), chunk):
+            white, means, from_prior = self.residuals(z[first : first + chunk])
+            total = np.sum(white**2, axis=1) + np.sum(from_prior**2, axis=1)
+            found.append(-0.5 * (total + np.sum(deviance(means, self.counted), axis=1)))
+        return np.concatenate(found)
+
+    def jacobian(self, z: Real) -> tuple[Real, Real, Real, Real, Real]:
+        """Return residuals, Poisson means, prior residuals at z, and d white/dz, d means/dz."""
+        k = len(z)
+        step = 1e-4
+        points = np.concatenate([z[None], z + step * np.eye(k), z - step * np.eye(k)])
+        white, means, from_prior = self.residuals(points)
+        slope = (white[1 : k + 1] - white[k + 1 :]) / (2 * step)
+        rise = (means[1 : k + 1] - means[k + 1 :]) / (2 * step)
+        return white[0], means[0], from_prior[0], slope.T, rise.T
+
+    def information(self, z: Real) -> tuple[Real, Real, Real]:
+        """Return the data's Fisher information, the prior's, and the gradient of −ln density."""
+        white, means, _, slope, rise = self.jacobian(z)
+        means = np.maximum(means, 1e-12)
+        data = slope.T @ slope + (rise / means[:, None]).T @ rise
+        inverse = linalg.cho_solve((self._prior_root, True), np.eye(len(z)))
+        gradient = slope.T @ white + rise.T @ (1 - self.counted / means)
+        return data, inverse, gradient + inverse @ (z - self.prior.mean)
+
+
+def split_by_data_set(records: Sequence[Record]) -> dict[tuple[str, str], list[int]]:
+    """Return the numbers of the records by (run, data set)."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, record in enumerate(records):
+        found.setdefault((record.run, record.data_set), []).append(number)
+    return found

@@ -1,0 +1,269 @@
+"""Draws of a posterior: its maximum by Fisher scoring, importance sampling, ensemble fallback."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, special
+
+from simulation.inference.likelihood import Data, Likelihood
+from simulation.inference.prior import Prior
+from simulation.inference.table import from_coordinate
+
+Real = NDArray[np.float64]
+Told = Callable[[str], object]
+
+PHASES, BEATS = 12, 121
+"""Grid of fringe phase and mechanical frequency that is looked through: there are many maxima."""
+
+STEPS, ROUNDS = 40, 3
+"""Scoring steps at most, and times the noise is taken anew at the maximum found."""
+
+LEAST_ESS = 200.0
+"""Below this effective sample size an ensemble is sampled instead."""
+
+_FREEDOM = 8.0
+"""Of the Student t from which is drawn: heavier tails than the posterior's."""
+
+
+class NoMaximumError(RuntimeError):
+    """The posterior's maximum was not found; the message says what to look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Maximum:
+    """Where the posterior density is largest.
+
+    Attributes
+    ----------
+    z : ndarray, shape (k,)
+    likelihood : Likelihood
+        With the noise at `z`.
+    data_information, information : ndarray, shape (k, k)
+        Fisher information of the data, and with the prior's.
+    """
+
+    z: Real
+    likelihood: Likelihood
+    data_information: Real
+    information: Real
+
+    @property
+    def covariance(self) -> Real:
+        """Covariance of the normal approximation."""
+        return np.asarray(linalg.inv(self.information))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Draws:
+    """Equally weighted coordinates.
+
+    Attributes
+    ----------
+    z : ndarray, shape (n, k)
+    ess : float
+    tried : int
+    fallback : bool
+    """
+
+    z: Real
+    ess: float
+    tried: int
+    fallback: bool
+
+
+def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = None) -> Maximum:
+    """Return the posterior's maximum, from several phases of the fringe.
+
+    Parameters
+    ----------
+    data : Data
+    prior : Prior
+    drift : float
+    start : ndarray, shape (k,), optional
+        Where to begin instead.
+
+    Raises
+    ------
+    NoMaximumError
+        If no start leads to one.
+    """
+    z = _best_start(Likelihood(data, prior, drift, prior.mean)) if start is None else start
+    for _ in range(ROUNDS):
+        likelihood = Likelihood(data, prior, drift, z)
+        z = _climb(likelihood, z)
+    density = float(likelihood.log_density(z[None])[0])
+    if not np.isfinite(density):
+        message = (
+            "the posterior has no maximum near the prior; look at the settings of the runs, and "
+            "leave data sets out to find the one that does not fit"
+        )
+        raise NoMaximumError(message)
+    of_data, of_prior, _ = likelihood.information(z)
+    return Maximum(
+        z=z, likelihood=likelihood, data_information=of_data, information=of_data + of_prior
+    )
+
+
+def _best_start(likelihood: Likelihood) -> Real:
+    """Return the best of what is uphill of the prior and of a grid over what the fringe depends on.
+
+    All other parameters are first brought to where they fit best at some phase.
+    """
+    prior = likelihood.prior
+    z = _climb(likelihood, prior.mean)
+    grids = []
+    for name, points in (("phi", PHASES), ("delta_omega_hz", BEATS)):
+        if name in prior.free:
+            at = prior.free.index(name)
+            middle = 0.0 if name == "phi" else prior.mean[at]
+            width = np.pi / _TURN if name == "phi" else 3.0 * prior.sd[at]
+            ends = np.linspace(middle - width, middle + width, points, endpoint=name != "phi")
+            grids.append((at, ends))
+    if not grids or not likelihood.data.paired.any():
+        return z
+    mesh = np.meshgrid(*(ends for _, ends in grids), indexing="ij")
+    places = np.tile(z, (mesh[0].size, 1))
+    for (at, _), values in zip(grids, mesh, strict=True):
+        places[:, at] = values.ravel()
+    order = np.argsort(likelihood.log_density(places))[::-1]
+    tops = [z, *(_climb(likelihood, place) for place in places[order[:2]])]
+    densities = [float(likelihood.log_density(top[None])[0]) for top in tops]
+    return tops[int(np.argmax(densities))]
+
+
+_TURN = float(from_coordinate("phi", 1.0))
+
+
+def _climb(likelihood: Likelihood, z: Real) -> Real:
+    """Fisher scoring with damping (Levenberg-Marquardt) to the maximum nearest uphill."""
+    damping, density = 1e-3, float(likelihood.log_density(z[None])[0])
+    for _ in range(STEPS):
+        of_data, of_prior, gradient = likelihood.information(z)
+        information = of_data + of_prior
+        scale = np.diag(np.diag(information))
+        gained = 0.0
+        for _ in range(12):
+            step = -linalg.solve(information + damping * scale, gradient, assume_a="pos")
+            step = np.clip(step, -2.0 * _reach(likelihood.prior), 2.0 * _reach(likelihood.prior))
+            there = float(likelihood.log_density((z + step)[None])[0])
+            if there > density:
+                gained, z, density = there - density, z + step, there
+                damping = max(damping / 8, 1e-9)
+                break
+            damping *= 6
+        if gained < 1e-6:
+            return z
+    return z
+
+
+def _reach(prior: Prior) -> Real:
+    return np.minimum(prior.sd, 1.0)
+
+
+def sample(
+    maximum: Maximum,
+    draws: int,
+    rng: np.random.Generator,
+    tell: Told = lambda _: None,
+    *,
+    steps: int = 900,
+) -> Draws:
+    """Draw from the posterior.
+
+    Student-t proposals around the maximum are weighted by the density and drawn from again; where
+    the weights are too uneven (`LEAST_ESS`) an ensemble of walkers takes over, `steps` of each.
+    """
+    k = len(maximum.z)
+    root = linalg.cholesky(maximum.covariance, lower=True)
+    normal = rng.standard_normal((draws, k))
+    spread = np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, draws))
+    z = maximum.z + spread[:, None] * (normal @ root.T)
+    distance = np.sum((normal * spread[:, None]) ** 2, axis=1)
+    proposal = -0.5 * (_FREEDOM + k) * np.log1p(distance / _FREEDOM)
+    target = _told_density(maximum.likelihood, z, tell)
+    weights = special.softmax(target - proposal)
+    ess = float(1 / np.sum(weights**2))
+    chosen = rng.choice(draws, size=draws, p=weights)
+    if ess >= LEAST_ESS:
+        return Draws(z=z[chosen], ess=ess, tried=draws, fallback=False)
+    tell(f"effective sample size {ess:.0f} < {LEAST_ESS:.0f}: sampling with an ensemble")
+    walkers = max(3 * k, 2 * k + 2) // 2 * 2
+    first = z[np.unique(chosen)]
+    near = maximum.z + rng.standard_normal((walkers, k)) @ root.T
+    start = np.concatenate([first, near])[:walkers]
+    return ensemble(maximum.likelihood.log_density, start, rng, steps=steps)
+
+
+def ensemble(
+    log_density: Callable[[Real], Real], start: Real, rng: np.random.Generator, *, steps: int
+) -> Draws:
+    """Sample with walkers that move by the difference of two others (ter Braak 2006).
+
+    Half of the walkers move at a time, by γ(z_a − z_b) of the resting half and a little noise,
+    γ = 2.38/√(2k); every tenth step γ = 1, which jumps between modes. Both moves are symmetric,
+    so a Metropolis step leaves the density invariant. The first third is dropped.
+
+    Parameters
+    ----------
+    log_density : callable
+        Of coordinates (n, k), shape (n,).
+    start : ndarray, shape (w, k)
+        An even number of walkers, at least 2k + 2.
+    rng : numpy.random.Generator
+    steps : int
+        Of every walker.
+
+    Raises
+    ------
+    ValueError
+        If there are too few walkers or their number is odd.
+    """
+    walkers, k = start.shape
+    if walkers % 2 or walkers < 2 * k + 2:
+        message = f"walkers must be an even number of at least {2 * k + 2}, but are {walkers}"
+        raise ValueError(message)
+    z, half = start.copy(), walkers // 2
+    density = log_density(z)
+    kept = np.empty((steps, walkers, k))
+    usual = 2.38 / np.sqrt(2 * k)
+    for step in range(steps):
+        order = rng.permutation(walkers)
+        for mine, others in ((order[:half], order[half:]), (order[half:], order[:half])):
+            a = rng.integers(0, half, half)
+            b = (a + rng.integers(1, half, half)) % half
+            gamma = 1.0 if step % 10 == 9 else usual * np.exp(0.1 * rng.standard_normal())
+            move = gamma * (z[others[a]] - z[others[b]])
+            there = z[mine] + move + 1e-5 * rng.standard_normal((half, k))
+            found = log_density(there)
+            accepted = np.log(rng.random(half)) < found - density[mine]
+            z[mine[accepted]], density[mine[accepted]] = there[accepted], found[accepted]
+        kept[step] = z
+    kept = kept[steps // 3 :]
+    return Draws(z=kept.reshape(-1, k), ess=_effective(kept), tried=steps * walkers, fallback=True)
+
+
+def _effective(chains: Real) -> float:
+    """Return the smallest effective sample size over coordinates, by autocorrelation times."""
+    steps, walkers, k = chains.shape
+    smallest = float("inf")
+    for number in range(k):
+        centred = chains[:, :, number] - chains[:, :, number].mean()
+        spectrum = np.abs(np.fft.rfft(centred, 2 * steps, axis=0)) ** 2
+        correlation = np.fft.irfft(spectrum, axis=0)[:steps].mean(axis=1)
+        if correlation[0] <= 0:
+            continue
+        time = 2 * np.cumsum(correlation / correlation[0]) - 1
+        window = np.arange(steps) >= 5 * time
+        at = int(np.argmax(window)) if window.any() else steps - 1
+        smallest = min(smallest, steps * walkers / max(float(time[at]), 1.0))
+    return smallest
+
+
+def _told_density(likelihood: Likelihood, z: Real, tell: Told) -> Real:
+    found, parts = [], np.array_split(z, max(1, len(z) // 2000))
+    for number, part in enumerate(parts, 1):
+        found.append(likelihood.log_density(part))
+        tell(f"drawing: {100 * number // len(parts)} %")
+    return np.concatenate(found)

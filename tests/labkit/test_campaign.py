@@ -1,0 +1,171 @@
+"""Run folders as data of an inference, and `labkit infer` on them."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.counts import Counts, Quality, exact_trials
+from benchmarks.inference import _centre
+from labkit.campaign import pulse_energy, read_campaign
+from labkit.cli import run
+from labkit.experiment import read_experiment
+from labkit.run import Block, create_run
+from labkit.sequence import Pulse
+from simulation.inference.model import probabilities
+from simulation.inference.setting import Setting
+from simulation.theory.dlcz import riedinger2018
+
+SEQUENCE = read_experiment("autopilot").sequence
+STATION = """
+labkit:
+  roles: {attenuator_a: voa_a, attenuator_b: voa_b}
+  hardware: {aom_rise: 7.0e-9}
+"""
+
+
+def counts_of(sequence, trials, singles, pairs):
+    """Counts with one bin before the pump gate that holds 5 and 9 clicks per 1e7 trials and µs."""
+    gates = sequence.gates
+    cells = len(gates.names) * 2
+    first = gates.gates[0].start
+    found = np.zeros((cells, cells), np.int64)
+    if len(gates.names) == 2:
+        found[2:, :2] = pairs
+        found[:2, 2:] = np.transpose(pairs)
+    return Counts(
+        gates=gates, trials=exact_trials(trials, "test"),
+        singles=np.array(singles, np.int64).reshape(-1, 2), pairs=found,
+        repeated=np.zeros((len(gates.names), 2), np.int64),
+        histogram=np.array([[5], [9]], np.int64) * trials // 10_000_000,
+        bin_edges=np.array([0.0, first - 30e-9]), gate_of_bin=np.array([-1], np.int8),
+        quality=Quality(),
+    )  # fmt: skip
+
+
+def written(folder, kind, sequence, blocks, transmission=(1.0, 0.7)):
+    """Write a run folder whose journal has these (setting, sequence, trials, singles, pairs)."""
+    made = create_run(folder, kind, {"sequence": sequence.to_dict()}, STATION, gates=sequence.gates)
+    for number, (setting, played, trials, singles, pairs) in enumerate(blocks, 1):
+        segment = made.segment_path(number)
+        segment.write_bytes(b"")
+        made.journal.append(
+            Block(
+                number=number, segment=made.relative(segment), setting=setting,
+                counts=counts_of(played, trials, singles, pairs),
+            )
+        )  # fmt: skip
+        made.journal.judge(number, good=True)
+    snapshot = {f"voa_{x}.transmission": t for x, t in zip("ab", transmission, strict=True)}
+    made.write_manifest(replace(made.manifest(), status="done", snapshot_after=snapshot))
+    return made.path
+
+
+def test_a_sharp_pulse_has_the_energy_of_its_square_sine():
+    pulse = Pulse(name="x", laser="pump", start=0.0, duration=40e-9, edge=0.0, level=0.3)
+    assert pulse_energy(pulse) == pytest.approx(40e-9 * np.sin(0.15 * np.pi) ** 2, rel=1e-3)
+
+
+def test_soft_edges_spread_energies_as_the_virtual_lab_has_them():
+    """Its plant: 5.1076 and 7.832; the square sine alone says 4.98 and 7.40."""
+    pump, read = SEQUENCE.pulse("pump"), SEQUENCE.pulse("read")
+    strong = replace(pump, level=0.536)
+    weak = pulse_energy(pump, 8e-9)
+    assert pulse_energy(strong, 8e-9) / weak == pytest.approx(5.1076, rel=5e-3)
+    assert pulse_energy(read, 8e-9) / weak == pytest.approx(7.832, rel=7e-3)
+
+
+def test_settings_follow_procedure_arm_level_and_attenuators(tmp_path):
+    witness = {"procedure": "witness", "delta_phi": 0.3, "delay": 123e-9, "turn": "theta"}
+    turned = witness | {"delta_phi": 0.3 - np.pi, "turn": "pi"}
+    four, pairs = [100, 160, 97, 150], [[1, 5], [6, 2]]
+    first = written(
+        tmp_path / "a", "witness", SEQUENCE,
+        [(s, SEQUENCE, 10**6, four, pairs) for s in (witness, turned, witness)],
+    )  # fmt: skip
+    stokes = {"procedure": "thermometry", "device": "B", "light": "stokes"}
+    red = SEQUENCE.without_pulse("pump")
+    second = written(
+        tmp_path / "b", "thermometry", SEQUENCE,
+        [(stokes, SEQUENCE.without_pulse("read"), 10**6, four[:2], None),
+         (stokes | {"light": "background"}, red, 10**6, four[2:], None),
+         ({"procedure": "filters", "filter": "1a"}, red, 10**6, four[2:], None)],
+        transmission=(1.0, 0.35),
+    )  # fmt: skip
+    campaign, remarks = read_campaign([first, second], riedinger2018())
+    at_theta, at_pi, blue, aside = campaign.records
+    assert at_theta.trials == 2 * 10**6
+    assert at_theta.spans == ((0.0, 50.0), (100.0, 150.0))
+    assert at_pi.setting.delta_phi - at_theta.setting.delta_phi == pytest.approx(-np.pi)
+    np.testing.assert_array_equal(at_theta.coincidences, 2 * np.array(pairs))
+    assert at_theta.before.tolist() == [0, 0]
+    assert blue.setting.e_pump == pytest.approx((1e-3, 0.5))  # half as open as in the witness
+    assert blue.setting.e_read == (0.0, 0.0)
+    assert np.isnan(blue.singles[2:]).all()
+    assert not aside.setting.on_line
+    assert 0 < aside.setting.e_read[1] < 0.1  # the pump's level on the read laser
+    assert any("filters" in remark for remark in remarks)
+    assert campaign.reference.delta_phi == 0.3
+
+
+def test_a_run_without_anything_to_infer_from_is_refused(tmp_path):
+    path = written(
+        tmp_path, "filters", SEQUENCE,
+        [({"procedure": "filters"}, SEQUENCE, 10**6, [1, 1, 1, 1], np.zeros((2, 2)))],
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="must hold good blocks of witness"):
+        read_campaign([path], riedinger2018())
+
+
+def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(tmp_path, capsys):
+    witness = {"procedure": "witness", "delta_phi": 0.6, "delay": 123e-9, "turn": "theta"}
+    blocks = []
+    for turn, phase in (("theta", 0.6), ("pi", 0.6 - np.pi)):
+        sequence = SEQUENCE.with_read_phase(phase)
+        values = {name: np.array([value]) for name, value in _centre().items()}
+        clicks = probabilities(
+            values, Setting(delay=123e-9, delta_phi=phase), reference_delay=123e-9
+        )
+        found = np.rint(5e8 * clicks.singles[0]).astype(int)
+        pairs = np.rint(5e8 * clicks.coincidences[0]).astype(int)
+        setting = witness | {"delta_phi": phase, "turn": turn}
+        blocks.append((setting, sequence, 5 * 10**8, found, pairs))
+    path = written(tmp_path, "witness", SEQUENCE.with_read_phase(0.6), blocks)
+    out, picture = tmp_path / "x.nc", tmp_path / "x.png"
+    options = [
+        "--draws",
+        "4000",
+        "--out",
+        str(out),
+        "--plot",
+        str(picture),
+        "--fix",
+        "splitting=0.5",
+    ]
+    assert run(["infer", str(path), *options, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["parameters"]["lifetime_A"]["determined"] is False
+    assert plain["parameters"]["dark_rate_1"]["determined"] is True
+    assert plain["held"]["splitting"] == 0.5
+    g2 = pairs / np.outer(found[2:], found[:2]) * 5e8  # at θ + π: detectors exchanged
+    same, crossed = g2[1, 0], g2[0, 0]
+    r_m = 4 * (same + crossed - 1) / (same - crossed) ** 2
+    predicted = plain["prediction"]["R_m(1)"]
+    width = predicted["high"] - predicted["low"]
+    assert abs(predicted["median"] - r_m) < width
+    assert out.exists()
+    assert picture.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "name at least one run folder"),
+        (["X", "--fix", "contrast"], "--fix must be NAME=V"),
+    ],
+)
+def test_infer_refuses_what_it_cannot_read(tmp_path, capsys, arguments, says):
+    arguments = [str(tmp_path) if a == "X" else a for a in arguments]
+    assert run(["infer", *arguments]) == 1
+    assert says in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,60 @@
+"""The closed form against the exact model, and what drawn parameters amount to."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simulation.inference.model import laser_coincidences, pair_marginals
+from simulation.theory.dlcz import DLCZParameters, click_probabilities, riedinger2018
+
+
+def random_parameters(number, seed, **changes):
+    rng = np.random.default_rng(seed)
+
+    def fraction(low, high):
+        return np.exp(rng.uniform(np.log(low), np.log(high), number))
+
+    names = {
+        "n_0_A": (1e-3, 2), "n_0_B": (1e-3, 2), "p_pump_A": (1e-4, 0.3), "p_pump_B": (1e-4, 0.3),
+        "n_prompt_A": (1e-4, 0.1), "n_heat_A": (1e-3, 1), "n_heat_B": (1e-3, 1),
+        "p_read_A": (1e-3, 0.9), "p_read_B": (1e-3, 0.9), "eta_A": (1e-3, 1), "eta_B": (1e-3, 1),
+        "splitting": (0.1, 0.9), "eta_1": (0.01, 1), "eta_2": (0.01, 1), "dark_1": (1e-9, 1e-2),
+        "dark_2": (1e-9, 1e-2), "leak_read_1": (1e-9, 1e-2), "leak_pump_2": (1e-9, 1e-2),
+        "contrast": (0.1, 1), "phase_noise": (0.01, 1), "delay": (1e-8, 5e-6),
+    }  # fmt: skip
+    values = {name: fraction(*span) for name, span in names.items()}
+    return DLCZParameters(
+        **values, delta_phi=rng.uniform(-3, 3, number), phi_0=rng.uniform(-3, 3, number), **changes
+    )
+
+
+def test_the_closed_form_is_the_exact_model_at_200_random_points():
+    parameters = random_parameters(200, seed=1)
+    exact, fast = click_probabilities(parameters), pair_marginals(parameters)
+    np.testing.assert_allclose(fast.singles, exact.singles, rtol=1e-12)
+    np.testing.assert_allclose(fast.coincidences, exact.coincidences, rtol=1e-12)
+
+
+def test_memory_is_exact_but_for_double_clicks_of_the_pump_gate():
+    """At the paper's rates p1 and p2 click together in 2 of 1e4 pump clicks."""
+    parameters = replace(
+        riedinger2018(), afterpulse=2e-3, blindness=0.2, crosstalk=1e-3, contrast=0.8
+    )
+    exact, fast = click_probabilities(parameters), pair_marginals(parameters)
+    np.testing.assert_allclose(fast.singles, exact.singles, rtol=1e-6)
+    np.testing.assert_allclose(fast.coincidences, exact.coincidences, rtol=3e-4)
+
+
+def test_coherent_leaks_are_refused():
+    with pytest.raises(ValueError, match="coherent_read"):
+        pair_marginals(replace(riedinger2018(), coherent_read_1=1e-5))
+
+
+def test_laser_light_has_accidental_coincidences_unless_detectors_remember():
+    singles = np.array([0.1, 0.2, 1e-4, 2e-4])
+    accidental = np.outer(singles[2:], singles[:2])
+    np.testing.assert_allclose(laser_coincidences({}, singles), accidental, rtol=1e-12)
+    blind = laser_coincidences({"blindness": np.array([0.3])}, singles)[0]
+    assert blind[0, 0] == pytest.approx(0.7 * accidental[0, 0] / (1 - 0.3 * 0.1), rel=1e-9)
+    assert blind[0, 1] > accidental[0, 1]  # the unseen rate is higher than the seen one
