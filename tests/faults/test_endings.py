@@ -94,6 +94,21 @@ def test_stop_within_a_block_keeps_what_was_measured(short_run, monkeypatch):
     assert 0 < last.counts.trials.number < 10_000_000
 
 
+@pytest.mark.parametrize("signal_", [KeyboardInterrupt(), Terminated("SIGTERM")])
+def test_stop_before_the_first_tag_of_a_block_is_a_stop_and_no_failure(
+    short_run, monkeypatch, signal_
+):
+    def record(*_, **__):
+        raise signal_
+
+    monkeypatch.setattr("labkit.station.lab.Lab.record", record)
+    found = short_run(blocks=1)
+    assert found.error is signal_
+    assert found.folder.manifest().status == "interrupted"
+    assert found.folder.journal.read() == []
+    assert found.unsafe_ports() == {}
+
+
 def test_failing_arming_step_leaves_the_lab_safe(short_run, monkeypatch):
     from instruments.keysight_81180a.driver import Keysight81180A
 

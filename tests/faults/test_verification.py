@@ -125,12 +125,24 @@ def test_conditions_are_sampled_through_a_block_in_time_of_the_experiment(short_
     found = short_run(block=36_000_000, blocks=1, as_published=True)
     record = read_record(found.folder.record_path(1))
     times = [sample["t"] for sample in record.samples]
-    gaps = [after - before for before, after in zip([0.0, *times], [*times, 1800.0], strict=True)]
-    assert min(gaps[:-1]) >= 120.0
-    assert max(gaps) < 1000.0, times
-    wanted = {"locked", "lock_error", "lock_output", "temperature", "pump_laser_hz"}
+    assert times == pytest.approx(range(60, 1800, 60), abs=1e-3)
+    wanted = {"locked", "lock_error", "phase_error", "temperature", "pump_laser_hz", "pump_power"}
     assert wanted <= record.samples[0].keys()
     assert record.plan.demands.laser_hz.keys() == {"pump", "read"}
+
+
+@pytest.mark.parametrize("begin", [10.0, 55.0])
+def test_twenty_seconds_of_warmth_within_a_block_do_not_count(short_run, begin):
+    """Between two looks the clicks tell it; in a look the interlock ends the run."""
+    warm = {"kind": "warm_cryostat", "value": 0.5, "at": begin, "duration": 20.0}
+    found = short_run(warm, block=6_000_000, blocks=4)
+    assert found.left_out
+    if begin == 10.0:
+        assert found.error is None
+        assert any("usual rate from 1" in reason for reason in found.left_out), found.left_out
+    else:
+        assert "interlock 'cold'" in str(found.error)
+    assert found.unsafe_ports() == {}
 
 
 def test_a_lock_lost_and_found_within_a_block_leaves_it_out(short_run, monkeypatch):
