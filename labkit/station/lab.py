@@ -442,8 +442,11 @@ def _wait(tagger: TimeTagger, progress: Callable[[float], float] | None) -> None
     while not tagger.wait(timeout):
         if progress is None:
             continue
-        wanted = progress(tagger.elapsed())
-        seconds = tagger.elapsed()  # having looked: a virtual lab has waited for it
+        seconds = tagger.elapsed()
+        wanted = progress(seconds)
+        # a virtual lab waits for who looks until it is asked again
+        while (seconds := tagger.elapsed()) >= wanted and not tagger.wait(0.0):
+            wanted = progress(seconds)
         pace = seconds / (monotonic() - began)
         timeout = 0.5 * max(0.0, wanted - seconds) / pace if pace > 0 else POLL
         timeout = min(POLL, max(SHORTEST_POLL, timeout))

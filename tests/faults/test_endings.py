@@ -65,7 +65,7 @@ def test_signal_ends_a_run_in_order(tmp_path, witness_file, name, code, status):
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert "SAFE" in done.stdout
-    assert "go on with --resume RUN" in done.stderr
+    assert "go on with:" in done.stderr
     (folder,) = list_runs(tmp_path)
     assert folder.manifest().status == status
     assert check_run(folder).differences == {}
