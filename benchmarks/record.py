@@ -1,17 +1,20 @@
 """The record of a run: flipped bits, kills, and a run of three weeks; counts, not only times."""
 
+import multiprocessing
 import os
 import random
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from errno import ENOSPC
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic, perf_counter, sleep
+from time import monotonic, perf_counter, sleep, time
+from unittest.mock import patch
 
 from benchmarks.timing import Row
 from labkit.dashboard.watch import Watch
@@ -27,6 +30,7 @@ from labkit.run import (
     recover_run,
     take_block,
 )
+from labkit.run.journal import UNVERIFIED
 from labkit.run.manifest import ended
 from labkit.run.sealing import seal_run, verify_run
 from labkit.sequence.pulses import riedinger2018_sequence
@@ -86,22 +90,25 @@ def _flips(out: Path, number: int) -> Row:
 
 
 def _kills(out: Path, number: int) -> Row:
-    """Kill a process that takes blocks at random moments, seed 3, and resume."""
+    """Kill a process that takes blocks at random moments of them, seed 3, and resume."""
     folder, rng = _made(out / "killed"), random.Random(3)
-    command = [sys.executable, "-m", "benchmarks.record", str(folder.path)]
-    worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    take_block(folder, GATES, 1, _recorder, SETTING)
+    began = perf_counter()
+    take_block(folder, GATES, 2, _recorder, SETTING)
+    took = perf_counter() - began
+    context = multiprocessing.get_context("fork")
     for _ in range(number):
-        assert_begun(worker)
-        sleep(rng.uniform(0.0, 0.12))
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.wait()
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    worker.kill()
-    worker.wait()
+        begun, tell = context.Pipe(duplex=False)
+        worker = context.Process(target=take_blocks, args=(folder.path, tell))
+        worker.start()
+        begun.recv()
+        sleep(rng.uniform(0.0, 4 * took))
+        worker.kill()
+        worker.join()
     blocks = recover_run(folder).blocks
     wrong = check_run(folder).differences
     lost = sum(block.trials != TRIALS for block in blocks)
-    unverified = sum(block.reason == "not verified" for block in blocks)
+    unverified = sum(block.reason == UNVERIFIED for block in blocks)
     left_out = sum(not block.good for block in blocks)
     bad = len(wrong) + lost + unverified
     detail = (
@@ -112,20 +119,15 @@ def _kills(out: Path, number: int) -> Row:
                detail=detail)  # fmt: skip
 
 
-def assert_begun(worker: "subprocess.Popen[str]") -> None:
-    """Wait until a process has said that it takes blocks."""
-    if worker.stdout is None or not worker.stdout.readline():
-        message = f"the process that takes blocks ended by itself: {worker.wait()}"
-        raise RuntimeError(message)
-
-
 def _long_run(out: Path, number: int) -> Iterator[Row]:
-    """Write a synthetic run of so many blocks, then open it as a resumption and a page do."""
+    """Live through three weeks of so many blocks, then open them as a resumption and a page do."""
     folder = _made(out / "long")
     first = take_block(folder, GATES, 1, _bright, SETTING)
     began = perf_counter()
-    _fill(folder, first, number)
+    wrong = _three_weeks(folder, first, number)
     wrote = perf_counter() - began
+    detail = f"{number:,} blocks, {DAYS} restarts: " + ("; ".join(wrong) or "none lost or doubled")
+    yield Row(name="three weeks of troubles", ratio=float(not wrong), target=1.0, detail=detail)
     size = folder.journal.path.stat().st_size / 1e6
     yield _goal("journal, MB", 60.0, size, f"{size:.1f} MB for {number:,} blocks, {wrote:.0f} s")
     code = (
@@ -147,6 +149,74 @@ def _long_run(out: Path, number: int) -> Iterator[Row]:
         yield _goal(name, goal, taken, f"{taken:.2f} s")
         number += 1
         _fill(folder, first, number, begin=number)
+
+
+def _three_weeks(folder: RunFolder, first: Block, number: int) -> list[str]:
+    """Restart every day, live through its trouble, go on; return what is not as it must be."""
+    wrong, taken, noted = [], 1, 0
+    for day in range(DAYS):
+        trouble, there = TROUBLES[day % len(TROUBLES)], recover_run(open_run(folder.path)).blocks
+        if len(there) != taken:
+            wrong.append(f"day {day}: {len(there)} blocks of {taken}")
+        with trouble(folder), suppress(OSError):
+            block = take_block(folder, GATES, taken + 1, _recorder, SETTING)
+            noted += "clock jumped" in block.reason
+            taken += 1
+        recover_run(folder)
+        last = max(taken, number * (day + 1) // DAYS)
+        with patch("os.fsync"):  # as much time as a disk takes is not the matter here
+            _fill(folder, first, last, begin=taken + 1)
+        taken = last
+    blocks = recover_run(open_run(folder.path)).blocks
+    trials = [block.trials for block in blocks]
+    real = DAYS - sum(TROUBLES[day % len(TROUBLES)] is _full_disk for day in range(DAYS))
+    if (len(trials), trials.count(TRIALS)) != (taken, real) or not all(b.good for b in blocks):
+        wrong.append(f"{len(trials)} blocks of {taken}, {trials.count(TRIALS)} of {real} real ones")
+    if noted != sum(TROUBLES[day % len(TROUBLES)] is _clock_jump for day in range(DAYS)):
+        wrong.append(f"{noted} clock jumps noted")
+    return wrong
+
+
+def _quiet(_: RunFolder) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+def _clock_jump(_: RunFolder) -> AbstractContextManager[object]:
+    return patch("labkit.run.blocks.time", side_effect=[time(), time() + 3600])
+
+
+def _full_disk(_: RunFolder) -> AbstractContextManager[object]:
+    """Begin a segment that is not written to its end."""
+
+    def record(path: Path, writer: RecordWriter) -> Outcome:
+        path.write_bytes(b"PQTTTR")
+        raise OSError(ENOSPC, "No space left on device", str(path))
+
+    return patch(f"{__name__}._recorder", record)
+
+
+@contextmanager
+def _slow_disk(_: RunFolder) -> Iterator[None]:
+    fsync = os.fsync
+
+    def slow(handle: int) -> None:
+        sleep(0.1)
+        fsync(handle)
+
+    with patch("os.fsync", slow):
+        yield
+
+
+@contextmanager
+def _torn_line(folder: RunFolder) -> Iterator[None]:
+    """Let the power go while the next line is written."""
+    yield
+    with folder.journal.path.open("ab") as stream:
+        stream.write(b'deadbeef {"kind":"blo')
+
+
+DAYS = 21
+TROUBLES = (_quiet, _clock_jump, _full_disk, _slow_disk, _torn_line)
 
 
 def _bright(path: Path, writer: RecordWriter) -> Outcome:
@@ -184,17 +254,12 @@ def _goal(name: str, goal: float, found: float, detail: str) -> Row:
     return Row(name=name, ratio=goal / found, target=1.0, detail=detail)
 
 
-def take_blocks(path: Path, seconds: float = 60.0) -> None:
-    """Go on with a run until killed."""
+def take_blocks(path: Path, tell: Connection, seconds: float = 60.0) -> None:
+    """Go on with a run until killed; say when it begins."""
     folder = open_run(path)
     number = len(recover_run(folder).blocks)
-    print("taking blocks", flush=True)
+    tell.send(True)
     end = monotonic() + seconds
     while monotonic() < end:
         number += 1
         take_block(folder, GATES, number, _recorder, SETTING)
-
-
-if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    take_blocks(Path(sys.argv[1]))

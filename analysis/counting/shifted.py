@@ -81,7 +81,7 @@ def shifted_counts(
     if absent:
         message = f"`between` must name two of {', '.join(gates.names)}, but names {absent[0]}"
         raise ValueError(message)
-    early, late = (_trials_with_clicks(source, gates, name) for name in between)
+    early, late = trials_with_clicks(source, gates, between)
     depth = np.arange(1, min(shifts, max(trials - 1, 0)) + 1)
     weight = float(np.sum(trials - depth)) / trials**2 if trials else 0.0
     pairs = [[_ordered(before, after, shifts) for before in early] for after in late]
@@ -89,14 +89,18 @@ def shifted_counts(
     return ShiftedCounts(pairs=np.array(pairs, np.int64), accidentals=np.array(expected))
 
 
-def _trials_with_clicks(
-    source: TagSource, gates: GateSet, name: str
-) -> Sequence[NDArray[np.int64]]:
-    """Return the trials in which each detector clicks in a gate, rising, each once."""
+def trials_with_clicks(
+    source: TagSource, gates: GateSet, names: Sequence[str]
+) -> list[list[NDArray[np.int64]]]:
+    """Return the trials of a T3 file in which each detector clicks in gates, rising, each once.
+
+    By gate, in the order of `names`, for each detector.
+    """
     source, plan = plan_for(source, gates)
     decoder = Decoder(plan.layout)
-    gate, number = gates.names.index(name), len(gates.detectors)
-    found: list[list[NDArray[np.int64]]] = [[] for _ in range(number)]
+    number = len(gates.detectors)
+    cells = [gates.names.index(name) * number + row for name in names for row in range(number)]
+    found: list[list[NDArray[np.int64]]] = [[np.empty(0, np.int64)] for _ in cells]
     for block in source.blocks():
         events = decoder.decode(block)
         if events.dtime is None or not len(events):
@@ -104,10 +108,11 @@ def _trials_with_clicks(
         photon = events.channel < SYNC
         rows = plan.row_of_channel[events.channel[photon]]
         ticks = events.dtime[photon] + plan.shift_of_row[rows]
-        cells = plan.cell_of[rows, plan.timeline.bin_of(ticks)]
-        for detector, trials in enumerate(found):
-            trials.append(events.time[photon][cells == gate * number + detector])
-    return [np.unique(np.concatenate([np.empty(0, np.int64), *each])) for each in found]
+        seen = plan.cell_of[rows, plan.timeline.bin_of(ticks)]
+        for cell, trials in zip(cells, found, strict=True):
+            trials.append(events.time[photon][seen == cell])
+    each = [np.unique(np.concatenate(trials)) for trials in found]
+    return [each[at : at + number] for at in range(0, len(cells), number)]
 
 
 def _ordered(before: NDArray[np.int64], after: NDArray[np.int64], shifts: int) -> int:

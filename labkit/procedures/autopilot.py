@@ -17,7 +17,7 @@ from labkit.procedures.session import Session
 from labkit.procedures.splitting import SplittingOptions, SplittingResult, splitting
 from labkit.procedures.stray_light import StrayLightOptions, StrayLightResult, stray_light
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
-from labkit.procedures.witness import WitnessOptions, WitnessResult, witness
+from labkit.procedures.witness import WitnessOptions, WitnessResult, check_rates, witness
 from labkit.run import Block, Goal
 from labkit.run.evidence import RunJudge, blocks_of
 from labkit.run.journal import main_setting
@@ -119,6 +119,7 @@ def autopilot(
     three calibrations take about a tenth of the witness's trials, and are repeated at the end if
     the rates have drifted.
     """
+    check_rates(options.witness, sequence.gates)
     said = session.say
     with _begun(session, "switch_on"):
         switch_on(session, sequence, SwitchOnOptions())

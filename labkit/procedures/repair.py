@@ -5,7 +5,7 @@ from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.lock import LockOptions, lock
 from labkit.procedures.session import LARGEST_HOP_HZ, Session
 from labkit.run import Block
-from labkit.run.verification import HOPPED, PHASE_PROBLEM, RATE_PROBLEM
+from labkit.run.verification import HOPPED, PHASE_PROBLEM, POWER_PROBLEM, RATE_PROBLEM
 from labkit.sequence import PulseSequence
 
 RETUNE = FilterOptions(span=0.08, points=7, trials=600_000, passes=1)
@@ -84,7 +84,8 @@ def repair(session: Session, sequence: PulseSequence, block: Block) -> None:
     for number in silent:
         session.say(f"detector {number} is silent: delatching")
         session.lab.detector_bias.delatch(number)
-    if RATE_PROBLEM in block.reason and not silent:
+    changed = RATE_PROBLEM in block.reason or POWER_PROBLEM in block.reason
+    if changed and not silent:
         session.say("the rate has changed: tuning the filters")
         retune(session, sequence)
     relock(session, sequence, force=PHASE_PROBLEM in block.reason)

@@ -9,7 +9,15 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 
 from analysis.counts import Counts
-from labkit.run import Block, Demands, Outcome, RecordWriter, RunFolder, Totals, take_block
+from labkit.run import (
+    Block,
+    Demands,
+    EmptyBlockError,
+    Outcome,
+    RecordWriter,
+    RunFolder,
+    take_block,
+)
 from labkit.run.progress import Step, Watcher
 from labkit.sequence import PulseSequence
 from labkit.station.ending import Terminated, said
@@ -30,7 +38,7 @@ DEVICES: tuple[Device, Device] = ("A", "B")
 CLOSED = 1e-3
 """Transmission that counts as a blocked arm."""
 
-SAMPLE_INTERVAL = 600.0
+SAMPLE_INTERVAL = 60.0
 """Longest time of a recording, by the tagger's clock, from one look at the lab to the next, s."""
 
 LOOK_INTERVAL = 10.0
@@ -64,6 +72,8 @@ class Session:
         Where the lasers were, by the wavemeters, in the first block after that.
     line_widths : dict of str to float
         Full width at half maximum of the line of each filter that was scanned, V.
+    known_hz : dict of str to float
+        Where lasers must be whenever the filters were tuned.
     """
 
     lab: Lab
@@ -74,18 +84,13 @@ class Session:
     untuned: float = 0.0
     laser_hz: dict[str, float] = field(default_factory=dict)
     line_widths: dict[str, float] = field(default_factory=dict)
+    known_hz: dict[str, float] = field(default_factory=dict)
     _armed: PulseSequence | None = None
     _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
-    _totals: Totals = field(init=False)
 
     def __post_init__(self) -> None:
         self._earlier = [block for block in self.blocks if block.good]
-        self._totals = Totals()
-
-    def total(self, setting: Mapping[str, float | str]) -> Counts | None:
-        """Return the sum of the good blocks of a setting; None if there are none."""
-        return self._totals.of(self.blocks, setting)
 
     def say(self, text: str) -> None:
         """Tell one line about a step."""
@@ -185,7 +190,7 @@ class Session:
             self._remember_lasers()
         wanted = replace(
             demands or Demands(), trials=trials, locked=locked, phase_noise=LARGEST_NOISE,
-            laser_hz=dict(self.laser_hz) if locked else {}, hop_hz=LARGEST_HOP_HZ,
+            laser_hz=dict(self.laser_hz) if locked else {}, hop_hz=LARGEST_HOP_HZ, steady=locked,
         )  # fmt: skip
         ended: list[BaseException] = []
 
@@ -193,7 +198,12 @@ class Session:
             return self._record(path, writer, trials, sequence.period, ended, locked=locked)
 
         number = self.blocks[-1].number + 1 if self.blocks else len(self.folder.journal.read()) + 1
-        block = take_block(self.folder, sequence.gates, number, record, setting, wanted)
+        try:
+            block = take_block(self.folder, sequence.gates, number, record, setting, wanted)
+        except EmptyBlockError:
+            if ended:  # before anything came
+                raise ended[0] from None
+            raise
         self.blocks.append(block)
         self.untuned += trials * sequence.period
         if ended:
@@ -235,6 +245,11 @@ class Session:
         if ended:
             self.make_safe()  # before counting, which may take its time
         return Outcome(problems=tuple(problems), notes=tuple(notes), whole=whole, monitors=monitors)
+
+    def leave_out(self, block: Block) -> None:
+        """Leave out a block that was verified, for the reason it now has."""
+        self.folder.journal.judge(block.number, good=False, reason=block.reason)
+        self.blocks = [block if one.number == block.number else one for one in self.blocks]
 
     def clicks(
         self,
@@ -280,9 +295,9 @@ class Session:
             nonlocal due, last
             self.watcher.advance(seconds, total)
             if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
-                self.lab.check_interlocks()
                 writer.sample(seconds, self.monitors(brief=True))
-                due, last = seconds + SAMPLE_INTERVAL, monotonic()
+                self.lab.check_interlocks(brief=True)
+                due, last = (seconds // SAMPLE_INTERVAL + 1) * SAMPLE_INTERVAL, monotonic()
             return due
 
         return watch
@@ -296,6 +311,7 @@ class Session:
 
     def _remember_lasers(self) -> None:
         """Note where the lasers are, unless that is known since the filters were tuned."""
+        self.laser_hz |= self.known_hz
         if missing := [laser for laser in self.lab.wavemeters if laser not in self.laser_hz]:
             now = self._laser_frequencies()
             for laser in missing:
@@ -335,7 +351,8 @@ class Session:
         quick : bool
             Whether it is locked only, and where the lasers are: the lab is about to be made safe.
         brief : bool
-            Without the phase noise, which takes several readings.
+            For a look at a running recording: of the phase noise, which takes several readings, one
+            is the phase error (rad).
         """
         lock = self.lab.phase_lock
         watched = {"locked": float(lock.lock_state() == "locked")} | self._laser_frequencies()
@@ -344,14 +361,15 @@ class Session:
         errors = [float(lock.error()) for _ in range(1 if brief else READINGS)]
         watched |= {
             "lock_error": errors[-1],
-            "lock_output": float(lock.output()),
             "temperature": self.lab.thermometer.temperature_of(self.lab.channel("mixing_chamber")),
         }
+        if not brief:
+            watched["lock_output"] = float(lock.output())
         if "power_meter" in self.lab.names:
             watched["pump_power"] = float(self.lab.power_meter.power())
-        if self.fringe_volts is not None and not brief:
+        if self.fringe_volts is not None:
             rms = sqrt(sum(error**2 for error in errors) / len(errors))
-            watched["phase_noise"] = rms / self.fringe_volts
+            watched["phase_error" if brief else "phase_noise"] = rms / self.fringe_volts
         return watched
 
 

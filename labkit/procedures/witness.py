@@ -5,20 +5,32 @@ from math import ceil, pi
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
+from analysis.constancy import Change, ConstancyTest, reference_of
 from analysis.evaluation import Evaluation
+from analysis.gates import GateSet
 from analysis.witness.conditions import LONGEST_BLOCK
 from labkit.procedures import Result
 from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session, check_options
 from labkit.report.diagnostics import diagnose_blocks
-from labkit.run import Demands, Goal, usual_rates
-from labkit.run.evidence import RunJudge, blocks_of, pairs_of, trials_of
-from labkit.run.journal import PI, THETA, TURN, purpose_of
+from labkit.run import Block, Demands, Goal, usual_rates
+from labkit.run.evidence import BALANCE, RunJudge, blocks_of, pairs_of, trials_of
+from labkit.run.journal import PI, THETA, TURN, judged, purpose_of
 from labkit.run.progress import WitnessProgress, progress_towards
+from labkit.run.references import Reference, calibrated_rates, since_balance, usual_bounds
+from labkit.run.verification import RATE_PROBLEM
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+ABSOLUTE = 1.5
+"""A rate may differ from its calibration by so many times `rate_drop`."""
+
+FIRST = 6
+"""Blocks whose rates stand for a calibration, if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +50,15 @@ class WitnessOptions:
         A block is not good, and the set-up is repaired, if a detector's click rate in a gate
         differs from the median of the last good blocks by more than this fraction (and more than
         noise).
-    rates : dict of str to float
-        Expected clicks per trial and detector, by gate: what the first blocks are compared with.
-        Without them the first block that passes all other checks is the reference.
+    rates : dict of str to tuple of float
+        Expected clicks per trial by gate, for each detector: every block is compared with them.
+        Without them the single arms measured since the last balance (`splitting`) tell what to
+        expect, and without these the first blocks.
+    bounds : dict of str to (float, float)
+        Between what a monitor must be in every reading: ``temperature`` (K), ``pump_power`` (W), …
+    laser_hz : dict of str to float
+        Frequency of a laser by its wavemeter; without it, where it was when the filters had been
+        tuned.
     attempts : int
         Bad blocks in a row after which the run gives up.
     """
@@ -51,13 +69,19 @@ class WitnessOptions:
     block: int = LONGEST_BLOCK
     as_published: bool = False
     rate_drop: float = 0.2
-    rates: dict[str, float] = field(default_factory=dict)
+    rates: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    laser_hz: dict[str, float] = field(default_factory=dict)
     attempts: int = 4
 
     def __post_init__(self) -> None:
-        for gate, rate in self.rates.items():
-            if not 0 < rate <= 1:
-                message = f"`rates` of {gate} must lie between 0 and 1 per trial, but is {rate}"
+        for gate, rates in self.rates.items():
+            if not all(0 < rate <= 1 for rate in rates):
+                message = f"`rates` of {gate} must lie between 0 and 1 per trial, but are {rates}"
+                raise ValueError(message)
+        for name, (low, high) in self.bounds.items():
+            if not low < high:
+                message = f"`bounds` of {name} must be (low, high), but are ({low:g}, {high:g})"
                 raise ValueError(message)
         check_options(self, positive=("rate_drop",), at_least={"block": 1, "attempts": 1})
 
@@ -116,7 +140,9 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
     RuntimeError
         If too many blocks in a row are bad.
     """
-    begin, bad_in_a_row = monotonic(), 0
+    check_rates(options, sequence.gates)
+    begin = monotonic()
+    session.known_hz |= options.laser_hz
     setting = purpose_of(witness_setting(sequence, None if options.as_published else THETA))
     course = _Course(session, options, setting)
     while True:
@@ -129,21 +155,45 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
         session.watcher.report(course.progress(trials, monotonic() - begin))
         demands = course.demands(sequence)
         block = session.measure(played, trials, witness_setting(sequence, turn), demands=demands)
-        if block.good:
-            bad_in_a_row = 0
-            course.good.append(block)
+        found = course.take(block)
+        if not found:
             if course.whole:
                 session.say(str(course.progress()))
             continue
-        bad_in_a_row += 1
-        session.watcher.alarm(f"block {block.number} left out: {block.reason}")
-        if bad_in_a_row >= options.attempts:
+        session.watcher.alarm(f"{_numbers(found)} left out: {found[-1].reason}")
+        if course.troubles >= options.attempts:
             message = (
-                f"{bad_in_a_row} blocks in a row were bad, the last one because: {block.reason}; "
-                "all blocks are safe in the run folder, repair the set-up and resume"
+                f"{course.troubles} times in a row blocks were bad, the last time because: "
+                f"{found[-1].reason}; all blocks are safe in the run folder, repair the set-up and "
+                "resume"
             )
             raise RuntimeError(message)
-        repair(session, played, block)
+        repair(session, played, found[-1])
+
+
+def check_rates(options: WitnessOptions, gates: GateSet) -> None:
+    """Refuse expected rates that do not fit the gates and detectors of a sequence.
+
+    Raises
+    ------
+    ValueError
+        Naming the gate.
+    """
+    for gate, rates in options.rates.items():
+        if gate not in gates.names:
+            message = f"`rates` must name gates of {', '.join(gates.names)}, but names {gate!r}"
+            raise ValueError(message)
+        if len(rates) != len(gates.detectors):
+            message = (
+                f"`rates` of {gate} must be one for each of {len(gates.detectors)} detectors, but "
+                f"are {len(rates)}"
+            )
+            raise ValueError(message)
+
+
+def _numbers(blocks: list[Block]) -> str:
+    first, last = blocks[0].number, blocks[-1].number
+    return f"block {last}" if first == last else f"blocks {first} to {last}"
 
 
 def at_turn(sequence: PulseSequence, turn: str | None) -> PulseSequence:
@@ -174,16 +224,27 @@ def witness_setting(sequence: PulseSequence, turn: str | None = None) -> dict[st
 
 
 class _Course:
-    """The good blocks so far, and what comes next."""
+    """The good blocks so far, and what comes next.
+
+    Attributes
+    ----------
+    good : list of Block
+    troubles : int
+        How often in a row blocks had to be left out.
+    """
 
     def __init__(
         self, session: Session, options: WitnessOptions, setting: dict[str, float | str]
     ) -> None:
         self.session, self.options = session, options
-        self.good = blocks_of(session.blocks, setting)
+        self.good: list[Block] = []
+        self.troubles = self._out_of_trouble_at = 0
+        self._told: tuple[int, WitnessProgress] | None = None
+        self._constancy = _Constancy(session, options)
+        for block in blocks_of(session.blocks, setting):
+            self.take(block)
         self.judge = RunJudge(session.folder.path, options.goal)
         self._bound: float | None = None
-        self._told: tuple[int, WitnessProgress] | None = None
 
     @property
     def trials(self) -> int:
@@ -223,14 +284,36 @@ class _Course:
         turn = PI if len(theta) % 2 else THETA
         return turn, min(block, ceil(missing / 2))
 
+    def take(self, block: Block) -> list[Block]:
+        """Take in a block; return what is left out by it: itself, or blocks since a slow change."""
+        if not block.good:
+            self.troubles += 1
+            return [block]
+        self.good.append(block)
+        changed = self._constancy.add(block)
+        if not changed:
+            if len(self.good) >= self._out_of_trouble_at:
+                self.troubles = 0
+            return []
+        self.troubles += 1
+        self.good = [one for one in self.good if one.number < changed[0].number]
+        self._out_of_trouble_at = len(self.good) + 2 * len(changed)
+        self._told = None
+        for one in changed:
+            self.session.leave_out(one)
+        return changed
+
     def demands(self, sequence: PulseSequence) -> Demands:
         """Return what the next block must hold: clicks of every detector, at the usual rates."""
-        detectors = len(sequence.gates.detectors)
-        expected = {gate: [rate] * detectors for gate, rate in self.options.rates.items()}
-        usual, sigmas = usual_rates(self.good)
+        gates, drop = sequence.gates, self.options.rate_drop
+        recent = self._constancy.since_balance(self.good)
+        usual, known = usual_rates(recent), self._constancy.known(gates)
+        rates, sigmas = ({}, {}) if usual is None else usual.by_gate(gates)
+        calibrated, errors = ({}, {}) if known is None else known.by_gate(gates)
         return Demands(
-            rates=expected | usual, rate_sigmas=sigmas, rate_change=self.options.rate_drop,
-            lit=(sequence.gates.names[0],),
+            rates=rates, rate_sigmas=sigmas, rate_change=drop, calibrated=calibrated,
+            calibrated_sigmas=errors, calibrated_change=ABSOLUTE * drop,
+            bounds=usual_bounds(recent, drop) | self.options.bounds, lit=(gates.names[0],),
         )  # fmt: skip
 
     def progress(self, block_trials: int = 0, seconds: float = 0.0) -> WitnessProgress:
@@ -239,6 +322,72 @@ class _Course:
         if self._told is None or (self.whole and self._told[0] != blocks):
             self._told = blocks, progress_towards(self.options.goal, self.good)
         return replace(self._told[1], block_trials=block_trials, seconds=seconds)
+
+
+class _Constancy:
+    """Looks for changes of the click rates that no single block shows.
+
+    The reference is what the experiment says, the calibration since the last balance of the arms,
+    or the first blocks after it.
+    """
+
+    def __init__(self, session: Session, options: WitnessOptions) -> None:
+        self._session, self._options = session, options
+        self._seen: list[Block] = []
+        self._test: ConstancyTest | None = None
+        self._known: Reference | None = None
+        self._asked = False
+        self._begin = self._balanced()
+
+    def since_balance(self, good: list[Block]) -> list[Block]:
+        """Return the blocks since the last balance."""
+        return [block for block in good if block.number > self._begin]
+
+    def known(self, gates: GateSet) -> Reference | None:
+        """Return what rates must be by the experiment or the calibration; None if nobody knows."""
+        if rates := self._options.rates:
+            given = np.array(
+                [rates.get(gate, (0.0,) * len(gates.detectors)) for gate in gates.names]
+            )
+            return Reference(given, np.zeros_like(given))
+        if not self._asked:
+            good = [block for block in self._session.blocks if block.good]
+            self._known = calibrated_rates(since_balance(good), gates) if good else None
+            self._asked = True
+        return self._known
+
+    def add(self, block: Block) -> list[Block]:
+        """Take in a good block; return those since a change, with their reason."""
+        change = self._take(block) if block.number > self._begin else None
+        if change is None:
+            return []
+        gates = block.gates
+        gate, detector = gates.names[change.gate], tuple(gates.detectors)[change.detector]
+        since = self._seen[change.first :]
+        reason = (
+            f"{gate} {RATE_PROBLEM} {detector} has changed slowly, since block {since[0].number}"
+        )
+        self._seen, self._test = [], None
+        return [judged(one, good=False, reason=reason) for one in since]
+
+    def _take(self, block: Block) -> Change | None:
+        if self._test is None:
+            known = self.known(block.gates)
+            if known is None:
+                first = self.since_balance(blocks_of(self._session.blocks, block.setting))[:FIRST]
+                if len(first) < FIRST or block.number <= first[-1].number:
+                    return None
+                known = Reference(
+                    *reference_of([one.singles for one in first], [one.trials for one in first])
+                )
+            self._test = ConstancyTest(known.rates, known.sigmas, self._options.rate_drop)
+        self._seen.append(block)
+        return self._test.add(block.singles, block.trials)
+
+    def _balanced(self) -> int:
+        """Return the number of the last block of a balance; 0 if there is none."""
+        balances = (b.number for b in self._session.blocks if b.setting.get("procedure") == BALANCE)
+        return max(balances, default=0)
 
 
 def _result(

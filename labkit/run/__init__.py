@@ -9,14 +9,14 @@ from labkit.run.journal import (
     Journal,
     JournalError,
     Tail,
-    Totals,
     main_setting,
     total_counts,
 )
 from labkit.run.manifest import Manifest
 from labkit.run.record import Demands, Outcome, RecordWriter
 from labkit.run.recovery import Recovery, recover_run
-from labkit.run.verification import Evidence, problems_of, usual_rates
+from labkit.run.references import usual_rates
+from labkit.run.verification import Evidence, problems_of
 
 __all__ = [
     "Agreement",
@@ -33,7 +33,6 @@ __all__ = [
     "Recovery",
     "RunFolder",
     "Tail",
-    "Totals",
     "check_run",
     "create_run",
     "gates_beside",

@@ -13,7 +13,7 @@ from labkit.run.journal import Block, judged
 from labkit.run.lines import to_disk
 from labkit.run.manifest import utc_now
 from labkit.run.record import Demands, Outcome, Plan, RecordWriter, read_record, sha256_of
-from labkit.run.verification import Evidence, header_flags, problems_of
+from labkit.run.verification import evidence_of, problems_of
 
 CLOCK_JUMP = 2.0
 """Difference in s between wall clock and steady clock, over a block, that counts as a jump."""
@@ -125,8 +125,7 @@ def judge_block(folder: RunFolder, block: Block, *, note: str = "") -> Block:
         If its record cannot be read.
     """
     record = read_record(folder.record_path(block.number))
-    flags = header_flags(folder.path / block.segment)
-    problems = problems_of(Evidence(record=record, counts=block.counts, flags=flags))
+    problems = problems_of(evidence_of(record, block.counts, folder.path / block.segment))
     notes = record.outcome.notes if record.outcome else ()
     reason = "; ".join(filter(None, (note, *notes, *problems)))
     folder.journal.judge(block.number, good=not problems, reason=reason)
@@ -135,6 +134,9 @@ def judge_block(folder: RunFolder, block: Block, *, note: str = "") -> Block:
 
 def _counted(folder: RunFolder, segment: Path, gates: GateSet, outcome: Outcome) -> Counts:
     """Count a segment; one that cannot be counted must not stand in the way of the next."""
+    if not segment.exists():
+        message = f"{segment.name}: the recording ended before there was anything to write"
+        raise EmptyBlockError(message)
     try:
         return count(segment, gates)
     except TagFileError as error:

@@ -437,23 +437,6 @@ def sum_of(held: Sequence[Counts | Packed]) -> Counts | None:
     return sum(totals[1:], totals[0]) if totals else None
 
 
-class Totals:
-    """Sums of good blocks by setting, of a list that only grows: every look costs the new ones."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Counts] = {}
-        self._seen: dict[str, int] = {}
-
-    def of(self, blocks: Sequence[Block], setting: Mapping[str, object]) -> Counts | None:
-        """Return the sum of the good blocks of a setting; None if there are none."""
-        key = json.dumps(dict(setting), sort_keys=True)
-        new = total_counts(blocks[self._seen.get(key, 0) :], setting)
-        self._seen[key] = len(blocks)
-        if new is not None:
-            self._sums[key] = self._sums[key] + new if key in self._sums else new
-        return self._sums.get(key)
-
-
 def purpose_of(setting: Mapping[str, Any]) -> dict[str, Any]:
     """Return what blocks at θ and at θ + π have in common: the setting without its turn."""
     if TURN not in setting:

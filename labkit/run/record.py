@@ -34,6 +34,14 @@ class Demands:
         Standard deviations of these.
     rate_change : float
         Relative change of a rate that is allowed beyond noise.
+    calibrated, calibrated_sigmas : dict of str to list of float
+        The same by calibration or by the experiment: whatever the blocks before were like.
+    calibrated_change : float
+        Relative difference from these that is allowed beyond noise.
+    bounds : dict of str to tuple of float
+        Between what a monitor must be in every reading: temperature (K), pump_power (W), …
+    steady : bool
+        Whether its click rates must be the same through all of it.
     lit : tuple of str
         Gates in which every detector must have clicks.
     """
@@ -48,6 +56,11 @@ class Demands:
     rates: dict[str, list[float]] = field(default_factory=dict)
     rate_sigmas: dict[str, list[float]] = field(default_factory=dict)
     rate_change: float = 0.2
+    calibrated: dict[str, list[float]] = field(default_factory=dict)
+    calibrated_sigmas: dict[str, list[float]] = field(default_factory=dict)
+    calibrated_change: float = 0.3
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    steady: bool = False
     lit: tuple[str, ...] = ()
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import hypot, sqrt
+from math import isnan, nan, sqrt
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from analysis.constancy import surely_changed, unsteady
 from analysis.counts import Counts
+from analysis.questions.stretches import clicks_in_stretches
 from analysis.tagfile import PtuFile
-from labkit.run.journal import Block
 from labkit.run.record import Record
 
 HOPPED = "has hopped by"
@@ -18,20 +20,20 @@ HOPPED = "has hopped by"
 RATE_PROBLEM = "rate of detector"
 """Words in the reason of a block whose click rate is not what it was."""
 
+POWER_PROBLEM = "pump_power was"
+"""Words in the reason of a block through which the pump's power was not what it was."""
+
 PHASE_PROBLEM = "phase lock"
 """Words in the reason of a block through which the interferometer was not surely locked."""
 
-SIGMAS = 5.0
-"""A rate counts as changed beyond so many standard deviations, and the allowed change."""
+STRETCH = 10.0
+"""Seconds of a block whose clicks are compared with the rest of it."""
 
 MISSING = 1e-3
 """Part of the trials, or of the trial starts, that may be missing."""
 
 LAST_WRAP = 1024
 """Trials after the last record of which a T3 file need not know, whatever its layout."""
-
-MEMORY = 12
-"""Verified blocks before a block to which its rates are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +46,30 @@ class Evidence:
     counts : Counts
     flags : int
         Warning flags in the header of its segment.
+    stretches : ndarray of int or None
+        Trials with clicks in stretches of `STRETCH` s, shape (stretches, gates, detectors), if
+        they must be steady.
     """
 
     record: Record
     counts: Counts
     flags: int = 0
+    stretches: NDArray[np.int64] | None = None
+
+
+def evidence_of(record: Record, counts: Counts, segment: Path) -> Evidence:
+    """Return all that is known of a block by its record, its counts and its segment.
+
+    Raises
+    ------
+    TagFileError
+        If the segment cannot be read.
+    """
+    stretches = None
+    if record.plan.demands.steady:
+        length = max(1, round(STRETCH / counts.gates.period))
+        stretches = clicks_in_stretches(segment, counts.gates, counts.trials.number, length)
+    return Evidence(record=record, counts=counts, flags=header_flags(segment), stretches=stretches)
 
 
 def problems_of(evidence: Evidence) -> list[str]:
@@ -101,6 +122,21 @@ def _lock(evidence: Evidence) -> Iterator[str]:
     noise = monitors.get("phase_noise", 0.0)
     if noise > demands.phase_noise:
         yield f"the {PHASE_PROBLEM} is loose: {noise:.2g} rad rms"
+    errors = [s["phase_error"] for s in evidence.record.samples if "phase_error" in s]
+    rms = sqrt(sum(error**2 for error in errors) / max(len(errors), 1))
+    if errors and rms > demands.phase_noise * (1 + 2 / sqrt(len(errors))):
+        yield f"the {PHASE_PROBLEM} was loose within it: {rms:.2g} rad rms of {len(errors)} looks"
+
+
+def _bounds(evidence: Evidence) -> Iterator[str]:
+    outcome = evidence.record.outcome
+    at_end = {} if outcome is None else {"t": nan, **outcome.monitors}
+    for name, (low, high) in evidence.record.plan.demands.bounds.items():
+        for seen in (*evidence.record.samples, at_end):
+            if name in seen and not low <= seen[name] <= high:
+                when = "at its end" if isnan(seen["t"]) else f"{seen['t']:.0f} s after its start"
+                yield f"{name} was {seen[name]:.4g} {when}, not between {low:.4g} and {high:.4g}"
+                break
 
 
 def _lasers(evidence: Evidence) -> Iterator[str]:
@@ -125,54 +161,53 @@ def _silent(evidence: Evidence) -> Iterator[str]:
 
 
 def _rates(evidence: Evidence) -> Iterator[str]:
-    demands, counts = evidence.record.plan.demands, evidence.counts
+    demands = evidence.record.plan.demands
+    changed = list(
+        _changed(evidence, demands.rates, demands.rate_sigmas, demands.rate_change, "changed by")
+    )
+    yield from changed
+    if not changed:
+        yield from _changed(
+            evidence, demands.calibrated, demands.calibrated_sigmas, demands.calibrated_change,
+            "differs from its calibration by",
+        )  # fmt: skip
+
+
+def _changed(
+    evidence: Evidence,
+    expected: dict[str, list[float]],
+    sigmas: dict[str, list[float]],
+    allowed: float,
+    verb: str,
+) -> Iterator[str]:
+    counts = evidence.counts
     trials = counts.trials.number
-    for gate, rates in demands.rates.items():
-        sigmas = demands.rate_sigmas.get(gate, [0.0] * len(rates))
-        for detector, rate, sigma in zip(counts.gates.detectors, rates, sigmas, strict=False):
-            expected = rate * trials
-            if expected <= 0:
-                continue
-            change = counts.single(gate, detector) / expected - 1
-            noise = SIGMAS * hypot(1 / sqrt(max(expected, 1.0)), sigma / rate)
-            if abs(change) > demands.rate_change + noise:
-                yield f"{gate} {RATE_PROBLEM} {detector} changed by {100 * change:+.0f} %"
+    for gate, rates in expected.items():
+        errors = sigmas.get(gate, [0.0] * len(rates))
+        for detector, rate, sigma in zip(counts.gates.detectors, rates, errors, strict=False):
+            clicks = counts.single(gate, detector)
+            if rate > 0 and surely_changed(clicks, trials, rate, sigma, allowed):
+                change = clicks / (rate * trials) - 1
+                yield f"{gate} {RATE_PROBLEM} {detector} {verb} {100 * change:+.0f} %"
+
+
+def _steady(evidence: Evidence) -> Iterator[str]:
+    if evidence.stretches is None:
+        return
+    found = unsteady(evidence.stretches)
+    if found is not None:
+        gates, length = evidence.counts.gates, max(1, round(STRETCH / evidence.counts.gates.period))
+        begin, end = (n * length * gates.period for n in (found.first, found.last + 1))
+        yield (
+            f"{gates.names[found.gate]} clicks came at {found.ratio:.2g} of their usual rate "
+            f"from {begin:.0f} s to {end:.0f} s"
+        )
 
 
 CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
-    _recorded, _flags, _trials, _lock, _lasers, _silent, _rates,
+    _recorded, _flags, _trials, _lock, _lasers, _bounds, _silent, _rates, _steady,
 )  # fmt: skip
 """All of them; every one is asked, whatever the others say."""
-
-
-def usual_rates(verified: list[Block]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Return what verified blocks of one setting click per trial, and how sure that is.
-
-    By gate, for each detector: the median of the last blocks, and its standard deviation, from
-    the median absolute deviation and not less than counting statistics.
-
-    Parameters
-    ----------
-    verified : list of Block
-        Those that count, in order; a block that does not is never a reference.
-    """
-    blocks = [block for block in verified if block.good][-MEMORY:]
-    if not blocks:
-        return {}, {}
-    counts = [block.counts for block in blocks]
-    gates = counts[-1].gates
-    counts = [one for one in counts if one.gates == gates]
-    singles = np.array([one.singles for one in counts], float)
-    trials = np.array([one.trials.number for one in counts], float)[:, None, None]
-    rates = singles / trials
-    middle = np.median(rates, axis=0)
-    scatter = 1.4826 * np.median(np.abs(rates - middle), axis=0)
-    poisson = np.sqrt(np.maximum(singles.sum(axis=0), 1.0)) / trials.sum()
-    sigma = np.maximum(1.2533 * scatter / sqrt(len(counts)), poisson)
-    return (
-        {gate: middle[i].tolist() for i, gate in enumerate(gates.names)},
-        {gate: sigma[i].tolist() for i, gate in enumerate(gates.names)},
-    )
 
 
 def header_flags(path: Path) -> int:

@@ -45,7 +45,9 @@ class Guard:
     What makes safe is never asked about.
 
     A query that fails is asked again, `ATTEMPTS` times at once; if the link is at fault, then every
-    `PAUSE` seconds for `patience` seconds, after an alarm.
+    `PAUSE` seconds for `patience` seconds, after an alarm. A parameter whose link fails is set
+    again in the same way, but not at once, and the interlocks are asked each time. Actions are not
+    repeated.
 
     Parameters
     ----------
@@ -134,7 +136,10 @@ class Guard:
 
         @wraps(act)
         def setting(value: Any, **named: Any) -> None:
-            self._do(path, lambda: act(value, **named), value)
+            if self._free():
+                act(value, **named)
+                return
+            self._set_patiently(path, lambda: self._do(path, lambda: act(value, **named), value))
 
         return setting
 
@@ -203,6 +208,26 @@ class Guard:
                 if end is not None:
                     self._alarm(f"{path} answers again")
                 return answer
+
+    def _set_patiently(self, path: str, act: Callable[[], object]) -> None:
+        """Set a parameter; if its link fails, alarm, wait and set it again."""
+        end: float | None = None
+        while True:
+            try:
+                act()
+            except OSError as error:
+                if not self._patience or (end is not None and monotonic() >= end):
+                    raise
+                if end is None:
+                    end = monotonic() + self._patience
+                    self._alarm(
+                        f"{path} cannot be set, waiting {self._patience:g} s: {said(error)}"
+                    )
+                sleep(PAUSE)
+            else:
+                if end is not None:
+                    self._alarm(f"{path} can be set again")
+                return
 
     def _do(self, path: str, act: Callable[[], Any], value: Any = None) -> Any:
         if self._free():

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import cycle
 from math import ceil, isclose, nan
 from pathlib import Path
@@ -144,9 +144,25 @@ class Lab(Cast):
             raise RuntimeError(message) from error
         return nan if value is None else float(value)
 
-    def check_interlocks(self) -> tuple[str, ...]:
-        """Check the station's interlocks; return what forced ones would have refused."""
-        return check_interlocks(self.file.config.interlocks, self.read, forced=self.forced)
+    def check_interlocks(self, *, brief: bool = False) -> tuple[str, ...]:
+        """Check the station's interlocks; return what forced ones would have refused.
+
+        Parameters
+        ----------
+        brief : bool
+            Ask instruments for what may change by itself, as temperatures; settings, which change
+            at a setting only, are taken as they were last known.
+        """
+        read = self._read_brief if brief else self.read
+        return check_interlocks(self.file.config.interlocks, cache(read), forced=self.forced)
+
+    def _read_brief(self, path: str) -> float:
+        parameter = find(self.instruments, path)
+        known = getattr(parameter, "settable", False) and parameter.cache.valid
+        if not known:
+            return self.read(path)
+        value = parameter.cache.get(get_if_invalid=False)
+        return nan if value is None else float(value)
 
     def make_safe(self) -> SafetyReport:
         """Bring every instrument to its safe state now."""
@@ -428,8 +444,11 @@ def _wait(tagger: TimeTagger, progress: Callable[[float], float] | None) -> None
             continue
         seconds = tagger.elapsed()
         wanted = progress(seconds)
+        # a virtual lab waits for who looks until it is asked again
+        while (seconds := tagger.elapsed()) >= wanted and not tagger.wait(0.0):
+            wanted = progress(seconds)
         pace = seconds / (monotonic() - began)
-        timeout = max(0.0, wanted - seconds) / pace if pace > 0 else POLL
+        timeout = 0.5 * max(0.0, wanted - seconds) / pace if pace > 0 else POLL
         timeout = min(POLL, max(SHORTEST_POLL, timeout))
 
 

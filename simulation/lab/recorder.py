@@ -35,11 +35,14 @@ _RATE_GATE = 0.1
 _LATENCY = 0.1
 """A reader is not faster than this, s: input rates above some 10 MHz overfill the FIFO."""
 
-_LEASH = 300.0
-"""Time that passes at most between two looks of somebody who watches the recording, s."""
+_LEASH = 60.0
+"""Time that passes at most after somebody who watches the recording has looked at it, s."""
 
 _PATIENCE = 0.5
-"""Somebody who has not looked for so many seconds of the wall does not watch."""
+"""Who has not looked within so many seconds of the wall does not watch."""
+
+_TRUST = 5.0
+"""Who has looked, but not for so many seconds of the wall, watches no longer."""
 
 _WORK = 1 << 17
 """Events expected in the stretch that passes at once: instruments wait meanwhile for the clock."""
@@ -120,7 +123,7 @@ class Recorder(TaggerPort):
         self._trial, self._last_trial = 0, 0
         self._began = self._end = 0.0
         self._running = False
-        self._looked, self._looked_at = 0.0, -inf
+        self._seen, self._limit, self._waits_until = 0.0, 0.0, -inf
         self._flags = TaggerFlags()
 
     def rates(self, settings: TaggerSettings) -> TaggerRates:
@@ -151,7 +154,8 @@ class Recorder(TaggerPort):
             self._trial, self._last_trial = 0, round(duration / self._parameters.period)
             self._began = self._clock.now()
             self._end = self._began + duration
-            self._looked, self._looked_at = self._began, -inf
+            self._seen, self._limit = self._began, self._began + _LEASH
+            self._waits_until = monotonic() + _PATIENCE
             self._running = True
 
     def stop(self) -> None:
@@ -166,9 +170,16 @@ class Recorder(TaggerPort):
         return self._running
 
     def elapsed(self) -> float:
-        """Return the seconds of the present or last recording."""
-        self._looked, self._looked_at = self._clock.now(), monotonic()
-        return min(self._looked, self._end) - self._began
+        """Return the seconds of the present or last recording.
+
+        Whoever asks twice has looked at all that he wanted to see where he asked first: time may
+        go on from there for a leash. So an hour that passes in a second is watched as evenly as a
+        real one.
+        """
+        now = self._clock.now()
+        self._limit, self._seen = self._seen + _LEASH, now
+        self._waits_until = monotonic() + _TRUST
+        return min(now, self._end) - self._began
 
     def records(self, limit: int) -> NDArray[np.uint32]:
         """Return up to `limit` waiting records; lets time pass if there are none."""
@@ -219,19 +230,23 @@ class Recorder(TaggerPort):
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
         sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
-            if not self._running or self._fifo.waiting or self._outrun():
+            left = self._leash()
+            if not self._running or self._fifo.waiting or left <= 0:
                 return
             settings = self._registrar.settings if self._registrar else TaggerSettings()
             rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
             rate += sum(self.rates(settings).inputs)
             events = min(0.5 * self._parameters.fifo_records, _WORK)
             room = max(events / max(rate, 1e-3), _LATENCY)
-            self._clock.advance(min(self.stride, room, max(self._end - self._clock.now(), 0.0)))
+            end = max(self._end - self._clock.now(), 0.0)
+            self._clock.advance(min(self.stride, room, end, left))
 
-    def _outrun(self) -> bool:
-        """Whether somebody watches and must be waited for: hours pass here in seconds."""
-        far = self._clock.now() - self._looked >= _LEASH
-        return far and monotonic() - self._looked_at < _PATIENCE
+    def _leash(self) -> float:
+        """Return how long time may pass now, s: whoever watches must be waited for."""
+        if monotonic() >= self._waits_until:
+            return inf
+        left = self._limit - self._clock.now()
+        return left if left > 1e-9 else 0.0
 
     def _record_until(self, time: float) -> None:
         # a trigger belongs to the interval in which its whole trial has passed

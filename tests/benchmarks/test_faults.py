@@ -25,6 +25,22 @@ def test_sample_of_the_table(case, code, outcome):
     assert not found.is_silent
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("fault", "phase"),
+    [
+        ("mode_hop pump", "switching on"), ("filter_drift read", "measuring"),
+        ("warm_cryostat 0.19 K", "locking"), ("filter_drift 2b", "measuring"),
+    ],
+)  # fmt: skip
+def test_constant_faults_and_small_changes_do_not_count(fault, phase):
+    """The subset of the table in which blocks once counted although the world was not right."""
+    found = try_case(Case(faults=(fault,), phase=phase))
+    assert found.bad == []
+    assert found.left_out or found.code
+    assert not found.is_silent
+
+
 @pytest.mark.parametrize(
     ("code", "shouted", "silent"), [(3, ["snspd"], False), (0, ["snspd"], True), (3, [], True)]
 )

@@ -18,7 +18,7 @@ from labkit.experiment import Experiment, experiment_from_dict, run_experiment
 from labkit.run import RunFolder, check_run
 from labkit.run.progress import Narrator
 from labkit.station.config import station_path
-from labkit.station.ending import said
+from labkit.station.ending import Terminated, said
 from simulation.lab.world import World
 
 AUTOPILOT = Path(__file__).parents[2] / "labkit" / "experiments" / "autopilot.yaml"
@@ -196,7 +196,7 @@ def short_run(
                 forced=forced,
                 watcher=Narrator(say),
             )
-        except (Exception, KeyboardInterrupt) as ended:  # whatever it is, it is the outcome
+        except (Exception, KeyboardInterrupt, Terminated) as ended:  # whatever it is: the outcome
             error = ended
         shouted = dict(re.findall(r"NOT SAFE: (\w+): (.*)", capsys.readouterr().err))
         folder = RunFolder(path=Path(said[0].removeprefix("run folder: ")))

@@ -65,7 +65,7 @@ def test_signal_ends_a_run_in_order(tmp_path, witness_file, name, code, status):
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     assert "SAFE" in done.stdout
-    assert "go on with --resume RUN" in done.stderr
+    assert "go on with:" in done.stderr
     (folder,) = list_runs(tmp_path)
     assert folder.manifest().status == status
     assert check_run(folder).differences == {}
@@ -92,6 +92,21 @@ def test_stop_within_a_block_keeps_what_was_measured(short_run, monkeypatch):
     last = found.folder.journal.read()[-1]
     assert (last.good, last.reason) == (True, "stopped by the user")
     assert 0 < last.counts.trials.number < 10_000_000
+
+
+@pytest.mark.parametrize("signal_", [KeyboardInterrupt(), Terminated("SIGTERM")])
+def test_stop_before_the_first_tag_of_a_block_is_a_stop_and_no_failure(
+    short_run, monkeypatch, signal_
+):
+    def record(*_, **__):
+        raise signal_
+
+    monkeypatch.setattr("labkit.station.lab.Lab.record", record)
+    found = short_run(blocks=1)
+    assert found.error is signal_
+    assert found.folder.manifest().status == "interrupted"
+    assert found.folder.journal.read() == []
+    assert found.unsafe_ports() == {}
 
 
 def test_failing_arming_step_leaves_the_lab_safe(short_run, monkeypatch):

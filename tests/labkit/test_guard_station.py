@@ -5,6 +5,7 @@ from qcodes.instrument import Instrument
 from qcodes.validators import Numbers
 
 from labkit.station import guard as guarding
+from labkit.station.config import STATIONS, read_station_file
 from labkit.station.guard import Guard
 from labkit.station.interlocks import Condition, Interlock, InterlockError
 from labkit.station.references import find
@@ -20,6 +21,15 @@ class Box(Instrument):
         self.add_parameter("power", set_cmd=None, initial_value=0.0, vals=Numbers(0, 10))
         self.add_parameter("light", set_cmd=None, initial_value=False)
         self.add_parameter("temperature", get_cmd=self._temperature)
+        self.add_parameter("level", set_cmd=self._set_level)
+        self.deaf, self.levels = 0, []
+
+    def _set_level(self, value):
+        if self.deaf:
+            self.deaf -= 1
+            message = "no answer"
+            raise TimeoutError(message)
+        self.levels.append(value)
 
     def _temperature(self):
         self.asked += 1
@@ -144,6 +154,32 @@ def test_lost_instrument_is_waited_for_after_an_alarm(box, told, monkeypatch):
     assert told.alarms[1:] == ["box.temperature answers again"]
 
 
+def test_setting_whose_link_fails_is_made_again_after_an_alarm(box, told, monkeypatch):
+    monkeypatch.setattr(guarding, "PAUSE", 0.01)
+    told.guard._patience = 5.0
+    box.deaf = 3
+    box.level(2.0)
+    assert box.levels == [2.0]
+    assert "box.level cannot be set, waiting 5 s: no answer" in told.alarms[0]
+    assert told.alarms[1:] == ["box.level can be set again"]
+
+
+def test_setting_is_not_made_again_if_it_has_become_forbidden_meanwhile(box, told, monkeypatch):
+    monkeypatch.setattr(guarding, "sleep", lambda _: setattr(box, "kelvin", 0.6))
+    told.guard._patience = 5.0
+    box.deaf = 1
+    with pytest.raises(InterlockError, match="interlock 'cold'"):
+        box.level(2.0)
+    assert box.levels == []
+
+
+def test_setting_whose_link_stays_dead_ends_in_its_error(box, told):
+    box.deaf = 10
+    with pytest.raises(TimeoutError):
+        box.level(2.0)
+    assert (box.deaf, told.alarms) == (9, [])
+
+
 def test_call_that_does_not_return_is_found(box, told, monkeypatch):
     monkeypatch.setattr(guarding, "LONGEST_CALL", -1.0)
     seen = []
@@ -175,3 +211,31 @@ def test_interlocks_that_say_the_same_twice_are_refused():
     for double in (replace(WEAK, name="cold"), replace(WEAK, name="other")):
         with pytest.raises(ValueError, match="must differ in name and in what they say"):
             check_names((COLD, WEAK, double))
+
+
+def biased(config):
+    """Return the currents of all detectors that the working point biases."""
+    detectors = config.working_point.detector_currents
+    return {f"{config.roles['detector_bias']}.channel{n}.current" for n in detectors}
+
+
+@pytest.mark.parametrize("name", STATIONS)
+def test_interlocks_of_every_shipped_station_name_all_detectors(name):
+    config = read_station_file(name).config
+    rules = [rule for rule in config.interlocks if any(map(rule.names, biased(config)))]
+    assert rules
+    for rule in rules:
+        assert {path for path in biased(config) if rule.names(path)} == biased(config)
+
+
+@pytest.mark.parametrize("name", ["virtual", "example", "others"])
+def test_interlocks_name_both_drives_and_both_attenuators(name):
+    config = read_station_file(name).config
+    shut = {f"{config.roles[f'attenuator_{arm}']}.transmission" for arm in "ab"}
+    for laser in ("pump", "read"):
+        channel = f"{config.roles['pulse_generator']}.ch{config.channels[f'{laser}_drive']}"
+        (rule,) = (rule for rule in config.interlocks if rule.names(f"{channel}.burst"))
+        named = {path for condition in rule.conditions for path in condition.parameters}
+        assert named == biased(config) | {f"{channel}.burst", f"{channel}.output"}
+        assert set(rule.require.parameters) == shut
+        assert any(r.names(f"{channel}.load") for r in config.interlocks)

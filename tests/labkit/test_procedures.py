@@ -464,7 +464,7 @@ def test_witness_gives_up_what_it_cannot_repair(bench):
     lock(session, SEQUENCE, LockOptions())
     session.lab.lasers["pump"].emission(False)
     options = replace(WITNESS, attempts=2, block=200_000)
-    with pytest.raises(RuntimeError, match="2 blocks in a row were bad"):
+    with pytest.raises(RuntimeError, match="2 times in a row blocks were bad"):
         witness(session, SEQUENCE, options)
     assert all(
         not block.good for block in session.blocks if block.setting["procedure"] == "witness"

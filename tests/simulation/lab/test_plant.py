@@ -226,3 +226,33 @@ def test_world_is_blind_to_what_is_not_published():
     wiring.lock.configure(LockSettings(engaged=True, integral_rate=1e4))
     plant.clock.advance(1.0)
     assert wiring.lock.read().output == 0
+
+
+def read_on(tagger):
+    for _ in range(60):
+        tagger.records(100_000)
+
+
+def test_time_waits_for_whoever_watches_a_recording_and_stands_while_he_looks(lab, monkeypatch):
+    for name in ("_PATIENCE", "_TRUST"):
+        monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
+    tagger = lab.wiring.tagger
+    tagger.start(TaggerSettings(mode="T3"), 150.0)
+    read_on(tagger)
+    assert tagger.elapsed() == 60.0
+    read_on(tagger)
+    assert lab.clock.now() == 60.0  # he is looking, until he asks again
+    assert tagger.elapsed() == 60.0
+    read_on(tagger)
+    assert [tagger.elapsed(), tagger.elapsed()] == [120.0, 120.0]
+    read_on(tagger)
+    assert not tagger.running()
+
+
+def test_time_does_not_wait_for_somebody_who_has_gone(lab, monkeypatch):
+    monkeypatch.setattr("simulation.lab.recorder._TRUST", 0.0)
+    tagger = lab.wiring.tagger
+    tagger.start(TaggerSettings(mode="T3"), 150.0)
+    tagger.elapsed()
+    read_on(tagger)
+    assert not tagger.running()
