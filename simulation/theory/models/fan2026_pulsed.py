@@ -1,12 +1,13 @@
 """Gigahertz and megahertz mechanics entangled by two pulses: Fan, Cheng (2026), scheme 2.
 
 A blue pulse squeezes mechanics b1 with light (r), a fibre loses the share R of it, a red pulse
-swaps the rest into mechanics b2 (W); see `simulation.theory.pulsed_link` for Eqs. (21), (22) and
+swaps the rest into mechanics b2 (W); see `simulation.theory.pulsed_link` for Eqs. (21), (22),
+`simulation.theory.pulsed_states` for the propagator (13) and the states (14), (18)–(20) and
 `simulation.theory.sideband` for r and W of a pulse. r, W and R may be given themselves; what is
 not given follows from the pulses and the fibre.
 
-Corrected from the print: (10) and (12) lack daggers (ḃ1 = −… c_out†), H_r acts on (b2, c2), and
-the exponent of W in (21) is (n + n′)/2 − t − l. Not as printed: r = 2.18; the text's pulse gives
+Corrected from the print: (10) and (12) lack daggers (ḃ1 = −… c_out†), H_r acts on (b2, c2),
+the last exponent of (13) is +i tanh r C b (printed with −i it is not unitary), and the exponent of W in (21) is (n + n′)/2 − t − l. Not as printed: r = 2.18; the text's pulse gives
 2.1703 (0.4 µW, G/2π = 3.926 MHz) and its G/2π = 3.93 MHz gives 2.1733.
 """
 

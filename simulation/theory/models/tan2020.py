@@ -8,6 +8,8 @@ Corrected from the print: the damping of (5c) acts on b; D₁₂ of (8) carries 
 √(ηκ₁κ₂)(n̄₁ + 1/2); the gains of (10) are f_x = −⟨x_m x_b⟩/V(x_b), f_y = ⟨p_m p_b⟩/V(p_b); Fig. 3
 has g_ab in units of ω_b, not ω_m. Not obtained: |⟨m⟩|² = 3.4e8 (it is 1.12e9), P_d = 1 µW
 (1.20 µW), "S_m|b always stronger than S_b|m".
+
+The probe cavities and the homodyne read-out of its last page: model `tan2020_readout`.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -173,5 +175,6 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
+    pairs={"E_N": ("b", "m")},
     rate_unit="omega_b",
 )
