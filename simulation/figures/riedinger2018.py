@@ -89,8 +89,9 @@ def figure_1(points: int, changes: Mapping[str, float]) -> FigureData:
         panels=(optical, mechanical),
         columns=2,
         parameters=f"λ = 1553.8 nm, Q = 2.2e5 (κ/2π = {1e-6 * linewidth_hz:.0f} MHz), depth "
-        "normalised, B drawn off by the largest mismatch accepted, 100 MHz; (b) mechanics at 5.1 GHz ∓ 22.5 MHz, seen through two filters of 50 MHz with "
-        f"rectangular pulses of {1e9 * PULSE:.0f} ns (our choice).",
+        "normalised, B drawn off by the largest mismatch accepted, 100 MHz; (b) mechanics at "
+        "5.1 GHz ∓ 22.5 MHz, seen through two filters of 50 MHz with rectangular pulses of "
+        f"{1e9 * PULSE:.0f} ns (our choice).",
         reproduces="both optical resonances overlap (10 % of the linewidth, 100 MHz, was asked "
         "for); the mechanical ones are 45 MHz apart, as wide as pulses and filters make them "
         "(their own width is 40 kHz).",

@@ -2,8 +2,9 @@
 
 A sweep is one batch, so is a gradient by differences: all its shifted points, and all draws of a
 spread, are one call of the model. What a model knows to be the entanglement of two modes of its
-steady state (`Model.pairs`) is differentiated exactly (`simulation.theory.gradients`). Logarithmic negativity is flat where nothing is entangled; where a model also
-gives −ln 2ν̃₋ that is what climbs, so that a search may start at E_N = 0.
+steady state (`Model.pairs`) is differentiated exactly (`simulation.theory.gradients`), but for
+searches with constraints or a spread. Logarithmic negativity is flat where nothing is entangled;
+where a model also gives −ln 2ν̃₋ that is what climbs, so that a search may start at E_N = 0.
 """
 
 from collections.abc import Mapping, Sequence

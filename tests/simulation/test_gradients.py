@@ -1,4 +1,4 @@
-"""Derivatives of entanglement from the equations of motion, against differences and closed forms."""
+"""Derivatives of entanglement from the equations, against differences and closed forms."""
 
 import numpy as np
 import pytest

@@ -48,7 +48,7 @@ def test_cavities_in_vacuum_send_out_vacuum():
 
 
 def test_filtered_outputs_of_seed_004_are_the_integrals_of_their_spectra():
-    """The same covariance by ∫ dω over the spectral matrix, and more entangled than the cavities."""
+    """The same by ∫ dω over the spectral matrix; more entangled than the cavities."""
     at, gamma = yu2020.Yu2020(), 0.1
     found = yu2020.output_covariance(at, bandwidth=gamma)
 
@@ -73,3 +73,14 @@ def test_narrower_filters_and_lossy_ways():
     assert narrow[0] == pytest.approx(1.278916954, rel=1e-7)
     assert narrow[0] > narrow[1] > wide[1] > 0
     np.testing.assert_allclose(ways[0, 1], 0.5 * ways[0, 0] + np.eye(4) / 4, atol=1e-12)
+
+
+def test_the_cavities_disentangle_where_it_says():
+    at = yu2020.Yu2020()
+    ends = yu2020.entangled_up_to(at)
+    e_n = get("yu2020").evaluate(["E_N"], temperature=[ends - 1e-5, ends + 1e-5])["E_N"]
+    assert e_n[0] > 0
+    assert e_n[1] == 0
+    assert yu2020.entangled_up_to(yu2020.Yu2020(G_hz=0.0)) == 0.0
+    with pytest.raises(ValueError, match="must be a single point"):
+        yu2020.entangled_up_to(yu2020.Yu2020(G_hz=np.array([1e6, 2e6])))

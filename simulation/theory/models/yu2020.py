@@ -12,7 +12,7 @@ Eq. (4); the exact Eq. (3) gives 2 % more.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from simulation.theory.baths import thermal_occupation
 from simulation.theory.couplings import beam_splitter, radiation_pressure
 from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
-from simulation.theory.measures import log_negativity
+from simulation.theory.measures import log_negativity, log_nu
 from simulation.theory.models.model import Model, Outcome
 from simulation.theory.network import Mode, Network
 from simulation.theory.output_modes import with_output_mode
@@ -38,6 +38,8 @@ GYROMAGNETIC_RATIO: Final = 2 * np.pi * 28e9
 """γ₀ of YIG in rad/s/T."""
 SPIN_DENSITY: Final = 4.22e27
 """ρ of YIG in m⁻³."""
+ROUNDING: Final = 1e-12
+"""Of −ln 2ν̃₋."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,6 +131,34 @@ def solve(p: Yu2020, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
 def linear(p: Yu2020) -> LinearModel:
     """Linearised network in units of ω_b."""
     return network(p).build()
+
+
+def entangled_up_to(p: Yu2020) -> float:
+    """Temperature of all baths in K at which the entanglement of the cavities ends, to 1e-6.
+
+    0 where they are not entangled at any; `p.temperature` does not matter.
+
+    Raises
+    ------
+    ValueError
+        If `p` is a batch.
+    """
+    from scipy.optimize import brentq
+
+    if p.shape:
+        message = f"`p` must be a single point, but has shape {p.shape}"
+        raise ValueError(message)
+
+    def distance(temperature: float) -> float:
+        state = steady_state(network(replace(p, temperature=temperature)).build())
+        return float(log_nu(state.of("a1", "a2")))
+
+    if not distance(0.0) > ROUNDING:  # vacuum has 0
+        return 0.0
+    warm = 0.1
+    while distance(warm) > 0:
+        warm *= 2
+    return float(brentq(distance, 0.0, warm, xtol=1e-7))
 
 
 def output_covariance(

@@ -1,7 +1,7 @@
 """Phonon and magnon of seed 002 read by probe cavities and homodyne detectors.
 
-The read-out that the last page of Tan and Li proposes: a probe cavity p_b, red-detuned by ω_b, and a
-probe cavity p_m, resonant with the magnon, take both states over by beam splitters
+The read-out that the last page of Tan and Li proposes: a probe cavity p_b, red-detuned by ω_b, and
+a probe cavity p_m, resonant with the magnon, take both states over by beam splitters
 g_bp (b†p_b + h.c.) and g_mp (m†p_m + h.c.), and their outputs are homodyned. The paper gives no
 numbers for it. Here the probes are always on, so that their back-action on the entangled state is
 in the answer: the outputs pass Lorentzian filters around ω_b and Δ_m, whose modes belong to the
