@@ -106,7 +106,7 @@ def _all_results(side: int) -> list[Row]:
 
 
 def _own_model() -> list[Row]:
-    """Solve a squeezer that feeds an optomechanical cavity, with QuTiP at four quanta a mode beside.
+    """Solve a squeezer that feeds an optomechanical cavity, beside QuTiP cut at four quanta a mode.
 
     The peer is written as people write it (cascaded master equation, direct steady state); both
     give the covariance matrix of cavity and mechanics, the peer within 1.1e-4.
