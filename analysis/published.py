@@ -4,7 +4,7 @@ Source: Riedinger et al., Nature 556, 473 (2018), supplement "Statistical Analys
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from analysis.counts_file import WitnessCounts
@@ -43,11 +43,14 @@ class PublishedWitness:
         R_m by "1", "2" (heralding detector) and "sym".
     confidence : Mapping[float, float]
         P(R_m,sym < bound), by bound: 1, and 0.995 with systematic errors.
+    confidence_1 : Mapping[float, float]
+        P(R_m,1 < bound), if printed.
     """
 
     counts: WitnessCounts
     witness: Mapping[str, PublishedValue]
     confidence: Mapping[float, float]
+    confidence_1: Mapping[float, float] = field(default_factory=dict)
 
 
 RIEDINGER_2018: Mapping[str, PublishedWitness] = MappingProxyType(
@@ -79,10 +82,31 @@ RIEDINGER_2018: Mapping[str, PublishedWitness] = MappingProxyType(
                 "sym": PublishedValue(value=0.74, plus=0.08, minus=0.05),
             },
             confidence={1.0: 0.9984, 0.995: 0.9982},
+            confidence_1={0.995: 0.9950},
         ),
     }
 )
 """By set of phases: the optimal one, and the extended range that includes Δφ = 0."""
+
+
+def herald_probability(which: str) -> float:
+    """Heralds per trial, both detectors, of a published set ("optimal" or "extended")."""
+    counts = RIEDINGER_2018[which].counts
+    return sum(counts.pump) / counts.trials
+
+
+def coincidence_probability(which: str) -> float:
+    """Coincidences of a herald and a read click per trial, all four pairs, of a published set."""
+    counts = RIEDINGER_2018[which].counts
+    return sum(counts.coincidences.values()) / counts.trials
+
+
+def pooled_g2(which: str) -> float:
+    """Return g² of different detectors, both pairs pooled, of a published set."""
+    counts = RIEDINGER_2018[which].counts
+    accidental = counts.read[0] * counts.pump[1] + counts.read[1] * counts.pump[0]
+    coincident = counts.coincidences["r1p2"] + counts.coincidences["r2p1"]
+    return coincident * counts.trials / accidental
 
 
 def find_published(counts: WitnessCounts) -> PublishedWitness | None:

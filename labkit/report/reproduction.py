@@ -174,8 +174,10 @@ def _called(entry: Mapping[str, Any]) -> tuple[float, str]:
     if "parameters" in entry:
         from simulation.theory.models import get
 
-        first = [get(entry["parameters"]).parameters()]
-        shown = f"get('{entry['parameters']}').parameters(), "
+        changed = entry.get("set", {})
+        first = [get(entry["parameters"]).parameters(**changed)]
+        settings = ", ".join(f"{key}={value!r}" for key, value in changed.items())
+        shown = f"get('{entry['parameters']}').parameters({settings}), "
     factor = float(entry.get("factor", 1))
     ours = float(resolve_name(entry["call"])(*first, **entry["with"])) * factor
     arguments = ", ".join(f"{key}={value!r}" for key, value in entry["with"].items())
@@ -210,6 +212,9 @@ def _witnesses() -> Iterator[Reproduced]:
         for bound, quoted in published.confidence.items():
             ours = estimated["sym"].confidence(bound)
             yield _judged(entry, f"P(R_m < {bound:g})", str(quoted), ours, command)
+        for bound, quoted in published.confidence_1.items():
+            ours = estimated["1"].confidence(bound)
+            yield _judged(entry, f"P(R_m 1 < {bound:g})", f"{quoted:.4f}", ours, command)
 
 
 def _judged(

@@ -54,6 +54,7 @@ _RECIPES: Final = (
     Recipe(name="002-2", model="tan2020", letters="abcd", compute=tan2020.figure_2),
     Recipe(name="002-3", model="tan2020", letters="abcdef", compute=tan2020.figure_3),
     Recipe(name="002-4", model="tan2020", letters="ab", compute=tan2020.figure_4),
+    Recipe(name="003-1", model="riedinger2018", letters="ab", compute=riedinger2018.figure_1),
     Recipe(name="003-3", model="riedinger2018", letters="", compute=riedinger2018.figure_3),
     Recipe(name="003-4", model="riedinger2018", letters="abcd", compute=riedinger2018.figure_4),
     Recipe(name="003-S1", model="riedinger2018", letters="", compute=riedinger2018.figure_s1),

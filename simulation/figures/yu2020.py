@@ -7,6 +7,7 @@ import numpy as np
 from simulation.figures.data import Axis, Curves, FigureData, Map
 from simulation.figures.grid import Results, as_line, as_map, evaluate, on_grid, span
 from simulation.theory.models import get
+from simulation.theory.models.yu2020 import Yu2020, entangled_up_to
 
 MODEL = "yu2020"
 TEXT = "values of the text (ω_b/2π = 10 MHz, κ/2π = 1 MHz, g/2π = 3.8 MHz, G/2π = 4.5 MHz, 20 mK)"
@@ -143,7 +144,5 @@ def _first_cavity(changes: Mapping[str, float]) -> tuple[float, float]:
 
 def _survival_mk(parameters: Mapping[str, float]) -> str:
     """Highest temperature with entanglement, whatever the points of the curve."""
-    temperature = span(0.0, 0.25, 2001)
-    results = evaluate(MODEL, ["E_N"], {**parameters, "temperature": temperature})
-    entangled = np.flatnonzero(np.asarray(results["E_N"], np.float64) > 0)
-    return f"{1e3 * temperature[entangled[-1]]:.0f} mK" if len(entangled) else "no temperature"
+    ends = entangled_up_to(Yu2020(**parameters))
+    return f"{1e3 * ends:.0f} mK" if ends else "no temperature"

@@ -1,8 +1,10 @@
 """The best parameters of a model, what they cost to miss, and which of them matter.
 
-A sweep is one batch, so is a gradient: all its shifted points, and all draws of a spread, are one
-call of the model. Logarithmic negativity is flat where nothing is entangled; where a model also
-gives −ln 2ν̃₋ that is what climbs, so that a search may start at E_N = 0.
+A sweep is one batch, so is a gradient by differences: all its shifted points, and all draws of a
+spread, are one call of the model. What a model knows to be the entanglement of two modes of its
+steady state (`Model.pairs`) is differentiated exactly (`simulation.theory.gradients`), but for
+searches with constraints or a spread. Logarithmic negativity is flat where nothing is entangled;
+where a model also gives −ln 2ν̃₋ that is what climbs, so that a search may start at E_N = 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from simulation.theory.gradients import log_nu_gradient
 from simulation.theory.models import Model, get
 from simulation.theory.quantities import Range
 
@@ -132,24 +135,37 @@ def sensitivity(
     Returns
     -------
     dict of str to float
-        Central differences of a relative step of 1e-5 (of 1e-5 itself at 0); nan where a shifted
-        point has no steady state or leaves the parameter's range.
+        Of the entanglement of two modes (`Model.pairs`) by the equations of motion; else, and where
+        both symplectic eigenvalues are equal, central differences of a relative step of 1e-5 (of
+        1e-5 itself at 0). nan where there is no steady state, or a shifted point has none or
+        leaves the parameter's range.
     """
     model = get(model)
+    model.chosen([result])
     values = {**model.parameters.defaults(), **parameters}
     quantities = model.parameters.quantities()
     numbers = [name for name, value in values.items() if isinstance(value, int | float)]
-    found = {}
-    for name in [model.parameters.known(name) for name in names or numbers]:
+    found = {model.parameters.known(name): np.nan for name in names or numbers}
+    steps = {}
+    for name in found:
         value, allowed = float(values[name]), quantities[name].allowed
         step = STEP * (abs(value) or 1.0)
-        pair = np.array([value - step, value + step])
-        if isinstance(allowed, Range) and not (allowed.low <= pair[0] and pair[1] <= allowed.high):
-            found[name] = np.nan
-            continue
-        both = np.asarray(model.evaluate([result], **{**parameters, name: pair})[result])
-        found[name] = float((both[1] - both[0]) / (pair[1] - pair[0]))
-    return found
+        low, high = value - step, value + step
+        if not isinstance(allowed, Range) or (allowed.low <= low and high <= allowed.high):
+            steps[name] = (low, value, high)
+    if not steps:
+        return found
+    points, widths = _star(*np.array(list(steps.values())).T)
+    moved = {**parameters, **dict(zip(steps, points.T, strict=True))}
+    slopes = np.full(len(steps), np.nan)
+    if result in model.pairs:
+        value, slopes = log_nu_gradient(model, model.pairs[result], moved, widths)
+        if result.startswith("E_") and value < 0:
+            slopes = np.zeros(len(steps))
+    if np.any(np.isnan(slopes)):
+        shifted = np.asarray(model.evaluate([result], **moved)[result])
+        slopes = (shifted[1 : len(steps) + 1] - shifted[len(steps) + 1 :]) / widths
+    return found | dict(zip(steps, slopes.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -210,16 +226,26 @@ class _Task:
         key = unit.tobytes()
         if key not in self.known:
             size = len(unit)
-            forward = np.minimum(unit + STEP, 1.0)
-            backward = np.maximum(unit - STEP, 0.0)
-            points = np.tile(unit, (2 * size + 1, 1))
-            points[1 : size + 1][np.diag_indices(size)] = forward
-            points[size + 1 :][np.diag_indices(size)] = backward
+            points, widths = _star(np.maximum(unit - STEP, 0), unit, np.minimum(unit + STEP, 1))
+            exact = self._exact_slopes(points, widths)
+            if exact is not None:
+                self.known[key] = exact
+                return exact
             aims, margins = self.evaluate(points)
             all_values = np.column_stack([aims, margins])
-            gradient = (all_values[1 : size + 1] - all_values[size + 1 :]).T / (forward - backward)
+            gradient = (all_values[1 : size + 1] - all_values[size + 1 :]).T / widths
             self.known[key] = all_values[0], gradient
         return self.known[key]
+
+    def _exact_slopes(self, points: Real, widths: Real) -> tuple[Real, Real] | None:
+        """As `slopes`, of the entanglement of two modes alone; None where it does not exist."""
+        if self.aim not in self.model.pairs or self.shifts or self.constraints:
+            return None
+        moved = {**self.fixed, **self.values(points)}
+        value, gradient = log_nu_gradient(self.model, self.model.pairs[self.aim], moved, widths)
+        if not np.all(np.isfinite(gradient)):
+            return None
+        return np.array([value, 1.0]), np.stack([gradient, np.zeros_like(gradient)])
 
     def climb(self, start: Real, aim: float) -> tuple[float, Real]:
         """Local optimum from a point, and its place."""
@@ -267,6 +293,15 @@ class _Task:
             at_border=tuple(name for name, out in zip(self.names, outward, strict=True) if out),
             found=tuple(end[0] for end in ends),
         )
+
+
+def _star(low: Real, centre: Real, high: Real) -> tuple[Real, Real]:
+    """Return points, shape (2k + 1, k): the centre, each coordinate up, each down; and widths."""
+    size = len(centre)
+    points = np.tile(centre, (2 * size + 1, 1))
+    points[1 : size + 1][np.diag_indices(size)] = high
+    points[size + 1 :][np.diag_indices(size)] = low
+    return points, high - low
 
 
 def _climbing(model: Model, result: str) -> str:

@@ -42,6 +42,7 @@ def test_list_names_all_models(labkit):
         "network_herald",
         "single_phonons2017",
         "swapping",
+        "tan2020_readout",
         "teleportation2021",
         "transducer",
     ]

@@ -42,7 +42,14 @@ def test_what_the_papers_print_and_we_do_not_find(numbers):
         ("002", "drive power"),
         ("002", "magnons"),
         ("003", "94 km"),
+        ("004", "Fig. 3"),
     }
+
+
+def test_more_than_fifty_numbers_are_the_papers_own(numbers):
+    printed = [number for number in numbers if number.paper in PAPERS and number.source == "paper"]
+    assert len(printed) >= 54
+    assert {number.paper for number in printed} == set(PAPERS)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +89,9 @@ def test_the_command_of_a_number_gives_it(numbers, capsys):
         assert value == pytest.approx(number.ours, rel=1e-13)
 
 
-def test_a_python_command_gives_its_number(numbers, capsys):
-    number = next(n for n in numbers if n.name == "power at 1 Hz (mW)")
+@pytest.mark.parametrize("name", ["power at 1 Hz (mW)", "survives to (mK)", "N (10¹⁶)"])
+def test_a_python_command_gives_its_number(numbers, name, capsys):
+    number = next(n for n in numbers if n.name == name)
     exec(shlex.split(number.command)[2], {})
     assert float(capsys.readouterr().out) == pytest.approx(number.ours, rel=1e-12)
 

@@ -2,7 +2,12 @@ import math
 
 import pytest
 
-from simulation.theory.dlcz.extrapolation import fibre_length, integration_time, tolerable_loss_db
+from simulation.theory.dlcz.extrapolation import (
+    fibre_length,
+    integration_time,
+    tolerable_loss_db,
+    witness_at_contrast,
+)
 
 TRIALS, PERIOD = 1.949e9, 50e-6
 DAY = 86_400.0
@@ -37,6 +42,16 @@ def test_loss_lowers_g2_to_its_target() -> None:
     noise = 0.9 / 6.5 + 3e-3 * (10 ** (loss / 10) - 1)
     assert 1 + 0.9 / noise == pytest.approx(3.0, rel=1e-12)
     assert tolerable_loss_db(7.5, 7.5, n_bg=3e-3, survival=0.9) == 0.0
+
+
+def test_a_fallen_contrast_raises_the_witness() -> None:
+    """Equal pairs, g − 1 = ±: R_m = 4 (1 + c (s + d))/(c (s − d))², s, d different and same."""
+    s, d, c = 6.5, 0.2, 0.95
+    g2 = [[1 + d, 1 + s], [1 + s, 1 + d]]
+    expected = 4 * (1 + c * (s + d)) / (c * (s - d)) ** 2
+    assert witness_at_contrast(g2, c) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="`contrast` must lie in"):
+        witness_at_contrast(g2, 0)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ DATA_FIGURES = {
     "000-2": "abcd", "000-3": "abcdef", "000-6": "",
     "001-2": "ab", "001-3": "abcdef", "001-4": "",
     "002-2": "abcd", "002-3": "abcdef", "002-4": "ab",
-    "003-3": "", "003-4": "abcd", "003-S1": "", "003-S3": "",
+    "003-1": "ab", "003-3": "", "003-4": "abcd", "003-S1": "", "003-S3": "",
     "004-2": "ab", "004-3": "", "004-4": "ab",
 }  # fmt: skip
 
@@ -90,6 +90,18 @@ def test_reverse_steering_is_absent_from_figure_2_and_present_in_figure_3():
     assert figure("002-3c", 15).panel("c").shown.any()
     assert figure("002-3f", 15).panel("f").shown.any()
     assert not figure("002-2c", 15).panel("c").shown[:, 0].any()
+
+
+def test_resonances_are_as_wide_as_the_cavity_and_as_the_filters():
+    optical, mechanical = figure("003-1", 4001).panels
+    for line in optical.lines:
+        below = optical.x.values[line.values < 0.5]
+        assert np.ptp(below) == pytest.approx(1553.8e3 / 2.2e5, rel=0.01)  # λ/Q in pm
+    a, b = (mechanical.x.values[np.argmax(line.values)] for line in mechanical.lines)
+    assert 1e3 * (b - a) == pytest.approx(45, abs=0.2)
+    width = 1e3 * np.ptp(mechanical.x.values[mechanical.lines[0].values > 0.5])
+    alone, pulse = 50 * np.sqrt(np.sqrt(2) - 1), 0.886 / 0.040  # of two filters; of sinc², MHz
+    assert np.hypot(alone, pulse) < width < alone + pulse
 
 
 def test_fringe_passes_the_counts_its_parameters_were_matched_to():

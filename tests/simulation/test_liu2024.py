@@ -6,7 +6,7 @@ from scipy.constants import c, h
 
 from simulation.theory.linear_model import noise_margin
 from simulation.theory.measures import log_negativity
-from simulation.theory.models import get, point
+from simulation.theory.models import get, liu2024, point
 from simulation.theory.models.liu2024 import (
     Liu2024,
     linear,
@@ -121,3 +121,12 @@ def test_a_legal_cavity_alone_holds_the_photons_of_its_one_driven_port():
     kappa, omega = 2 * np.pi * p.kappa_hz, 2 * np.pi * p.omega_m_hz
     photons = kappa * p.power * p.wavelength / (h * c) / ((1.4 * omega) ** 2 + kappa**2)
     np.testing.assert_allclose(np.abs(mean_fields(p)) ** 2, photons, rtol=1e-12)
+
+
+def test_the_light_is_a_million_times_too_weak_whatever_the_stability():
+    """|G|²/(κγ(n̄ + ½)) of the legal fibre at the text's point, n̄ ≈ k_BT/ħω = 23.0 at 0.1 K."""
+    legal = liu2024.Liu2024(variant="slh")
+    first, second = liu2024.backaction_ratio(legal)
+    assert (first, second) == pytest.approx((3.124e-7, 2.081e-6), rel=1e-3)
+    coupling_hz = liu2024.single_photon_coupling_hz(legal) * abs(liu2024.mean_fields(legal)[1])
+    assert second == pytest.approx(coupling_hz**2 / (45e6 * 2.2e3 * 23.5), rel=0.01)

@@ -198,5 +198,6 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
+    pairs={"E_cb": ("c", "b"), "E_a1b": ("a1", "b"), "E_mb": ("m", "b")},
     rate_unit="omega_b",
 )

@@ -1,13 +1,15 @@
 """Gigahertz and megahertz mechanics entangled by two pulses: Fan, Cheng (2026), scheme 2.
 
 A blue pulse squeezes mechanics b1 with light (r), a fibre loses the share R of it, a red pulse
-swaps the rest into mechanics b2 (W); see `simulation.theory.pulsed_link` for Eqs. (21), (22) and
+swaps the rest into mechanics b2 (W); see `simulation.theory.pulsed_link` for Eqs. (21), (22),
+`simulation.theory.pulsed_states` for the propagator (13) and the states (14), (18)–(20) and
 `simulation.theory.sideband` for r and W of a pulse. r, W and R may be given themselves; what is
 not given follows from the pulses and the fibre.
 
-Corrected from the print: (10) and (12) lack daggers (ḃ1 = −… c_out†), H_r acts on (b2, c2), and
-the exponent of W in (21) is (n + n′)/2 − t − l. Not as printed: r = 2.18; the text's pulse gives
-2.1703 (0.4 µW, G/2π = 3.926 MHz) and its G/2π = 3.93 MHz gives 2.1733.
+Corrected from the print: (10) and (12) lack daggers (ḃ1 = −… c_out†), H_r acts on (b2, c2), the
+last exponent of (13) is +i tanh r C b (as printed, −i, it is not unitary), and the exponent of W
+in (21) is (n + n′)/2 − t − l. Not as printed: r = 2.18; the text's pulse gives 2.1703 (0.4 µW,
+G/2π = 3.926 MHz) and its G/2π = 3.93 MHz gives 2.1733.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -79,6 +81,8 @@ RESULTS: Final = {
     "r": Outcome("", "squeezing parameter of pulse 1"),
     "W": Outcome("", "swap efficiency of pulse 2"),
     "R": Outcome("", "share of light lost on the way"),
+    "G_1_hz": Outcome("Hz", "coupling G_b/2π that pulse 1 makes, g_1 times the drive's amplitude"),
+    "G_2_hz": Outcome("Hz", "coupling G_r/2π that pulse 2 makes"),
     "cov": Outcome(
         "",
         "covariance matrix of (b1, b2), Eq. (22), row by row; beyond r ≈ 8 rounding hides E_12",
@@ -87,20 +91,26 @@ RESULTS: Final = {
 }
 
 
+def couplings(p: Fan2026Pulsed) -> tuple[Real, Real]:
+    """G/2π in Hz of both pulses, each detuned by its mechanics' frequency."""
+    return (
+        _coupling_hz(p.wavelength, p.energy_1, p.duration_1, p.g_1_hz, p.kappa_1_hz, p.omega_b1_hz),
+        _coupling_hz(p.wavelength, p.energy_2, p.duration_2, p.g_2_hz, p.kappa_2_hz, p.omega_b2_hz),
+    )
+
+
 def squeezing(p: Fan2026Pulsed) -> Real:
     """Return r, given or made by the first pulse, detuned by +ω_b1."""
     if p.r is not None:
         return np.asarray(p.r)
-    rate = _rate(p.wavelength, p.energy_1, p.duration_1, p.g_1_hz, p.kappa_1_hz, p.omega_b1_hz)
-    return sideband.squeezing_parameter(rate, p.duration_1)
+    return sideband.squeezing_parameter(_rate(couplings(p)[0], p.kappa_1_hz), p.duration_1)
 
 
 def swap(p: Fan2026Pulsed) -> Real:
     """Return W, given or made by the second pulse, detuned by −ω_b2."""
     if p.W is not None:
         return np.asarray(p.W)
-    rate = _rate(p.wavelength, p.energy_2, p.duration_2, p.g_2_hz, p.kappa_2_hz, p.omega_b2_hz)
-    return sideband.swap_efficiency(rate, p.duration_2)
+    return sideband.swap_efficiency(_rate(couplings(p)[1], p.kappa_2_hz), p.duration_2)
 
 
 def loss(p: Fan2026Pulsed) -> Real:
@@ -116,6 +126,8 @@ def solve(p: Fan2026Pulsed, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
         "r": lambda: r,
         "W": lambda: w,
         "R": lambda: lost,
+        "G_1_hz": lambda: couplings(p)[0],
+        "G_2_hz": lambda: couplings(p)[1],
         "cov": lambda: _by_rows(link_covariance(r, w, lost)),
     }
     return {name: results[name]() for name in wanted}
@@ -125,10 +137,10 @@ def _by_rows(cov: Real) -> Real:
     return cov.reshape(*cov.shape[:-2], 16)
 
 
-def _rate(
+def _coupling_hz(
     wavelength: Value, energy: Value, duration: Value, g_hz: Value, kappa_hz: Value, omega_hz: Value
 ) -> Real:
-    """𝒢 of a flat pulse (1/s)."""
+    """Return g √n of a flat pulse."""
     kappa = 2 * np.pi * np.asarray(kappa_hz)
     photons = sideband.drive_photons(
         energy / np.asarray(duration),
@@ -136,7 +148,12 @@ def _rate(
         kappa=kappa,
         detuning=2 * np.pi * np.asarray(omega_hz),
     )
-    return sideband.scattering_rate(2 * np.pi * np.asarray(g_hz) * np.sqrt(photons), kappa)
+    return np.asarray(g_hz * np.sqrt(photons))
+
+
+def _rate(coupling_hz: Real, kappa_hz: Value) -> Real:
+    """𝒢 (1/s)."""
+    return sideband.scattering_rate(2 * np.pi * coupling_hz, 2 * np.pi * np.asarray(kappa_hz))
 
 
 MODEL: Final = Model(

@@ -1,7 +1,7 @@
 """The interface common to all models: parameters in, named results out, one point or a batch."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +46,9 @@ class Model:
         Unit of the rates of `linear`.
     network : callable, optional
         ``network(parameters)`` returns the declared network, of a model that is one.
+    pairs : mapping of str to (str, str)
+        Results that are E_N or −ln 2ν̃₋ of two modes in the steady state of `linear`: their
+        derivatives follow from its equations.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Model:
     linear: Callable[[Any], LinearModel] | None = None
     rate_unit: str = ""
     network: Callable[[Any], "Network"] | None = None
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def show(self, **parameters: Any) -> "Equations":
         """Return H, A and D at one point as LaTeX, which a notebook shows set.

@@ -106,6 +106,12 @@ def own_model(
         linear=linear,
         rate_unit=rate_unit,
         network=cast("Callable[[Any], Network]", declared) if is_network else None,
+        pairs={
+            f"{measure}_{a}_{b}": (a, b)
+            for a, b in combinations(labels, 2)
+            for measure in ("E", "log_nu")
+            if f"{measure}_{a}_{b}" not in (measures or {})
+        },
     )
 
 

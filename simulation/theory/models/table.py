@@ -21,6 +21,7 @@ _PROTOCOLS = (
     "network_herald",
     "single_phonons2017",
     "swapping",
+    "tan2020_readout",
     "teleportation2021",
     "transducer",
 )

@@ -8,6 +8,8 @@ Corrected from the print: the damping of (5c) acts on b; D₁₂ of (8) carries 
 √(ηκ₁κ₂)(n̄₁ + 1/2); the gains of (10) are f_x = −⟨x_m x_b⟩/V(x_b), f_y = ⟨p_m p_b⟩/V(p_b); Fig. 3
 has g_ab in units of ω_b, not ω_m. Not obtained: |⟨m⟩|² = 3.4e8 (it is 1.12e9), P_d = 1 µW
 (1.20 µW), "S_m|b always stronger than S_b|m".
+
+The probe cavities and the homodyne read-out of its last page: model `tan2020_readout`.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -39,6 +41,9 @@ from simulation.theory.steady_state import steady_state
 from simulation.theory.steering import epr_product, reid_product
 
 Real = NDArray[np.float64]
+
+SPIN_DENSITY: Final = 2.1e27
+"""ρ_s of the YIG sphere in m⁻³, as the text takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,6 +155,16 @@ def drive_power(p: Tan2020, *, g_0_hz: Value) -> Real:
     return power_of_drive(drive, 2 * np.pi * cavity_hz, p.kappa_1 * unit)
 
 
+def collective_coupling_hz(*, single_hz: Value, diameter: Value) -> Real:
+    """g_am/2π = g_m0 √N in Hz of a YIG sphere, N = `spins`; 10.1 MHz for 38 mHz and 400 µm."""
+    return np.asarray(single_hz * np.sqrt(spins(diameter=diameter)))
+
+
+def spins(*, diameter: Value) -> Real:
+    """N = ρ_s π d³/6, spins of a YIG sphere of diameter d in m; 7.04e16 for 400 µm."""
+    return np.asarray(SPIN_DENSITY * np.pi / 6 * np.asarray(diameter) ** 3)
+
+
 def magnons(p: Tan2020, *, g_0_hz: Value) -> Real:
     """Mean magnons |⟨m⟩|² that the drive leaves in the sphere, g̃_ab/2π in Hz.
 
@@ -173,5 +188,6 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
+    pairs={"E_N": ("b", "m")},
     rate_unit="omega_b",
 )

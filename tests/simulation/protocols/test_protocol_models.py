@@ -12,6 +12,7 @@ AXES = {
     "network_herald": {"p_pump_B": [0.01, 0.03], "eta_s": [0.1, 0.3, 0.5]},
     "single_phonons2017": {"n_heat": [0.02, 0.2], "splitting": [0.3, 0.5, 0.6]},
     "swapping": {"n_heat": [0.01, 0.05], "length_km": [5.0, 40.0, 80.0]},
+    "tan2020_readout": {"g_bp": [0.05, 0.1], "bandwidth": [1e-3, 0.1]},
     "teleportation2021": {"wcs_ratio": [2.0, 8.0], "visibility": [0.9, 0.95, 1.0]},
     "transducer": {"n_heat": [0.02, 0.2], "eta_mw": [0.2, 0.5, 0.9]},
 }
