@@ -71,8 +71,8 @@ def _witness(sym: dict[str, float]) -> str:
 
 
 def _sentence(verdict: dict[str, Any]) -> str:
-    parts = (verdict[name] for name in ("decision", "level", "kind", "reasons"))
-    return verdict_sentence(*parts)
+    level, kind = verdict.get("level"), verdict.get("kind")
+    return verdict_sentence(str(verdict["decision"]), level, kind, verdict.get("reasons", ()))
 
 
 def _result(folder: RunFolder) -> tuple[dict[str, Any], str]:
