@@ -183,7 +183,7 @@ def test_runs_are_listed_with_goal_duration_R_m_and_verdict(labkit, tmp_path):
     (row,) = json.loads(out)["runs"]
     assert (code, row["duration"], row["verdict"]) == (0, "1:02:03", "not shown")
     assert row["R_m"].startswith("0.735 [")
-    assert row["goal"] == "trials 4e+08"
+    assert row["goal"] == "400,000,000 trials"
     out = labkit("runs", "list", "--out", tmp_path / "good")[1]
     assert row["run"] in out, "it must be copied"
     assert "not shown" in out

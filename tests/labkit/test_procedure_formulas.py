@@ -51,11 +51,16 @@ def test_mechanical_frequency_is_half_the_distance_of_the_lines_and_so_is_its_er
     assert lines.omega_m_hz["A"].sigma == pytest.approx(2.5e5)
 
 
+def a_session():
+    """What a procedure tells its steps to."""
+    return SimpleNamespace(say=print, steps=lambda _, items, what=None: iter(items), point=print)
+
+
 def test_clicks_of_the_pump_are_per_light_that_passes_its_filter(monkeypatch):
     without_lab(monkeypatch, mechanical_lines, "only")
     monkeypatch.setattr(mechanical_lines, "_go", lambda *_: (193e12, 0.5))
     monkeypatch.setattr(mechanical_lines, "_clicks", lambda *_: (1e-3, 1e-4))
-    session, options = SimpleNamespace(say=print), mechanical_lines.MechanicalOptions(points=5)
+    session, options = a_session(), mechanical_lines.MechanicalOptions(points=5)
     points = mechanical_lines._points(session, SEQUENCE, {"pump": None}, options)
     np.testing.assert_allclose(points["pump", "A"], [[193e12, 2e-3, 2e-4]] * 5)
 
@@ -88,7 +93,7 @@ def test_thermometry_is_unbiased_and_knows_its_error(monkeypatch, n):
     without_lab(monkeypatch, thermometry, "only", "off_the_line", "tune_if_due")
     monkeypatch.setattr(thermometry, "_clicks", lambda *call: int(rng.poisson(mean[call[-1]])))
     options = thermometry.ThermometryOptions(rounds=1)
-    found = [thermometry.thermometry(None, SEQUENCE, options) for _ in range(400)]
+    found = [thermometry.thermometry(a_session(), SEQUENCE, options) for _ in range(400)]
     values, sigma = [one.n_th for one in found], np.mean([one.sigma for one in found])
     assert abs(np.mean(values) - n) < 4 * sigma / 20
     assert np.std(values) == pytest.approx(sigma, rel=0.15)

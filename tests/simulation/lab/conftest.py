@@ -51,10 +51,13 @@ class Lab:
         high, low = patterns[:, (np.arange(16) & 0b1001) == 0b1001].sum(axis=1)
         return float((high - low) / (high + low))
 
-    def singles(self) -> np.ndarray:
-        """Expected clicks per trial of p1, p2, r1, r2, darks left out."""
+    def singles(self, *, leaks: bool = True) -> np.ndarray:
+        """Expected clicks per trial of p1, p2, r1, r2, darks (and leaked drive light) left out."""
         point = self.plant.operating_point()
         silent = replace(point.parameters, dark_1=0.0, dark_2=0.0)
+        if not leaks:
+            names = [f"leak_{gate}_{j}" for gate in ("pump", "read") for j in (1, 2)]
+            silent = replace(silent, **dict.fromkeys(names, 0.0))
         return click_probabilities(silent, point.passage).singles
 
     def record(self, seconds: float, settings: TaggerSettings | None = None) -> np.ndarray:
