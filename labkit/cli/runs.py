@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from labkit.cli.help import App
 from labkit.cli.lab import station_named
-from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, say_error
+from labkit.cli.output import UNSAFE, print_json, remarks, results, say_error
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from labkit.experiment import Experiment, Finished
     from labkit.run import RunFolder
 
-Out = Annotated[Path, typer.Option(help="Folder in which run folders are made.")]
-runs_app = typer.Typer(cls=Commands, help="List, show and compare runs.", no_args_is_help=True)
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where run folders are made.")]
+runs_app = App(help="List, show and compare runs.")
 
 
 def register(app: typer.Typer) -> None:

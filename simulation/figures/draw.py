@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#44403c")
 NO_STEADY_STATE = "#e7e5e4"
+ALARM = "#b91c1c"
 PANEL_SIZE = (3.6, 2.9)
 SMALL = 7.5
 
 
 def draw(data: FigureData) -> "Figure":
-    """Draw a figure with its caption below.
+    """Draw a figure; its caption stays with the data, to be printed below.
 
     Parameters
     ----------
@@ -33,15 +34,12 @@ def draw(data: FigureData) -> "Figure":
     columns = min(data.columns, len(data.panels))
     rows = -(-len(data.panels) // columns)
     width = max(PANEL_SIZE[0] * columns, 4.8)
-    text = fill(data.caption, int(width * 16.3))
-    foot = 0.125 * (text.count("\n") + 1) + 0.2
-    height = PANEL_SIZE[1] * rows + 0.35 + foot
-    figure = Figure(figsize=(width, height))
-    halves = figure.subfigures(2, 1, height_ratios=[height - foot, foot], squeeze=False)
-    top, bottom = halves[0, 0], halves[1, 0]
-    top.suptitle(data.title, fontsize=9)
-    grid = top.subplots(rows, columns, squeeze=False).ravel()
-    figure.set_layout_engine("constrained")
+    finding = fill(data.finding, int(width * 13))
+    head = 0.16 * (finding.count("\n") + 1) if finding else 0.0
+    figure = Figure(figsize=(width, PANEL_SIZE[1] * rows + head), layout="constrained")
+    if finding:
+        figure.suptitle(finding, fontsize=8.5, color=ALARM, weight="bold")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(grid, data.panels, strict=False):
         if isinstance(panel, Map):
             _draw_map(axes, panel)
@@ -52,7 +50,6 @@ def draw(data: FigureData) -> "Figure":
             axes.set_title(f"({panel.panel})", loc="left", fontsize=9)
     for axes in grid[len(data.panels) :]:
         axes.set_axis_off()
-    bottom.text(0.02, 0.97, text, fontsize=SMALL, va="top", color="#44403c")
     return figure
 
 

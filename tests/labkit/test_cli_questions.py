@@ -64,7 +64,7 @@ def test_blocks_are_cut_at_a_marker(recording, capsys):
 
 def test_a_trimmed_recording_is_saved_for_the_witness(recording, tmp_path, capsys):
     saved = tmp_path / "counts.json"
-    trimmed = printed(capsys, ["blocks", recording, "--from", "0.01", "--save", saved])
+    trimmed = printed(capsys, ["blocks", recording, "--from", "0.01", "-o", saved])
     assert trimmed["trials"] == TRIALS // 2
     found = printed(capsys, ["witness", saved])
     assert found["trials"] == TRIALS // 2
