@@ -18,10 +18,12 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "driver_parameters",
     "roles_table",
     "docstrings",
+    "commands",
 ]
 exclude_patterns = ["_build", "_extensions", "peers_table.inc"]
 templates_path = ["_templates"]
@@ -29,6 +31,7 @@ default_role = "py:obj"
 highlight_language = "text"
 
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
 
 # Examples run at every build: what a page shows is what this version does.
 nb_execution_mode = "force"
