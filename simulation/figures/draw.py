@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.palette import COLORS
 from simulation.figures.data import Curves, FigureData, Line, Map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#44403c")
+LINES = (*COLORS[:4], "#44403c")
+"""Of curves: our colours, and black for what a legal model says."""
 NO_STEADY_STATE = "#e7e5e4"
 ALARM = "#b91c1c"
 PANEL_SIZE = (3.6, 2.9)
@@ -92,7 +94,7 @@ def _draw_curves(axes: "Axes", panel: Curves) -> None:
         error = np.abs(np.stack([points.values - points.low, points.high - points.values]))
         axes.errorbar(
             points.x, points.values, error, fmt="x", ms=4, lw=1,
-            color=COLORS[points.color], label=points.label,
+            color=LINES[points.color], label=points.label,
         )  # fmt: skip
     if panel.level is not None:
         axes.axhline(panel.level, color="#78716c", lw=0.8, ls=":")
@@ -112,7 +114,7 @@ def _draw_curves(axes: "Axes", panel: Curves) -> None:
 
 
 def _draw_line(axes: "Axes", panel: Curves, line: Line) -> None:
-    color = COLORS[line.color]
+    color = LINES[line.color]
     if panel.steps:
         axes.stairs(
             line.values, panel.x.values, color=color, label=line.label, fill=True, alpha=0.4
@@ -127,7 +129,7 @@ def _draw_growth(axes: "Axes", panel: Curves) -> None:
     second = axes.twinx()
     for line in panel.growth:
         second.plot(
-            panel.x.values, line.values, ls=line.style, color=COLORS[line.color], label=line.label
+            panel.x.values, line.values, ls=line.style, color=LINES[line.color], label=line.label
         )
     second.set_ylabel(panel.growth_label, fontsize=8)
     second.tick_params(labelsize=SMALL)
