@@ -18,7 +18,6 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "driver_parameters",
     "roles_table",
@@ -31,7 +30,6 @@ default_role = "py:obj"
 highlight_language = "text"
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["dollarmath"]
 
 # Examples run at every build: what a page shows is what this version does.
 nb_execution_mode = "force"

@@ -383,15 +383,15 @@ def repair(
 @runs_app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    to: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option(help="File to write; by default the run's name + .eln beside the run."),
+        typer.Option("-o", "--output", help="By default the run's name + .eln beside the run."),
     ] = None,
 ) -> None:
     """Pack a run into one file (RO-Crate, .eln) that electronic lab notebooks read."""
     from labkit.run.crate import export_run
 
-    _print(str(export_run(run, to)))
+    _print(str(export_run(run, output)))
 
 
 @runs_app.command("import")
