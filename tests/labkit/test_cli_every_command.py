@@ -184,3 +184,22 @@ def test_names_to_be_copied_are_whole_at_any_width(width, monkeypatch):
     assert "…" not in text
     assert all(name in text for name in ("temperature_2", "omega_m_hz", "gamma_m"))
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_closing_verdict_is_the_same_sentence_by_every_way_to_it(tmp_path):
+    recording, counts = str(tmp_path / "x.ptu"), str(tmp_path / "counts.json")
+    assert (
+        said("simulate", "riedinger2018", "--trials", "1e8", "--seed", "1", "-o", recording)[0] == 0
+    )
+    ends = []
+    for words in (
+        ["analyse", recording, "-o", counts],
+        ["witness", counts],
+        ["analyse", recording],
+    ):
+        out = io.StringIO()
+        with redirect_stdout(out), redirect_stderr(io.StringIO()):
+            assert run_command(words) == 0
+        ends.append(out.getvalue().partition("VERDICT")[2])
+    assert ends[0].splitlines()[-1].startswith("next")
+    assert ends[0] == ends[1] == ends[2]
