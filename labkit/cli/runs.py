@@ -359,7 +359,9 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", metavar="FILE", help="Page (.html) or .pdf; by default in the folder."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Page (.html) or .pdf; by default in the folder."
+        ),
     ] = None,
 ) -> None:
     """Write the report of a run: what, when, who, verdict, figures, drift, provenance."""
