@@ -54,11 +54,24 @@ _RECIPES: Final = (
     Recipe(name="tan2020-2", model="tan2020", letters="abcd", compute=tan2020.figure_2),
     Recipe(name="tan2020-3", model="tan2020", letters="abcdef", compute=tan2020.figure_3),
     Recipe(name="tan2020-4", model="tan2020", letters="ab", compute=tan2020.figure_4),
-    Recipe(name="riedinger2018-1", model="riedinger2018", letters="ab", compute=riedinger2018.figure_1),
-    Recipe(name="riedinger2018-3", model="riedinger2018", letters="", compute=riedinger2018.figure_3),
-    Recipe(name="riedinger2018-4", model="riedinger2018", letters="abcd", compute=riedinger2018.figure_4),
-    Recipe(name="riedinger2018-S1", model="riedinger2018", letters="", compute=riedinger2018.figure_s1),
-    Recipe(name="riedinger2018-S3", model="riedinger2018", letters="", compute=riedinger2018.figure_s3),
+    Recipe(
+        name="riedinger2018-1", model="riedinger2018", letters="ab", compute=riedinger2018.figure_1
+    ),
+    Recipe(
+        name="riedinger2018-3", model="riedinger2018", letters="", compute=riedinger2018.figure_3
+    ),
+    Recipe(
+        name="riedinger2018-4",
+        model="riedinger2018",
+        letters="abcd",
+        compute=riedinger2018.figure_4,
+    ),
+    Recipe(
+        name="riedinger2018-S1", model="riedinger2018", letters="", compute=riedinger2018.figure_s1
+    ),
+    Recipe(
+        name="riedinger2018-S3", model="riedinger2018", letters="", compute=riedinger2018.figure_s3
+    ),
     Recipe(name="yu2020-2", model="yu2020", letters="ab", compute=yu2020.figure_2),
     Recipe(name="yu2020-3", model="yu2020", letters="", compute=yu2020.figure_3),
     Recipe(name="yu2020-4", model="yu2020", letters="ab", compute=yu2020.figure_4),

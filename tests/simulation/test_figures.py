@@ -17,7 +17,8 @@ DATA_FIGURES = {
     "fan2026-2": "abcd", "fan2026-3": "abcdef", "fan2026-6": "",
     "liu2024-2": "ab", "liu2024-3": "abcdef", "liu2024-4": "",
     "tan2020-2": "abcd", "tan2020-3": "abcdef", "tan2020-4": "ab",
-    "riedinger2018-1": "ab", "riedinger2018-3": "", "riedinger2018-4": "abcd", "riedinger2018-S1": "", "riedinger2018-S3": "",
+    "riedinger2018-1": "ab", "riedinger2018-3": "", "riedinger2018-4": "abcd",
+    "riedinger2018-S1": "", "riedinger2018-S3": "",
     "yu2020-2": "ab", "yu2020-3": "", "yu2020-4": "ab",
 }  # fmt: skip
 
