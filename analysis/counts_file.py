@@ -163,7 +163,7 @@ def load_counts_file(path: str | Path, set_name: str | None = None) -> WitnessCo
 
     A JSON file holds one set, ``{"trials": N, "pump": [n1, n2], "read": [n1, n2], "coincidences":
     {"r1p1": …, "r2p1": …, "r1p2": …, "r2p2": …}}``, or several such sets by name; other entries
-    with text, like a ``"source"``, are ignored. What ``labkit analyse`` saves (``--save x.json`` or
+    with text, like a ``"source"``, are ignored. What ``labkit analyse`` saves (``-o x.json`` or
     ``x.nc``) or prints (``--json``), the blocks that ``labkit blocks`` saves, and the Parquet file
     of `analysis.questions.table.write_parquet` are read too.
 

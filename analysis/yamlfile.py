@@ -19,6 +19,15 @@ DEEPEST = 50
 """Lists and mappings may stand so deep within each other; files written by hand have five."""
 
 
+def why(error: Exception) -> str:
+    """Return why a file could not be opened, in words without its name."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no such file; check the path (now in {Path.cwd()})"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error)
+
+
 def read_yaml(path: str | Path) -> object:
     """Return what a YAML file holds; see `parse_yaml`.
 
@@ -41,7 +50,7 @@ def read_text(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read: {error}"
+        message = f"{path}: cannot be read: {why(error)}"
         raise ValueError(message) from error
 
 

@@ -22,6 +22,7 @@ extensions = [
     "driver_parameters",
     "roles_table",
     "docstrings",
+    "commands",
 ]
 exclude_patterns = ["_build", "_extensions", "peers_table.inc"]
 templates_path = ["_templates"]

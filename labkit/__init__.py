@@ -10,7 +10,7 @@ Names are loaded when first used; `dir(labkit)` lists them.
 
 from labkit._guard import check_packages
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 check_packages()
 

@@ -15,6 +15,7 @@ from labkit.cli import (
     estimate,
     infer,
     lab,
+    new,
     planning,
     plot,
     questions,
@@ -24,15 +25,13 @@ from labkit.cli import (
     tags,
     theory,
 )
-from labkit.cli.output import Commands, any_encoding, reader_left, say_error
+from labkit.cli.help import App
+from labkit.cli.output import any_encoding, reader_left, say_error
 
-app = typer.Typer(
+app = App(
     name="labkit",
-    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
 )
 for room in (
     demo,
@@ -46,6 +45,7 @@ for room in (
     infer,
     planning,
     lab,
+    new,
     runs,
     plot,
     dashboard,

@@ -50,7 +50,7 @@ def merge(
         list[Path], typer.Argument(help="Tag files, in order of time.", metavar="FILE…")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="File to write; suffix = format.", metavar="OUT")
+        Path, typer.Option("--output", "-o", help="File to write; suffix = format.", metavar="FILE")
     ],
     overwrite: Overwrite = False,
     round_times: RoundTimes = False,

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def dashboard(
     path: Annotated[
-        Path, typer.Argument(metavar="[RUN|RUNS_DIR]", help="Run folder, or folder of runs.")
+        Path, typer.Argument(metavar="RUN|FOLDER", help="Run folder, or folder of runs.")
     ] = Path("runs"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 5006,
     address: Annotated[

@@ -18,9 +18,9 @@ def register(app: typer.Typer) -> None:
 def demo(
     trials: Trials = 1_114_000_000,
     seed: Seed = 1,
-    out: Annotated[Path, typer.Option(help="Folder for tags, report and pictures.")] = Path(
-        "labkit-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="For tags, report and pictures.")
+    ] = Path("labkit-demo"),
     bound: Bound = 1.0,
     json: Json = False,
 ) -> None:

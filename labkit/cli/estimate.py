@@ -25,7 +25,13 @@ def register(app: typer.Typer) -> None:
 
 
 def estimate(
-    protocol: Annotated[Protocol, typer.Argument(help="What was measured.")],
+    protocol: Annotated[
+        Protocol,
+        typer.Argument(
+            metavar="PROTOCOL",
+            help=f"What was measured: {', '.join(Protocol)}.",
+        ),
+    ],
     files: Annotated[
         list[Path],
         typer.Argument(

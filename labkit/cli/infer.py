@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def infer(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN]…", help="Run folders of a campaign.")
+        list[Path] | None, typer.Argument(metavar="RUN…", help="Run folders of a campaign.")
     ] = None,
     counts: Annotated[
         list[Path] | None, typer.Option(help="Counts file at the preset's setting; repeatable.")
@@ -34,15 +34,16 @@ def infer(
     ] = None,
     prior: Annotated[
         Path | None,
-        typer.Option(help="YAML of other priors, NAME: {median: M, sd: S}, S of its transform."),
+        typer.Option(help="YAML of other priors: by name, median and sd of its transform."),
     ] = None,
     drift: Annotated[
         float, typer.Option(help="Slow drifts to allow for, relative standard deviation.")
     ] = 0.05,
     draws: Annotated[int, typer.Option(help="Proposals of the importance sampling.")] = 18_000,
     seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the posterior as netCDF (ArviZ reads it).")
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write the posterior as netCDF (ArviZ reads it)."),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw a corner plot into this file.")] = None,
     json: Json = False,
@@ -70,8 +71,8 @@ def infer(
         )  # fmt: skip
     for remark in said:
         remarks.print(remark, highlight=False)
-    if out is not None:
-        found.save(out)
+    if output is not None:
+        found.save(output)
     if plot is not None:
         from simulation.inference.figure import corner_plot
 

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, without_logs
+from labkit.cli.help import App
+from labkit.cli.new import write_new
+from labkit.cli.output import UNSAFE, print_json, remarks, results, table_of, without_logs
 from labkit.cli.tags import Json
-from labkit.cli.theory import new
 from labkit.cli.verify import verify
 
 if TYPE_CHECKING:
     from labkit.station.config import StationFile
     from labkit.station.lab import Lab
 
-lab_app = typer.Typer(
-    cls=Commands, help="Check a station, or serve the virtual lab.", no_args_is_help=True
-)
+lab_app = App(help="Check a station, or serve the virtual lab.")
 Station = Annotated[
     str,
     typer.Argument(metavar="STATION", help="Station file, virtual, or twin:FILE of a posterior."),
@@ -28,8 +27,6 @@ Station = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    new.command()(station)
-    new.command()(experiment)
     lab_app.command()(verify)
     app.add_typer(lab_app, name="lab")
 
@@ -145,9 +142,7 @@ def _by_reason(failures: Mapping[str, str]) -> list[str]:
 
 
 def _show_instruments(addresses: dict[str, Any], findings: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table("instrument", "address", "found")
+    table = table_of("instrument", "address", "found")
     for name, address in addresses.items():
         identity = findings["instruments"].get(name)
         if identity is not None:
@@ -161,9 +156,7 @@ def _show_instruments(addresses: dict[str, Any], findings: dict[str, Any]) -> No
 
 
 def _show_limits(limits: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table("limited by the driver", "lowest", "highest", "unit")
+    table = table_of("limited by the driver", "lowest", "highest", "unit", whole=3)
     for path, row in limits.items():
         table.add_row(path, f"{row['lowest']:.7g}", f"{row['highest']:.7g}", row["unit"])
     results.print(table)
@@ -182,7 +175,8 @@ def _show_problems(findings: dict[str, Any]) -> None:
 def start(
     station: Station = "virtual",
     addresses: Annotated[
-        Path | None, typer.Option(help="Also write the addresses to this file (JSON).")
+        Path | None,
+        typer.Option("-o", "--output", help="Also write the addresses to this file (JSON)."),
     ] = None,
     twin: Annotated[
         Path | None, typer.Option(help="Serve the lab that `labkit infer` found (.nc).")
@@ -209,7 +203,7 @@ def start(
 
     file = read_station_file(station_named(station)) if twin is None else _twin(twin, draw, station)
     if write is not None:
-        _write_new(write, file.text)
+        write_new({write: file.text})
         return
     if file.config.world is None:
         message = f"{file.path}: is a station of real instruments; there is nothing to serve"
@@ -256,7 +250,7 @@ def exam(
         else:
             results.print(said(fault), markup=False, highlight=False, soft_wrap=True)
         return
-    _write_new(output, exam_station(seed))
+    write_new({output: exam_station(seed)})
     remarks.print(
         f"one thing is wrong in this lab: try `labkit run autopilot --station {output}`, then "
         f"`labkit lab exam --answer {output}`",
@@ -283,37 +277,3 @@ def station_named(name: str) -> "str | StationFile":
     from labkit import twin
 
     return twin.station_named(name)
-
-
-@lab_app.command()
-def station(
-    target: Annotated[Path, typer.Argument(metavar="OUT.yaml", help="File to write.")],
-    example: Annotated[
-        bool, typer.Option("--example", help="The file of a real lab, with addresses to fill in.")
-    ] = False,
-) -> None:
-    """Write a copy of the virtual lab's station file, or of a real lab's, to edit."""
-    from labkit.station.config import station_path
-
-    source = station_path("example" if example else "virtual")
-    _write_new(target, source.read_text(encoding="utf-8"))
-
-
-def experiment(
-    target: Annotated[Path, typer.Argument(metavar="OUT.yaml", help="File to write.")],
-) -> None:
-    """Write a commented experiment that runs in the virtual lab, to be changed into your own."""
-    import labkit
-
-    template = Path(labkit.__file__).parent / "templates" / "experiment.yaml"
-    _write_new(target, template.read_text(encoding="utf-8"))
-
-
-def _write_new(target: Path, text: str) -> None:
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        message = f"{target} exists; choose another name"
-        raise FileExistsError(message) from None
-    remarks.print(f"wrote {target}", soft_wrap=True, markup=False)

@@ -8,15 +8,17 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from typer.core import TyperGroup
 
+from analysis.yamlfile import why
 from labkit.station.ending import said
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 remarks = Console(stderr=True)
 """For progress, warnings and errors."""
@@ -46,7 +48,7 @@ class _Stdout(Console):
         raise SystemExit(0 if reader_left() else 1)
 
 
-results = _Stdout(width=None if sys.stdout.isatty() else 110)
+results = _Stdout(width=None if sys.stdout is not None and sys.stdout.isatty() else 110)
 """For what the user asked for."""
 
 
@@ -85,34 +87,33 @@ def any_encoding() -> None:
 
 def say_error(error: BaseException) -> None:
     """Say on stderr what went wrong, and what then went wrong too."""
-    for line in (f"labkit: error: {said(error)}", *getattr(error, "__notes__", ())):
+    for line in (f"labkit: error: {_told(error)}", *getattr(error, "__notes__", ())):
         remarks.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class Commands(TyperGroup):
-    """A group that lists its commands when asked for one that it has not."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find a command by its name."""
-        name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
-            near = ", ".join(get_close_matches(name, self.list_commands(ctx)))
-            meant = f"Did you mean {near}? " if near else ""
-            known = ", ".join(self.list_commands(ctx))
-            ctx.fail(f"No such command {name!r}. {meant}Commands are {known}.")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, _ctx: Any, formatter: Any) -> None:
-        """Write every command with its whole first sentence, on as many lines as it takes."""
-        rows = [(name, each.get_short_help_str(limit=500)) for name, each in self.commands.items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+def _told(error: BaseException) -> str:
+    """Return what an error says; of the system's own, the file and the reason in words."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {why(error)}"
+    return said(error)
 
 
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on stdout and nothing else; nan and infinity raise ValueError."""
+    if sys.stdout is None:  # closed by the shell, `>&-`
+        return
     unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     sys.stdout.write(json.dumps(value, ensure_ascii=not unicode, allow_nan=False) + "\n")
+
+
+def table_of(*heads: str, title: str = "", whole: int = 1) -> "Table":
+    """Return an empty table whose first columns, which may be copied, are broken at no width."""
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left")
+    for number, head in enumerate(heads):
+        made.add_column(head, overflow="fold", no_wrap=number < whole)
+    return made
 
 
 def check_folder(option: str, path: Path) -> None:

@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 def plan(
     measured: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN|COUNTS]", help="Go by what was measured so far."),
+        typer.Argument(metavar="RUN|COUNTS", help="Go by what was measured so far."),
     ] = None,
     confidence: Annotated[
         list[float] | None,

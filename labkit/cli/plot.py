@@ -23,7 +23,9 @@ def plot(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", metavar="FILE", help="By default FIGURE.pdf; or svg, png, …"),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="By default FIGURE.pdf; or svg, png, …"
+        ),
     ] = None,
     width: Annotated[
         float,

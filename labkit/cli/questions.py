@@ -61,7 +61,7 @@ def background(
     files: Annotated[
         list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")
     ],
-    off: Annotated[str, typer.Option(help="Gate without light.")],
+    off: Annotated[str, typer.Option(metavar="GATE", help="Gate without light.")],
     gates: Gates = None,
     json: Json = False,
 ) -> None:
@@ -125,8 +125,9 @@ def blocks(
         float | None,
         typer.Option(parser=finite, metavar="BLOCKS", help="Blocks per period of the fringe."),
     ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Save counts as JSON: of the one block, or a list.")
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Save counts as JSON: of the one block, or a list."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -148,7 +149,7 @@ def blocks(
         from labkit.cli.tables import print_evaluation
 
         counts = count_between(source, gates, start or 0.0, float("inf") if stop is None else stop)
-        _save(save, counts.to_dict())
+        _save(output, counts.to_dict())
         evaluation = evaluate(counts)
         if json:
             print_json(evaluation.to_dict())
@@ -159,7 +160,7 @@ def blocks(
         found = count_every(source, gates, every)
     else:
         found = count_at_markers(source, gates, marker or 0)
-    _save(save, [counts.to_dict() for counts in found.counts])
+    _save(output, [counts.to_dict() for counts in found.counts])
     courses = _courses(found)
     fringes = _fringes(courses, int(marker is not None), period) if fringe else {}
     if json:
@@ -290,7 +291,10 @@ def coincidences(
     ],
     of: Annotated[
         list[str],
-        typer.Option(help="Cells that click together, such as pump1,read1,read2; repeatable."),
+        typer.Option(
+            metavar="CELL,…",
+            help="Cells that click together, such as pump1,read1,read2; repeatable.",
+        ),
     ],
     gates: Gates = None,
     delay: Delays = None,
@@ -334,7 +338,7 @@ def coincidences(
 def correlate(
     file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
     channels: Annotated[
-        str, typer.Option(help="Input channels as they stand in the file, as START,STOP.")
+        str, typer.Option(metavar="START,STOP", help="Input channels as they stand in the file.")
     ] = "0,1",
     delay: Annotated[
         float, typer.Option(parser=finite, metavar="SECONDS", help="Largest delay.")
@@ -387,7 +391,7 @@ def _or_null(values: "NDArray[np.float64]") -> list[float | None]:
 
 def delays(
     file: Annotated[Path, typer.Argument(help="Tag file.", metavar="FILE")],
-    gate: Annotated[str, typer.Option(help="Gate whose pulse all detectors see.")],
+    gate: Annotated[str, typer.Option(metavar="GATE", help="Gate whose pulse all detectors see.")],
     gates: Gates = None,
     json: Json = False,
 ) -> None:

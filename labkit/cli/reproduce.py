@@ -16,7 +16,8 @@ def register(app: typer.Typer) -> None:
 
 def reproduce(
     paper: Annotated[
-        str | None, typer.Option(help="One paper, 000 to 004, or a protocol, e.g. bell2018.")
+        str | None,
+        typer.Argument(metavar="PAPER", help="Of one paper or protocol, for example yu2020."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Also write the table as .html.")

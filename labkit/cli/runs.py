@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from labkit.cli.help import App
 from labkit.cli.lab import station_named
-from labkit.cli.output import UNSAFE, Commands, print_json, remarks, results, say_error
+from labkit.cli.output import UNSAFE, print_json, remarks, results, say_error
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from labkit.experiment import Experiment, Finished
     from labkit.run import RunFolder
 
-Out = Annotated[Path, typer.Option(help="Folder in which run folders are made.")]
-runs_app = typer.Typer(cls=Commands, help="List, show and compare runs.", no_args_is_help=True)
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where run folders are made.")]
+runs_app = App(help="List, show and compare runs.")
 
 
 def register(app: typer.Typer) -> None:
@@ -358,7 +359,9 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", metavar="FILE", help="Page (.html) or .pdf; by default in the folder."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Page (.html) or .pdf; by default in the folder."
+        ),
     ] = None,
 ) -> None:
     """Write the report of a run: what, when, who, verdict, figures, drift, provenance."""
@@ -382,15 +385,15 @@ def repair(
 @runs_app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    to: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option(help="File to write; by default the run's name + .eln beside the run."),
+        typer.Option("-o", "--output", help="By default the run's name + .eln beside the run."),
     ] = None,
 ) -> None:
     """Pack a run into one file (RO-Crate, .eln) that electronic lab notebooks read."""
     from labkit.run.crate import export_run
 
-    _print(str(export_run(run, to)))
+    _print(str(export_run(run, output)))
 
 
 @runs_app.command("import")

@@ -94,11 +94,13 @@ def analyse(
     json: Json = False,
     bound: Bound = 1.0,
     assume: Assume = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Also write report.html with pictures to this folder.")
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write report.html with pictures there."),
     ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Also save the counts as .json or .nc (netCDF).")
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Also save the counts as .json or .nc (netCDF)."),
     ] = None,
     follow: Annotated[
         float,
@@ -139,10 +141,10 @@ def analyse(
     from analysis.gates import GateSet
     from analysis.tagfile import open_tags
 
-    if save is not None:
-        _check_save(save)
-    if report is not None:
-        check_folder("--report", report)
+    if output is not None:
+        _check_output(output)
+    if out is not None:
+        check_folder("--out", out)
     files = local_files(places)
     between = _between(files, start, stop, follow=bool(follow))
     _check_shared(scheduler, workers, keep, alone=bool(follow or between))
@@ -173,12 +175,12 @@ def analyse(
         )
         repeats = [condition.problem for condition in unmet if condition.name == "data"]
     diagnosis = [*remark, *repeats, *_diagnosis(evaluation, files)]
-    if save is not None:
-        _save(counts, save)
-    if report is not None:
+    if output is not None:
+        _save(counts, output)
+    if out is not None:
         from labkit.report import write_report
 
-        page = write_report(evaluation, report, bound=bound, remarks=diagnosis)
+        page = write_report(evaluation, out, bound=bound, remarks=diagnosis)
         remarks.print(f"report: {page}", soft_wrap=True)
     if json:
         print_json(evaluation.to_dict(bound) | {"diagnosis": diagnosis})
@@ -465,13 +467,13 @@ def _follow(files: list[Path], gates: "GateSet", patience: float) -> "Counts":
     return counts
 
 
-def _check_save(path: Path) -> None:
+def _check_output(path: Path) -> None:
     """Refuse before hours of counting what could not be saved after them."""
     if path.suffix not in (".json", ".nc"):
-        message = f"--save must end in .json or .nc, but is {path.name!r}"
+        message = f"--output must end in .json or .nc, but is {path.name!r}"
         raise ValueError(message)
     if not path.parent.is_dir():
-        message = f"--save must name a file in an existing folder, but there is no {path.parent}"
+        message = f"--output must name a file in an existing folder, but there is no {path.parent}"
         raise ValueError(message)
 
 
@@ -492,7 +494,7 @@ def witness(
         Path, typer.Argument(help="Counts file (JSON or what analyse saved).", metavar="COUNTS")
     ],
     set_name: Annotated[
-        str | None, typer.Option("--set", help="Which set, if the file holds several.")
+        str | None, typer.Option("--counts-set", help="Which set, if the file holds several.")
     ] = None,
     bound: Bound = 1.0,
     assume: Assume = None,
@@ -546,7 +548,8 @@ def info(
         bool, typer.Option("--plot", help="Also draw arrival times, rates and pulses.")
     ] = False,
     picture: Annotated[
-        Path | None, typer.Option(help="Also save that picture as .png, .pdf or .svg.")
+        Path | None,
+        typer.Option("-o", "--output", help="Also save that picture as .png, .pdf or .svg."),
     ] = None,
     as_type: As = None,
 ) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labkit.cli.output import Commands, check_folder, print_json, progress_bar, remarks, results
+from labkit.cli.help import App
+from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results, table_of
 from labkit.cli.scale import Scheduler, Workers, shared
 
 if TYPE_CHECKING:
@@ -18,19 +19,7 @@ if TYPE_CHECKING:
     from simulation.theory.models import Model
     from simulation.theory.models.sweep import Engine
 
-theory = typer.Typer(
-    cls=Commands,
-    help="Theory models of the papers and of later protocols.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-new = typer.Typer(
-    cls=Commands,
-    help="Write a commented file to begin with.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+theory = App(help="Theory models of the papers and of later protocols.")
 
 ModelName = Annotated[
     str,
@@ -46,18 +35,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
     app.add_typer(theory, name="theory")
-    app.add_typer(new, name="new")
-
-
-@new.command("model")
-def new_model(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new .py or .yaml.")],
-) -> None:
-    """Write a theory model of a network of modes, to be changed into your own."""
-    from labkit.model_file import write_template
-
-    write_template(file)
-    remarks.print(f"wrote {file}; try `labkit theory point {file}`", soft_wrap=True, markup=False)
 
 
 @theory.command("list")
@@ -76,22 +53,17 @@ def list_models() -> None:
 @theory.command()
 def show(model: ModelName) -> None:
     """Show a model's parameters (defaults, units, ranges, sources) and results."""
-    from rich.table import Table
-
     chosen = _model(model)
     defaults = chosen.parameters.defaults()
-    parameters = Table(title=f"{model}: parameters", title_justify="left")
-    for head in ("name", "default", "unit", "meaning", "must", "source"):
-        parameters.add_column(head)
+    heads = ("name", "default", "unit", "meaning", "must", "source")
+    parameters = table_of(*heads, title=f"{model}: parameters", whole=2)
     for name, (unit, allowed, meaning, source) in chosen.parameters.quantities().items():
         default = "derived" if defaults[name] is None else _text(defaults[name])
         parameters.add_row(name, default, unit, meaning, allowed.text, source)
-    outcome = Table(title="results", title_justify="left")
-    for head in ("name", "unit", "meaning", "components"):
-        outcome.add_column(head)
+    outcome = table_of("name", "unit", "meaning", "components", title="results")
     for name, (unit, meaning, components) in chosen.results.items():
         outcome.add_row(name, unit, meaning, ", ".join(components))
-    results.print(chosen.paper, markup=False, highlight=False, soft_wrap=True)
+    results.print(chosen.paper, markup=False, highlight=False)
     results.print(parameters)
     results.print(outcome)
 
@@ -287,34 +259,40 @@ def figure(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]…", help="Paper (004), figure (004-2), panel (004-2a); or one model."
+            metavar="ID…",
+            help="Paper (yu2020), figure (yu2020-2), panel (yu2020-2a); or one model.",
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for PNG files.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="For the pictures.")] = Path(
         "figures"
     ),
+    kind: Annotated[
+        str, typer.Option("--format", metavar="png|pdf|svg", help="Of the pictures.")
+    ] = "png",
     everything: Annotated[bool, typer.Option("--all", help="Every figure.")] = False,
     settings: Settings = None,
-    points: Annotated[int, typer.Option(min=2, help="Points per axis.")] = 101,
+    points: Annotated[int, typer.Option(min=2, help="Points per axis.")] = 201,
     x: Annotated[
         str | None, typer.Option(metavar="NAME:START:STOP:N", help="Of a model: first axis.")
     ] = None,
     y: Annotated[
         str | None, typer.Option(metavar="NAME:START:STOP:N", help="Of a model: second axis.")
     ] = None,
-    result: Annotated[str | None, typer.Option(help="Of a model: what to draw.")] = None,
+    result: Annotated[
+        str | None, typer.Option(metavar="RESULT", help="Of a model: what to draw.")
+    ] = None,
     page: Annotated[
         Path | None, typer.Option(help="Also write a Markdown page with figures and captions.")
     ] = None,
 ) -> None:
     """Redraw figures of the papers, or draw a result of any model (--x, --result).
 
-    Captions of the papers' figures say what reproduces.
+    Captions of the papers' figures, on stderr and in the files, say what reproduces.
     """
     from simulation.figures import catalogue, files
 
     if x is not None:
-        _draw_model(ids or [], result, x, y, settings, output)
+        _draw_model(ids or [], result, x, y, settings, out, kind)
         return
     if y is not None or result is not None or _is_file(ids):
         message = "a model is drawn with --x NAME:START:STOP:N and --result NAME; give both"
@@ -324,7 +302,7 @@ def figure(
         known = ", ".join(catalogue.FIGURES)
         message = f"name figures or give --all; there are {known}"
         raise ValueError(message)
-    check_folder("--output", output)
+    check_folder("--out", out)
     if page is not None and not page.parent.is_dir():
         message = f"--page must lie in an existing folder, but there is no {page.parent}; make it"
         raise FileNotFoundError(message)
@@ -333,11 +311,9 @@ def figure(
     made = []
     for choice in chosen:
         made.append(choice.compute(points, changes))
-        results.print(
-            str(files.save_png(made[-1], output)), markup=False, highlight=False, soft_wrap=True
-        )
+        _tell(files.save_figure(made[-1], out, kind), made[-1].caption)
     if page is not None:
-        folder = Path(os.path.relpath(output, page.parent)).as_posix()
+        folder = Path(os.path.relpath(out, page.parent)).as_posix()
         page.write_text(files.gallery(made, folder), encoding="utf-8")
         results.print(str(page), markup=False, highlight=False, soft_wrap=True)
 
@@ -348,7 +324,8 @@ def _draw_model(
     x: str,
     y: str | None,
     settings: list[str] | None,
-    output: Path,
+    out: Path,
+    kind: str,
 ) -> None:
     from simulation.figures import files
     from simulation.figures.own import figure_of
@@ -356,13 +333,17 @@ def _draw_model(
     if len(ids) != 1 or result is None:
         message = "--x draws one model's --result; name one model and a result"
         raise ValueError(message)
-    check_folder("--output", output)
+    check_folder("--out", out)
     chosen = _model(ids[0])
     up = None if y is None else _axis("--y", y)
     changes = changes_of(settings, chosen.parameters.words())
     data = figure_of(chosen, result, _axis("--x", x), up, changes)
-    path = files.save_png(data, output)
+    _tell(files.save_figure(data, out, kind), data.caption)
+
+
+def _tell(path: Path, caption: str) -> None:
     results.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    remarks.print(caption, markup=False, highlight=False)
 
 
 def _on_workers(client: "Client", model: str) -> "Engine":

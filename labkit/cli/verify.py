@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labkit.cli.output import print_json, remarks, results, without_logs
+from labkit.cli.output import print_json, remarks, results, table_of, without_logs
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
@@ -111,10 +111,9 @@ def _ask(instruments: dict[str, Any], names: list[str]) -> None:
 
 
 def _show(report: "VerificationReport") -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("instrument", "step", "check", "observed", "")
+    table = table_of("instrument", "step", "check", "observed", "")
     for one in report.instruments:
         for finding in one.findings:
             mark = Text(finding.status, style=STYLES[finding.status])

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from analysis.published import RIEDINGER_2018
 from analysis.yamlfile import read_yaml
+from simulation.figures.catalogue import PAPERS
 
 REPRODUCED: Final = "reproduced"
 WITHIN_ROUNDING: Final = "within rounding"
@@ -30,7 +31,7 @@ class Reproduced:
     Attributes
     ----------
     paper : str
-        Number of the seed paper ("003"), or name of the protocol's model.
+        Short name of the seed paper ("riedinger2018"), or name of the protocol's model.
     source : str
         "paper" (printed there), "script" (a public script that was run), or "reference" (the
         model's own equations solved another way; its last digit does not count).
@@ -64,19 +65,20 @@ def reproduce(paper: str | None = None) -> list[Reproduced]:
     Parameters
     ----------
     paper : str, optional
-        "000" to "004", or a protocol: see `papers`.
+        Name of a paper or protocol, see `papers`; or a paper's number, "000" to "004".
 
     Raises
     ------
     KeyError
         If nothing is quoted of such a paper.
     """
+    paper = PAPERS.get(paper or "", paper)
     if paper is not None and paper not in papers():
         message = f"no numbers of paper {paper!r} are quoted; there are {', '.join(papers())}"
         raise KeyError(message)
     entries = [entry for entry in _quoted() if paper in (None, entry["paper"])]
     found = [number for entry in entries for number in _computed(entry)]
-    return found + (list(_witnesses()) if paper in (None, "003") else [])
+    return found + (list(_witnesses()) if paper in (None, "riedinger2018") else [])
 
 
 def papers() -> tuple[str, ...]:
@@ -195,7 +197,7 @@ def _witnesses() -> Iterator[Reproduced]:
         call = f"labkit.witness(RIEDINGER_2018['{which}'].counts)"
         text = f"import labkit; from analysis.published import RIEDINGER_2018; print({call})"
         command = shlex.join(["python", "-c", text])
-        entry = {"paper": "003", "source": "paper", "where": f"R_m, {which} phases"}
+        entry = {"paper": "riedinger2018", "source": "paper", "where": f"R_m, {which} phases"}
         entry["because"] = _QUADRATURE
         for name, printed in published.witness.items():
             posterior = estimated[name]

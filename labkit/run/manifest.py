@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import labkit
-from analysis.yamlfile import read_mapping
+from analysis.yamlfile import read_mapping, why
 from labkit.run.lines import write_whole
 
 FORMAT_VERSION = 2
@@ -146,7 +146,7 @@ def read_manifest(path: Path) -> Manifest:
         _check_depth(content)
         plain = json.loads(content)
     except (OSError, ValueError) as error:
-        message = f"{path}: must be the manifest of a run, but: {error}"
+        message = f"{path}: must be the manifest of a run, but: {why(error)}"
         raise ValueError(message) from None
     if not isinstance(plain, dict):
         message = f"{path}: must be the manifest of a run, but holds a {type(plain).__name__}"

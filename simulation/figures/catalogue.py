@@ -13,7 +13,7 @@ from simulation.theory.models import Choice, get
 
 Compute = Callable[[int, Mapping[str, float]], FigureData]
 
-POINTS: Final = 101
+POINTS: Final = 201
 """Points per axis, unless asked otherwise."""
 
 
@@ -24,7 +24,7 @@ class Recipe:
     Attributes
     ----------
     name : str
-        Paper and figure, for example "004-2".
+        Paper and figure, for example "yu2020-2".
     model : str
         Whose parameters it takes.
     letters : str
@@ -45,23 +45,36 @@ class Recipe:
 
 
 _RECIPES: Final = (
-    Recipe(name="000-2", model="fan2026_cascade", letters="abcd", compute=fan2026.figure_2),
-    Recipe(name="000-3", model="fan2026_cascade", letters="abcdef", compute=fan2026.figure_3),
-    Recipe(name="000-6", model="fan2026_pulsed", letters="", compute=fan2026.figure_6),
-    Recipe(name="001-2", model="liu2024", letters="ab", compute=liu2024.figure_2),
-    Recipe(name="001-3", model="liu2024", letters="abcdef", compute=liu2024.figure_3),
-    Recipe(name="001-4", model="liu2024", letters="", compute=liu2024.figure_4),
-    Recipe(name="002-2", model="tan2020", letters="abcd", compute=tan2020.figure_2),
-    Recipe(name="002-3", model="tan2020", letters="abcdef", compute=tan2020.figure_3),
-    Recipe(name="002-4", model="tan2020", letters="ab", compute=tan2020.figure_4),
-    Recipe(name="003-1", model="riedinger2018", letters="ab", compute=riedinger2018.figure_1),
-    Recipe(name="003-3", model="riedinger2018", letters="", compute=riedinger2018.figure_3),
-    Recipe(name="003-4", model="riedinger2018", letters="abcd", compute=riedinger2018.figure_4),
-    Recipe(name="003-S1", model="riedinger2018", letters="", compute=riedinger2018.figure_s1),
-    Recipe(name="003-S3", model="riedinger2018", letters="", compute=riedinger2018.figure_s3),
-    Recipe(name="004-2", model="yu2020", letters="ab", compute=yu2020.figure_2),
-    Recipe(name="004-3", model="yu2020", letters="", compute=yu2020.figure_3),
-    Recipe(name="004-4", model="yu2020", letters="ab", compute=yu2020.figure_4),
+    Recipe(name="fan2026-2", model="fan2026_cascade", letters="abcd", compute=fan2026.figure_2),
+    Recipe(name="fan2026-3", model="fan2026_cascade", letters="abcdef", compute=fan2026.figure_3),
+    Recipe(name="fan2026-6", model="fan2026_pulsed", letters="", compute=fan2026.figure_6),
+    Recipe(name="liu2024-2", model="liu2024", letters="ab", compute=liu2024.figure_2),
+    Recipe(name="liu2024-3", model="liu2024", letters="abcdef", compute=liu2024.figure_3),
+    Recipe(name="liu2024-4", model="liu2024", letters="", compute=liu2024.figure_4),
+    Recipe(name="tan2020-2", model="tan2020", letters="abcd", compute=tan2020.figure_2),
+    Recipe(name="tan2020-3", model="tan2020", letters="abcdef", compute=tan2020.figure_3),
+    Recipe(name="tan2020-4", model="tan2020", letters="ab", compute=tan2020.figure_4),
+    Recipe(
+        name="riedinger2018-1", model="riedinger2018", letters="ab", compute=riedinger2018.figure_1
+    ),
+    Recipe(
+        name="riedinger2018-3", model="riedinger2018", letters="", compute=riedinger2018.figure_3
+    ),
+    Recipe(
+        name="riedinger2018-4",
+        model="riedinger2018",
+        letters="abcd",
+        compute=riedinger2018.figure_4,
+    ),
+    Recipe(
+        name="riedinger2018-S1", model="riedinger2018", letters="", compute=riedinger2018.figure_s1
+    ),
+    Recipe(
+        name="riedinger2018-S3", model="riedinger2018", letters="", compute=riedinger2018.figure_s3
+    ),
+    Recipe(name="yu2020-2", model="yu2020", letters="ab", compute=yu2020.figure_2),
+    Recipe(name="yu2020-3", model="yu2020", letters="", compute=yu2020.figure_3),
+    Recipe(name="yu2020-4", model="yu2020", letters="ab", compute=yu2020.figure_4),
 )
 
 FIGURES: Final[Mapping[str, Recipe]] = MappingProxyType(
@@ -69,13 +82,14 @@ FIGURES: Final[Mapping[str, Recipe]] = MappingProxyType(
 )
 """Every data figure of the five papers by name."""
 
-_PAPERS: Final = {
-    "fan2026": "000",
-    "liu2024": "001",
-    "tan2020": "002",
-    "riedinger2018": "003",
-    "yu2020": "004",
+PAPERS: Final = {
+    "000": "fan2026",
+    "001": "liu2024",
+    "002": "tan2020",
+    "003": "riedinger2018",
+    "004": "yu2020",
 }
+"""The papers by the numbers that they also go by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +137,7 @@ class FigureChoice:
         if changes:
             changed = ", ".join(f"{name} = {value:g}" for name, value in changes.items())
             text = f"{data.parameters} Changed by you: {changed}."
-            data = replace(data, parameters=text, reproduces="", differs="")
+            data = replace(data, parameters=text, reproduces="", differs="", finding="")
         if self.letters == self.recipe.letters:
             return data
         panels = [panel for panel in data.panels if panel.panel in self.letters]
@@ -136,7 +150,8 @@ def choose(ids: Iterable[str]) -> list[FigureChoice]:
     Parameters
     ----------
     ids : iterable of str
-        A paper ("004" or "yu2020"), a figure ("004-2") or a panel ("004-2a"); ":" for "-" is fine.
+        A paper ("yu2020"), a figure ("yu2020-2") or a panel ("yu2020-2a"), or the same with the
+        paper's number ("004-2a"); ":" for "-" is fine.
 
     Returns
     -------
@@ -166,9 +181,8 @@ def everything() -> list[FigureChoice]:
 
 def _find(text: str) -> list[tuple[Recipe, str]]:
     name = re.sub(r"[\s:/_.]+", "-", text.strip())
-    for alias, number in _PAPERS.items():
-        name = re.sub(rf"^{alias}", number, name)
-    of_paper = [(recipe, recipe.letters) for key, recipe in FIGURES.items() if key[:3] == name]
+    name = PAPERS.get(name[:3], name[:3]) + name[3:]
+    of_paper = [(r, r.letters) for key, r in FIGURES.items() if key.partition("-")[0] == name]
     if of_paper:
         return of_paper
     by_id = {key.lower(): recipe for recipe in FIGURES.values() for key in recipe.ids}

@@ -166,6 +166,8 @@ class FigureData:
         What is held fixed.
     reproduces, differs : str
         What of the published figure comes out, and what does not.
+    finding : str
+        Written above the panels: that nothing of the published figure comes out.
     """
 
     name: str
@@ -175,6 +177,7 @@ class FigureData:
     parameters: str
     reproduces: str
     differs: str = ""
+    finding: str = ""
 
     @property
     def caption(self) -> str:

@@ -5,20 +5,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.palette import COLORS
 from simulation.figures.data import Curves, FigureData, Line, Map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#44403c")
+LINES = (*COLORS[:4], "#44403c")
+"""Of curves: our colours, and black for what a legal model says."""
 NO_STEADY_STATE = "#e7e5e4"
+ALARM = "#b91c1c"
 PANEL_SIZE = (3.6, 2.9)
 SMALL = 7.5
 
 
 def draw(data: FigureData) -> "Figure":
-    """Draw a figure with its caption below.
+    """Draw a figure; its caption stays with the data, to be printed below.
 
     Parameters
     ----------
@@ -33,15 +36,12 @@ def draw(data: FigureData) -> "Figure":
     columns = min(data.columns, len(data.panels))
     rows = -(-len(data.panels) // columns)
     width = max(PANEL_SIZE[0] * columns, 4.8)
-    text = fill(data.caption, int(width * 16.3))
-    foot = 0.125 * (text.count("\n") + 1) + 0.2
-    height = PANEL_SIZE[1] * rows + 0.35 + foot
-    figure = Figure(figsize=(width, height))
-    halves = figure.subfigures(2, 1, height_ratios=[height - foot, foot], squeeze=False)
-    top, bottom = halves[0, 0], halves[1, 0]
-    top.suptitle(data.title, fontsize=9)
-    grid = top.subplots(rows, columns, squeeze=False).ravel()
-    figure.set_layout_engine("constrained")
+    finding = fill(data.finding, int(width * 13))
+    head = 0.16 * (finding.count("\n") + 1) if finding else 0.0
+    figure = Figure(figsize=(width, PANEL_SIZE[1] * rows + head), layout="constrained")
+    if finding:
+        figure.suptitle(finding, fontsize=8.5, color=ALARM, weight="bold")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(grid, data.panels, strict=False):
         if isinstance(panel, Map):
             _draw_map(axes, panel)
@@ -52,7 +52,6 @@ def draw(data: FigureData) -> "Figure":
             axes.set_title(f"({panel.panel})", loc="left", fontsize=9)
     for axes in grid[len(data.panels) :]:
         axes.set_axis_off()
-    bottom.text(0.02, 0.97, text, fontsize=SMALL, va="top", color="#44403c")
     return figure
 
 
@@ -95,7 +94,7 @@ def _draw_curves(axes: "Axes", panel: Curves) -> None:
         error = np.abs(np.stack([points.values - points.low, points.high - points.values]))
         axes.errorbar(
             points.x, points.values, error, fmt="x", ms=4, lw=1,
-            color=COLORS[points.color], label=points.label,
+            color=LINES[points.color], label=points.label,
         )  # fmt: skip
     if panel.level is not None:
         axes.axhline(panel.level, color="#78716c", lw=0.8, ls=":")
@@ -115,7 +114,7 @@ def _draw_curves(axes: "Axes", panel: Curves) -> None:
 
 
 def _draw_line(axes: "Axes", panel: Curves, line: Line) -> None:
-    color = COLORS[line.color]
+    color = LINES[line.color]
     if panel.steps:
         axes.stairs(
             line.values, panel.x.values, color=color, label=line.label, fill=True, alpha=0.4
@@ -130,7 +129,7 @@ def _draw_growth(axes: "Axes", panel: Curves) -> None:
     second = axes.twinx()
     for line in panel.growth:
         second.plot(
-            panel.x.values, line.values, ls=line.style, color=COLORS[line.color], label=line.label
+            panel.x.values, line.values, ls=line.style, color=LINES[line.color], label=line.label
         )
     second.set_ylabel(panel.growth_label, fontsize=8)
     second.tick_params(labelsize=SMALL)

@@ -14,12 +14,12 @@ TEXT = (
     "G_c/2π = G_2/2π = 3 MHz"
 )
 LABELS = {
-    "E_cb": "$E_{cb}$",
-    "E_a1b": "$E_{a_1b}$",
-    "E_mb": "$E_{mb}$",
-    "n_b": "$\\delta n_b$",
-    "n_a1": "$\\delta n_{a_1}$",
-    "n_m": "$\\delta n_m$",
+    "E_cb": "negativity $E_{cb}$",
+    "E_a1b": "negativity $E_{a_1b}$",
+    "E_mb": "negativity $E_{mb}$",
+    "n_b": "quanta $\\delta n_b$",
+    "n_a1": "quanta $\\delta n_{a_1}$",
+    "n_m": "quanta $\\delta n_m$",
 }
 KILOMETRES = (0, 5, 10, 20, 40, 80)
 PULSES: tuple[tuple[float, float, Style], ...] = (
@@ -33,13 +33,13 @@ PULSES: tuple[tuple[float, float, Style], ...] = (
 def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_a1b and E_mb over both detunings, and over detuning and link efficiency."""
     delta_c, delta_1, eta = span(0.0, 2.0, points), span(-2.0, 0.0, points), span(0, 1, points)
-    x = Axis(label="$\\tilde\\Delta_c/\\omega_b$", values=delta_c)
+    x = Axis(label="detuning $\\tilde\\Delta_c/\\omega_b$", values=delta_c)
     wanted = ("E_a1b", "E_mb")
     detunings = on_grid(MODEL, wanted, {"delta_c": delta_c}, {"delta_1": delta_1}, changes)
     links = on_grid(MODEL, wanted, {"delta_c": delta_c}, {"eta": eta}, changes)
     top, bottom = (
-        Axis(label="$\\Delta_1/\\omega_b$", values=delta_1),
-        Axis(label="$\\eta$", values=eta),
+        Axis(label="detuning $\\Delta_1/\\omega_b$", values=delta_1),
+        Axis(label="link efficiency $\\eta$", values=eta),
     )
     panels = [
         _map(results, name, letter, x, y)
@@ -51,7 +51,7 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
         )
     ]
     return FigureData(
-        name="000-2",
+        name="fan2026-2",
         title="Fan & Cheng Fig. 2: entanglement distributed through the cascade",
         panels=panels,
         columns=2,
@@ -66,8 +66,8 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
 def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """Entanglement and quanta over the temperatures of both systems."""
     temperature_1, temperature_2 = span(0.0, 0.1, points), span(0.0, 0.5, points)
-    x = Axis(label="$T_1$ (mK)", values=1e3 * temperature_1)
-    y = Axis(label="$T_2$ (mK)", values=1e3 * temperature_2)
+    x = Axis(label="temperature $T_1$ (mK)", values=1e3 * temperature_1)
+    y = Axis(label="temperature $T_2$ (mK)", values=1e3 * temperature_2)
     fixed = {"eta": 0.9, "delta_c": 0.75, **changes}
     results = on_grid(
         MODEL,
@@ -77,7 +77,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
         fixed,
     )
     return FigureData(
-        name="000-3",
+        name="fan2026-3",
         title="Fan & Cheng Fig. 3: entanglement and quanta against both temperatures",
         panels=[_map(results, *named, x, y) for named in zip(LABELS, "abcdef", strict=True)],
         columns=3,
@@ -107,16 +107,16 @@ def figure_6(points: int, changes: Mapping[str, float]) -> FigureData:
     panel = Curves(
         panel="",
         x=Axis(label="optical loss R", values=loss),
-        label="$E_{12}$",
+        label="negativity $E_{12}$",
         lines=lines,
         top=Ticks(
-            label="fibre at 0.2 dB/km (km)",
+            label="length of fibre at 0.2 dB/km (km)",
             positions=fibre_reflectivity(KILOMETRES),
             texts=[f"{length:g}" for length in KILOMETRES],
         ),
     )
     return FigureData(
-        name="000-6",
+        name="fan2026-6",
         title="Fan & Cheng Fig. 6: pulsed scheme, entanglement against loss",
         panels=(panel,),
         columns=1,

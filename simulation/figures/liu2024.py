@@ -20,6 +20,10 @@ SHOWN = ("E_N", "growth_rate")
 GROWTH = "growth rate max Re $\\lambda/\\omega_m$"
 FINDING = "printed model: no steady state, a supermode grows (coloured)"
 TEXT = "κ/2π = 45 MHz, γ_m/2π = 2.2 kHz, λ = 780 nm, l = 100 mm, m = 20 ng, η = 1, φ = 0.8π, 100 mK"
+NOT_REPRODUCED = (
+    "NOT REPRODUCED: the printed model has no steady state at any of these points. Shown instead: "
+    "its growth rate, and the entanglement of the lossless two-way link (SLH), which is zero."
+)
 DIFFERS = (
     "as printed, one optical supermode of Eq. (8) grows at −κ(1 + 2√η cos φ) = +0.618 κ, so there "
     "is no steady state at the paper's parameters and E_N is undefined: none of its numbers (0.11, "
@@ -34,16 +38,17 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     delta = span(1.0, 1.8, points)
     phases = {f"Δθ = {p}π": {"dtheta": p * np.pi} for p in (0.18, 0.22, 0.25)}
     dtheta = span(0.18, 0.25, points)
-    x = Axis(label="$\\Delta/\\omega_m$", values=delta)
+    x = Axis(label="detuning $\\Delta/\\omega_m$", values=delta)
     return FigureData(
-        name="001-2",
+        name="liu2024-2",
         title="Liu et al. Fig. 2: entanglement under the phase difference of the drives",
         panels=(
             _curves("a", x, "delta", delta, phases, changes),
-            _map("b", x, {"delta": delta}, Axis(label="Δθ (π)", values=dtheta),
+            _map("b", x, {"delta": delta}, Axis(label="phase difference Δθ (π)", values=dtheta),
                  {"dtheta": np.pi * dtheta}, changes),
         ),
         columns=2,
+        finding=NOT_REPRODUCED,
         parameters=f"{TEXT}, ω_m/2π = 88.54 MHz, P = 15 mW.",
         reproduces="nothing of the entanglement.",
         differs=DIFFERS,
@@ -53,15 +58,15 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
 def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N against detuning, mechanical frequency and drive power."""
     delta, omega, power = span(1.0, 1.8, points), span(80e6, 110e6, points), span(1, 20, points)
-    x = Axis(label="$\\Delta/\\omega_m$", values=delta)
-    frequency = Axis(label="$\\omega_m/2\\pi$ (MHz)", values=1e-6 * omega)
-    milliwatts = Axis(label="P (mW)", values=power)
+    x = Axis(label="detuning $\\Delta/\\omega_m$", values=delta)
+    frequency = Axis(label="frequency $\\omega_m/2\\pi$ (MHz)", values=1e-6 * omega)
+    milliwatts = Axis(label="drive power P (mW)", values=power)
     at_phase, at_power = {"dtheta": 0.2 * np.pi}, {"omega_m_hz": 90e6, "dtheta": 0.25 * np.pi}
     frequencies = {f"$\\omega_m/2\\pi$ = {f} MHz": {"omega_m_hz": f * 1e6} for f in (90, 95, 100)}
     phases = {f"Δθ = {p}π": {"dtheta": p * np.pi} for p in (0.2, 0.22, 0.25)}
     powers = {f"P = {p} mW": {"power": p * 1e-3} for p in (5, 10, 15)}
     return FigureData(
-        name="001-3",
+        name="liu2024-3",
         title="Liu et al. Fig. 3: mechanical frequency and drive power",
         panels=(
             _curves("a", x, "delta", delta, frequencies, {**at_phase, **changes}),
@@ -74,6 +79,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
             _curves("f", milliwatts, "power", 1e-3 * power, phases, {**at_power, **changes}),
         ),
         columns=3,
+        finding=NOT_REPRODUCED,
         parameters=f"{TEXT}; (a–c) P = 15 mW, (a, b) Δθ = 0.2π; (d–f) ω_m/2π = 90 MHz, (d, e) Δθ = "
         "0.25π; (c, f) Δ = 1.4 ω_m.",
         reproduces="nothing of the entanglement.",
@@ -84,20 +90,21 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
 def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N against temperature, with the map over temperature and detuning (the inset)."""
     temperature, delta = span(0.0, 1.0, points), span(1.0, 1.8, points)
-    kelvin = Axis(label="T (K)", values=temperature)
+    kelvin = Axis(label="temperature T (K)", values=temperature)
+    detuning = Axis(label="detuning $\\Delta/\\omega_m$", values=delta)
     phases = {f"Δθ = {p}": {"dtheta": v} for p, v in (("π/5", np.pi / 5), ("π/4", np.pi / 4))}
     return FigureData(
-        name="001-4",
+        name="liu2024-4",
         title="Liu et al. Fig. 4: thermal noise",
         panels=(
             _curves("", kelvin, "temperature", temperature, phases, changes),
             replace(
-                _map("", kelvin, {"temperature": temperature},
-                     Axis(label="$\\Delta/\\omega_m$", values=delta), {"delta": delta}, changes),
+                _map("", kelvin, {"temperature": temperature}, detuning, {"delta": delta}, changes),
                 panel="inset",
             ),
         ),
         columns=2,
+        finding=NOT_REPRODUCED,
         parameters=f"{TEXT.removesuffix(', 100 mK')}, ω_m/2π = 88.54 MHz, P = 15 mW, Δ = 1.4 ω_m; "
         "inset Δθ = π/4.",
         reproduces="nothing of the entanglement.",
@@ -125,7 +132,7 @@ def _curves(
     return Curves(
         panel=letter,
         x=x,
-        label="$E_N$",
+        label="negativity $E_N$",
         lines=lines,
         growth=growth,
         growth_label=GROWTH,
@@ -139,7 +146,7 @@ def _map(
     fixed: Mapping[str, float],
 ) -> Map:  # fmt: skip
     results = on_grid(MODEL, SHOWN, across, up, {**fixed, "variant": "printed"})
-    panel = as_map(results, "E_N", panel=letter, x=x, y=y, label="$E_N$")
+    panel = as_map(results, "E_N", panel=letter, x=x, y=y, label="negativity $E_N$")
     growth = np.broadcast_to(np.asarray(results["growth_rate"], np.float64), panel.values.shape)
     note = FINDING if panel.unstable.all() else ""
     return replace(panel, growth=growth, growth_label=GROWTH, note=note)

@@ -79,7 +79,7 @@ def figure_1(points: int, changes: Mapping[str, float]) -> FigureData:
         limits=(0.0, 1.05),
     )
     return FigureData(
-        name="003-1",
+        name="riedinger2018-1",
         title="Riedinger et al. Fig. 1a, b: resonances of both devices",
         panels=(optical, mechanical),
         columns=2,
@@ -102,7 +102,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     g = phase_scan(parameters, phase)
     panel = Curves(
         panel="",
-        x=Axis(label="Δφ (π)", values=phase / np.pi),
+        x=Axis(label="phase Δφ (π)", values=phase / np.pi),
         label="second-order coherence $g^{(2)}$",
         lines=_pairs(g),
         points=(_published(DIFFERENT, "i ≠ j, published counts", 0), _published(SAME, "i = j", 1)),
@@ -110,7 +110,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     )
     v = float(visibility(parameters))
     return FigureData(
-        name="003-3",
+        name="riedinger2018-3",
         title="Riedinger et al. Fig. 3: phase sweep of the entangled state",
         panels=(panel,),
         columns=1,
@@ -136,7 +136,7 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     inset = Curves(
         panel="d",
         x=Axis(label="delay τ (µs)", values=1e6 * delay),
-        label="visibility",
+        label="visibility V",
         lines=(
             Line(label="model", values=visibility(swept), color=2),
             Line(
@@ -150,7 +150,7 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
         log_x=True,
     )
     return FigureData(
-        name="003-4",
+        name="riedinger2018-4",
         title="Riedinger et al. Fig. 4: delay sweep of the entangled state",
         panels=(*windows, inset),
         columns=2,
@@ -168,7 +168,9 @@ def figure_s1(points: int, changes: Mapping[str, float]) -> FigureData:
     """Distribution of optical wavelengths on the two chips, as expected devices per bin."""
     del points
     if changes:
-        message = f"figure 003-S1 has no parameters to change, but got {', '.join(changes)}"
+        message = (
+            f"figure riedinger2018-S1 has no parameters to change, but got {', '.join(changes)}"
+        )
         raise ValueError(message)
     edges = np.arange(1542.0, 1561.0)
     lines = [
@@ -187,7 +189,7 @@ def figure_s1(points: int, changes: Mapping[str, float]) -> FigureData:
         steps=True,
     )
     return FigureData(
-        name="003-S1",
+        name="riedinger2018-S1",
         title="Riedinger et al. Fig. S1: optical resonances of the two chips",
         panels=(panel,),
         columns=1,
@@ -212,7 +214,7 @@ def figure_s3(points: int, changes: Mapping[str, float]) -> FigureData:
         ],
     )
     return FigureData(
-        name="003-S3",
+        name="riedinger2018-S3",
         title="Riedinger et al. Fig. S3: response of the mechanics to the pump",
         panels=(panel,),
         columns=1,
@@ -284,7 +286,7 @@ def _window(parameters: DLCZParameters, start: float, letter: str, points: int) 
     return Curves(
         panel=letter,
         x=Axis(label="delay τ (ns)", values=1e9 * delay),
-        label="$g^{(2)}$",
+        label="coherence $g^{(2)}$",
         lines=_pairs(g2_clicks(at_delay(parameters, delay))),
         limits=(0.0, 8.0),
         level=1.0,

@@ -7,9 +7,9 @@ from simulation.figures.grid import Results, as_map, on_grid, span
 
 MODEL = "tan2020"
 LABELS = {
-    "E_bm": "$E_{bm}$",
-    "S_m_b": "$S_{m|b}$",
-    "S_b_m": "$S_{b|m}$",
+    "E_bm": "EPR product $E_{bm}$",
+    "S_m_b": "Reid product $S_{m|b}$",
+    "S_b_m": "Reid product $S_{b|m}$",
 }
 STRONG = ("E_bm", "S_m_b")
 TEXT = "ω_b/2π = 10 MHz, ω_m/2π = 10 GHz, γ_b/2π = 100 Hz, γ_m/2π = 1.5 MHz, 30 mK, η = 1"
@@ -23,21 +23,21 @@ def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
         MODEL, STRONG, {"kappa_1": kappa, "kappa_2": kappa}, {"delta_m": delta_m}, changes
     )
     x_left, y_left = (
-        Axis(label="$\\kappa/\\omega_b$", values=kappa),
-        Axis(label="$\\Delta_m/\\omega_b$", values=delta_m),
+        Axis(label="decay rate $\\kappa/\\omega_b$", values=kappa),
+        Axis(label="detuning $\\Delta_m/\\omega_b$", values=delta_m),
     )
     delta_1, delta_2 = span(-1.0, 6.0, points), span(-6.0, 6.0, points)
     right = on_grid(MODEL, STRONG, {"delta_1": delta_1}, {"delta_2": delta_2}, changes)
     x_right, y_right = (
-        Axis(label="$\\Delta_1/\\omega_b$", values=delta_1),
-        Axis(label="$\\Delta_2/\\omega_b$", values=delta_2),
+        Axis(label="detuning $\\Delta_1/\\omega_b$", values=delta_1),
+        Axis(label="detuning $\\Delta_2/\\omega_b$", values=delta_2),
     )
     panels: list[Map] = []
     for name, letters in zip(STRONG, ("ab", "cd"), strict=True):
         panels += _row(left, (name,), letters[0], x_left, y_left)
         panels += _row(right, (name,), letters[1], x_right, y_right)
     return FigureData(
-        name="002-2",
+        name="tan2020-2",
         title="Tan & Li Fig. 2: phonon-magnon EPR entanglement and steering",
         panels=panels,
         columns=2,
@@ -57,15 +57,15 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     g_am, g_ab = span(0.02, 3.0, points), span(0.02, 2.0, points)
     bottom = on_grid(MODEL, names, {"g_am": g_am}, {"g_ab": g_ab}, changes)
     rates = (
-        Axis(label="$\\kappa_1/\\omega_b$", values=kappa),
-        Axis(label="$\\kappa_2/\\omega_b$", values=kappa),
+        Axis(label="decay rate $\\kappa_1/\\omega_b$", values=kappa),
+        Axis(label="decay rate $\\kappa_2/\\omega_b$", values=kappa),
     )
     coupled = (
-        Axis(label="$g_{am}/\\omega_b$", values=g_am),
-        Axis(label="$g_{ab}/\\omega_b$", values=g_ab),
+        Axis(label="coupling $g_{am}/\\omega_b$", values=g_am),
+        Axis(label="coupling $g_{ab}/\\omega_b$", values=g_ab),
     )
     return FigureData(
-        name="002-3",
+        name="tan2020-3",
         title="Tan & Li Fig. 3: decay rates and couplings",
         panels=[*_row(top, names, "abc", *rates), *_row(bottom, names, "def", *coupled)],
         columns=3,
@@ -84,10 +84,10 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     results = on_grid(MODEL, STRONG, {"temperature": temperature}, {"eta": eta}, changes)
     x, y = (
         Axis(label="temperature T (mK)", values=1e3 * temperature),
-        Axis(label="$\\eta$", values=eta),
+        Axis(label="link efficiency $\\eta$", values=eta),
     )
     return FigureData(
-        name="002-4",
+        name="tan2020-4",
         title="Tan & Li Fig. 4: temperature and coupling efficiency",
         panels=_row(results, STRONG, "ab", x, y),
         columns=2,

@@ -16,10 +16,10 @@ TEXT = "values of the text (ω_b/2π = 10 MHz, κ/2π = 1 MHz, g/2π = 3.8 MHz, 
 def figure_2(points: int, changes: Mapping[str, float]) -> FigureData:
     """E_N over the detunings, and over the ratios of decay rates and couplings."""
     return FigureData(
-        name="004-2",
+        name="yu2020-2",
         title="Yu, Shen & Li Fig. 2: entanglement of two microwave fields",
         panels=(
-            _detunings("a", "E_N", "$E_N$", None, points, changes),
+            _detunings("a", "E_N", "negativity $E_N$", None, points, changes),
             _ratios(points, changes),
         ),
         columns=2,
@@ -40,7 +40,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     panel = Curves(
         panel="",
         x=Axis(label="temperature T (mK)", values=1e3 * temperature),
-        label="$E_N$",
+        label="negativity $E_N$",
         lines=(
             as_line(best, "E_N", label="optimum of Fig. 2(b)"),
             as_line(
@@ -50,7 +50,7 @@ def figure_3(points: int, changes: Mapping[str, float]) -> FigureData:
     )
     ends = [_survival_mk(case) for case in cases]
     return FigureData(
-        name="004-3",
+        name="yu2020-3",
         title="Yu, Shen & Li Fig. 3: entanglement against temperature",
         panels=(panel,),
         columns=1,
@@ -71,13 +71,13 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
         results,
         "duan",
         panel="b",
-        x=Axis(label="$\\kappa_1/2\\pi$ (MHz)", values=1e-6 * kappa),
-        y=Axis(label="$\\kappa_2/2\\pi$ (MHz)", values=1e-6 * kappa),
+        x=Axis(label="decay rate $\\kappa_1/2\\pi$ (MHz)", values=1e-6 * kappa),
+        y=Axis(label="decay rate $\\kappa_2/2\\pi$ (MHz)", values=1e-6 * kappa),
         label=DUAN,
         below=2.0,
     )
     return FigureData(
-        name="004-4",
+        name="yu2020-4",
         title="Yu, Shen & Li Fig. 4: Duan criterion (blank above 2)",
         panels=(_detunings("a", "duan", DUAN, 2.0, points, changes), decay),
         columns=2,
@@ -88,7 +88,7 @@ def figure_4(points: int, changes: Mapping[str, float]) -> FigureData:
     )
 
 
-DUAN = "$\\langle\\delta X_+^2\\rangle+\\langle\\delta Y_-^2\\rangle$"
+DUAN = "Duan sum $\\langle\\delta X_+^2\\rangle+\\langle\\delta Y_-^2\\rangle$"
 
 
 def optimal_ratios(changes: Mapping[str, float]) -> tuple[dict[str, float], tuple[float, float]]:
@@ -111,8 +111,8 @@ def _detunings(
         results,
         name,
         panel=letter,
-        x=Axis(label="$\\Delta_1/\\omega_b$", values=delta),
-        y=Axis(label="$\\Delta_2/\\omega_b$", values=delta),
+        x=Axis(label="detuning $\\Delta_1/\\omega_b$", values=delta),
+        y=Axis(label="detuning $\\Delta_2/\\omega_b$", values=delta),
         label=label,
         below=below,
     )
@@ -124,9 +124,9 @@ def _ratios(points: int, changes: Mapping[str, float]) -> Map:
         _over_ratios(ratio, changes),
         "E_N",
         panel="b",
-        x=Axis(label="$\\kappa_2/\\kappa_1$", values=ratio),
-        y=Axis(label="$g_2/g_1$", values=ratio),
-        label="$E_N$",
+        x=Axis(label="ratio of decay rates $\\kappa_2/\\kappa_1$", values=ratio),
+        y=Axis(label="ratio of couplings $g_2/g_1$", values=ratio),
+        label="negativity $E_N$",
     )
 
 

@@ -7,7 +7,7 @@ that probabilities of 1e-20 and the moments they herald hold as many digits as t
 Light here is what pulsed heralding makes of thermal and coherent inputs: modes of two signs, so
 that a phase rotation of all modes, of opposite direction for the two, changes nothing but the
 means. With v_k = a_k for modes of one sign and a_k† for the other, all is in the normally ordered
-covariance K = ⟨:v v†:⟩ − ⟨v⟩⟨v⟩† and the means d = ⟨v⟩. Silence of mode k
+covariance K = ⟨:v v†:⟩ − ⟨v⟩⟨v⟩† and the means d = ⟨v⟩. Silence of mode k::
 
     has probability  (1 − dark) exp(−|d_k|²/(1 + K_kk))/(1 + K_kk)
     and leaves       K → K − K_·k K_k·/(1 + K_kk),   d → d − K_·k d_k/(1 + K_kk).

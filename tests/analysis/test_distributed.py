@@ -153,7 +153,7 @@ def test_the_command_line_counts_a_pattern_on_workers_and_keeps_what_is_done(
     (tmp_path / "g.yaml").write_text(GATES.to_yaml())
     line = ["analyse", str(files[0].parent / "*.ptu"), "--gates", str(tmp_path / "g.yaml")]
     kept = ["--workers", "2", "--keep", str(tmp_path / "kept")]
-    assert run([*line, *kept, "--save", str(tmp_path / "counts.json"), "--json"]) == 0
+    assert run([*line, *kept, "-o", str(tmp_path / "counts.json"), "--json"]) == 0
     capsys.readouterr()
     assert Counts.from_dict(json.loads((tmp_path / "counts.json").read_text())) == expected
     assert len(list((tmp_path / "kept").iterdir())) == 5

@@ -38,7 +38,7 @@ def served_lab(tmp_path):
     """A virtual lab in a process of its own; yields its addresses."""
     file = tmp_path / "addresses.json"
     lab = subprocess.Popen(
-        [sys.executable, "-c", SERVE, "lab", "start", "--addresses", file],
+        [sys.executable, "-c", SERVE, "lab", "start", "-o", file],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:

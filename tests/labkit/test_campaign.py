@@ -136,7 +136,7 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(tmp_path
     options = [
         "--draws",
         "4000",
-        "--out",
+        "-o",
         str(out),
         "--plot",
         str(picture),

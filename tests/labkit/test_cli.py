@@ -66,7 +66,7 @@ def test_several_files_add_up(labkit, recording):
 
 
 def test_published_counts_give_the_published_witness(labkit, counts_file):
-    code, out, _ = labkit("witness", counts_file(), "--set", "optimal", "--json")
+    code, out, _ = labkit("witness", counts_file(), "--counts-set", "optimal", "--json")
     witness, published = (json.loads(out)[name] for name in ("witness", "as_published"))
     assert code == 0
     assert witness["1"]["plugin"] == pytest.approx(0.62982375, abs=5e-9)
@@ -142,7 +142,7 @@ def test_impossible_counts_are_refused_in_one_line(labkit, counts_file, changes,
 
 
 def test_unknown_set_lists_the_sets(labkit, counts_file):
-    code, _, err = labkit("witness", counts_file(), "--set", "best")
+    code, _, err = labkit("witness", counts_file(), "--counts-set", "best")
     assert code == 1
     assert "optimal" in err
 
@@ -227,13 +227,13 @@ def test_counts_can_be_saved_as_json_and_netcdf(labkit, recording, tmp_path):
 
     from analysis.counts import Counts
 
-    labkit("analyse", recording.path, "--save", tmp_path / "c.json")
-    labkit("analyse", recording.path, "--save", tmp_path / "c.nc")
+    labkit("analyse", recording.path, "-o", tmp_path / "c.json")
+    labkit("analyse", recording.path, "-o", tmp_path / "c.nc")
     counts = Counts.from_dict(json.loads((tmp_path / "c.json").read_text()))
     with xr.open_dataset(tmp_path / "c.nc", engine="h5netcdf") as data:
         assert int(data.trials) == counts.trials.number
         assert np.array_equal(data.singles, counts.singles)
-    code, _, err = labkit("analyse", recording.path, "--save", tmp_path / "c.txt")
+    code, _, err = labkit("analyse", recording.path, "-o", tmp_path / "c.txt")
     assert code == 1
     assert "must end in .json or .nc" in err
 

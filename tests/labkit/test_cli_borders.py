@@ -25,15 +25,15 @@ def tags(tmp_path):
 @pytest.mark.parametrize("name", ["counts.txt", "nowhere/counts.json"])
 def test_counts_that_cannot_be_saved_are_refused_before_counting(labkit, tags, name, monkeypatch):
     monkeypatch.setattr("analysis.counting.count", lambda *_, **__: pytest.fail("it counted"))
-    code, out, err = labkit("analyse", tags, "--save", tags.parent / name)
+    code, out, err = labkit("analyse", tags, "-o", tags.parent / name)
     assert (code, out) == (1, "")
-    assert "--save must" in err
+    assert "--output must" in err
 
 
 @pytest.mark.parametrize("place", ["x.ptu", "x.ptu/deeper"])
 def test_report_in_place_of_a_file_is_refused_before_counting(labkit, tags, place, monkeypatch):
     monkeypatch.setattr("analysis.counting.count", lambda *_, **__: pytest.fail("it counted"))
-    code, out, err = labkit("analyse", tags, "--report", tags.parent / place)
+    code, out, err = labkit("analyse", tags, "--out", tags.parent / place)
     assert (code, out) == (1, "")
     assert "x.ptu is a file; choose another name" in err
     assert "--out must be a folder" in labkit("demo", "--out", tags)[2]

@@ -119,9 +119,22 @@ def test_new_experiment_runs_in_the_new_station_as_it_is(labkit, tmp_path):
     assert "locked to" in out
 
 
-@pytest.mark.parametrize("kind", ["station", "experiment"])
+def test_new_driver_its_twin_and_their_test_run_as_they_are(labkit, tmp_path, monkeypatch):
+    driver = tmp_path / "my_first_source.py"
+    assert labkit("new", "driver", driver)[0] == 0
+    test = tmp_path / "test_my_first_source.py"
+    assert "SIMULATED" not in driver.read_text() + test.read_text()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test.name]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", *sys.path]))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "4 passed" in done.stdout, done.stdout
+    code, _, err = labkit("new", "driver", tmp_path / "my source.txt")
+    assert (code, "a driver must be a file such as my_source.py" in err) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["station", "experiment", "driver"])
 def test_new_files_overwrite_nothing(labkit, tmp_path, kind):
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / ("mine.py" if kind == "driver" else "mine.yaml")
     path.write_text("mine")
     code, _, err = labkit("new", kind, path)
     assert (code, path.read_text()) == (1, "mine")

@@ -131,9 +131,9 @@ def test_station_writes_a_file_that_reads_back_and_never_overwrites(
     labkit, tmp_path, options, first
 ):
     path = tmp_path / "lab.yaml"
-    assert labkit("lab", "station", path, *options)[0] == 0
+    assert labkit("new", "station", path, *options)[0] == 0
     assert read_station_file(path).instruments == read_station_file(first).instruments
-    code, _, err = labkit("lab", "station", path, *options)
+    code, _, err = labkit("new", "station", path, *options)
     assert (code, "exists; choose another name" in err) == (1, True)
 
 
@@ -202,7 +202,7 @@ def test_served_lab_answers_other_programs_and_ends_quietly(tmp_path):
     target = tmp_path / "addresses.json"
     code = "from labkit.cli import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, "lab", "start", "--addresses", str(target)],
+        [sys.executable, "-c", code, "lab", "start", "-o", str(target)],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
         stdout=subprocess.PIPE,
     ) as server:  # fmt: skip

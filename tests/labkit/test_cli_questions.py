@@ -64,7 +64,7 @@ def test_blocks_are_cut_at_a_marker(recording, capsys):
 
 def test_a_trimmed_recording_is_saved_for_the_witness(recording, tmp_path, capsys):
     saved = tmp_path / "counts.json"
-    trimmed = printed(capsys, ["blocks", recording, "--from", "0.01", "--save", saved])
+    trimmed = printed(capsys, ["blocks", recording, "--from", "0.01", "-o", saved])
     assert trimmed["trials"] == TRIALS // 2
     found = printed(capsys, ["witness", saved])
     assert found["trials"] == TRIALS // 2
@@ -210,7 +210,7 @@ def test_output_survives_a_terminal_that_lacks_letters(recording, encoding):
 @pytest.mark.parametrize("suffix", [".json", ".nc"])
 def test_witness_and_plan_read_what_analyse_saved(recording, tmp_path, capsys, suffix):
     saved = tmp_path / f"counts{suffix}"
-    whole = printed(capsys, ["analyse", recording, "--save", saved])
+    whole = printed(capsys, ["analyse", recording, "-o", saved])
     assert printed(capsys, ["witness", saved])["coincidences"] == whole["coincidences"]
     assert run(["plan", str(saved)]) == 1  # it read them: these clicks are independent
     assert "the expected R of inf does not lie below 1" in _said(capsys)
@@ -223,7 +223,7 @@ def test_netcdf_gives_the_same_counts_back(recording, tmp_path, capsys):
     from analysis.counts import Counts
 
     saved = tmp_path / "counts.nc"
-    printed(capsys, ["analyse", recording, "--save", saved])
+    printed(capsys, ["analyse", recording, "-o", saved])
     with xr.open_dataset(saved, engine="h5netcdf") as data:
         assert Counts.from_xarray(data) == count(recording)
     with pytest.raises(
@@ -236,7 +236,7 @@ def test_saved_blocks_are_read_as_blocks(recording, tmp_path, capsys):
     from analysis.evidence import load_evidence
 
     saved = tmp_path / "blocks.json"
-    printed(capsys, ["blocks", recording, "--every", "0.004", "--save", saved])
+    printed(capsys, ["blocks", recording, "--every", "0.004", "-o", saved])
     evidence = load_evidence(saved)
     assert [block.theta.trials for block in evidence.blocks] == [4000] * 5
     assert printed(capsys, ["witness", saved])["trials"] == TRIALS

@@ -113,10 +113,10 @@ def test_unstable_point_is_one_line_and_exit_code_1(labkit):
         (("sweep", "tan2020", "--x", "eta:0:1:3", "-o", "a.csv"), "--output must end in .nc"),
         (("sweep", "tan2020", "--x", "eta:0:1:1" + 15 * "0", "-o", "a.nc"), "Unable to allocate"),
         (("point", "tan2020", "--set", "eta=0", "--set", "eta=1"), "--set eta must be given once"),
-        (("figure", "004-2a", "--page", "gone/p.md"), "there is no gone"),
-        (("figure", "004-2a", "-o", __file__), "--output must be a folder"),
-        (("figure", "004-9"), "no figure '004-9'; nearest: 004-"),
-        (("figure",), "name figures or give --all; there are 000-2"),
+        (("figure", "yu2020-2a", "--page", "gone/p.md"), "there is no gone"),
+        (("figure", "yu2020-2a", "--out", __file__), "--out must be a folder"),
+        (("figure", "yu2020-9"), "no figure 'yu2020-9'; nearest: yu2020-"),
+        (("figure",), "name figures or give --all; there are fan2026-2"),
     ],
 )
 def test_mistakes_are_named(labkit, arguments, message):
@@ -168,15 +168,15 @@ def test_sweep_flags_what_has_no_steady_state_and_replaces_only_when_told(labkit
 
 def test_figure_writes_pictures_and_a_page(labkit, tmp_path):
     page = tmp_path / "page.md"
-    code, out, _ = labkit("theory", "figure", "004-2a", "003-S1", "-o", tmp_path / "png",
-                          "--points", "5", "--page", page)  # fmt: skip
+    code, out, _ = labkit("theory", "figure", "yu2020-2a", "riedinger2018-S1",
+                          "--out", tmp_path / "png", "--points", "5", "--page", page)  # fmt: skip
     assert code == 0
     assert out.split() == [
-        str(tmp_path / "png" / "003-S1.png"),
-        str(tmp_path / "png" / "004-2a.png"),
+        str(tmp_path / "png" / "riedinger2018-S1.png"),
+        str(tmp_path / "png" / "yu2020-2a.png"),
         str(page),
     ]
-    assert "(png/004-2a.png)" in page.read_text(encoding="utf-8")
+    assert "(png/yu2020-2a.png)" in page.read_text(encoding="utf-8")
 
 
 def test_words_of_digits_stay_words(labkit):

@@ -55,7 +55,7 @@ def test_the_command_line_takes_a_file_as_a_model(file, tmp_path, capsys):
 
 def test_a_figure_of_a_file_is_drawn(file, tmp_path, capsys):
     axes = ["--x", "delta:0.5:1.5:5", "--y", "eta:0:1:3", "--result", "E_a_b"]
-    assert run(["theory", "figure", str(file), *axes, "-o", str(tmp_path)]) == 0
+    assert run(["theory", "figure", str(file), *axes, "--out", str(tmp_path)]) == 0
     made = tmp_path / "squeezed_drive-E_a_b-delta-eta.png"
     assert capsys.readouterr().out.strip() == str(made)
     assert made.stat().st_size > 1000

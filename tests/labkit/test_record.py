@@ -389,7 +389,7 @@ def test_lines_are_whole_damaged_or_torn(tmp_path):
 def test_command_line_knows_the_record(finished, tmp_path):
     file = str(tmp_path / "x.eln")
     assert run_command(["runs", "verify", str(finished.path)]) == 0
-    assert run_command(["runs", "export", str(finished.path), "--to", file]) == 0
+    assert run_command(["runs", "export", str(finished.path), "-o", file]) == 0
     assert run_command(["runs", "verify", file, "--json"]) == 0
     assert run_command(["runs", "import", file, "--out", str(tmp_path / "y")]) == 0
     assert run_command(["runs", "repair", str(finished.path)]) == 0

@@ -1,6 +1,6 @@
 """Heralded single phonons: Hong et al. (2017), Hanbury Brown–Twiss of a heralded device.
 
-Modes m, s, r (anti-Stokes); the herald p is a click on s; r is split onto two detectors.
+Modes m, s, r (anti-Stokes); the herald p is a click on s; r is split onto two detectors::
 
     g²(0|h) = P(p r1 r2) P(p) / (P(p r1) P(p r2))
     of the fields, weakly pumped: (2n² + 4nh)/(n + h)²,

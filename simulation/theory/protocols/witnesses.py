@@ -1,13 +1,13 @@
 """Entanglement of what a herald leaves, and of the unheralded pair, beyond the witness R_m.
 
-Of the heralded devices A and B (a state without means, one kind of mode):
+Of the heralded devices A and B (a state without means, one kind of mode)::
 
     concurrence ≥ 2|d| − 2√(p00 p11)                      exact, or with click populations q and
                                                           d = V (q10 + q01)/2 (no lower bound then)
     Hillery–Zubairy 1: ⟨n_A n_B⟩ − |⟨a†b⟩|² < 0           this is R < 1; HZ 2 needs ⟨ab⟩, which is 0
     partial transpose on {0, 1}²: lowest eigenvalue < 0
 
-Of a device and its Stokes light, unheralded (⟨s m⟩ real by choice of phase):
+Of a device and its Stokes light, unheralded (⟨s m⟩ real by choice of phase)::
 
     Duan  (Var(x_s − x_m) + Var(p_s + p_m))/2 = 1 + n_s + n_m − 2|⟨s m⟩| < 1
     EPR   2 V(m|s) < 1 with V(m|s) = n_m + 1/2 − |⟨s m⟩|²/(n_s + 1/2), and m ↔ s
