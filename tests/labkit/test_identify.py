@@ -13,7 +13,7 @@ from labkit.procedures.optical_lines import OpticalOptions
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import create_run
-from labkit.run.progress import Narrator
+from labkit.run.progress import Watcher
 from labkit.station.config import read_station_file
 from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
@@ -89,11 +89,12 @@ def test_light_is_off_when_the_detectors_are_biased_again(tmp_path):
 def broken_off(session, error):
     """Break an optical sweep off in its middle."""
 
-    def say(line):
-        if "point 11" in line:
-            raise error
+    class Breaking(Watcher):
+        def step(self, steps):
+            if steps and (steps[-1].procedure, steps[-1].number) == ("optical resonances", 11):
+                raise error
 
-    session.watcher = Narrator(say)
+    session.watcher = Breaking()
     with pytest.raises(error):
         identify(session, SEQUENCE, optical(points=21))
 
