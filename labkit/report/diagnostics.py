@@ -329,13 +329,14 @@ def _without_phase(blocks: "Sequence[Block]") -> Iterator[str]:
         crossed, same = (_Pooled.of(pooled_g2([g2[p] for p in ps])) for ps in (CROSSED, SAME))
         found.append(_contrast(crossed, same))
     (theta, sigma_theta), (turned, sigma_pi) = found
-    mean, sigma = (theta + turned) / 2, hypot(sigma_theta, sigma_pi) / 2
-    if abs(mean) < max(SIGMAS * sigma, LEAST_CONTRAST / 2) or abs(theta - turned) > SIGMAS * sigma:
+    mean, apart = (theta + turned) / 2, hypot(sigma_theta, sigma_pi)
+    seen = abs(mean) >= max(SIGMAS * apart / 2, LEAST_CONTRAST / 2)
+    if not seen or abs(theta - turned) > SIGMAS * apart:
         return
     which = "the same detector" if mean < 0 else "different detectors"
     yield (
         f"the phase does nothing: {which} correlate more at θ and at θ + π (contrast {theta:.2f} "
-        f"and {turned:.2f} ± {2 * sigma:.2f}): the combining coupler does not let the arms "
+        f"and {turned:.2f} ± {apart:.2f}): the combining coupler does not let the arms "
         "interfere (each detector sees one device: a mirror or a wrong splitting, `labkit run "
         "splitting` tells; crossed polarisations), even if the lock finds its fringe"
     )
