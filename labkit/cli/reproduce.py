@@ -17,7 +17,10 @@ def register(app: typer.Typer) -> None:
 def reproduce(
     paper: Annotated[
         str | None,
-        typer.Argument(metavar="PAPER", help="Of one paper or protocol, for example yu2020."),
+        typer.Argument(metavar="PAPER", help="Of one paper or protocol: yu2020, or 004."),
+    ] = None,
+    same: Annotated[
+        str | None, typer.Option("--paper", metavar="PAPER", help="The same, as an option.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Also write the table as .html.")
@@ -34,7 +37,10 @@ def reproduce(
     if output is not None and output.suffix != ".html":
         message = f"--output must end in .html, but is {output.name!r}"
         raise ValueError(message)
-    numbers = reproduction.reproduce(paper)
+    if paper is not None and same is not None:
+        message = f"name one paper, not both {paper} and {same}"
+        raise ValueError(message)
+    numbers = reproduction.reproduce(paper or same)
     if output is not None:
         output.write_text(reproduction.page(numbers), encoding="utf-8")
         remarks.print(f"wrote {output}", soft_wrap=True, markup=False)

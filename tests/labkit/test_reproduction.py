@@ -114,3 +114,13 @@ def test_mistakes_are_named(capsys):
     assert "no numbers of paper '005' are quoted; there are fan2026" in capsys.readouterr().err
     assert run(["reproduce", "-o", "report.pdf"]) == 1
     assert "--output must end in .html" in capsys.readouterr().err
+
+
+def test_a_paper_is_named_as_argument_or_option_by_name_or_number(capsys):
+    shown = []
+    for words in (["yu2020"], ["004"], ["--paper", "004"]):
+        assert run(["reproduce", *words, "--json"]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] == shown[2]
+    assert run(["reproduce", "yu2020", "--paper", "tan2020"]) == 1
+    assert "name one paper" in capsys.readouterr().err
