@@ -11,7 +11,7 @@ from analysis.palette import COLORS
 from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import Device, Session, check_options, only
-from labkit.run import Block, total_counts
+from labkit.run import Block
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
@@ -99,22 +99,8 @@ def g2_of_device(session: Session, sequence: PulseSequence, options: G2Options) 
     RuntimeError
         If a pair of detectors has no accidentals to compare with: too few trials.
     """
-    setting: dict[str, float | str] = {
-        "procedure": "g2", "device": options.device, "delay": float(sequence.delay),
-    }  # fmt: skip
-    blocks: list[Block] = []
-    with only(session, options.device):
-        blocks_of = parts(options.trials, options.block)
-        for trials in session.steps(f"g² of device {options.device}: block", blocks_of):
-            block = session.earlier(sequence, trials, setting)
-            if block is None:
-                tune_if_due(session, sequence)
-                block = session.measure(sequence, trials, setting, locked=False)
-            blocks.append(block)
-    counts = total_counts(blocks)
-    if counts is None:
-        message = f"device {options.device}: no block is good; the last one: {blocks[-1].reason}"
-        raise RuntimeError(message)
+    blocks = blocks_of_device(session, sequence, options, "g2")
+    counts = sum((block.counts for block in blocks[1:]), blocks[0].counts)
     found = evaluate(counts)
     if len(found.g2) < 4:
         message = f"device {options.device}: {'; '.join(found.undefined.values())}"
@@ -124,7 +110,36 @@ def g2_of_device(session: Session, sequence: PulseSequence, options: G2Options) 
     )
 
 
-def parts(total: int, largest: int) -> list[int]:
+def blocks_of_device(
+    session: Session, sequence: PulseSequence, options: G2Options, procedure: str
+) -> list[Block]:
+    """Measure one device alone, the other arm blocked meanwhile; return the good blocks.
+
+    Raises
+    ------
+    RuntimeError
+        If none is good.
+    """
+    setting: dict[str, float | str] = {
+        "procedure": procedure, "device": options.device, "delay": float(sequence.delay),
+    }  # fmt: skip
+    blocks: list[Block] = []
+    with only(session, options.device):
+        trials_of = _parts(options.trials, options.block)
+        for trials in session.steps(f"{procedure} of device {options.device}: block", trials_of):
+            block = session.earlier(sequence, trials, setting)
+            if block is None:
+                tune_if_due(session, sequence)
+                block = session.measure(sequence, trials, setting, locked=False)
+            blocks.append(block)
+    good = [block for block in blocks if block.good]
+    if not good:
+        message = f"device {options.device}: no block is good; the last one: {blocks[-1].reason}"
+        raise RuntimeError(message)
+    return good
+
+
+def _parts(total: int, largest: int) -> list[int]:
     """Divide a number of trials into parts of `largest` and a rest."""
     whole, rest = divmod(total, largest)
     return [largest] * whole + ([rest] if rest else [])

@@ -11,37 +11,19 @@ from analysis.correlation import G2
 from analysis.counting.patterns import Cell, Patterns, count_patterns
 from analysis.heralded import heralded_g2
 from labkit.procedures import Result
-from labkit.procedures.g2 import parts
-from labkit.procedures.repair import tune_if_due
-from labkit.procedures.session import Device, Session, check_options, only
+from labkit.procedures.g2 import G2Options, blocks_of_device
+from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from labkit.run import Block
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SinglePhononsOptions:
-    """Which device, and how long.
+class SinglePhononsOptions(G2Options):
+    """Which device, and how long; see `G2Options`."""
 
-    Attributes
-    ----------
-    device : {"A", "B"}
-    trials : int
-    block : int
-        Trials per block; between blocks the filters are tuned when it is time.
-    """
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
-
-    device: Device = "A"
     trials: int = 5_000_000_000
-    block: int = 40_000_000
-
-    def __post_init__(self) -> None:
-        check_options(self, at_least={"trials": 1, "block": 1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,22 +84,7 @@ def single_phonons(
     RuntimeError
         If no block is good, or no read click was heralded: too few trials.
     """
-    setting: dict[str, float | str] = {
-        "procedure": "single_phonons", "device": options.device, "delay": float(sequence.delay),
-    }  # fmt: skip
-    blocks: list[Block] = []
-    with only(session, options.device):
-        blocks_of = parts(options.trials, options.block)
-        for trials in session.steps(f"g²(0) of device {options.device}: block", blocks_of):
-            block = session.earlier(sequence, trials, setting)
-            if block is None:
-                tune_if_due(session, sequence)
-                block = session.measure(sequence, trials, setting, locked=False)
-            blocks.append(block)
-    good = [block for block in blocks if block.good]
-    if not good:
-        message = f"device {options.device}: no block is good; the last one: {blocks[-1].reason}"
-        raise RuntimeError(message)
+    good = blocks_of_device(session, sequence, options, "single_phonons")
     patterns = [
         count_patterns(session.folder.path / block.segment, sequence.gates) for block in good
     ]
