@@ -252,7 +252,7 @@ def test_separable_states_obey_the_bound_that_devices_and_read_fluxes_demand():
 
 LIES = {
     "honest": {},
-    "mirror": {"splitting": 0.99},
+    "mirror": {"splitting": 0.998},
     "crosstalk": {"crosstalk": (0.02, 0.02)},
 }
 
