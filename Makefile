@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 READY := $(VENV)/.ready
 READY_FOR_DOCS := $(VENV)/.ready-for-docs
+LONG := long
 
 .PHONY: demo test test-long test-browser peers lint bench docs clean
 
@@ -17,7 +18,7 @@ test: $(READY)
 
 # Whole runs of the virtual lab: faults, red team, dry runs, examples of the documentation.
 test-long: $(READY)
-	$(BIN)/pytest -n 2 -q -m long
+	$(BIN)/pytest -n 2 -q -m "$(LONG)"
 
 # The live page in Chromium, which must be on PATH.
 test-browser: $(READY)

@@ -103,6 +103,7 @@ def test_every_module_of_the_reference_exists():
 
 
 @pytest.mark.long
+@pytest.mark.example
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
