@@ -14,7 +14,7 @@ from time import perf_counter
 
 from analysis.cluster import cluster
 from analysis.counting import count
-from analysis.counting.distributed import STRETCH, count_distributed
+from analysis.counting.distributed import TURNS, count_distributed
 from analysis.gates import GateSet
 from benchmarks.counting import bright_t3_block, recording
 from benchmarks.timing import Row
@@ -40,8 +40,8 @@ def run(scale: float) -> list[Row]:
             count_distributed(two, files[:2], gates, allow_repeats=True)
             double = _seconds(lambda: count_distributed(two, files, gates, allow_repeats=True))
     rate = records / alone
-    tasks = int(TERABYTES * 1e12 / RECORD_BYTES / STRETCH)
-    work = STRETCH / rate
+    tasks = TURNS * WORKERS
+    work = TERABYTES * 1e12 / RECORD_BYTES / tasks / rate
     span = simulated_span([work] * tasks, WORKERS, per_task)
     ideal = work * tasks / WORKERS
     return [

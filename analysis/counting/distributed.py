@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from analysis.counting.tally import Plan, Tally
 
 STRETCH: Final = 1 << 28
-"""Records of one task: some seconds of work, so that a scheduler's millisecond costs nothing."""
+"""Fewest records of one task: half a second of work, against a scheduler's few milliseconds."""
+TURNS: Final = 8
+"""Tasks per worker, if there is enough to count: a scheduler that serves many wants long ones."""
 FAN_IN: Final = 16
 """How many counts one task of the tree adds."""
 
@@ -62,7 +64,7 @@ def count_distributed(
     as_type: str | None = None,
     allow_repeats: bool = False,
     keep: str | Path | None = None,
-    stretch: int = STRETCH,
+    stretch: int | None = None,
     progress: Progress | None = None,
 ) -> Counts:
     """Count tag files on the workers of a cluster and add them up.
@@ -81,8 +83,8 @@ def count_distributed(
     keep : path, optional
         Folder for the counts of every file that is done. A later call with the same files and
         gates goes on from there; a file that has changed since is counted again.
-    stretch : int
-        Records per task.
+    stretch : int, optional
+        Records per task; by default 2²⁸, or more where each worker has more than 8 of those.
     progress : callable, optional
 
     Returns
@@ -108,6 +110,9 @@ def count_distributed(
         check_records(source)
     if not allow_repeats:
         check_distinct(sources)
+    if stretch is None:
+        hands = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        stretch = max(STRETCH, sum(source.n_records for source in sources) // (TURNS * hands))
     store = _Store.of(keep, gate_set)
     futures: list[Any] = []
     known: dict[int, Counts] = {}
