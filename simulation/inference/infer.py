@@ -17,6 +17,12 @@ from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
 
+TOO_NARROW = (
+    "phi: of 3 virtual labs none had its true phase inside the 68 % interval, 2 inside 95 %; take "
+    "the interval for too narrow"
+)
+"""What `benchmarks.inference_recovery` found; see docs/inference.md."""
+
 USUAL_DRIFT = 0.05
 """Relative standard deviation of slow drifts that is allowed."""
 
@@ -100,7 +106,12 @@ def infer(
         free=prior.free,
         covariance=maximum.covariance,
         undetermined=left_open,
-        remarks=(*wrong, *prior_conflicts(maximum), *degeneracies(found.z, prior.free)),
+        remarks=(
+            *wrong,
+            *prior_conflicts(maximum),
+            *degeneracies(found.z, prior.free),
+            *([TOO_NARROW] if "phi" in prior.free else []),
+        ),
         checks=fit.checks,
         deviance=fit.deviance,
         p_value=fit.p_value,
