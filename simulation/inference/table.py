@@ -111,16 +111,16 @@ PARAMETERS: Final[Mapping[str, Inferred]] = MappingProxyType(
             unit="Hz", meaning="mechanical frequency of B above A", transform="megahertz", sd=0.9
         ),
         "afterpulse": Inferred(
-            unit="", meaning="false read clicks per pump click, same detector", transform="log",
-            sd=2.0, centre=1e-5,
+            unit="", meaning="false read clicks per pump click, same detector",
+            transform="exponent", sd=2.0, centre=1e-5,
         ),
         "blindness": Inferred(
             unit="", meaning="read clicks lost after a pump click, same detector",
             transform="probit", sd=1.0, centre=0.02,
         ),
         "crosstalk": Inferred(
-            unit="", meaning="false read clicks per pump click, other detector", transform="log",
-            sd=2.0, centre=1e-5,
+            unit="", meaning="false read clicks per pump click, other detector",
+            transform="exponent", sd=2.0, centre=1e-5,
         ),
     }
 )  # fmt: skip

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from simulation.inference.model import laser_coincidences, pair_marginals
+from simulation.inference.setting import Setting, parameters_at
+from simulation.inference.table import PARAMETERS, from_coordinate, to_coordinate
 from simulation.theory.dlcz import DLCZParameters, click_probabilities, riedinger2018
 
 
@@ -58,3 +60,23 @@ def test_laser_light_has_accidental_coincidences_unless_detectors_remember():
     blind = laser_coincidences({"blindness": np.array([0.3])}, singles)[0]
     assert blind[0, 0] == pytest.approx(0.7 * accidental[0, 0] / (1 - 0.3 * 0.1), rel=1e-9)
     assert blind[0, 1] > accidental[0, 1]  # the unseen rate is higher than the seen one
+
+
+UNBOUNDED = ("n_", "b_", "leak_pump", "leak_read", "dark")
+
+
+@pytest.mark.parametrize("sigmas", [-30, -8, 8, 30])
+def test_no_proposal_leaves_the_domain_of_the_model(sigmas):
+    """Wide proposals reach far: one crosstalk beyond 1 had ended a whole inference."""
+    centre = riedinger2018()
+    setting = Setting(delay=123e-9)
+    usual = {
+        name: PARAMETERS[name].centre
+        if PARAMETERS[name].centre is not None
+        else getattr(centre, name, 5.0)
+        for name in PARAMETERS
+    }
+    for name, item in PARAMETERS.items():
+        if item.unit != "s" and not name.startswith(UNBOUNDED):
+            z = to_coordinate(name, float(np.ravel(usual[name])[0])) + sigmas * item.sd
+            parameters_at(usual | {name: from_coordinate(name, z)}, setting, reference_delay=123e-9)
