@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.palette import COLORS, FAINT, LEFT_OUT
 from analysis.plots import arrival_histogram, coincidence_matrix, figure_of, witness_densities
 from analysis.witness.verdict import LEVELS
+from labkit.learned import PICTURE
 from labkit.monitoring import RunMonitor, Series, Snapshot
 from labkit.procedures.phase_sweep import fringe_of_blocks, sweep_result
 from labkit.report.diagnostics import CROSSED
@@ -142,7 +143,8 @@ def evidence(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
     axes.plot([p.trials / 1e6 for p in points], [p.log_e for p in points], color=COLORS[0])
     for level in LEVELS:
         axes.axhline(-log(1 - level), color=FAINT, ls="--")
-        axes.text(0, -log(1 - level), f"{100 * level:g} %", va="bottom")
+        place = (0.01, -log(1 - level))
+        axes.text(*place, f"{100 * level:g} %", va="bottom", transform=axes.get_yaxis_transform())
     axes.set(xlabel="good trials (10⁶)", ylabel="log E")
     return axes
 
@@ -195,6 +197,14 @@ def lasers(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
     return _over_time(run, "lasers", found, "detuning from the first block (MHz)", 1e-6, ax)
 
 
+def noise_budget(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
+    """Draw what each source of noise costs in R_m, as `labkit budget RUN` has learned it."""
+    found = run.snapshot.learned
+    if found is None:
+        raise _lacks(run, PICTURE, "what `labkit budget RUN` learns")
+    return found.budget.figure(_axes(ax))
+
+
 Draw = Callable[..., "Axes"]
 
 
@@ -215,7 +225,7 @@ FIGURES: Mapping[str, RunFigure] = {
     for name, draw in {
         "densities": densities, "course": course, "evidence": evidence, "g2": g2, "fringe": fringe,
         "arrivals": arrivals, "pairs": pairs, "rates": rates, "phase_noise": phase_noise,
-        "temperature": temperature, "lasers": lasers,
+        "temperature": temperature, "lasers": lasers, PICTURE: noise_budget,
     }.items()
 }  # fmt: skip
 """Figures by the name that ``labkit plot`` takes; ``sequence`` is one too, of several axes."""
