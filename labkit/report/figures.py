@@ -29,6 +29,9 @@ COLUMN, PAGE = 86.0, 178.0
 GOLDEN = 0.66
 """Height over width."""
 
+UNITS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
+"""Of the time over which readings are drawn: the first of which there are two or more."""
+
 STYLE: dict[Any, Any] = {  # matplotlib's own names
     "font.family": "sans-serif", "font.sans-serif": ["Arial", "Helvetica", "DejaVu Sans"],
     "font.size": 7.0, "axes.labelsize": 7.0, "xtick.labelsize": 6.0, "ytick.labelsize": 6.0,
@@ -291,22 +294,24 @@ def _over_time(
     run: RunPictures, name: str, series: Sequence[Series], label: str, scale: float,
     ax: "Axes | None",
 ) -> "Axes":  # fmt: skip
-    """Draw series over hours since the first block; what is left out as grey crosses."""
+    """Draw series over the time since the first block; what is left out as grey crosses."""
     if not series:
         raise _lacks(run, name, "such readings")
     axes = _axes(ax)
     begin = min(float(one.time[0]) for one in series)
+    span = max(float(one.time[-1]) for one in series) - begin
+    unit, seconds = next((u, s) for u, s in UNITS if span >= 2 * s or s == 1.0)
     for one, color in zip(series, COLORS * 4, strict=False):
-        hours, value, sigma = (one.time - begin) / 3600, scale * one.value, scale * one.sigma
+        along, value, sigma = (one.time - begin) / seconds, scale * one.value, scale * one.sigma
         good = one.good
         axes.errorbar(
-            hours[good], value[good], sigma[good] if sigma.any() else None, fmt=".", color=color,
+            along[good], value[good], sigma[good] if sigma.any() else None, fmt=".", color=color,
             elinewidth=0.5, label=one.label,
         )  # fmt: skip
         if not good.all():
-            axes.plot(hours[~good], value[~good], "x", color=LEFT_OUT)
+            axes.plot(along[~good], value[~good], "x", color=LEFT_OUT)
     local = datetime.fromtimestamp(begin).astimezone()
-    axes.set(xlabel=f"hours since {local:%Y-%m-%d %H:%M %Z}", ylabel=label)
+    axes.set(xlabel=f"{unit} since {local:%Y-%m-%d %H:%M %Z}", ylabel=label)
     if len(series) > 1:
         axes.legend()
     return axes

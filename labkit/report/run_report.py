@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"
 MOST_LEFT_OUT = 50
+ELSEWHERE = (PICTURE, "phase_sweep", "witness")
+"""Pictures of procedures that have a section of their own, drawn from the record."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 
 
@@ -95,7 +98,7 @@ def report_of(folder: RunFolder, remarks: Sequence[str] | None = None) -> str:
     names = ["rates", "phase_noise", "temperature", "lasers"]
     sections += _figures(run, "rates, lock, temperature, lasers", names)
     sections.append(section_of(left_out_of(run.blocks).table()))
-    sections += [section_of(table) | {"text": True} for table in _tables(run)]
+    sections += [section_of(table) | {"text": True, "long": True} for table in _tables(run)]
     return render(title, found.evaluation, [*unsafe, *said], sections)
 
 
@@ -196,7 +199,7 @@ def _svg(figure: "Figure") -> str:
 def _pictures(folder: RunFolder) -> Iterator[Section]:
     """Yield a section of what the procedures have drawn: balance, filters, lock, sweeps."""
     pngs = (folder.path / "figures").glob("*.png")
-    paths = sorted(path for path in pngs if path.stem != PICTURE)  # has a section of its own
+    paths = sorted(path for path in pngs if path.stem not in ELSEWHERE)
     if paths:
         pictures = [
             (path.stem.replace("_", " "), b64encode(path.read_bytes()).decode("ascii"))
@@ -210,9 +213,9 @@ def _noise_budget(run: RunPictures) -> Iterator[Section]:
     """Yield the section of what limits R_m, if it has been learned."""
     learned = run.snapshot.learned
     if learned is not None:
-        note = "; ".join((*learned.budget.sentences(), learned.fit, *learned.remarks))
-        section = section_of(budget_table(learned.budget), note=note)
-        yield section | {"figures": [_svg(draw_figure(run, PICTURE, PAGE))]}
+        lines = (learned.fit, *learned.budget.sentences(), *learned.remarks)
+        figure = _svg(draw_figure(run, PICTURE, PAGE))
+        yield section_of(budget_table(learned.budget)) | {"figures": [figure], "lines": lines}
 
 
 def _tables(run: RunPictures) -> Iterator[ResultTable]:
