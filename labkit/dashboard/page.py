@@ -90,7 +90,7 @@ class Page:
             conditions=[] if verdict is None else conditions_of(verdict),
             budget=None if snapshot.learned is None else budget_table(snapshot.learned.budget),
             budget_words=() if snapshot.learned is None else (
-                *snapshot.learned.budget.sentences(), snapshot.learned.fit
+                snapshot.learned.fit, *snapshot.learned.budget.sentences()
             ),
             pictures=[self._picture(path) for path in snapshot.figures],
         )  # fmt: skip
