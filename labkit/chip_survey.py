@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import constants
 
+from analysis.palette import COLORS
 from labkit.report.tables import ResultTable
 from simulation.theory.dlcz.device_matching import (
     MatchingSet,
@@ -166,10 +167,10 @@ class Matches:
             ax = Figure(figsize=(7.0, height), layout="constrained").add_subplot()
         for place, chip in enumerate(self.chips):
             nm = 1e9 * chip.wavelength
-            ax.plot(nm, np.full(len(nm), -place), "|", ms=14, color="#0b6e99", alpha=0.7)
+            ax.plot(nm, np.full(len(nm), -place), "|", ms=14, color=COLORS[0], alpha=0.7)
         places = -np.arange(len(self.chips))
         for one in self.sets[:10]:
-            ax.plot(1e9 * self._wavelengths(one), places, "-", color="#c2410c", lw=1)
+            ax.plot(1e9 * self._wavelengths(one), places, "-", color=COLORS[1], lw=1)
         ax.set_yticks(places, [chip.name for chip in self.chips])
         ax.set(xlabel="wavelength (nm)", ylim=(-len(self.chips) + 0.5, 0.5))
         return ax

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from analysis.published import RIEDINGER_2018
 from analysis.yamlfile import read_mapping, read_yaml
 from labkit.compiler import Programs, compile_sequence
+from labkit.learned import learn
 from labkit.procedures import PROCEDURES, Result, options_of
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
@@ -18,7 +19,7 @@ from labkit.run import Block, RunFolder, create_run, open_run, recover_run
 from labkit.run.alarming import alarmed
 from labkit.run.events import EventLog
 from labkit.run.progress import Narrator, Watcher
-from labkit.run.results import Ending, noting_end, registered, save_results, sealed
+from labkit.run.results import Ending, attempt, noting_end, registered, save_results, sealed
 from labkit.run.sole_use import sole_use
 from labkit.run.stopping import hearing_stop
 from labkit.sequence import PulseSequence
@@ -47,6 +48,8 @@ class Experiment:
     comment : str
     compare : str
         Name of a published set of results to show beside ours, or "".
+    noise_budget : bool
+        Whether to learn at the end what limits R_m.
     operator, sample : str
         Who measures, and what.
     tags : tuple of str
@@ -65,6 +68,7 @@ class Experiment:
     options: dict[str, object] = field(default_factory=dict)
     comment: str = ""
     compare: str = ""
+    noise_budget: bool = False
     operator: str = ""
     sample: str = ""
     tags: tuple[str, ...] = ()
@@ -85,8 +89,8 @@ class Experiment:
         """Return plain types, as in an experiment file."""
         return {
             "kind": self.kind, "sequence": self.sequence.to_dict(), "options": self.options,
-            "comment": self.comment, "compare": self.compare, "operator": self.operator,
-            "sample": self.sample, "tags": list(self.tags),
+            "comment": self.comment, "compare": self.compare, "noise_budget": self.noise_budget,
+            "operator": self.operator, "sample": self.sample, "tags": list(self.tags),
         }  # fmt: skip
 
 
@@ -101,6 +105,7 @@ class _File:
     options: dict[str, Any] = field(default_factory=dict)
     comment: str = ""
     compare: str = ""
+    noise_budget: bool = False
     operator: str = ""
     sample: str = ""
     tags: tuple[str, ...] = ()
@@ -149,8 +154,8 @@ def experiment_from_dict(plain: object, where: str, folder: Path | None = None) 
     file = read_mapping(_File, plain, where)
     return Experiment(
         kind=file.kind, sequence=_sequence(file.sequence, where, folder), options=file.options,
-        comment=file.comment, compare=file.compare, operator=file.operator, sample=file.sample,
-        tags=file.tags, where=where,
+        comment=file.comment, compare=file.compare, noise_budget=file.noise_budget,
+        operator=file.operator, sample=file.sample, tags=file.tags, where=where,
     )  # fmt: skip
 
 
@@ -244,7 +249,10 @@ def run_experiment(
                 ending.begin(lab)  # what the working point is made of is no drift
                 procedure, _ = PROCEDURES[experiment.kind].load()
                 result = procedure(session, experiment.sequence, experiment.checked)
-        save_results(folder, session.blocks, result, experiment.compare, watcher.say, ending.unsafe)
+        if experiment.noise_budget and result.evaluation is not None:
+            watcher.say("learning what limits R_m")
+            attempt(folder, "noise budget", lambda: learn(folder), watcher.say)
+        save_results(folder, session.blocks, result, watcher.say, ending.unsafe)
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 
 

@@ -177,6 +177,10 @@ def _model(data: DataSet, settings: list[str] | None) -> "DLCZParameters":
 
 
 def budget(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="Learn from this run; kept there and in its report."),
+    ] = None,
     posterior: PosteriorFile = None,
     data: Annotated[DataSet, typer.Option(help="Set of the paper to go by.")] = DataSet.optimal,
     settings: Settings = None,
@@ -192,12 +196,15 @@ def budget(
     """Tell what each source of noise costs in g² and R_m, by the model: no witness.
 
     Each row: what would be if this source alone were gone. Sources do not add; the interaction
-    is what their sum misses.
+    is what their sum misses. With RUN the model is inferred from that run alone, and its report and
+    page show the budget from then on; several runs together: `labkit infer`, then --posterior.
     """
     from labkit.cli.tables import print_table
     from labkit.report.tables import budget_table
     from simulation.inference.budget import noise_budget
 
+    if run is not None:
+        posterior = _learned(run, data, posterior)
     knobs, changes = knobs_of(what_if)
     operation = operation_of(data, settings, posterior, changes, draws=200)
     with remarks.status("budgeting"):
@@ -212,6 +219,27 @@ def budget(
         results.print(text, markup=False, highlight=False, soft_wrap=True)
     for text in operation.remarks(knobs):
         remarks.print(f"assumed: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _learned(run: Path, data: DataSet, posterior: Path | None) -> Path:
+    """Learn from a run, renew its report and seal; return the posterior's path."""
+    from labkit.learned import POSTERIOR, learn
+    from labkit.report.run_report import write_run_report
+    from labkit.run import open_run
+    from labkit.run.sealing import SEAL, seal_run
+    from labkit.run.sole_use import sole_use
+
+    if posterior is not None:
+        message = "give RUN or --posterior, not both"
+        raise ValueError(message)
+    folder = open_run(run)
+    with sole_use(folder.path), remarks.status("reading the blocks") as status:
+        learned = learn(folder, preset=data.value, tell=status.update)
+        write_run_report(folder)
+        if (folder.path / SEAL).exists():
+            seal_run(folder)
+    remarks.print(learned.fit, highlight=False, markup=False, soft_wrap=True)
+    return folder.path / POSTERIOR
 
 
 def match(

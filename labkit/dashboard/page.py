@@ -13,6 +13,7 @@ import labkit
 from labkit.monitoring import Snapshot
 from labkit.monitoring.status import duration_text
 from labkit.report import headline
+from labkit.report.tables import budget_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -87,6 +88,10 @@ class Page:
             comparison=comparison, rows_compared=[(n, v) for n, v in compared if any(map(str, v))],
             verdict=verdict, evidence="" if verdict is None else _evidence(verdict),
             conditions=[] if verdict is None else conditions_of(verdict),
+            budget=None if snapshot.learned is None else budget_table(snapshot.learned.budget),
+            budget_words=() if snapshot.learned is None else (
+                snapshot.learned.fit, *snapshot.learned.budget.sentences()
+            ),
             pictures=[self._picture(path) for path in snapshot.figures],
         )  # fmt: skip
 

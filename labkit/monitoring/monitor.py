@@ -9,6 +9,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 from analysis.evaluation import Evaluation, evaluate
+from labkit.learned import BUDGET, Learned, learned_of
 from labkit.monitoring.events import EventTail
 from labkit.monitoring.judging import Judging
 from labkit.monitoring.pace import time_left
@@ -59,6 +60,7 @@ class RunMonitor:
         self._evaluations: tuple[Evaluation, ...] = ()
         self._progress: WitnessProgress | None = None
         self._made = -1
+        self._learned: tuple[int, Learned | None] | None = None
 
     def poll(self) -> bool:
         """Read what is new; return whether there were blocks among it.
@@ -159,7 +161,19 @@ class RunMonitor:
             ),
             events=tuple(self._events.recent), alarms=self._events.alarms,
             figures=tuple(sorted((self.folder.path / "figures").glob("*.png"))),
+            learned=self._read_learned(),
         )  # fmt: skip
+
+    def _read_learned(self) -> Learned | None:
+        """Return the noise budget, read again when it has been replaced."""
+        path = self.folder.path / BUDGET
+        try:
+            written = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if self._learned is None or self._learned[0] != written:
+            self._learned = (written, learned_of(self.folder))
+        return self._learned[1]
 
     def _make(self, goal: Goal | None) -> None:
         """Evaluate the blocks read so far."""

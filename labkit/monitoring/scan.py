@@ -18,6 +18,9 @@ _AXES = {
 }
 """Settings that are scanned: name on the axis, and factor to its unit."""
 
+_TOGETHER = "voltage_"
+"""Beginning of the settings of filters that are moved at once, each to its own places."""
+
 _APART = ("filter", "device")
 """Settings that tell one scan from the next."""
 
@@ -68,6 +71,7 @@ class ScanBook:
     def __init__(self) -> None:
         self._blocks: list[Block] = []
         self._made: tuple[int, Scan | None] = (0, None)
+        self._over = False
 
     def follow(self, blocks: Sequence[Block], first: int) -> None:
         """Take in blocks, of which those before the one numbered `first` are known."""
@@ -77,9 +81,11 @@ class ScanBook:
         for block in blocks[first - 1 :]:
             procedure = block.setting.get("procedure")
             if procedure in NO_SCAN or procedure is None:
+                self._over |= procedure == "witness"
                 continue
-            if self._blocks and _key(block) != _key(self._blocks[-1]):
+            if self._blocks and (self._over or _key(block) != _key(self._blocks[-1])):
                 self._blocks.clear()
+            self._over = False
             self._blocks.append(block)
         del self._blocks[:-MOST_BLOCKS]
 
@@ -102,10 +108,13 @@ def _scan(blocks: Sequence[Block]) -> Scan:
     if not name and procedure in ("phase_sweep", "delay_sweep", "filters"):
         name = {"phase_sweep": "delta_phi", "delay_sweep": "delay", "filters": "voltage"}[procedure]
     label, scale = _AXES.get(name, ("block", 1.0))
+    before = 0
+    if any(n.startswith(_TOGETHER) for n in blocks[0].setting):
+        name, label, before = "", "step", blocks[0].number - 1
     points: dict[str, list[tuple[float, float, float, int]]] = {}
     correlated = procedure in ("phase_sweep", "delay_sweep")
     for block in blocks:
-        place = block.setting.get(name, block.number) if name else block.number
+        place = block.setting.get(name, block.number) if name else block.number - before
         if not isinstance(place, int | float):
             continue  # pump_probe names its references
         for curve, y, sigma in _g2(block) if correlated else _rates(block):

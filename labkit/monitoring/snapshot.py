@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.evaluation import Evaluation
 from analysis.witness import Witness
+from labkit.learned import Learned
 from labkit.monitoring.events import Event
 from labkit.monitoring.pace import TimeLeft
 from labkit.monitoring.scan import Scan
@@ -87,6 +88,8 @@ class Snapshot:
         Of the whole run.
     figures : tuple of Path
         Pictures that the procedure has drawn.
+    learned : Learned or None
+        What limits R_m, if it has been learned from the run.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Snapshot:
     events: tuple[Event, ...]
     alarms: int
     figures: tuple[Path, ...]
+    learned: Learned | None = None
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -157,6 +161,7 @@ class Snapshot:
             "scan": None if self.scan is None else self.scan.to_dict(),
             "course": [self._point(evaluation) for evaluation in self.course],
             "series": {name: series.to_dict() for name, series in self.series.items()},
+            "noise_budget": None if self.learned is None else self.learned.to_dict(),
         }  # fmt: skip
 
     def _point(self, evaluation: Evaluation) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from analysis.palette import COLORS
 from labkit.procedures import Result
 from labkit.procedures.session import CLOSED, DEVICES, Device, Session, check_options, only
 from labkit.sequence import PulseSequence
@@ -108,11 +109,13 @@ class BalanceResult(Result):
         figure = Figure(figsize=(5, 3), layout="constrained")
         axes = figure.add_subplot()
         steps = np.arange(1, len(self.rates) + 1)
-        for device, shift, rates in zip(
-            DEVICES, (-0.05, 0.05), np.array(self.rates).T, strict=True
+        for device, shift, rates, color in zip(
+            DEVICES, (-0.05, 0.05), np.array(self.rates).T, COLORS[:2], strict=True
         ):
-            error = np.sqrt(rates / np.array(self.trials))
-            axes.errorbar(steps + shift, rates * 1e6, error * 1e6, fmt="o", label=f"arm {device}")
+            error = 1e6 * np.sqrt(rates / np.array(self.trials))
+            axes.errorbar(
+                steps + shift, rates * 1e6, error, fmt="o", color=color, label=f"arm {device}"
+            )
         axes.set_xticks(steps)
         axes.set(xlabel="step", ylabel="pump clicks per 10⁶ trials")
         axes.legend(frameon=False)

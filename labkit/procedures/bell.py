@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis.bell import CHSH, SETTINGS, chsh, coincidences_of
+from analysis.palette import COLORS, FAINT
 from labkit.procedures import Result
 from labkit.procedures.phase_sweep import good_block
 from labkit.procedures.session import Session, check_options
@@ -77,10 +78,10 @@ class BellResult(Result):
         places = np.arange(len(SETTINGS))
         values = np.array([self.test.E[name] for name in SETTINGS])
         numbers = np.array([self.test.coincidences[name] for name in SETTINGS])
-        axes.errorbar(places, values, np.sqrt((1 - values**2) / numbers), fmt="o", color="#0b6e99")
+        axes.errorbar(places, values, np.sqrt((1 - values**2) / numbers), fmt="o", color=COLORS[0])
         for height, label, style in ((0.5, "S = 2", "--"), (np.sqrt(0.5), "S = 2√2", ":")):
-            axes.axhline(height, label=label, color="#a8a29e", lw=1, ls=style)
-            axes.axhline(-height, color="#a8a29e", lw=1, ls=style)
+            axes.axhline(height, label=label, color=FAINT, lw=1, ls=style)
+            axes.axhline(-height, color=FAINT, lw=1, ls=style)
         axes.set(xticks=places, xticklabels=SETTINGS, ylabel="E", ylim=(-1, 1))
         axes.set_title(f"S = {self.test.S.value:.3f} ± {self.test.sigma:.3f}", fontsize=9)
         axes.legend(frameon=False, fontsize=8)

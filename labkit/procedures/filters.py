@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.counts import Counts
+from analysis.palette import COLORS
 from analysis.resonance import ResonanceFit, fit_resonance
 from labkit.procedures import Result
 from labkit.procedures.session import Session, check_options, setting_back
@@ -89,9 +90,9 @@ class FilterResult(Result):
         figure = Figure(figsize=(2.6 * max(1, len(self.scans)), 2.8), layout="constrained")
         panels = figure.subplots(1, max(1, len(self.scans)), squeeze=False)[0]
         for axes, (place, scan) in zip(panels, self.scans.items(), strict=False):
-            axes.plot(scan.volts, scan.clicks, ".")
+            axes.plot(scan.volts, scan.clicks, ".", color=COLORS[0])
             fine = np.linspace(scan.volts[0], scan.volts[-1], 200)
-            axes.plot(fine, scan.fit.curve(fine), lw=1)
+            axes.plot(fine, scan.fit.curve(fine), lw=1, color=COLORS[1])
             axes.set(title=f"filter {place}", xlabel="V", ylabel="clicks")
         return figure
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fits import FringeFit, fit_fringe
+from analysis.palette import COLORS, FAINT
 from labkit.procedures import Result
 from labkit.procedures.session import LockLostError, Session, check_options
 from labkit.sequence import PulseSequence
@@ -119,10 +120,10 @@ class LockResult(Result):
 
         figure = Figure(figsize=(6, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        axes.plot(self.volts, self.error, ".", label="scan")
+        axes.plot(self.volts, self.error, ".", color=COLORS[0], label="scan")
         fine = np.linspace(self.volts[0], self.volts[-1], 400)
-        axes.plot(fine, self.fringe.curve(fine), lw=1, label="fit")
-        axes.axhline(self.setpoint, color="#a8a29e", lw=1, ls="--", label="set-point")
+        axes.plot(fine, self.fringe.curve(fine), lw=1, color=COLORS[1], label="fit")
+        axes.axhline(self.setpoint, color=FAINT, lw=1, ls="--", label="set-point")
         axes.set_title(f"locked to {self.phase_noise:.3f} rad rms", fontsize=9)
         axes.set(xlabel="actuator (V)", ylabel="error signal (V)")
         axes.legend(frameon=False, loc="upper right")

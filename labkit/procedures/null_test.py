@@ -10,7 +10,7 @@ from analysis.correlation import pooled_g2
 from analysis.counts import Counts
 from analysis.counts_file import witness_counts
 from analysis.evaluation import evaluate
-from analysis.palette import COLORS
+from analysis.palette import COLORS, FAINT
 from analysis.witness import Condition
 from analysis.witness.cells import accidentals
 from analysis.witness.conditions import null_laser_only
@@ -150,7 +150,7 @@ class NullTestResult(Result):
             axes.errorbar(
                 place, count / expected, sqrt(count + 1) / expected, fmt="o", color=COLORS[0]
             )
-        axes.axhline(1.0, color="#a8a29e", lw=1, ls="--")
+        axes.axhline(1.0, color=FAINT, lw=1, ls="--")
         axes.set_xticks([0, 1], ["low (same detector)", "high (crossed)"])
         axes.set(ylabel="$g^{(2)}$ of laser light", xlim=(-0.5, 1.5))
         return figure

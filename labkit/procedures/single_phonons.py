@@ -10,6 +10,7 @@ import numpy as np
 from analysis.correlation import G2
 from analysis.counting.patterns import Cell, Patterns, count_patterns
 from analysis.heralded import heralded_g2
+from analysis.palette import COLORS, FAINT
 from labkit.procedures import Result
 from labkit.procedures.g2 import G2Options, blocks_of_device
 from labkit.procedures.session import Session
@@ -65,8 +66,8 @@ class SinglePhononsResult(Result):
         axes = figure.add_subplot()
         low, high = self.g2.posterior.quantile([0.0005, 0.9995])
         grid = np.linspace(max(low, 1e-6), high, 300)
-        axes.plot(grid, self.g2.posterior.density(grid), color="#0b6e99")
-        axes.axvline(1.0, color="#a8a29e", lw=1, ls="--")
+        axes.plot(grid, self.g2.posterior.density(grid), color=COLORS[0])
+        axes.axvline(1.0, color=FAINT, lw=1, ls="--")
         axes.set(xlabel="heralded $g^{(2)}(0)$", ylabel="probability density", ylim=(0, None))
         return figure
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from analysis.palette import COLORS
 from labkit.procedures import Result
 from labkit.procedures.filters import off_the_line
 from labkit.procedures.null_test import LaserLightOptions, g2_between_detectors, laser_light
@@ -91,7 +92,8 @@ class StrayLightResult(Result):
         axes = figure.add_subplot()
         clicks = np.array([*self.pump, *self.read])
         names = [f"{gate} {d}" for gate in ("pump", "read") for d in (1, 2)]
-        axes.bar(names, clicks * 1e6 / self.trials, yerr=np.sqrt(clicks) * 1e6 / self.trials)
+        rates, errors = (1e6 * n / self.trials for n in (clicks, np.sqrt(clicks)))
+        axes.bar(names, rates, yerr=errors, color=COLORS[0])
         axes.set(ylabel="background per 10⁶ trials")
         return figure
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.palette import COLORS, FAINT, LEFT_OUT
 from analysis.plots import arrival_histogram, coincidence_matrix, figure_of, witness_densities
 from analysis.witness.verdict import LEVELS
+from labkit.learned import PICTURE
 from labkit.monitoring import RunMonitor, Series, Snapshot
 from labkit.procedures.phase_sweep import fringe_of_blocks, sweep_result
 from labkit.report.diagnostics import CROSSED
@@ -27,6 +28,9 @@ COLUMN, PAGE = 86.0, 178.0
 
 GOLDEN = 0.66
 """Height over width."""
+
+UNITS = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
+"""Of the time over which readings are drawn: the first of which there are two or more."""
 
 STYLE: dict[Any, Any] = {  # matplotlib's own names
     "font.family": "sans-serif", "font.sans-serif": ["Arial", "Helvetica", "DejaVu Sans"],
@@ -142,7 +146,8 @@ def evidence(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
     axes.plot([p.trials / 1e6 for p in points], [p.log_e for p in points], color=COLORS[0])
     for level in LEVELS:
         axes.axhline(-log(1 - level), color=FAINT, ls="--")
-        axes.text(0, -log(1 - level), f"{100 * level:g} %", va="bottom")
+        place = (0.01, -log(1 - level))
+        axes.text(*place, f"{100 * level:g} %", va="bottom", transform=axes.get_yaxis_transform())
     axes.set(xlabel="good trials (10⁶)", ylabel="log E")
     return axes
 
@@ -195,6 +200,14 @@ def lasers(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
     return _over_time(run, "lasers", found, "detuning from the first block (MHz)", 1e-6, ax)
 
 
+def noise_budget(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
+    """Draw what each source of noise costs in R_m, as `labkit budget RUN` has learned it."""
+    found = run.snapshot.learned
+    if found is None:
+        raise _lacks(run, PICTURE, "what `labkit budget RUN` learns")
+    return found.budget.figure(_axes(ax))
+
+
 Draw = Callable[..., "Axes"]
 
 
@@ -215,7 +228,7 @@ FIGURES: Mapping[str, RunFigure] = {
     for name, draw in {
         "densities": densities, "course": course, "evidence": evidence, "g2": g2, "fringe": fringe,
         "arrivals": arrivals, "pairs": pairs, "rates": rates, "phase_noise": phase_noise,
-        "temperature": temperature, "lasers": lasers,
+        "temperature": temperature, "lasers": lasers, PICTURE: noise_budget,
     }.items()
 }  # fmt: skip
 """Figures by the name that ``labkit plot`` takes; ``sequence`` is one too, of several axes."""
@@ -281,22 +294,24 @@ def _over_time(
     run: RunPictures, name: str, series: Sequence[Series], label: str, scale: float,
     ax: "Axes | None",
 ) -> "Axes":  # fmt: skip
-    """Draw series over hours since the first block; what is left out as grey crosses."""
+    """Draw series over the time since the first block; what is left out as grey crosses."""
     if not series:
         raise _lacks(run, name, "such readings")
     axes = _axes(ax)
     begin = min(float(one.time[0]) for one in series)
+    span = max(float(one.time[-1]) for one in series) - begin
+    unit, seconds = next((u, s) for u, s in UNITS if span >= 2 * s or s == 1.0)
     for one, color in zip(series, COLORS * 4, strict=False):
-        hours, value, sigma = (one.time - begin) / 3600, scale * one.value, scale * one.sigma
+        along, value, sigma = (one.time - begin) / seconds, scale * one.value, scale * one.sigma
         good = one.good
         axes.errorbar(
-            hours[good], value[good], sigma[good] if sigma.any() else None, fmt=".", color=color,
+            along[good], value[good], sigma[good] if sigma.any() else None, fmt=".", color=color,
             elinewidth=0.5, label=one.label,
         )  # fmt: skip
         if not good.all():
-            axes.plot(hours[~good], value[~good], "x", color=LEFT_OUT)
+            axes.plot(along[~good], value[~good], "x", color=LEFT_OUT)
     local = datetime.fromtimestamp(begin).astimezone()
-    axes.set(xlabel=f"hours since {local:%Y-%m-%d %H:%M %Z}", ylabel=label)
+    axes.set(xlabel=f"{unit} since {local:%Y-%m-%d %H:%M %Z}", ylabel=label)
     if len(series) > 1:
         axes.legend()
     return axes

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.counts import Counts
-from analysis.published import PublishedWitness
+from analysis.published import RIEDINGER_2018
 from analysis.witness import Verdict
+from labkit.learned import PICTURE
 from labkit.monitoring.outcome import outcome_of
 from labkit.report.figures import PAGE, SEQUENCE, RunPictures, draw_figure, journal_style
 from labkit.report.page import Section, evaluation_sections, render, section_of
-from labkit.report.tables import ResultTable
+from labkit.report.tables import ResultTable, budget_table
 from labkit.run import RunFolder
 from labkit.run.events import flat_name, settings_made
 from labkit.run.left_out import left_out_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"
 MOST_LEFT_OUT = 50
+ELSEWHERE = (PICTURE, "phase_sweep", "witness")
+"""Pictures of procedures that have a section of their own, drawn from the record."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 
 
@@ -36,7 +40,6 @@ def write_run_report(
     folder: RunFolder,
     path: Path | None = None,
     *,
-    published: PublishedWitness | None = None,
     remarks: Sequence[str] | None = None,
 ) -> Path:
     """Write the report of a run, as one HTML page that prints well or, by the suffix, as PDF.
@@ -46,8 +49,6 @@ def write_run_report(
     folder : RunFolder
     path : Path, optional
         By default ``report.html`` in the run folder.
-    published : PublishedWitness, optional
-        Published counts and values, shown beside ours.
     remarks : sequence of str, optional
         What must be said first; by default what the run's diagnosis says.
 
@@ -67,22 +68,19 @@ def write_run_report(
             raise RuntimeError(message)
         with TemporaryDirectory() as place:
             page = Path(place) / REPORT
-            page.write_text(report_of(folder, published, remarks), encoding="utf-8")
+            page.write_text(report_of(folder, remarks), encoding="utf-8")
             _print_pdf(browser, page, path)
         return path
-    path.write_text(report_of(folder, published, remarks), encoding="utf-8")
+    path.write_text(report_of(folder, remarks), encoding="utf-8")
     return path
 
 
-def report_of(
-    folder: RunFolder,
-    published: PublishedWitness | None = None,
-    remarks: Sequence[str] | None = None,
-) -> str:
+def report_of(folder: RunFolder, remarks: Sequence[str] | None = None) -> str:
     """Return the report of a run as HTML; see `write_run_report`."""
     run = RunPictures(folder)
     found = run.snapshot
     manifest = folder.manifest()
+    published = RIEDINGER_2018.get(str(manifest.experiment.get("compare", "")))
     said = found.diagnosis if remarks is None else remarks
     unsafe = [f"NOT SAFE at the end: {name}: {why}" for name, why in manifest.unsafe.items()]
     title = manifest.comment or manifest.kind.replace("_", " ")
@@ -96,10 +94,11 @@ def report_of(
     sections += _figures(run, "course of the measurement", ["course", "evidence", "g2"])
     sections += _figures(run, "phase sweep", ["fringe"])
     sections += _pictures(folder)
+    sections += _noise_budget(run)
     names = ["rates", "phase_noise", "temperature", "lasers"]
     sections += _figures(run, "rates, lock, temperature, lasers", names)
     sections.append(section_of(left_out_of(run.blocks).table()))
-    sections += [section_of(table) | {"text": True} for table in _tables(run)]
+    sections += [section_of(table) | {"text": True, "long": True} for table in _tables(run)]
     return render(title, found.evaluation, [*unsafe, *said], sections)
 
 
@@ -199,7 +198,8 @@ def _svg(figure: "Figure") -> str:
 
 def _pictures(folder: RunFolder) -> Iterator[Section]:
     """Yield a section of what the procedures have drawn: balance, filters, lock, sweeps."""
-    paths = sorted((folder.path / "figures").glob("*.png"))
+    pngs = (folder.path / "figures").glob("*.png")
+    paths = sorted(path for path in pngs if path.stem not in ELSEWHERE)
     if paths:
         pictures = [
             (path.stem.replace("_", " "), b64encode(path.read_bytes()).decode("ascii"))
@@ -207,6 +207,15 @@ def _pictures(folder: RunFolder) -> Iterator[Section]:
         ]
         table = ResultTable(title="what the procedures found", head=(), rows=())
         yield section_of(table) | {"pictures": pictures}
+
+
+def _noise_budget(run: RunPictures) -> Iterator[Section]:
+    """Yield the section of what limits R_m, if it has been learned."""
+    learned = run.snapshot.learned
+    if learned is not None:
+        lines = (learned.fit, *learned.budget.sentences(), *learned.remarks)
+        figure = _svg(draw_figure(run, PICTURE, PAGE))
+        yield section_of(budget_table(learned.budget)) | {"figures": [figure], "lines": lines}
 
 
 def _tables(run: RunPictures) -> Iterator[ResultTable]:

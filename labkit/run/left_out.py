@@ -59,10 +59,11 @@ class LeftOutBlocks:
         from labkit.report.tables import ResultTable
 
         rows = [(reason, str(number)) for reason, number in self.reasons.items()]
-        rows += [
-            ("R_m without them", _said(self.without)),
-            ("R_m with them", _said(self.including)),
-        ]
+        if self.blocks:
+            rows.append(("R_m without them", _said(self.without)))
+            rows.append(("R_m with them", _said(self.including)))
+        else:
+            rows.append(("none", "0"))
         note = f"{self.counted} blocks count, {self.blocks} ({self.trials:,} trials) do not"
         return ResultTable(
             title="blocks left out", head=("reason", "blocks"), rows=tuple(rows), note=note

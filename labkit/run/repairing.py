@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from analysis.evaluation import evaluate
+from labkit.learned import learn
 from labkit.report.diagnostics import diagnose_blocks
+from labkit.report.run_report import write_run_report
 from labkit.run.dataset import register_dataset
 from labkit.run.folder import RunFolder
 from labkit.run.journal import total_counts
 from labkit.run.recovery import recover_run
-from labkit.run.results import LEFT_OVER, left_over, save_counts, save_report
+from labkit.run.results import LEFT_OVER, left_over, save_counts
 from labkit.run.sealing import seal_run
 from labkit.run.sole_use import sole_use
 
@@ -52,14 +54,14 @@ def _report(folder: RunFolder) -> None:
     if counts is None:
         return
     evaluation = evaluate(counts)
-    compare = str(folder.manifest().experiment.get("compare", ""))
     remarks = diagnose_blocks(evaluation, good, folder.sequence())
-    save_report(folder, compare, remarks)
+    write_run_report(folder, remarks=remarks)
 
 
 _STEPS: dict[str, Callable[[RunFolder], object]] = {
     "dataset": lambda folder: register_dataset(folder, folder.journal.read()),
     "counts": lambda folder: save_counts(folder, folder.journal.read()),
     "report": _report,
+    "noise budget": learn,
     "seal": seal_run,
 }

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from analysis.evaluation import Evaluation, evaluate
 from analysis.netcdf import write_netcdf
-from analysis.published import RIEDINGER_2018
 from labkit import __version__
 from labkit.procedures import Result
 from labkit.report.run_report import write_run_report
@@ -117,7 +116,6 @@ def save_results(
     folder: RunFolder,
     blocks: list[Block],
     result: Result,
-    compare: str,
     say: Callable[[str], object] = print,
     unsafe: Mapping[str, str] | None = None,
 ) -> None:
@@ -131,8 +129,6 @@ def save_results(
     blocks : list of Block
         All of the run.
     result : Result
-    compare : str
-        Name of a published set of results to show beside ours, or "".
     say : callable
         Told what could not be written.
     unsafe : mapping of str to str, optional
@@ -149,7 +145,7 @@ def save_results(
     if result.evaluation is not None:
         attempt(
             folder, "report",
-            lambda: save_report(folder, compare, remarks), say,
+            lambda: write_run_report(folder, remarks=remarks), say,
         )  # fmt: skip
 
 
@@ -193,12 +189,6 @@ def estimates_of(found: Evaluation, setting: Mapping[str, object]) -> "Dataset":
             attributes = {"units": "1", "long_name": f"{name}, {words}"}
             dataset[f"{name}{end}"] = (along[name], column, attributes)
     return dataset
-
-
-def save_report(folder: RunFolder, compare: str, remarks: Sequence[str]) -> None:
-    """Write ``report.html``: all that somebody needs to know who has only this."""
-    published = RIEDINGER_2018[compare] if compare else None
-    write_run_report(folder, published=published, remarks=remarks)
 
 
 LEFT_OVER = "left_over.json"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.palette import COLORS, FAINT
 from simulation.inference.posterior import Posterior
 from simulation.inference.table import PARAMETERS
 
@@ -53,12 +54,12 @@ def corner_plot(posterior: Posterior, names: tuple[str, ...] | None = None) -> "
             if column == row:
                 low, high = np.quantile(posterior.draws[x], [0.001, 0.999])
                 bins = list(np.linspace(low, high, 40))
-                axes.hist(posterior.prior[x], bins, density=True, color="#d6d3d1")
-                axes.hist(posterior.draws[x], bins, density=True, histtype="step", color="#0b6e99")
+                axes.hist(posterior.prior[x], bins, density=True, color=FAINT)
+                axes.hist(posterior.draws[x], bins, density=True, histtype="step", color=COLORS[0])
                 axes.set_yticks([])
             else:
                 axes.plot(
-                    posterior.draws[x][:1500], posterior.draws[y][:1500], ",", color="#0b6e99"
+                    posterior.draws[x][:1500], posterior.draws[y][:1500], ",", color=COLORS[0]
                 )
             axes.tick_params(labelsize=6)
             if row == size - 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy import optimize
 
+from analysis.palette import COLORS, FAINT
 from simulation.inference.operation import LIMITS, USUAL, Knobs, Operation
 from simulation.inference.planning import ClickRates, claim_trials
 from simulation.theory.dlcz import pair_clicks
@@ -173,9 +174,9 @@ def trade_offs(operation: Operation, knobs: Knobs = USUAL, *, points: int = 25) 
                 there = replace(there, theta=0.0)
             hours.append(expected_trials(operation, there) * there.period / 3600)
         found = [each if math.isfinite(each) else np.nan for each in hours]
-        axes.plot(values, found, color="#0b6e99")
+        axes.plot(values, found, color=COLORS[0])
         if math.isfinite(now):
-            axes.axhline(now, color="#a8a29e", lw=1, ls="--")
+            axes.axhline(now, color=FAINT, lw=1, ls="--")
         axes.set(xlabel=label, yscale="log", ylim=(0.9 * np.nanmin(found), 20 * np.nanmin(found)))
         if ticks:
             axes.set(xscale="log", xlim=(values[0], values[-1]))

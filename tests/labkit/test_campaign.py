@@ -11,7 +11,9 @@ from benchmarks.inference import _centre
 from labkit.campaign import pulse_energy, read_campaign
 from labkit.cli import run
 from labkit.experiment import read_experiment
-from labkit.run import Block, create_run
+from labkit.learned import learned_of
+from labkit.run import Block, create_run, open_run
+from labkit.run.sealing import seal_run, verify_run
 from labkit.sequence import Pulse
 from simulation.inference.model import probabilities
 from simulation.inference.setting import Setting
@@ -54,6 +56,7 @@ def written(folder, kind, sequence, blocks, transmission=(1.0, 0.7)):
             Block(
                 number=number, segment=made.relative(segment), setting=setting,
                 counts=counts_of(played, trials, singles, pairs),
+                started="2026-01-01T00:00:00+00:00", duration=3600.0,
             )
         )  # fmt: skip
         made.journal.judge(number, good=True)
@@ -118,7 +121,9 @@ def test_a_run_without_anything_to_infer_from_is_refused(tmp_path):
         read_campaign([path], riedinger2018())
 
 
-def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(tmp_path, capsys):
+@pytest.fixture
+def expected_run(tmp_path):
+    """A run of 2 × 2e9 trials at θ and θ + π that counts what the model expects."""
     witness = {"procedure": "witness", "delta_phi": 0.6, "delay": 123e-9, "turn": "theta"}
     blocks = []
     for turn, phase in (("theta", 0.6), ("pi", 0.6 - np.pi)):
@@ -127,11 +132,17 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(tmp_path
         clicks = probabilities(
             values, Setting(delay=123e-9, delta_phi=phase), reference_delay=123e-9
         )
-        found = np.rint(5e8 * clicks.singles[0]).astype(int)
-        pairs = np.rint(5e8 * clicks.coincidences[0]).astype(int)
+        found = np.rint(2e9 * clicks.singles[0]).astype(int)
+        pairs = np.rint(2e9 * clicks.coincidences[0]).astype(int)
         setting = witness | {"delta_phi": phase, "turn": turn}
-        blocks.append((setting, sequence, 5 * 10**8, found, pairs))
-    path = written(tmp_path, "witness", SEQUENCE.with_read_phase(0.6), blocks)
+        blocks.append((setting, sequence, 2 * 10**9, found, pairs))
+    return written(tmp_path, "witness", SEQUENCE.with_read_phase(0.6), blocks), found, pairs
+
+
+def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
+    expected_run, tmp_path, capsys
+):
+    path, found, pairs = expected_run
     out, picture = tmp_path / "x.nc", tmp_path / "x.png"
     options = [
         "--draws",
@@ -148,7 +159,7 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(tmp_path
     assert plain["parameters"]["lifetime_A"]["determined"] is False
     assert plain["parameters"]["dark_rate_1"]["determined"] is True
     assert plain["held"]["splitting"] == 0.5
-    g2 = pairs / np.outer(found[2:], found[:2]) * 5e8  # at θ + π: detectors exchanged
+    g2 = pairs / np.outer(found[2:], found[:2]) * 2e9  # at θ + π: detectors exchanged
     same, crossed = g2[1, 0], g2[0, 0]
     r_m = 4 * (same + crossed - 1) / (same - crossed) ** 2
     predicted = plain["prediction"]["R_m(1)"]
@@ -156,6 +167,21 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(tmp_path
     assert abs(predicted["median"] - r_m) < width
     assert out.exists()
     assert picture.exists()
+
+
+@pytest.mark.long
+def test_budget_of_a_run_stays_in_its_folder(expected_run, capsys, monkeypatch):
+    monkeypatch.setattr("labkit.report.run_report.report_of", lambda *_: "")  # it has no tags
+    folder = open_run(expected_run[0])
+    assert learned_of(folder) is None
+    seal_run(folder)
+    assert run(["budget", str(folder.path), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    learned = learned_of(folder)
+    assert learned.to_dict()["now"]["R_m"] == pytest.approx(printed["now"]["R_m"], rel=1e-6)
+    assert learned.p_value > 0.01
+    assert "fits the run's data" in learned.fit
+    assert [m for m in verify_run(folder.path) if not m.file.startswith("tags/")] == []
 
 
 @pytest.mark.parametrize(

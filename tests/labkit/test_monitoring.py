@@ -418,6 +418,27 @@ def test_scan_has_the_points_of_its_blocks(run):
     assert crossed.y[0] == events / sum(found[p].accidentals for p in ("r1p2", "r2p1"))
 
 
+def test_filters_moved_together_are_drawn_step_by_step_and_each_time_anew(run):
+    def moved(volts):
+        setting = {
+            "procedure": "filters",
+            "filter": "1a 2a",
+            "voltage_1a": volts,
+            "voltage_2a": 1.0,
+        }
+        run.folder.journal.append(replace(block := run.add(), setting=setting))
+        run.leave_out(block, "")
+
+    for volts in (5.0, 5.1, 5.2):
+        moved(volts)
+    assert RunMonitor(run.folder).snapshot().scan.curves["pump 1"].x == (1.0, 2.0, 3.0)
+    run.add()  # of the witness
+    moved(5.3)
+    scan = RunMonitor(run.folder).snapshot().scan
+    assert (scan.title, scan.x_label) == ("filters 1a 2a", "step")
+    assert scan.curves["pump 1"].x == (1.0,)
+
+
 def test_runs_are_compared_by_what_they_set(make_run):
     runs = [make_run(), make_run(kind="autopilot")]
     manifest = runs[1].folder.manifest()

@@ -1,5 +1,6 @@
 """The report page: what it claims, and what it admits."""
 
+import json
 import re
 from html import unescape
 
@@ -10,11 +11,15 @@ from analysis.counts import Counts, Quality, exact_trials
 from analysis.evaluation import evaluate
 from analysis.gates import Gate, GateSet
 from analysis.plots import arrival_histogram, coincidence_matrix
+from labkit.dashboard.page import Page
+from labkit.learned import BUDGET, Learned, learned_of
 from labkit.monitoring import RunMonitor
 from labkit.report import headline, write_report
 from labkit.report.run_report import ungated_table, write_run_report
 from labkit.run.events import EventLog
 from labkit.run.progress import Watcher
+from simulation.inference.budget import noise_budget
+from simulation.theory.dlcz import riedinger2018
 
 GATES = GateSet(
     period=50e-6,
@@ -92,6 +97,27 @@ def test_report_of_a_run_tells_what_somebody_needs_who_has_only_this(run, tmp_pa
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", page)
     for path, content in before.items():
         assert path.read_bytes() == content
+
+
+def test_what_was_learned_of_a_run_stands_in_its_report_and_page(run, tmp_path):
+    run.add()
+    learned = Learned(
+        budget=noise_budget(riedinger2018()), preset="riedinger2018(optimal)", deviance=12.0,
+        p_value=0.4, remarks=("mostly the product of p_pump_A and eta_A is known",),
+    )  # fmt: skip
+    path = run.folder.path / BUDGET
+    path.write_text(json.dumps(learned.to_dict()), encoding="utf-8")
+    page = write_run_report(run.folder, tmp_path / "report.html").read_text(encoding="utf-8")
+    snapshot = RunMonitor(run.folder).snapshot()
+    assert snapshot.to_dict()["noise_budget"] == learned.to_dict()
+    for place in (page, Page().tables(snapshot)):
+        words = ("oise budget", "without leaked drive light", learned.budget.R_m.text(),
+                 "the claim would take", "no witness")  # fmt: skip
+        assert [each for each in words if each not in place] == []
+    assert page.count("<svg") == 1 + 3 + 4 + 1
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"noise_budget\.json.*labkit budget RUN"):
+        learned_of(run.folder)
 
 
 def test_clicks_outside_the_gates_are_background_and_the_rest(recorded):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulation.inference.budget import Interval, noise_budget
+from simulation.inference.budget import Interval, NoiseBudget, noise_budget
 from simulation.inference.operation import Knobs, Operation
 from simulation.theory.dlcz import riedinger2018
 from simulation.theory.dlcz.sources import SOURCES
@@ -58,6 +58,25 @@ def test_budget_over_draws_has_intervals_that_hold_the_points():
     assert budget.R_m.low < BUDGET.R_m.median < budget.R_m.high
 
 
+def test_few_draws_without_interference_do_not_forbid_the_budget_of_the_others():
+    contrast = np.full(40, 0.95)
+    contrast[:4] = 0.0
+    operation = Operation.of_model(riedinger2018())
+    budget = noise_budget(operation.changed(contrast=contrast))
+    assert budget.R_m.median == pytest.approx(
+        noise_budget(replace(riedinger2018(), contrast=0.95)).R_m.median, abs=1e-9
+    )
+    contrast[:8] = 0.0
+    with pytest.raises(ValueError, match="84 % of the draws"):
+        noise_budget(operation.changed(contrast=contrast))
+
+
+def test_a_plain_budget_is_read_back():
+    hot = noise_budget(replace(riedinger2018(), n_heat_A=0.2, n_heat_B=0.2))
+    for budget in (BUDGET, hot):
+        assert NoiseBudget.from_dict(json.loads(json.dumps(budget.to_dict()))) == budget
+
+
 def test_budget_at_other_knobs():
     best = noise_budget(riedinger2018(), knobs=Knobs(theta=0.0))
     rows = {row.source: row for row in best.rows}
@@ -69,9 +88,9 @@ def test_sentences_tell_the_dearest_first_and_figure_shows_every_source():
     said = BUDGET.sentences()
     assert said[0].startswith("without leaked drive light R_m would be 0.466, the claim would take")
     axes = BUDGET.figure()
-    assert len(axes.get_xticklabels()) == len(SOURCES) + 1
-    assert axes.patches[0].get_height() == pytest.approx(0.691978, abs=1e-5)
-    assert sum(bar.get_height() for bar in axes.patches[1:]) == pytest.approx(BUDGET.total.median)
+    assert len(axes.get_yticklabels()) == len(SOURCES) + 1
+    assert axes.patches[0].get_width() == pytest.approx(0.691978, abs=1e-5)
+    assert sum(bar.get_width() for bar in axes.patches[1:]) == pytest.approx(BUDGET.total.median)
 
 
 def test_interval_of_values_with_a_never_is_no_nan():
