@@ -26,9 +26,9 @@ from analysis.witness.conditions import (
     crossed_exceeds_same,
     fringe_of_scan,
     fringe_of_turn,
-    null_laser_only,
     null_shuffled,
 )
+from analysis.witness.laser_light import null_laser_only
 from analysis.witness.profile import fixed_sample_confidence, least_fixed_sample_statistic
 from benchmarks.red_team import PUMP, READ, Lab, boundary, light, turning
 

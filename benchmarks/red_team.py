@@ -19,6 +19,9 @@ from analysis.witness.verdict import ENTANGLED, Verdict
 
 Array = NDArray[np.float64]
 PUMP, READ = np.array([1.0e-4, 1.65e-4]), np.array([0.97e-4, 1.5e-4])
+LEVEL = np.full(2, READ.mean())
+EVEN = float(READ.mean())
+"""False clicks per pump click that add as many coincidences as there are accidentals."""
 TRIALS = 10**11
 DECLARED = {
     "splitting": 0.503, "splitting_error": 0.003, "pump_balance": 0.02, "read_balance": 0.1,
@@ -26,6 +29,10 @@ DECLARED = {
     "null_blindness_upper": 0.0, "null_crosstalk_upper": 0.0, "background": 0.3,
 }  # fmt: skip
 """What somebody declares who knows nothing of the fault."""
+
+
+BRIGHT, BRIGHT_TRIALS = 1000.0, 2_000_000
+"""Pump gate and trials of a laser-only run with a bright read gate."""
 
 
 def light(same: float, crossed: float) -> Array:
@@ -61,7 +68,10 @@ class Lab:
     trials : int
         Of each turn.
     laser_only : float
-        Brightness of the pump gate of a laser-only run with as many trials; 0 for none.
+        Brightness of the pump gate of a laser-only run with as many trials; 0 for none, and then
+        somebody declares that there are no faults.
+    bright_read : float
+        Brightness of the read gate of another laser-only run; 0 for none.
     """
 
     theta: Array
@@ -76,6 +86,7 @@ class Lab:
     jitter: bool = False
     trials: int = TRIALS
     laser_only: float = 0.0
+    bright_read: float = 0.0
 
     def counts(
         self,
@@ -83,14 +94,15 @@ class Lab:
         trials: int,
         *,
         brighter: float = 1.0,
+        brighter_read: float = 1.0,
         rng: np.random.Generator | None = None,
     ) -> WitnessCounts:
         """Return expected counts at a g², or drawn ones."""
-        pump = self.pump * brighter
-        expected = np.outer(self.read, pump) * g2 * (1.0 + self.swing**2)
+        pump, photons = self.pump * brighter, self.read * brighter_read
+        expected = np.outer(photons, pump) * g2 * (1.0 + self.swing**2)
         expected = expected * np.where(np.eye(2) > 0, 1.0 - self.blind, 1.0 - self.cross_blind)
         false = np.where(np.eye(2) > 0, self.afterpulse, self.crosstalk) * pump[np.newaxis, :]
-        read = self.read + false.sum(axis=1)
+        read = photons + false.sum(axis=1)
         found = trials * (expected + false)
         whole = np.rint(found) if rng is None else rng.poisson(found)
         singles = [np.maximum(np.rint(trials * rate), 1).astype(int) for rate in (pump, read)]
@@ -112,11 +124,19 @@ class Lab:
             )
             for _ in range(blocks)
         ]
-        laser = None
-        if self.laser_only:
-            still = self if self.jitter else replace(self, swing=0.0)
-            laser = still.counts(np.ones((2, 2)), self.trials, brighter=self.laser_only, rng=rng)
-        return Evidence(blocks=tuple(found), laser_only=laser, declared=DECLARED)
+        if not self.laser_only:
+            return Evidence(blocks=tuple(found), declared=DECLARED)
+        still, flat = self if self.jitter else replace(self, swing=0.0), np.ones((2, 2))
+        dim = still.counts(flat, self.trials, brighter=self.laser_only, rng=rng)
+        bright = None
+        if self.bright_read:
+            bright = still.counts(
+                flat, BRIGHT_TRIALS, brighter=BRIGHT, brighter_read=self.bright_read, rng=rng
+            )
+        return Evidence(
+            blocks=tuple(found), laser_only=dim, laser_only_bright=bright,
+            declared={name: value for name, value in DECLARED.items() if "null" not in name},
+        )  # fmt: skip
 
     def shuffled(self) -> Condition:
         """Return what shifted trials show of a swing of the rates."""
@@ -207,16 +227,56 @@ ATTACKS = (
         make=lambda b: Lab(theta=boundary(8.0), pi=boundary(1.0)[::-1], blind=b, laser_only=1.0),
     ),
     Attack(
-        name="laser power that jitters from trial to trial", strengths=(0.3, 0.4, 0.6),
+        name="laser power that jitters from trial to trial", strengths=(0.05, 0.1, 0.2, 0.4, 0.6),
         make=lambda d: turning(boundary(1.0), swing=d, jitter=True, laser_only=1.0),
     ),
     Attack(
-        name="blind to the other detector, crosstalk in its place", strengths=(0.1, 0.5, 0.9),
-        make=lambda b: turning(boundary(1.2), cross_blind=b, crosstalk=b * float(READ.mean())),
+        name="jitter, bright laser-only run", strengths=(0.02, 0.05, 0.1, 0.2, 0.4),
+        make=lambda d: turning(
+            boundary(1.0), swing=d, jitter=True, laser_only=1.0, bright_read=1000.0
+        ),
     ),
     Attack(
-        name="blind, afterpulses in their place", strengths=(0.1, 0.5, 0.9), turns=(True,),
-        make=lambda b: turning(boundary(1.2), blind=b, afterpulse=b * float(READ.mean())),
+        name="blind to the other detector, crosstalk in its place", strengths=(0.1, 0.5, 0.9),
+        make=lambda b: turning(boundary(1.2), cross_blind=b, crosstalk=b * EVEN, read=LEVEL),
+    ),
+    Attack(
+        name="the same with noise at one phase", strengths=(0.05, 0.2, 0.5, 0.9),
+        make=lambda b: Lab(
+            theta=boundary(1.0), pi=boundary(8.0)[::-1], cross_blind=b, crosstalk=b * EVEN,
+            read=LEVEL, laser_only=1.0,
+        ),
+    ),
+    Attack(
+        name="the same, bright laser-only run", strengths=(0.005, 0.02, 0.05, 0.2, 0.9),
+        make=lambda b: Lab(
+            theta=boundary(1.0), pi=boundary(8.0)[::-1], cross_blind=b, crosstalk=b * EVEN,
+            read=LEVEL, laser_only=1.0, bright_read=1000.0,
+        ),
+    ),
+    Attack(
+        name="blind, afterpulses in their place", strengths=(0.05, 0.2, 0.5, 0.9),
+        make=lambda b: turning(
+            boundary(2.0), blind=b, afterpulse=b * EVEN, read=LEVEL, laser_only=1.0
+        ),
+    ),
+    Attack(
+        name="the same, noise at one phase, bright laser-only run",
+        strengths=(0.005, 0.02, 0.05, 0.2, 0.9),
+        make=lambda b: Lab(
+            theta=boundary(8.0), pi=boundary(1.0)[::-1], blind=b, afterpulse=b * EVEN, read=LEVEL,
+            laser_only=1.0, bright_read=1000.0,
+        ),
+    ),
+    Attack(
+        name="noisy light, detectors dead after a click", strengths=(2.0, 3.0, 8.0),
+        make=lambda s: turning(boundary(s), blind=1.0),
+    ),
+    Attack(
+        name="gain of crossed coincidences, bright laser-only run", strengths=(0.01, 0.04, 0.2),
+        make=lambda g: turning(
+            boundary(1.0), cross_blind=-g, crosstalk=0.0, laser_only=1.0, bright_read=1000.0
+        ),
     ),
     Attack(
         name="afterpulses, coherent light", strengths=(6e-4, 3e-3, 1e-2),
