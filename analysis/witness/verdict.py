@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 
 from analysis.evidence import BlockCounts, Evidence
+from analysis.notebook import html_table
 from analysis.witness import conditions as conditions_
 from analysis.witness.anytime import AnytimeTest, anytime_test
 from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of, sum_of_cells
-from analysis.witness.conditions import DECLARED, DEMANDS, Condition
+from analysis.witness.conditions import DECLARED, DEMANDS, NOT_MEASURED, Condition
 from analysis.witness.laser_light import FaultLimits, fault_limits, null_laser_only
 from analysis.witness.profile import (
     MIN_COINCIDENCES,
@@ -119,6 +120,23 @@ class Verdict:
         }
 
     def __str__(self) -> str:
+        return "\n".join(f"{name:<12}{text}" for name, text in self._lines())
+
+    def __repr__(self) -> str:
+        return f"<Verdict: {self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        """Show the ten lines and every condition in a notebook."""
+        words = {True: "met", False: "not met", None: "undecided"}
+        conditions = [
+            (one.name, "" if one.value is None else _short(one), one.demand,
+             NOT_MEASURED if one.source == NOT_MEASURED else words[one.met], one.source)
+            for one in self.conditions.values()
+        ]  # fmt: skip
+        head = ("condition", "value", "demand", "", "source")
+        return html_table(self._lines()) + html_table(conditions, head)
+
+    def _lines(self) -> tuple[tuple[str, str], ...]:
         unmet = "if the conditions held: " if self.decision == CONDITIONS_NOT_MET else ""
         limit = "none yet" if math.isinf(self.upper_limit_95) else f"R < {self.upper_limit_95:.3f}"
         fixed = "needs 20 coincidences of each herald"
@@ -133,7 +151,7 @@ class Verdict:
                     if one.met and one.source == DECLARED]  # fmt: skip
         failed = [str(one) for one in named if one.met is False]
         absent = [one.name for one in named if one.met is None]
-        rows = (
+        return (
             ("VERDICT", self.sentence),
             ("R", f"{self.R} (symmetrised, 68 %); separable states: R >= {self.bound:.4f}"),
             (
@@ -148,7 +166,6 @@ class Verdict:
             ("unknown", ", ".join(absent) or "none"),
             ("next", self.next_step),
         )
-        return "\n".join(f"{name:<12}{text}" for name, text in rows)
 
 
 def _short(condition: Condition) -> str:

@@ -421,7 +421,8 @@ def test_null_test_shows_that_coherent_light_is_uncorrelated_and_sets_the_filter
     assert result.condition.met
     assert min(result.low[1], result.high[1]) >= 400
     assert volts(session) == pytest.approx(before)
-    assert {b.setting["light"] for b in session.blocks} == {"look", "laser"}
+    assert min(expected for _, expected in result.bright) > 10_000
+    assert {b.setting["light"] for b in session.blocks} == {"look", "laser", "bright laser"}
     assert "laser light only" in str(result)
 
 
