@@ -1,6 +1,7 @@
 """Verdicts on count sets: the honest ones are certified, no dishonest one is."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -256,10 +257,16 @@ def test_text_has_ten_lines_and_marks_what_was_declared() -> None:
 
 
 def test_published_counts_support_fixed_sample_and_always_valid_confidences() -> None:
-    """README: 98.9 % and 99.88 % fixed, 73 % and 94.6 % always-valid."""
-    for name, fixed, always in (("optimal", 0.989, 0.734), ("extended", 0.9988, 0.946)):
+    """VERDICT §5: E 3.76 and 18.6; README: 98.9 and 99.88 % fixed, 73 and 94.6 % always-valid."""
+    for name, e, fixed, always, interval in (
+        ("optimal", 3.76, 0.989, 0.734, (0.739, 0.665, 0.834)),
+        ("extended", 18.6, 0.9988, 0.946, (0.743, 0.684, 0.812)),
+    ):
         blocks = (BlockCounts(theta=RIEDINGER_2018[name].counts),)
         verdict = judge(Evidence(blocks=blocks))
+        assert math.exp(verdict.log_E) == pytest.approx(e, rel=2e-3)
+        found = (verdict.R.value, verdict.R.low, verdict.R.high)
+        assert found == pytest.approx(interval, abs=5e-4)
         assert verdict.fixed_confidence == pytest.approx(fixed, abs=5e-4)
         assert verdict.always_confidence == pytest.approx(always, abs=5e-4)
         assert verdict.decision == "conditions not met"
