@@ -32,11 +32,12 @@ class FaultLimits:
     Attributes
     ----------
     blindness, cross_blindness : float
-        Relative loss of coincidences of the same detector, and of crossed ones; 1 if unknown.
+        Relative loss of coincidences of the same detector, and of crossed ones, in the cell with
+        the larger one: the mean over heralds weighs all alike; 1 if unknown.
     crosstalk : float
         Extra crossed coincidences in units of the accidentals.
     gain : float
-        Relative gain of crossed coincidences.
+        Relative gain of crossed coincidences, in the cell with the larger one.
     jitter : float
         Relative gain of all of them: the covariance of the power of pump and read.
     """
@@ -93,19 +94,19 @@ def fault_limits(
     dimmest, brightest = (choose(lights, key=lambda one: one.least) for choose in (min, max))
     extra = max(dimmest.upper(CROSSED) - 1.0, 0.0) * dimmest.most
     return FaultLimits(
-        blindness=_loss(dimmest, brightest, SAME, largest_low[0]),
-        cross_blindness=_loss(dimmest, brightest, CROSSED, largest_low[1]),
+        blindness=max(_loss(dimmest, brightest, pair, largest_low[0]) for pair in SAME),
+        cross_blindness=max(_loss(dimmest, brightest, pair, largest_low[1]) for pair in CROSSED),
         crosstalk=extra,
-        gain=max(brightest.upper(CROSSED) - 1.0, 0.0),
+        gain=max(0.0, *(brightest.upper([pair]) - 1.0 for pair in CROSSED)),
         jitter=max(brightest.upper(SAME + CROSSED) - 1.0, 0.0),
     )
 
 
-def _loss(dim: _Light, bright: _Light, pairs: tuple[str, str], largest_low: float) -> float:
+def _loss(dim: _Light, bright: _Light, pair: str, largest_low: float) -> float:
     """Return the upper limit of 1 - m, from m + a/ρ of both, 0 <= a <= `largest_low`."""
-    least = [0.0, bright.lower(pairs) - largest_low / bright.least]
+    least = [0.0, bright.lower([pair]) - largest_low / bright.least]
     if bright.least > dim.most:
-        seen = bright.lower(pairs) * bright.least - dim.upper(pairs) * dim.most
+        seen = bright.lower([pair]) * bright.least - dim.upper([pair]) * dim.most
         least.append(seen / (bright.least - dim.most))
     return 1.0 - min(max(least), 1.0)
 

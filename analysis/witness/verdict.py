@@ -371,7 +371,7 @@ def _bound(
         alternated=evidence.pi is not None,
         even_splitting=_even(found["splitting"]) and found["device_ratio"].source != DECLARED,
         **asdict(faults),
-        same=_largest_low(total),
+        same=_upper_same(total),
     )
 
 
@@ -389,14 +389,20 @@ def _upper(condition: Condition) -> float | None:
     return condition.value if isinstance(condition.value, float) else None
 
 
-def _largest_low(total: Cells, turn: int | None = None) -> float:
-    """Return the mean g² of the low cells, or of those of one turn, plus two errors."""
+def _upper_same(total: Cells) -> float:
+    """Return the mean g² of the low cells plus two errors."""
     if not total.complete:
         return 1.2
-    chosen = slice(None) if turn is None else [turn]
-    low, expected = total.low[:, chosen], total.low_accidentals[:, chosen]
-    error = math.sqrt(float(((low + 1.0) / expected**2).sum())) / low.size
-    return max(float((low / expected).mean()) + 2.0 * error, 1.0)
+    error = math.sqrt(float((total.low / total.low_accidentals**2).sum())) / total.n
+    return max(total.s + 2.0 * error, 1.0)
+
+
+def _largest_low(total: Cells, turn: int) -> float:
+    """Return the largest g² of a low cell of a turn plus two errors."""
+    low, expected = total.low[:, turn], total.low_accidentals[:, turn]
+    if not (expected > 0.0).all():
+        return 1.2
+    return float(((low + 2.0 * np.sqrt(low + 1.0)) / expected).max())
 
 
 def _statistic(total: Cells, limit: float) -> float | None:

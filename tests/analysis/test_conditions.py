@@ -308,8 +308,16 @@ def test_a_dim_laser_only_run_does_not_tell_blind_detectors_and_afterpulses_from
     assert fault_limits(coherent({}), MANY).blindness == 1.0
     dim = counts(10_000_000, (100_000, 100_000), (1000, 1000))
     bright = fault_limits(coherent({}), dim, largest_low=(1.2, 1.2))  # 100 times brighter
-    exact = 1 - stats.chi2.ppf(0.05, 2 * 2000) / 2 / 2000
+    exact = 1 - stats.chi2.ppf(0.05, 2 * 1000) / 2 / 1000
     assert bright.blindness == pytest.approx(exact + 1.2 / 100, rel=1e-9)
+
+
+def test_one_blind_detector_counts_in_full() -> None:
+    """Pooled counts of a bright detector would hide the other: the mean over heralds does not."""
+    bright = coherent({"r1p1": 0.96}, read=5_000_000)
+    assert fault_limits(coherent({}), MANY, bright=bright).blindness > 0.04
+    more = coherent({"r2p1": 1.03}, read=5_000_000)
+    assert fault_limits(coherent({}), MANY, bright=more).gain > 0.03
 
 
 @given(
