@@ -327,6 +327,10 @@ ATTACKS = (
         make=lambda c: turning(np.array([[1.0, 1.0], [c, 1.0]])),
     ),
     Attack(
+        name="one herald alone at θ + π", strengths=(8.0, 30.0), turns=(True,),
+        make=lambda c: Lab(theta=boundary(1.0), pi=np.array([[c, 1.0], [1.0, 1.0]])),
+    ),
+    Attack(
         name="fringe of the wrong sign", strengths=(6.0, 8.0, 12.0),
         make=lambda c: turning(light(1.1, c)[::-1]),
     ),

@@ -131,7 +131,7 @@ def crossed_exceeds_same(cells: Cells) -> Condition:
     The value is the smaller difference. It is undecided while a herald has no coincidence, or its
     difference is above 0 but by less than 3 standard deviations, σ² = Σ (C+1)/Λ²: a herald whose
     detectors correlate alike would else pass by chance in half of the cases, and the other herald
-    alone lower the mean.
+    alone lower the mean. It is undecided, too, if high and low cells at θ + π do not so differ.
     """
     name = "crossed_exceeds_same"
     silent = np.flatnonzero(cells.low[:, 0] + cells.high[:, 0] == 0.0)
@@ -140,16 +140,19 @@ def crossed_exceeds_same(cells: Cells) -> Condition:
         return condition(name, None, met=None, source=THIS_RUN, problem=problem)
     if not cells.complete:
         return condition(name, None, met=None, source=THIS_RUN, problem=_DARK)
-    low, high = cells.low[:, 0], cells.high[:, 0]
-    low_expected, high_expected = cells.low_accidentals[:, 0], cells.high_accidentals[:, 0]
-    difference = high / high_expected - low / low_expected
-    sigma = np.sqrt((high + 1.0) / high_expected**2 + (low + 1.0) / low_expected**2)
-    least = float(difference.min())
+    difference = cells.high / cells.high_accidentals - cells.low / cells.low_accidentals
+    sigma = np.sqrt(
+        (cells.high + 1.0) / cells.high_accidentals**2
+        + (cells.low + 1.0) / cells.low_accidentals**2
+    )
+    least = float(difference[:, 0].min())
     if least <= 0.0:
         return condition(name, least, met=False, source=THIS_RUN, problem="crossed <= same")
-    unsure = np.flatnonzero(difference < _TURN_SIGMA * sigma)
+    unsure = np.argwhere(difference < _TURN_SIGMA * sigma)
     if unsure.size:
-        problem = f"crossed and same of herald {unsure[0] + 1} differ by less than 3 sigma"
+        herald, turn = unsure[0]
+        where = " at θ + π" if turn else ""
+        problem = f"crossed and same of herald {herald + 1}{where} differ by less than 3 sigma"
         return condition(name, least, met=None, source=THIS_RUN, problem=problem)
     return condition(name, least, met=True, source=THIS_RUN)
 

@@ -39,6 +39,18 @@ def coherent(
     return counts(10_000_000, (pump, pump), (read, read), pairs)
 
 
+def test_a_herald_that_correlates_alike_at_theta_plus_pi_is_undecided() -> None:
+    """Herald 1 would lower the mean alone; a swapped fringe is undecided, too: `fringe` fails."""
+    size = (10**9, (10**6, 10**6), (10**6, 10**6))
+    theta = counts(*size, pairs=(1000, 6000, 6000, 1000))
+    for pairs in ((9000, 1000, 1000, 1000), (1000, 6000, 6000, 1000)):
+        found = conditions.crossed_exceeds_same(cells_of(theta, counts(*size, pairs=pairs)))
+        assert found.met is None
+        assert "at θ + π differ by less than 3 sigma" in found.problem
+    honest = counts(*size, pairs=(6000, 1000, 1000, 6000))
+    assert conditions.crossed_exceeds_same(cells_of(theta, honest)).met is True
+
+
 def test_bound_has_the_reference_value() -> None:
     found = separable_bound(read_difference=0.1, pump_difference=0.02, device_ratio=1.5)
     assert found == pytest.approx(0.993747, abs=5e-7)
