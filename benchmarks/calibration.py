@@ -198,7 +198,9 @@ def _cases(rng: np.random.Generator) -> Iterator[tuple[str, str, Callable[[], bo
             case = f"{trials:.3g} trials, contrast {contrast:g}"
             yield "fringe (turn)", case, _turned(rng, trials, contrast)
             yield "fringe (scan)", case, _scanned(rng, trials, contrast)
-        yield "crossed_exceeds_same", f"{trials:.3g} trials", _crossed(rng, trials)
+        for turn in (False, True):
+            case = f"{trials:.3g} trials, {'θ and θ + π' if turn else 'θ'}"
+            yield "crossed_exceeds_same", case, _crossed(rng, trials, turn=turn)
     for accidentals in (385.0, 2090.0, 3849.0):
         for case, faults in (
             ("nothing wrong", {}), ("blind 0.05", {"blind": 0.05}), ("blind 0.1", {"blind": 0.1}),
@@ -223,12 +225,12 @@ def _turned(rng: np.random.Generator, trials: int, contrast: float) -> Callable[
     return fails
 
 
-def _crossed(rng: np.random.Generator, trials: int) -> Callable[[], bool]:
-    state = turning(light(1.18, 7.8))
+def _crossed(rng: np.random.Generator, trials: int, *, turn: bool) -> Callable[[], bool]:
+    state = turning(light(1.18, 7.8), trials=trials // 2 if turn else trials)
 
     def fails() -> bool:
-        counts = state.counts(state.theta, trials, rng=rng)
-        return crossed_exceeds_same(cells_of(counts)).met is not True
+        block = state.evidence(turn=turn, rng=rng).blocks[0]
+        return crossed_exceeds_same(cells_of(block.theta, block.pi)).met is not True
 
     return fails
 

@@ -453,6 +453,15 @@ def test_filters_name_swapped_detectors(bench):
         filters(session, replace(SEQUENCE, detection=crossed), options)
 
 
+def test_balance_takes_its_steps_and_says_how_far_they_came(bench):
+    _, session = bench
+    few = BalanceOptions(trials=100_000, rounds=2, level=0.5, tolerance=1e-9, steps=2)
+    message = r"must be balanced to 1e-07 % within 2 steps, but are at [+-]\d+\.\d\d %"
+    with pytest.raises(RuntimeError, match=message):
+        balance(session, SEQUENCE, few)
+    assert len({b.setting["step"] for b in session.blocks}) == 2
+
+
 def test_balance_names_a_serrodyne_that_runs_backwards(bench):
     _, session = bench
     wrong = SEQUENCE.with_pulse("pump", shift_hz=45e6).with_pulse("read", shift_hz=-45e6)
