@@ -381,8 +381,8 @@ HEAD = """# The red team
 Ways of being wrong about entanglement, tried on the verdict. Made by
 `python -m benchmarks red_team` (seed {seed}, labkit {version}): counts of 10¹¹ trials of each phase
 are drawn {rounds} times at every strength, and everything is declared that somebody would declare
-who knows nothing of the fault. *Separable light* is the state of R = 1 with the largest contrast at its
-noise. The number of trials is not fixed in advance: 5 % of false claims are allowed at 95 %.
+who knows nothing of the fault. *Separable light* is the state of R = 1 with the largest contrast at
+its noise. The number of trials is not fixed in advance: 5 % of false claims are allowed at 95 %.
 
 Attacks on tag files, procedures and the virtual lab are in `tests/physics/test_red_team.py`, in
 `tests/labkit/test_drifting_tags.py` and `tests/physics/test_negative_controls.py`.
