@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.gates import GateSet
+from analysis.notebook import html_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -433,6 +434,16 @@ class Counts:
         except KeyError as error:
             message = f"counts must be as Counts.to_xarray writes them: {error.args[0]}"
             raise ValueError(message) from None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Counts: {self.trials.number:,} trials, gates {', '.join(self.gates.names)}, "
+            f"detectors {', '.join(map(str, self.gates.detectors))}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the numbers in a notebook."""
+        return html_text(str(self))
 
     def __str__(self) -> str:
         rows = [f"trials     {self.trials}"]

@@ -1,7 +1,7 @@
 """From counts to results: every g², the autocorrelations and, where defined, the witness."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from analysis.counts import Counts
 from analysis.counts_file import witness_counts
 from analysis.evidence import BlockCounts, Evidence
 from analysis.gates import GateSet
+from analysis.notebook import html_text
 from analysis.witness import Condition, Verdict, Witness, judge, witness
 
 
@@ -50,6 +51,25 @@ class Evaluation:
     def cautions(self) -> dict[str, str]:
         """What could be misread: witnesses whose posterior reaches below R_m = 0."""
         return {} if self.witness is None else self.witness.cautions
+
+    def __str__(self) -> str:
+        lines = [f"trials     {self.counts.trials}"]
+        if self.witness is None:
+            lines += [f"g² {name}    {pair}" for name, pair in self.g2.items()]
+        else:
+            lines += ["as published, descriptive:", str(self.witness)]
+        lines += [f"{name} is undefined: {why}" for name, why in self.undefined.items()]
+        return "\n".join([*lines, *([] if self.verdict is None else [str(self.verdict)])])
+
+    def __repr__(self) -> str:
+        said = "no verdict" if self.verdict is None else self.verdict.sentence
+        return f"<Evaluation: {self.counts.trials.number:,} trials, {said}>"
+
+    def _repr_html_(self) -> str:
+        """Show words and verdict in a notebook."""
+        if self.verdict is None:
+            return html_text(str(self))
+        return html_text(str(replace(self, verdict=None))) + self.verdict._repr_html_()
 
     def to_dict(self, bound: float = 1.0) -> dict[str, object]:
         """Return plain types: the JSON object of ``labkit analyse``."""

@@ -47,6 +47,7 @@ _KNOWN = {
     "conditions",
     "pi",
     "laser_only",
+    "laser_only_bright",
     "blocks",
     FIXED,
 }
@@ -69,7 +70,9 @@ class Evidence:
     blocks : tuple of BlockCounts
         At least one; all with θ + π, or none.
     laser_only : WitnessCounts or None
-        Coherent light in the same gates.
+        Coherent light in the same gates, the read gate as dim as in the run.
+    laser_only_bright : WitnessCounts or None
+        The same with a bright read gate, where afterpulses cannot hide blind detectors.
     declared : Mapping[str, float]
         Conditions the user vouches for, see `DECLARABLE`.
     trials_fixed_in_advance : bool
@@ -78,6 +81,7 @@ class Evidence:
 
     blocks: tuple[BlockCounts, ...]
     laser_only: WitnessCounts | None = None
+    laser_only_bright: WitnessCounts | None = None
     declared: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     trials_fixed_in_advance: bool = False
 
@@ -91,7 +95,11 @@ class Evidence:
         for block in self.blocks:
             for counts in (block.theta, block.pi):
                 _must_be_possible(counts)
-        _must_be_possible(self.laser_only)
+        for light in (self.laser_only, self.laser_only_bright):
+            _must_be_possible(light)
+        if self.laser_only is None and self.laser_only_bright is not None:
+            message = "`laser_only_bright` must come with `laser_only`, with a dim read gate"
+            raise ValueError(message)
         object.__setattr__(self, "declared", checked_conditions(self.declared))
 
     def assuming(self, declared: Mapping[str, float], *, fixed: bool = False) -> "Evidence":
@@ -191,6 +199,9 @@ def assumed_conditions(assumptions: Iterable[str]) -> tuple[dict[str, float], bo
                 raise ValueError(message)
             fixed = value == "true"
             continue
+        if name in declared:
+            message = f"`{name}` must be assumed once, but is given twice"
+            raise ValueError(message)
         try:
             declared[name] = float(value)
         except ValueError:
@@ -205,8 +216,9 @@ def load_evidence(path: str | Path, set_name: str | None = None) -> Evidence:
 
     Beside the nine counts of `analysis.counts_file.load_counts_file` a set may hold ``conditions``
     (an object of `DECLARABLE` numbers), ``pi`` (counts at θ + π), ``laser_only`` (counts of
-    coherent light in the same gates), ``blocks`` (a list of counts, each with ``pi`` if the set
-    has it, that add up to the set's) and ``trials_fixed_in_advance`` (true or false).
+    coherent light in the same gates), ``laser_only_bright`` (the same with a bright read gate),
+    ``blocks`` (a list of counts, each with ``pi`` if the set has it, that add up to the set's) and
+    ``trials_fixed_in_advance`` (true or false).
 
     Raises
     ------
@@ -249,6 +261,7 @@ def parse_evidence(entry: Mapping[str, object]) -> Evidence:
     return Evidence(
         blocks=blocks,
         laser_only=_counts(entry, "laser_only"),
+        laser_only_bright=_counts(entry, "laser_only_bright"),
         declared=conditions,
         trials_fixed_in_advance=fixed,
     )

@@ -67,27 +67,40 @@ def arrival_histogram(counts: Counts, ax: "Axes | None" = None) -> "Axes":
 
 
 def first_look(seen: "FirstLook") -> "Figure":
-    """Draw clicks against time after the sync, pulses shaded, and rates against time."""
+    """Draw `first_arrivals` above `first_rates`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 6), layout="constrained")
-    arrivals, rates = figure.subplots(2)
-    edges_ns = seen.edges * 1e9
+    for draw, ax in zip((first_arrivals, first_rates), figure.subplots(2), strict=True):
+        draw(seen, ax)
+    return figure
+
+
+def first_arrivals(seen: "FirstLook", ax: "Axes | None" = None) -> "Axes":
+    """Draw clicks against time after the sync, pulses shaded."""
+    axes = axes_or_new(ax, 8, 3)
     for (channel, clicks), color in zip(seen.arrivals.items(), COLORS * 16, strict=False):
         if len(clicks):
-            arrivals.stairs(clicks, edges_ns, color=color, label=f"channel {channel}")
-        rates.stairs(seen.rates[channel], seen.rate_edges, color=color, label=f"channel {channel}")
+            axes.stairs(clicks, seen.edges * 1e9, color=color, label=f"channel {channel}")
     for pulse in seen.pulses:
-        arrivals.axvspan(pulse.start * 1e9, pulse.stop * 1e9, color=GATE_SHADE, zorder=0)
+        axes.axvspan(pulse.start * 1e9, pulse.stop * 1e9, color=GATE_SHADE, zorder=0)
     if any(clicks.any() for clicks in seen.arrivals.values()):
-        arrivals.set_yscale("log")
-    arrivals.set_xlabel("time after the sync (ns)")
-    arrivals.set_ylabel("clicks / bin")
-    rates.set_xlabel("time (s)")
-    rates.set_ylabel("clicks (1/s)")
+        axes.set_yscale("log")
+    axes.set_xlabel("time after the sync (ns)")
+    axes.set_ylabel("clicks / bin")
+    return axes
+
+
+def first_rates(seen: "FirstLook", ax: "Axes | None" = None) -> "Axes":
+    """Draw the click rate of every channel against time."""
+    axes = axes_or_new(ax, 8, 3)
+    for (channel, rates), color in zip(seen.rates.items(), COLORS * 16, strict=False):
+        axes.stairs(rates, seen.rate_edges, color=color, label=f"channel {channel}")
+    axes.set_xlabel("time (s)")
+    axes.set_ylabel("clicks (1/s)")
     if seen.rates:
-        rates.legend(frameon=False)
-    return figure
+        axes.legend(frameon=False)
+    return axes
 
 
 def coincidence_matrix(counts: Counts, ax: "Axes | None" = None) -> "Axes":

@@ -20,16 +20,16 @@ from analysis.witness import (
     cells_of,
     ratio_estimate,
     symmetrised_witness,
-    witness,
 )
 from analysis.witness.conditions import (
     crossed_exceeds_same,
     fringe_of_scan,
     fringe_of_turn,
-    null_laser_only,
     null_shuffled,
 )
+from analysis.witness.laser_light import null_laser_only
 from analysis.witness.profile import fixed_sample_confidence, least_fixed_sample_statistic
+from benchmarks.published import published
 from benchmarks.red_team import PUMP, READ, Lab, boundary, light, turning
 
 SEED = 20261128
@@ -71,18 +71,18 @@ def coverage(rng: np.random.Generator, scale: float) -> list[Table]:
     for state in (turning(light(1.18, 7.8)), turning(boundary(SEPARABLE))):
         truth = float(symmetrised_witness(state.theta[0, 0], state.theta[0, 1]))
         for per_herald in COUNTS:
-            lab, inside, published = _at(state, per_herald), 0, 0
-            ours, theirs = _runs(400, scale), _runs(60, scale)
+            lab, inside, covered = _at(state, per_herald), 0, 0
+            ours, theirs = _runs(400, scale), _runs(2000, scale)
             for _ in range(ours):
                 found = ratio_estimate(cells_of(lab.counts(lab.theta, lab.trials, rng=rng)))
                 inside += found.low <= truth <= found.high
             for _ in range(theirs):
-                sym = witness(lab.counts(lab.theta, lab.trials, rng=rng)).sym
-                published += sym.low <= truth <= sym.high
+                sym = published(lab.counts(lab.theta, lab.trials, rng=rng))
+                covered += sym.low <= truth <= sym.high
             rows.append(
                 {
                     "R": truth, "counts": per_herald, "profile": [inside, ours],
-                    "published": [published, theirs],
+                    "published": [covered, theirs],
                 }
             )  # fmt: skip
     return rows
@@ -100,13 +100,11 @@ def single_look(rng: np.random.Generator, scale: float) -> list[Table]:
             fixed.append(
                 fixed_sample_confidence(least_fixed_sample_statistic(cells, 1.0)) if enough else 0.0
             )
-        published = [
-            witness(lab.counts(lab.theta, lab.trials, rng=rng)).sym.confidence()
-            for _ in range(_runs(120, scale))
+        theirs = [
+            published(lab.counts(lab.theta, lab.trials, rng=rng)).confidence
+            for _ in range(_runs(4000, scale))
         ]
-        rows.append(
-            {"counts": per_herald, "fixed": _claims(fixed), "published": _claims(published)}
-        )
+        rows.append({"counts": per_herald, "fixed": _claims(fixed), "published": _claims(theirs)})
     return rows
 
 
@@ -116,15 +114,13 @@ def peeking(rng: np.random.Generator, scale: float) -> list[Table]:
     for per_herald in COUNTS:
         lab = _at(turning(boundary(SEPARABLE)), per_herald / 20)
         always: list[float] = []
-        for _ in range(_runs(150, scale)):
+        for _ in range(_runs(300, scale)):
             test = anytime_test(limits=False)
             for _ in range(20):
                 test = test.add(cells_of(lab.counts(lab.theta, lab.trials, rng=rng)))
             always.append(test.confidence())
-        published = [_best_look(lab, rng) for _ in range(_runs(14, scale))]
-        rows.append(
-            {"counts": per_herald, "always": _claims(always), "published": _claims(published)}
-        )
+        theirs = [_best_look(lab, rng) for _ in range(_runs(1000, scale))]
+        rows.append({"counts": per_herald, "always": _claims(always), "published": _claims(theirs)})
     return rows
 
 
@@ -134,7 +130,7 @@ def _best_look(lab: Lab, rng: np.random.Generator) -> float:
     for _ in range(20):
         parts.append(lab.counts(lab.theta, lab.trials, rng=rng))
         total = total_of(parts)
-        best = max(best, witness(total).sym.confidence())
+        best = max(best, published(total).confidence)
     return best
 
 
@@ -156,7 +152,7 @@ def trials_to_claim(rng: np.random.Generator, scale: float) -> list[Table]:
     state = turning(np.array([[1.07, 7.69], [8.17, 1.08]]))
     rows: list[Table] = []
     for declared in (None, (1.18, 8.0)):
-        needed = np.array([_trials_needed(state, rng, declared) for _ in range(_runs(60, scale))])
+        needed = np.array([_trials_needed(state, rng, declared) for _ in range(_runs(120, scale))])
         median, most = np.quantile(needed, [0.5, 0.9], axis=0)
         rows.append(
             {
@@ -202,7 +198,9 @@ def _cases(rng: np.random.Generator) -> Iterator[tuple[str, str, Callable[[], bo
             case = f"{trials:.3g} trials, contrast {contrast:g}"
             yield "fringe (turn)", case, _turned(rng, trials, contrast)
             yield "fringe (scan)", case, _scanned(rng, trials, contrast)
-        yield "crossed_exceeds_same", f"{trials:.3g} trials", _crossed(rng, trials)
+        for turn in (False, True):
+            case = f"{trials:.3g} trials, {'θ and θ + π' if turn else 'θ'}"
+            yield "crossed_exceeds_same", case, _crossed(rng, trials, turn=turn)
     for accidentals in (385.0, 2090.0, 3849.0):
         for case, faults in (
             ("nothing wrong", {}), ("blind 0.05", {"blind": 0.05}), ("blind 0.1", {"blind": 0.1}),
@@ -227,12 +225,12 @@ def _turned(rng: np.random.Generator, trials: int, contrast: float) -> Callable[
     return fails
 
 
-def _crossed(rng: np.random.Generator, trials: int) -> Callable[[], bool]:
-    state = turning(light(1.18, 7.8))
+def _crossed(rng: np.random.Generator, trials: int, *, turn: bool) -> Callable[[], bool]:
+    state = turning(light(1.18, 7.8), trials=trials // 2 if turn else trials)
 
     def fails() -> bool:
-        counts = state.counts(state.theta, trials, rng=rng)
-        return crossed_exceeds_same(cells_of(counts)).met is not True
+        block = state.evidence(turn=turn, rng=rng).blocks[0]
+        return crossed_exceeds_same(cells_of(block.theta, block.pi)).met is not True
 
     return fails
 

@@ -46,7 +46,7 @@ class ShiftedCounts:
 
 
 def shifted_counts(
-    tags: str | Path | TagSource,
+    tags: str | Path | TagSource | Sequence[TagSource],
     gates: GateSet,
     trials: int,
     *,
@@ -59,11 +59,12 @@ def shifted_counts(
 
     Parameters
     ----------
-    tags : path or open source
-        T3, whose sync numbers are the trials.
+    tags : path, open source or several
+        T3, whose sync numbers are the trials. Trials are shifted within each file; accidentals are
+        those of the rates of all files, so that drifts from file to file show.
     gates : GateSet
     trials : int
-        Of the file.
+        Of all files.
     between : tuple of str
         Early and late gate.
     shifts : int
@@ -71,22 +72,29 @@ def shifted_counts(
     Raises
     ------
     ValueError
-        If the file is no T3 file, or there are no such gates.
+        If a file is no T3 file, or there are no such gates.
     """
-    source = tags if isinstance(tags, TagSource) else open_tags(tags)
-    if source.layout.mode != "T3":
-        message = f"{source.path}: must be a T3 file to shift its trials, but is {source.layout}"
-        raise ValueError(message)
+    sources = [open_tags(tags)] if isinstance(tags, str | Path) else tags
+    sources = [sources] if isinstance(sources, TagSource) else sources
+    for source in sources:
+        if source.layout.mode != "T3":
+            message = (
+                f"{source.path}: must be a T3 file to shift its trials, but is {source.layout}"
+            )
+            raise ValueError(message)
     absent = [name for name in between if name not in gates.names]
     if absent:
         message = f"`between` must name two of {', '.join(gates.names)}, but names {absent[0]}"
         raise ValueError(message)
-    early, late = trials_with_clicks(source, gates, between)
-    depth = np.arange(1, min(shifts, max(trials - 1, 0)) + 1)
-    weight = float(np.sum(trials - depth)) / trials**2 if trials else 0.0
-    pairs = [[_ordered(before, after, shifts) for before in early] for after in late]
-    expected = [[weight * len(before) * len(after) for before in early] for after in late]
-    return ShiftedCounts(pairs=np.array(pairs, np.int64), accidentals=np.array(expected))
+    number = len(gates.detectors)
+    pairs, singles = np.zeros((number, number), np.int64), np.zeros((2, number))
+    for source in sources:
+        early, late = trials_with_clicks(source, gates, between)
+        pairs += [[_ordered(before, after, shifts) for before in early] for after in late]
+        singles += [[len(each) for each in clicks] for clicks in (early, late)]
+    depth = np.arange(1, min(shifts, max(trials // len(sources) - 1, 0)) + 1)
+    weight = float(np.sum(trials - len(sources) * depth)) / trials**2 if trials else 0.0
+    return ShiftedCounts(pairs=pairs, accidentals=weight * np.outer(singles[1], singles[0]))
 
 
 def trials_with_clicks(

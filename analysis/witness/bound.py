@@ -1,6 +1,7 @@
 """Bound B that the symmetrised R of separable states obeys, given the set-up's imperfections."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,18 +25,22 @@ def separable_bound(
     alternated: bool = False,
     even_splitting: bool = False,
     blindness: float = 0.0,
+    cross_blindness: float = 0.0,
     crosstalk: float = 0.0,
+    gain: float = 0.0,
+    jitter: float = 0.0,
     same: float = 1.2,
 ) -> float:
     """Return B: separable states have R >= B.
 
     With ρ = κ(1 + dp/2)/(1 - dp/2), h = [(1+ρ) + √((1+ρ)² + 4ρ)]/(2ρ) and
     q = (ρ-1)h/(1 + (1+ρ)h), B is the smallest (1 - q d/2)/(1 - d²/4) over 0 <= d <= dr, less what
-    undetected blindness and crosstalk may lower R. With θ and θ + π in turn, or where κ is unknown,
-    B = 1/(1 + dr/2). In turn, at an even splitting and κ <= 3, B is the larger of both: what holds
-    at θ and at θ + π holds for the mean of both, because c*(s) is concave. In turn crosstalk,
-    (s, c) + δ, cannot lower R as c* is steeper than 1, nor can blindness where
-    `blindness_cancels`; else it counts as at θ alone.
+    undetected faults of detectors and electronics may lower R. With θ and θ + π in turn, or where
+    κ is unknown, B = 1/(1 + dr/2). In turn, at an even splitting and κ <= 3, B is the
+    larger of both: what holds at θ and at θ + π holds for the mean of both, because c*(s) is
+    concave. In turn crosstalk, (s, c) + δ, cannot lower R as c* is steeper than 1; blindness counts
+    as at θ alone unless `blindness_cancels`, and jitter multiplies s and c alike. At θ alone a gain
+    of crossed coincidences multiplies c.
 
     Parameters
     ----------
@@ -47,10 +52,9 @@ def separable_bound(
         Whether θ and θ + π were taken in turn.
     even_splitting : bool
         Whether the combiner is known to be within 0.02 of 50:50.
-    blindness : float
-        Upper limit of the relative loss of same-detector coincidences.
-    crosstalk : float
-        Upper limit of extra crossed coincidences, in units of the accidentals.
+    blindness, cross_blindness, crosstalk, gain, jitter : float
+        Upper limits of faults, see `analysis.witness.laser_light.FaultLimits`; blindness is 0
+        where it cancels.
     same : float
         Upper limit of the mean g² of the low cells: blindness lowers R by more at a larger one.
 
@@ -66,33 +70,44 @@ def separable_bound(
     if device_ratio is not None and not 1.0 <= device_ratio < math.inf:
         message = f"`device_ratio` must be at least 1 and finite, but is {device_ratio}"
         raise ValueError(message)
-    if not (blindness >= 0.0 and crosstalk >= 0.0):
-        message = f"upper limits must not be negative, but are {blindness} and {crosstalk}"
+    limits = (blindness, cross_blindness, crosstalk, gain, jitter)
+    if not all(limit >= 0.0 for limit in limits):
+        message = f"upper limits of faults must not be negative, but are {limits}"
         raise ValueError(message)
     plain = 1.0 / (1.0 + read_difference / 2.0)
-    if device_ratio is None:
-        bound = plain
-    else:
-        bound = _bound_of_ratio(read_difference, pump_difference, device_ratio)
+    bound, slopes = plain, _Slopes.at(same)
+    if device_ratio is not None:
+        by_ratio = _bound_of_ratio(read_difference, pump_difference, device_ratio)
+        if not alternated:
+            bound = by_ratio
+        elif even_splitting and device_ratio <= LARGEST_RATIO:
+            bound = max(plain, by_ratio)
     if alternated:
-        known = even_splitting and device_ratio is not None and device_ratio <= LARGEST_RATIO
-        return (max(plain, bound) if known else plain) - _per_blindness(same) * blindness
-    return bound - _per_blindness(same) * blindness - _PER_CROSSTALK * crosstalk
+        lost = max(blindness, cross_blindness)
+        return bound - slopes.loss * lost - slopes.jitter * jitter
+    return bound - slopes.loss * blindness - slopes.gain * gain - _PER_CROSSTALK * crosstalk
 
 
-def blindness_cancels(cells: Cells) -> bool:
-    """Tell whether detectors that are blind after a click can only raise R, with θ and θ + π.
+def blindness_cancels(cells: Cells) -> tuple[bool, bool]:
+    """Tell whether missing coincidences of the same detector, of crossed ones, can only raise R.
 
-    Blindness b takes b s from the same-detector cell of a herald at θ, where it is low, and b c
-    from the one at θ + π, where it is high. Separable means obey c <= c*(s), and c* is concave with
-    its steepest slope 1 + √2 at s = 1: R cannot fall below 1 as long as c(θ + π) > (1 + √2) s(θ)
-    for each herald, which is demanded by 3 standard deviations. It is otherwise if noise comes at
-    one phase only.
+    Detectors that are blind after a click take b s from the same-detector cell of a herald at θ,
+    where it is low, and b c from the one at θ + π, where it is high. Separable means obey
+    c <= c*(s), and c* is concave with its steepest slope 1 + √2 at s = 1: R cannot fall below 1 as
+    long as c(θ + π) > (1 + √2) s(θ) for each herald, which is demanded by 3 standard deviations. It
+    is otherwise if noise comes at one phase only. The same holds with g² - 1 instead of g² where
+    afterpulses replace what is lost, and for blindness to the other detector's clicks with θ and
+    θ + π exchanged.
     """
     if cells.low.shape[1] < 2 or not cells.complete:
-        return False
-    low, low_expected = cells.low[:, 0], cells.low_accidentals[:, 0]
-    high, high_expected = cells.high[:, 1], cells.high_accidentals[:, 1]
+        return False, False
+    return _cancels(cells, 0), _cancels(cells, 1)
+
+
+def _cancels(cells: Cells, turn: int) -> bool:
+    """Compare the low cells of one turn with the high cells of the same detectors in the other."""
+    low, low_expected = cells.low[:, turn], cells.low_accidentals[:, turn]
+    high, high_expected = cells.high[:, 1 - turn], cells.high_accidentals[:, 1 - turn]
     margin = high / high_expected - _STEEPEST * low / low_expected
     variance = (high + 1.0) / high_expected**2 + _STEEPEST**2 * (low + 1.0) / low_expected**2
     return bool((margin >= _SIGMAS * np.sqrt(variance)).all())
@@ -105,8 +120,25 @@ def _bound_of_ratio(read_difference: float, pump_difference: float, device_ratio
     return smallest_ratio(read_difference, -q / 2.0)
 
 
-def _per_blindness(same: float) -> float:
-    """Return how much R falls per relative loss of low coincidences, s dR/ds on the boundary."""
-    s = max(same, 1.0)
-    contrast = float(largest_separable(s)) - s
-    return max(_PER_BLINDNESS, s * (4.0 / contrast**2 + 2.0 / contrast))
+@dataclass(frozen=True, slots=True)
+class _Slopes:
+    """How much R falls on the boundary of separable states, per relative change.
+
+    Attributes
+    ----------
+    loss, gain, jitter : float
+        Of lost low, of gained high coincidences, of a gain of both: s dR/ds, -c dR/dc, and the
+        second less the first.
+    """
+
+    loss: float
+    gain: float
+    jitter: float
+
+    @classmethod
+    def at(cls, same: float) -> "_Slopes":
+        s = max(same, 1.0)
+        c = float(largest_separable(s))
+        by_s = s * (4.0 / (c - s) ** 2 + 2.0 / (c - s))
+        by_c = c * (2.0 / (c - s) - 4.0 / (c - s) ** 2)
+        return cls(loss=max(_PER_BLINDNESS, by_s), gain=by_c, jitter=by_c - by_s)

@@ -22,12 +22,9 @@ LARGEST_BACKGROUND = 0.4
 LARGEST_PERIOD_ERROR = 0.4
 LONGEST_BLOCK = 10_000_000
 SMALLEST_P = 1e-3
-FEWEST_ACCIDENTALS = 10
-_SMALLEST_P_OF_CELL = 2.5e-4
 _FIRST_HARMONIC = 13.8
 _TURN_SIGMA = 3.0
 _DARK = "a detector has no clicks"
-_PAIRS_BY_HERALD = (("r1p1", "r2p1"), ("r2p2", "r1p2"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +108,11 @@ DEMANDS: Mapping[str, str] = {
 """By name, in the order of the report."""
 
 
-def _condition(
+def condition(
     name: str, value: float | None, *, met: bool | None, source: str, problem: str = "",
     low: float | None = None, high: float | None = None,
 ) -> Condition:  # fmt: skip
+    """Return a condition of `DEMANDS`; its problem is told unless it is met."""
     return Condition(
         name=name,
         value=value,
@@ -133,27 +131,30 @@ def crossed_exceeds_same(cells: Cells) -> Condition:
     The value is the smaller difference. It is undecided while a herald has no coincidence, or its
     difference is above 0 but by less than 3 standard deviations, σ² = Σ (C+1)/Λ²: a herald whose
     detectors correlate alike would else pass by chance in half of the cases, and the other herald
-    alone lower the mean.
+    alone lower the mean. It is undecided, too, if high and low cells at θ + π do not so differ.
     """
     name = "crossed_exceeds_same"
     silent = np.flatnonzero(cells.low[:, 0] + cells.high[:, 0] == 0.0)
     if silent.size:
         problem = f"herald {silent[0] + 1} has no coincidence"
-        return _condition(name, None, met=None, source=THIS_RUN, problem=problem)
+        return condition(name, None, met=None, source=THIS_RUN, problem=problem)
     if not cells.complete:
-        return _condition(name, None, met=None, source=THIS_RUN, problem=_DARK)
-    low, high = cells.low[:, 0], cells.high[:, 0]
-    low_expected, high_expected = cells.low_accidentals[:, 0], cells.high_accidentals[:, 0]
-    difference = high / high_expected - low / low_expected
-    sigma = np.sqrt((high + 1.0) / high_expected**2 + (low + 1.0) / low_expected**2)
-    least = float(difference.min())
+        return condition(name, None, met=None, source=THIS_RUN, problem=_DARK)
+    difference = cells.high / cells.high_accidentals - cells.low / cells.low_accidentals
+    sigma = np.sqrt(
+        (cells.high + 1.0) / cells.high_accidentals**2
+        + (cells.low + 1.0) / cells.low_accidentals**2
+    )
+    least = float(difference[:, 0].min())
     if least <= 0.0:
-        return _condition(name, least, met=False, source=THIS_RUN, problem="crossed <= same")
-    unsure = np.flatnonzero(difference < _TURN_SIGMA * sigma)
+        return condition(name, least, met=False, source=THIS_RUN, problem="crossed <= same")
+    unsure = np.argwhere(difference < _TURN_SIGMA * sigma)
     if unsure.size:
-        problem = f"crossed and same of herald {unsure[0] + 1} differ by less than 3 sigma"
-        return _condition(name, least, met=None, source=THIS_RUN, problem=problem)
-    return _condition(name, least, met=True, source=THIS_RUN)
+        herald, turn = unsure[0]
+        where = " at θ + π" if turn else ""
+        problem = f"crossed and same of herald {herald + 1}{where} differ by less than 3 sigma"
+        return condition(name, least, met=None, source=THIS_RUN, problem=problem)
+    return condition(name, least, met=True, source=THIS_RUN)
 
 
 def flux_difference(
@@ -200,7 +201,7 @@ def flux_difference(
         rates[1] * math.sqrt(variances[0]), rates[0] * math.sqrt(variances[1])
     ) / total**2  # fmt: skip
     met = difference <= LARGEST_PUMP_DIFFERENCE if name == "pump_balance" else difference < 2.0
-    return _condition(
+    return condition(
         name, difference, met=met, source=CALIBRATION, problem=f"{gate} fluxes not balanced",
         low=max(difference - error, 0.0), high=difference + error,
     )  # fmt: skip
@@ -224,7 +225,7 @@ def splitting(a: WitnessCounts, b: WitnessCounts) -> Condition:
 
 
 def _splitting(value: float, error: float, source: str) -> Condition:
-    return _condition(
+    return condition(
         "splitting", value, met=abs(value - 0.5) + error <= LARGEST_SPLITTING_ERROR + 1e-12,
         source=source, problem="combiner not 50:50", low=value - error, high=value + error,
     )  # fmt: skip
@@ -244,7 +245,7 @@ def device_ratio(a: WitnessCounts, b: WitnessCounts) -> Condition:
     if min(excess) <= 0.0:
         return not_measured("device_ratio", DEMANDS["device_ratio"], required=False)
     ratio, spread = max(excess) / min(excess), math.exp(1.645 * math.sqrt(variance))
-    return _condition(
+    return condition(
         "device_ratio", ratio, met=True, source=CALIBRATION,
         low=max(ratio / spread, 1.0), high=ratio * spread,
     )  # fmt: skip
@@ -269,7 +270,7 @@ def background(dark: WitnessCounts, run: WitnessCounts) -> Condition:
 
 
 def _background(share: float, source: str) -> Condition:
-    return _condition(
+    return condition(
         "background", share, met=share <= LARGEST_BACKGROUND, source=source,
         problem="too much background",
     )  # fmt: skip
@@ -284,12 +285,12 @@ def fringe_of_turn(cells: Cells) -> Condition:
         Of θ and θ + π, so that the numerator is the g² of all high less that of all low cells.
     """
     if not cells.complete:
-        return _condition("fringe", None, met=None, source=THIS_RUN, problem=_DARK)
+        return condition("fringe", None, met=None, source=THIS_RUN, problem=_DARK)
     difference = cells.high / cells.high_accidentals - cells.low / cells.low_accidentals
     variance = (cells.high + 1.0) / cells.high_accidentals**2
     variance += (cells.low + 1.0) / cells.low_accidentals**2
     z = float(difference.sum() / math.sqrt(variance.sum()))
-    return _condition(
+    return condition(
         "fringe", z, met=z >= _TURN_SIGMA, source=THIS_RUN,
         problem="no fringe (theta and theta+pi agree)",
     )  # fmt: skip
@@ -330,7 +331,7 @@ def fringe_of_scan(
     problem, met = "no fringe of period 2 pi in the scan", size > _FIRST_HARMONIC
     if met and period_pi is not None and period_error_pi is not None:
         met, problem = _right_period(period_pi, period_error_pi), "fringe period is not 2 pi"
-    return _condition("fringe", size, met=met, source=THIS_RUN, problem=problem)
+    return condition("fringe", size, met=met, source=THIS_RUN, problem=problem)
 
 
 def _right_period(period_pi: float, error_pi: float) -> bool:
@@ -344,91 +345,6 @@ def poisson_p(count: float, expected: float) -> float:
     upper = 1.0 if count == 0.0 else float(special.gammainc(count, expected))
     lower = float(special.gammaincc(count + 1.0, expected))
     return min(1.0, 2.0 * min(lower, upper))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultLimits:
-    """95 % upper limits of what detectors and electronics do to coincidences.
-
-    Attributes
-    ----------
-    blindness : float
-        Relative loss of same-detector coincidences.
-    crosstalk : float
-        Extra crossed coincidences in units of the accidentals.
-    """
-
-    blindness: float
-    crosstalk: float
-
-
-def fault_limits(laser_only: WitnessCounts, run: WitnessCounts) -> FaultLimits:
-    """Return the limits that a laser-only run sets.
-
-    Crosstalk comes per pump click. In units of the accidentals it shrinks as the read pulse
-    brightens; the limit is scaled back to the read brightness of the run. (So make the pump pulse
-    of a laser-only run bright, not the read pulse.)
-    """
-    (same, expected_same), (crossed, expected_crossed) = _sums(laser_only)
-    blindness, crosstalk = 1.0, math.inf
-    if same > 0.0 and expected_same > 0.0:
-        blindness = max(1.0 - float(special.gammaincinv(same, 0.05)) / expected_same, 0.0)
-    if expected_crossed > 0.0:
-        extra = float(special.gammaincinv(crossed + 1.0, 0.95)) / expected_crossed - 1.0
-        crosstalk = max(extra, 0.0) * _brighter(laser_only, run)
-    return FaultLimits(blindness=blindness, crosstalk=crosstalk)
-
-
-def _brighter(laser_only: WitnessCounts, run: WitnessCounts) -> float:
-    """Return by how much the read pulse was brighter than in the run, at least 1."""
-    ratios = [
-        bright / laser_only.trials * run.trials / dim
-        for bright, dim in zip(laser_only.read, run.read, strict=True)
-        if dim > 0
-    ]
-    return max(1.0, *ratios) if ratios else 1.0
-
-
-def _sums(counts: WitnessCounts) -> list[tuple[float, float]]:
-    sums = []
-    for column in (0, 1):
-        pairs = [herald[column] for herald in _PAIRS_BY_HERALD]
-        found = float(sum(counts.coincidences[pair] for pair in pairs))
-        sums.append((found, sum(accidentals(counts, pair) for pair in pairs)))
-    return sums
-
-
-def null_laser_only(laser_only: WitnessCounts) -> Condition:
-    """Demand g² = 1 of coherent light in the same gates: for low and high cells, and in each cell.
-
-    One cell may lose what another one gains: so each is also asked alone, at p >= 2.5e-4.
-    """
-    if min(expected for _, expected in _sums(laser_only)) < FEWEST_ACCIDENTALS:
-        return _condition(
-            "null_laser_only", None, met=None, source=THIS_RUN,
-            problem=f"laser-only run expects fewer than {FEWEST_ACCIDENTALS} accidentals",
-        )  # fmt: skip
-    for count, expected in _sums(laser_only):
-        p = poisson_p(count, expected)
-        if p < SMALLEST_P:
-            side = ">" if count > expected else "<"
-            return _failed_null(p, side)
-    cells = [
-        (poisson_p(laser_only.coincidences[pair], accidentals(laser_only, pair)), pair)
-        for pair in laser_only.coincidences
-    ]
-    p, pair = min(cells)
-    if p < _SMALLEST_P_OF_CELL:
-        side = ">" if laser_only.coincidences[pair] > accidentals(laser_only, pair) else "<"
-        return _failed_null(p, side)
-    least = min(poisson_p(count, expected) for count, expected in _sums(laser_only))
-    return _condition("null_laser_only", least, met=True, source=THIS_RUN)
-
-
-def _failed_null(p: float, side: str) -> Condition:
-    return _condition(
-        "null_laser_only", p, met=False, source=THIS_RUN, problem=f"laser-only g2 {side} 1"
-    )
 
 
 def null_shuffled(pairs: Iterable[tuple[float, float]]) -> Condition:
@@ -445,7 +361,7 @@ def null_shuffled(pairs: Iterable[tuple[float, float]]) -> Condition:
         return not_measured("null_shuffled", DEMANDS["null_shuffled"])
     p, count, expected = min(found)
     side = ">" if count > expected else "<"
-    return _condition(
+    return condition(
         "null_shuffled", p, met=p >= SMALLEST_P, source=THIS_RUN,
         problem=f"shifted trials g2 {side} 1",
     )  # fmt: skip
@@ -462,7 +378,7 @@ def declared_conditions(declared: Mapping[str, float]) -> dict[str, Condition]:
     found = {}
     if "pump_balance" in declared:
         value = declared["pump_balance"]
-        found["pump_balance"] = _condition(
+        found["pump_balance"] = condition(
             "pump_balance", value, met=value <= LARGEST_PUMP_DIFFERENCE, source=DECLARED,
             problem="pump fluxes not balanced",
         )  # fmt: skip
@@ -472,16 +388,16 @@ def declared_conditions(declared: Mapping[str, float]) -> dict[str, Condition]:
         )
     for name in ("device_ratio", "read_balance"):
         if name in declared:
-            found[name] = _condition(name, declared[name], met=True, source=DECLARED)
+            found[name] = condition(name, declared[name], met=True, source=DECLARED)
     if "background" in declared:
         found["background"] = _background(declared["background"], DECLARED)
     if {"fringe_period_pi", "fringe_period_error_pi"} <= declared.keys():
         period, error = declared["fringe_period_pi"], declared["fringe_period_error_pi"]
-        found["fringe"] = _condition(
+        found["fringe"] = condition(
             "fringe", period, met=_right_period(period, error), source=DECLARED,
             problem="fringe period is not 2 pi", low=period - error, high=period + error,
         )  # fmt: skip
     if {"null_blindness_upper", "null_crosstalk_upper"} <= declared.keys():
         largest = max(declared["null_blindness_upper"], declared["null_crosstalk_upper"])
-        found["null_laser_only"] = _condition("null_laser_only", largest, met=True, source=DECLARED)
+        found["null_laser_only"] = condition("null_laser_only", largest, met=True, source=DECLARED)
     return found

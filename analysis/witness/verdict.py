@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
 from analysis.evidence import BlockCounts, Evidence
+from analysis.notebook import html_table
 from analysis.witness import conditions as conditions_
 from analysis.witness.anytime import AnytimeTest, anytime_test
 from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of, sum_of_cells
-from analysis.witness.conditions import DECLARED, DEMANDS, Condition
+from analysis.witness.conditions import DECLARED, DEMANDS, NOT_MEASURED, Condition
+from analysis.witness.laser_light import FaultLimits, fault_limits, null_laser_only
 from analysis.witness.profile import (
     MIN_COINCIDENCES,
     RatioEstimate,
@@ -30,6 +32,8 @@ LEVELS = (0.999, 0.99, 0.95)
 
 SMALLEST_BOUND = 0.05
 LARGEST_WEIGHT_DIFFERENCE = 0.005
+UNKNOWN_BLINDNESS = 0.5
+"""Upper limit of blindness from which a laser-only run tells nothing about it."""
 Kind = Literal["always", "fixed"]
 
 
@@ -116,6 +120,23 @@ class Verdict:
         }
 
     def __str__(self) -> str:
+        return "\n".join(f"{name:<12}{text}" for name, text in self._lines())
+
+    def __repr__(self) -> str:
+        return f"<Verdict: {self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        """Show the ten lines and every condition in a notebook."""
+        words = {True: "met", False: "not met", None: "undecided"}
+        conditions = [
+            (one.name, "" if one.value is None else _short(one), one.demand,
+             NOT_MEASURED if one.source == NOT_MEASURED else words[one.met], one.source)
+            for one in self.conditions.values()
+        ]  # fmt: skip
+        head = ("condition", "value", "demand", "", "source")
+        return html_table(self._lines()) + html_table(conditions, head)
+
+    def _lines(self) -> tuple[tuple[str, str], ...]:
         unmet = "if the conditions held: " if self.decision == CONDITIONS_NOT_MET else ""
         limit = "none yet" if math.isinf(self.upper_limit_95) else f"R < {self.upper_limit_95:.3f}"
         fixed = "needs 20 coincidences of each herald"
@@ -130,7 +151,7 @@ class Verdict:
                     if one.met and one.source == DECLARED]  # fmt: skip
         failed = [str(one) for one in named if one.met is False]
         absent = [one.name for one in named if one.met is None]
-        rows = (
+        return (
             ("VERDICT", self.sentence),
             ("R", f"{self.R} (symmetrised, 68 %); separable states: R >= {self.bound:.4f}"),
             (
@@ -145,7 +166,6 @@ class Verdict:
             ("unknown", ", ".join(absent) or "none"),
             ("next", self.next_step),
         )
-        return "\n".join(f"{name:<12}{text}" for name, text in rows)
 
 
 def _short(condition: Condition) -> str:
@@ -204,11 +224,16 @@ def judge(
     blocks = [cells_of(block.theta, block.pi) for block in evidence.blocks]
     total = sum_of_cells(blocks)
     found = _conditions(evidence, total, measured, timed=timed)
-    limit = min(bound, _bound(evidence, total, found))
+    faults = _faults(evidence, total)
+    if found["null_laser_only"].met and (doubt := _doubt(evidence, total, faults)):
+        found["null_laser_only"] = replace(found["null_laser_only"], met=None, problem=doubt)
+    limit = min(bound, _bound(evidence, total, found, faults))
     if limit < SMALLEST_BOUND:
         limit = SMALLEST_BOUND
         weak = found["null_laser_only"]
-        found["null_laser_only"] = _failed(weak, "laser-only run too weak: nothing is excluded")
+        if weak.met:
+            problem = "laser-only run too weak: nothing is excluded"
+            found["null_laser_only"] = replace(weak, met=False, problem=problem)
     if callable(test):
         test = test(limit)
     if test is not None and test.blocks + test.skipped != len(blocks):
@@ -259,7 +284,7 @@ def _conditions(
     if alternated:
         here.append(conditions_.fringe_of_turn(total))
     if evidence.laser_only is not None:
-        here.append(conditions_.null_laser_only(evidence.laser_only))
+        here.append(null_laser_only(evidence.laser_only, evidence.laser_only_bright))
     here.append(_block_length(evidence.blocks, timed=timed))
     known |= {one.name: one for one in [*here, *measured]}
     optional = {"device_ratio", *(() if timed else ("null_shuffled", "blocks"))}
@@ -298,23 +323,54 @@ def _block_length(blocks: tuple[BlockCounts, ...], *, timed: bool) -> Condition:
     )
 
 
-def _bound(evidence: Evidence, total: Cells, found: Mapping[str, Condition]) -> float:
-    limits = conditions_.FaultLimits(blindness=0.0, crosstalk=0.0)
-    declared = evidence.declared
+def _faults(evidence: Evidence, total: Cells) -> FaultLimits:
+    """Return what detectors may do unnoticed: as declared, else as laser-only runs limit it."""
+    declared, limits = evidence.declared, FaultLimits()
     if {"null_blindness_upper", "null_crosstalk_upper"} <= declared.keys():
-        limits = conditions_.FaultLimits(
+        limits = FaultLimits(
             blindness=declared["null_blindness_upper"], crosstalk=declared["null_crosstalk_upper"]
         )
     elif evidence.laser_only is not None:
-        limits = conditions_.fault_limits(evidence.laser_only, evidence.theta)
+        limits = fault_limits(
+            evidence.laser_only, evidence.theta, bright=evidence.laser_only_bright,
+            largest_low=(_largest_low(total, 0), _largest_low(total, -1)),
+        )  # fmt: skip
+    same, crossed = blindness_cancels(total)
+    alternated = evidence.pi is not None
+    return replace(
+        limits,
+        blindness=0.0 if same else limits.blindness,
+        cross_blindness=0.0 if crossed or not alternated else limits.cross_blindness,
+        crosstalk=min(limits.crosstalk, 1e9), gain=min(limits.gain, 1e9),
+        jitter=min(limits.jitter, 1e9),
+    )  # fmt: skip
+
+
+def _doubt(evidence: Evidence, total: Cells, faults: FaultLimits) -> str:
+    """Return why laser light, measured or declared, does not exclude blind detectors."""
+    if faults.blindness >= UNKNOWN_BLINDNESS and "null_blindness_upper" not in evidence.declared:
+        return "no laser-only run with a bright read gate: afterpulses may hide blind detectors"
+    if faults.cross_blindness >= UNKNOWN_BLINDNESS:
+        return "no laser-only run with a bright read gate: crosstalk may hide blind detectors"
+    if not all(blindness_cancels(total)):
+        for count, expected in zip(
+            total.low.sum(axis=0), total.low_accidentals.sum(axis=0), strict=True
+        ):
+            if count < expected and conditions_.poisson_p(count, expected) < conditions_.SMALLEST_P:
+                return "g² of low cells is below 1, as only blind detectors make it"
+    return ""
+
+
+def _bound(
+    evidence: Evidence, total: Cells, found: Mapping[str, Condition], faults: FaultLimits
+) -> float:
     return separable_bound(
         read_difference=min(_upper(found["read_balance"]) or 0.0, 1.99),
         pump_difference=min(_upper(found["pump_balance"]) or 0.0, 1.99),
         device_ratio=_upper(found["device_ratio"]),
         alternated=evidence.pi is not None,
         even_splitting=_even(found["splitting"]) and found["device_ratio"].source != DECLARED,
-        blindness=0.0 if blindness_cancels(total) else limits.blindness,
-        crosstalk=min(limits.crosstalk, 1e9),
+        **asdict(faults),
         same=_upper_same(total),
     )
 
@@ -341,15 +397,12 @@ def _upper_same(total: Cells) -> float:
     return max(total.s + 2.0 * error, 1.0)
 
 
-def _failed(condition: Condition, problem: str) -> Condition:
-    return Condition(
-        name=condition.name,
-        value=condition.value,
-        demand=condition.demand,
-        met=False,
-        source=condition.source,
-        problem=problem,
-    )
+def _largest_low(total: Cells, turn: int) -> float:
+    """Return the largest g² of a low cell of a turn plus two errors."""
+    low, expected = total.low[:, turn], total.low_accidentals[:, turn]
+    if not (expected > 0.0).all():
+        return 1.2
+    return float(((low + 2.0 * np.sqrt(low + 1.0)) / expected).max())
 
 
 def _statistic(total: Cells, limit: float) -> float | None:

@@ -140,6 +140,7 @@ def analyse(
     from analysis.evidence import assumed_conditions
     from analysis.gates import GateSet
     from analysis.tagfile import open_tags
+    from analysis.witness.verdict import ENTANGLED
 
     if output is not None:
         _check_output(output)
@@ -173,6 +174,12 @@ def analyse(
         evaluation = evaluate(
             counts, declared=declared, trials_fixed_in_advance=fixed, measured=unmet, bound=bound
         )
+        if evaluation.verdict is not None and evaluation.verdict.decision == ENTANGLED:
+            shifted = _shifted(sources, counts, whole=between is None)
+            evaluation = evaluate(
+                counts, declared=declared, trials_fixed_in_advance=fixed,
+                measured=[*unmet, shifted], bound=bound,
+            )  # fmt: skip
         repeats = [condition.problem for condition in unmet if condition.name == "data"]
     diagnosis = [*remark, *repeats, *_diagnosis(evaluation, files)]
     if output is not None:
@@ -188,6 +195,24 @@ def analyse(
     from labkit.cli.tables import print_evaluation
 
     print_evaluation(evaluation, bound, diagnosis=diagnosis)
+
+
+def _shifted(sources: "list[TagSource]", counts: "Counts", *, whole: bool) -> "Condition":
+    """Ask the files for drifts of the rates before the word: the user cannot know them."""
+    from analysis.counting.count import count
+    from analysis.counting.shifted import shifted_counts
+    from analysis.witness.conditions import DEMANDS, not_measured, null_shuffled
+
+    name = "null_shuffled"
+    if any(source.layout.mode != "T3" for source in sources):
+        return not_measured(name, DEMANDS[name], required=False)
+    trials = (counts if whole else count(sources[0].path, counts.gates)).trials.number
+    found = shifted_counts(sources, counts.gates, trials)
+    sums = [
+        (float(found.pairs[cells].sum()), float(found.accidentals[cells].sum()))
+        for cells in (([0, 1], [0, 1]), ([1, 0], [0, 1]))
+    ]
+    return null_shuffled(sums)
 
 
 def _gates_of(place: Path) -> Path:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from analysis.correlation import pooled_g2
 from analysis.counts import Counts
-from analysis.counts_file import witness_counts
+from analysis.counts_file import WitnessCounts, witness_counts
 from analysis.evaluation import evaluate
 from analysis.palette import COLORS, FAINT
 from analysis.witness import Condition
 from analysis.witness.cells import accidentals
-from analysis.witness.conditions import null_laser_only
+from analysis.witness.laser_light import CROSSED, SAME, null_laser_only
 from labkit.procedures import Result
 from labkit.procedures.filters import off_the_line
 from labkit.procedures.session import Session, check_options
@@ -31,8 +31,6 @@ STEPS = 60
 
 FAR, FAR_STEPS = 0.2, 3
 """Part of the wanted light below which three steps are gone at once: it grows by less there."""
-
-LOW, HIGH = ("r1p1", "r2p2"), ("r2p1", "r1p2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +84,8 @@ class NullTestOptions:
         with a power of 0.9 at a false alarm of 0.1 %.
     trials : int
         At most so many.
+    bright_trials : int
+        With the read gate as bright as the pump gate.
     block : int
         Trials per block.
     light : LaserLightOptions
@@ -95,11 +95,14 @@ class NullTestOptions:
 
     accidentals: float = 2090.0
     trials: int = 60_000_000
+    bright_trials: int = 2_000_000
     block: int = 5_000_000
     light: LaserLightOptions = field(default_factory=LaserLightOptions)
 
     def __post_init__(self) -> None:
-        check_options(self, positive=("accidentals",), at_least={"trials": 1, "block": 1})
+        check_options(
+            self, positive=("accidentals",), at_least={"trials": 1, "bright_trials": 1, "block": 1}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,8 @@ class NullTestResult(Result):
     trials : int
     low, high : tuple of (int, float)
         Coincidences and accidentals of the low (same detector) and of the high cells.
+    bright : tuple of two (int, float)
+        The same of low and high cells with a bright read gate.
     condition : Condition
         `null_laser_only`.
     aside : float
@@ -121,6 +126,7 @@ class NullTestResult(Result):
     trials: int
     low: tuple[int, float]
     high: tuple[int, float]
+    bright: tuple[tuple[int, float], tuple[int, float]]
     condition: Condition
     aside: float
 
@@ -128,15 +134,22 @@ class NullTestResult(Result):
         """Return plain types."""
         return {
             "trials": self.trials, "aside_volts": self.aside,
-            "low": {"coincidences": self.low[0], "accidentals": self.low[1]},
-            "high": {"coincidences": self.high[0], "accidentals": self.high[1]},
+            **{
+                name: {"coincidences": count, "accidentals": expected}
+                for name, (count, expected) in self._cells.items()
+            },
             "null_laser_only": self.condition.to_dict(),
         }  # fmt: skip
+
+    @property
+    def _cells(self) -> dict[str, tuple[int, float]]:
+        low, high = self.bright
+        return {"low": self.low, "high": self.high, "bright low": low, "bright high": high}
 
     def __str__(self) -> str:
         cells = (
             f"g² {name} {count / expected:.3f} ± {sqrt(count + 1) / expected:.3f}"
-            for name, (count, expected) in (("low", self.low), ("high", self.high))
+            for name, (count, expected) in self._cells.items()
         )
         return f"laser light only: {', '.join(cells)}\n{self.condition}"
 
@@ -146,13 +159,15 @@ class NullTestResult(Result):
 
         figure = Figure(figsize=(4, 3), layout="constrained")
         axes = figure.add_subplot()
-        for place, (count, expected) in enumerate((self.low, self.high)):
+        for place, (count, expected) in enumerate(self._cells.values()):
             axes.errorbar(
                 place, count / expected, sqrt(count + 1) / expected, fmt="o", color=COLORS[0]
             )
         axes.axhline(1.0, color=FAINT, lw=1, ls="--")
-        axes.set_xticks([0, 1], ["low (same detector)", "high (crossed)"])
-        axes.set(ylabel="$g^{(2)}$ of laser light", xlim=(-0.5, 1.5))
+        axes.set_xticks(
+            range(4), ["same", "crossed", "same,\nbright read", "crossed,\nbright read"]
+        )
+        axes.set(ylabel="$g^{(2)}$ of laser light", xlim=(-0.5, 3.5))
         return figure
 
 
@@ -164,6 +179,8 @@ def null_test(
     Detectors that are blind or click again after a click, and crosstalk, change it; light without
     mechanics does not. Both gates' pulses are cut from the pump laser, its gate made bright, and
     the filters before the detectors moved towards it, off the scattered light. They are set back.
+    Afterpulses hide blind detectors if the read gate is dim, and a bright one hides crosstalk: so
+    both are tried.
 
     Parameters
     ----------
@@ -188,16 +205,18 @@ def null_test(
             trials = min(options.block, left)
             counts = session.clicks(bright, trials, setting, keep=True)
             total = counts if total is None else total + counts
-    if total is None or not _expected(total, LOW) or not _expected(total, HIGH):
+        setting = {"procedure": NULL_TEST, "light": "bright laser", WHEN: when}
+        both = bright.with_pulse("read", level=options.light.pump_level)
+        bright_read = session.clicks(both, options.bright_trials, setting, keep=True)
+    if total is None or not all(expected for _, expected in _cells(witness_counts(total))):
         message = "every detector must click in both gates, but one does not; lower `ratio`"
         raise RuntimeError(message)
     nine = witness_counts(total)
-    low, high = (
-        (sum(nine.coincidences[p] for p in pairs), _expected(total, pairs)) for pairs in (LOW, HIGH)
-    )
+    low, high = _cells(nine)
     return NullTestResult(
-        trials=nine.trials, low=low, high=high, condition=null_laser_only(nine), aside=aside
-    )
+        trials=nine.trials, low=low, high=high, bright=_cells(witness_counts(bright_read)),
+        condition=null_laser_only(nine, witness_counts(bright_read)), aside=aside,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -261,10 +280,17 @@ def _pump_clicks(session: Session, bright: PulseSequence) -> float:
     return float(counts.singles[counts.gates.names.index("pump")].min()) / counts.trials.number
 
 
-def _expected(counts: Counts, pairs: tuple[str, ...]) -> float:
-    nine = witness_counts(counts)
-    return sum(accidentals(nine, pair) for pair in pairs)
+def _cells(counts: WitnessCounts) -> tuple[tuple[int, float], tuple[int, float]]:
+    """Return coincidences and accidentals of the low and of the high cells."""
+    low, high = (
+        (
+            sum(counts.coincidences[pair] for pair in pairs),
+            sum(accidentals(counts, pair) for pair in pairs),
+        )
+        for pairs in (SAME, CROSSED)
+    )
+    return low, high
 
 
 def _enough(counts: Counts, options: NullTestOptions) -> bool:
-    return min(_expected(counts, LOW), _expected(counts, HIGH)) >= options.accidentals
+    return min(expected for _, expected in _cells(witness_counts(counts))) >= options.accidentals

@@ -36,7 +36,7 @@ class StrayLightOptions:
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    trials: int = 5_000_000
+    trials: int = 10_000_000
     aside: float = 0.15
     bright_trials: int = 1_000_000
     light: LaserLightOptions = field(default_factory=LaserLightOptions)

@@ -244,10 +244,14 @@ class RunJudge:
         return self._largest if verdict is None else verdict.bound
 
     def _evidence(self, blocks: Sequence[Block], pairs: Sequence[Pair]) -> Evidence:
-        null = [b for b in blocks if b.good and _is(b, NULL_TEST, light="laser")]
+        dim, bright = (
+            [witness_counts(b.counts) for b in blocks if b.good and _is(b, NULL_TEST, light=light)]
+            for light in ("laser", "bright laser")
+        )
         return Evidence(
             blocks=tuple(self._block_counts(pair) for pair in pairs),
-            laser_only=total_of(witness_counts(b.counts) for b in null) if null else None,
+            laser_only=total_of(dim) if dim else None,
+            laser_only_bright=total_of(bright) if dim and bright else None,
             declared=self._declared,
             trials_fixed_in_advance=self._fixed or self._planned(pairs),
         )

@@ -13,6 +13,7 @@ from analysis.published import RIEDINGER_2018
 from analysis.witness import conditions
 from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of
+from analysis.witness.laser_light import fault_limits, null_laser_only
 from analysis.witness.separable import largest_separable, symmetrised_witness
 
 RUN = RIEDINGER_2018["optimal"].counts
@@ -38,6 +39,18 @@ def coherent(
     return counts(10_000_000, (pump, pump), (read, read), pairs)
 
 
+def test_a_herald_that_correlates_alike_at_theta_plus_pi_is_undecided() -> None:
+    """Herald 1 would lower the mean alone; a swapped fringe is undecided, too: `fringe` fails."""
+    size = (10**9, (10**6, 10**6), (10**6, 10**6))
+    theta = counts(*size, pairs=(1000, 6000, 6000, 1000))
+    for pairs in ((9000, 1000, 1000, 1000), (1000, 6000, 6000, 1000)):
+        found = conditions.crossed_exceeds_same(cells_of(theta, counts(*size, pairs=pairs)))
+        assert found.met is None
+        assert "at θ + π differ by less than 3 sigma" in found.problem
+    honest = counts(*size, pairs=(6000, 1000, 1000, 6000))
+    assert conditions.crossed_exceeds_same(cells_of(theta, honest)).met is True
+
+
 def test_bound_has_the_reference_value() -> None:
     found = separable_bound(read_difference=0.1, pump_difference=0.02, device_ratio=1.5)
     assert found == pytest.approx(0.993747, abs=5e-7)
@@ -46,6 +59,21 @@ def test_bound_has_the_reference_value() -> None:
     assert separable_bound(read_difference=0.0, device_ratio=3.0) == 1.0
     less = separable_bound(read_difference=0.0, device_ratio=1.0, blindness=0.1, crosstalk=0.2)
     assert less == pytest.approx(1 - 0.7 * 0.1 - 0.24 * 0.2)
+
+
+@pytest.mark.parametrize(("s", "turn"), [(1.0, True), (1.2, True), (3.0, True), (1.2, False)])
+def test_jitter_and_gains_lower_r_on_the_boundary_by_no_more_than_the_bound(
+    s: float, turn: bool
+) -> None:
+    """Jitter v multiplies low and high cells by 1 + v, a gain of crossed ones the high cells."""
+    c = float(largest_separable(s))
+    for v in (1e-4, 0.03, 0.2):
+        fault = {"jitter" if turn else "gain": v}
+        bound = separable_bound(read_difference=0.0, alternated=turn, same=s, **fault)
+        found = float(symmetrised_witness(s * (1 + v) if turn else s, c * (1 + v)))
+        assert bound <= found < 1.0
+        if v == 1e-4:
+            assert 1.0 - bound == pytest.approx(1.0 - found, rel=1e-3)
 
 
 @given(d=st.floats(0.0, 1.5), kappa=st.floats(1.0, 5.0), dp=st.floats(0.0, 0.3))
@@ -137,7 +165,7 @@ def test_blindness_cancels_only_where_it_cannot_lower_a_separable_r(
     theta: float, pi: float, blind: tuple[float, float]
 ) -> None:
     cells = blinded(theta, pi, blind)
-    if blindness_cancels(cells):
+    if blindness_cancels(cells)[0]:
         assert float(symmetrised_witness(cells.s, cells.c)) >= 1.0 - 1e-4
 
 
@@ -146,15 +174,16 @@ def test_noise_at_one_phase_makes_blindness_dangerous_and_the_bound_knows() -> N
     cells = blinded(8.0, 1.0, (0.3, 0.3))
     found = float(symmetrised_witness(cells.s, cells.c))
     assert found < 0.99
-    assert not blindness_cancels(cells)
+    assert blindness_cancels(cells) == (False, True)
     assert found >= separable_bound(read_difference=0.0, alternated=True, blindness=0.3)
-    assert blindness_cancels(blinded(1.2, 1.2, (0.3, 0.3)))
+    assert blindness_cancels(blinded(1.2, 1.2, (0.3, 0.3))) == (True, True)
 
 
 def test_few_counts_do_not_show_that_blindness_cancels() -> None:
     turned = counts(*SHORT, pairs=(6, 1, 1, 6))
-    assert not blindness_cancels(cells_of(counts(*SHORT, pairs=(1, 6, 6, 1)), turned))
-    assert not blindness_cancels(cells_of(RUN))  # at θ alone nothing cancels
+    few = cells_of(counts(*SHORT, pairs=(1, 6, 6, 1)), turned)
+    assert blindness_cancels(few) == (False, False)
+    assert blindness_cancels(cells_of(RUN)) == (False, False)  # at θ alone nothing cancels
 
 
 @pytest.mark.parametrize(
@@ -255,37 +284,81 @@ def test_two_sided_poisson_p(count: int, expected: float) -> None:
 
 
 def test_laser_only_light_must_be_uncorrelated_in_every_cell() -> None:
-    assert conditions.null_laser_only(coherent({})).met is True
-    more = conditions.null_laser_only(coherent({"r2p1": 1.3, "r1p2": 1.3}))
+    assert null_laser_only(coherent({})).met is True
+    more = null_laser_only(coherent({"r2p1": 1.3, "r1p2": 1.3}))
     assert (more.met, more.problem) == (False, "laser-only g2 > 1")
-    less = conditions.null_laser_only(coherent({"r1p1": 0.8, "r2p2": 0.8}))
+    less = null_laser_only(coherent({"r1p1": 0.8, "r2p2": 0.8}))
     assert (less.met, less.problem) == (False, "laser-only g2 < 1")
     # what one detector loses another one gains: the sums are right, the cells are not
-    balanced = conditions.null_laser_only(coherent({"r1p1": 0.8, "r2p2": 1.2}))
+    balanced = null_laser_only(coherent({"r1p1": 0.8, "r2p2": 1.2}))
     assert balanced.met is False
-    weak = conditions.null_laser_only(coherent({}, pump=1000, read=1000))
+    weak = null_laser_only(coherent({}, pump=1000, read=1000))
     assert (weak.met, weak.problem) == (None, "laser-only run expects fewer than 10 accidentals")
 
 
+MANY = counts(10_000_000, (100_000, 100_000), (100_000, 100_000))
+"""A run as bright as `coherent`."""
+
+
 def test_limits_of_a_laser_only_run_shrink_with_its_counts() -> None:
-    run = counts(10_000_000, (100_000, 100_000), (100_000, 100_000))
-    few = conditions.fault_limits(coherent({}, pump=10_000), run)
-    many = conditions.fault_limits(coherent({}), run)
-    assert 0.0 < many.blindness < few.blindness < 0.2
-    assert 0.0 < many.crosstalk < few.crosstalk < 0.2
-    exact = 1 - stats.chi2.ppf(0.05, 2 * 2000) / 2 / 2000
-    assert many.blindness == pytest.approx(exact, rel=1e-9)
+    few, many = (fault_limits(coherent({}, pump=pump), MANY) for pump in (10_000, 100_000))
+    for name in ("crosstalk", "gain", "jitter"):
+        assert 0.0 < getattr(many, name) < getattr(few, name) < 0.2
+    exact = stats.chi2.ppf(0.95, 2 * 2001) / 2 / 2000 - 1
+    assert many.crosstalk == pytest.approx(exact, rel=1e-9)
 
 
 def test_a_brighter_read_pulse_hides_crosstalk_and_its_limit_is_scaled_back() -> None:
     """Crosstalk comes per pump click: tenfold read light makes it tenfold smaller beside Λ."""
     run = counts(10_000_000, (100_000, 100_000), (10_000, 10_000))
-    bright = conditions.fault_limits(coherent({}), run)
-    like = counts(10_000_000, (100_000, 100_000), (100_000, 100_000))
-    assert bright.crosstalk == pytest.approx(
-        10 * conditions.fault_limits(coherent({}), like).crosstalk
+    bright, like = fault_limits(coherent({}), run), fault_limits(coherent({}), MANY)
+    assert bright.crosstalk == pytest.approx(10 * like.crosstalk)
+
+
+def test_a_dim_laser_only_run_does_not_tell_blind_detectors_and_afterpulses_from_neither() -> None:
+    """g² = (1 - b) + a/ρ: with b = a = 1 light as dim as the run's shows 1 as without them."""
+    assert fault_limits(coherent({}), MANY).blindness == 1.0
+    dim = counts(10_000_000, (100_000, 100_000), (1000, 1000))
+    bright = fault_limits(coherent({}), dim, largest_low=(1.2, 1.2))  # 100 times brighter
+    exact = 1 - stats.chi2.ppf(0.05, 2 * 1000) / 2 / 1000
+    assert bright.blindness == pytest.approx(exact + 1.2 / 100, rel=1e-9)
+
+
+def test_one_blind_detector_counts_in_full() -> None:
+    """Pooled counts of a bright detector would hide the other: the mean over heralds does not."""
+    bright = coherent({"r1p1": 0.96}, read=5_000_000)
+    assert fault_limits(coherent({}), MANY, bright=bright).blindness > 0.04
+    more = coherent({"r2p1": 1.03}, read=5_000_000)
+    assert fault_limits(coherent({}), MANY, bright=more).gain > 0.03
+
+
+@given(
+    b=st.floats(0.0, 1.0), cross=st.floats(0.0, 1.0), a=st.floats(0.0, 1.2), x=st.floats(0.0, 1.2)
+)
+def test_two_brightnesses_tell_blindness_from_afterpulses(
+    b: float, cross: float, a: float, x: float
+) -> None:
+    """Expected counts of faults m + a/ρ at ρ = 1 and 50; the limits hold the true faults."""
+    own, other = ("r1p1", "r2p2"), ("r2p1", "r1p2")
+    dim, bright = (
+        coherent(
+            dict.fromkeys(own, 1 - b + a / rho) | dict.fromkeys(other, 1 - cross + x / rho),
+            read=100_000 * rho,
+        )
+        for rho in (1, 50)
     )
-    assert bright.blindness == conditions.fault_limits(coherent({}), like).blindness
+    found = fault_limits(dim, MANY, bright=bright, largest_low=(5.0, 5.0))
+    assert b <= found.blindness < b + 0.02
+    assert cross <= found.cross_blindness < cross + 0.02
+    assert x - cross <= found.crosstalk + 1e-9
+    assert fault_limits(bright, MANY, bright=dim, largest_low=(5.0, 5.0)) == found
+
+
+def test_small_changes_of_bright_laser_light_lower_the_bound_and_large_ones_fail() -> None:
+    dim = coherent({})
+    for lost, met in ((0.0, True), (0.03, True), (0.08, False)):
+        bright = coherent({"r1p1": 1 - lost, "r2p2": 1 - lost}, read=5_000_000)
+        assert null_laser_only(dim, bright).met is met
 
 
 def test_shifted_trials_must_be_uncorrelated() -> None:

@@ -41,6 +41,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
         "conditions": {"splitting": 0.5, "splitting_error": 0},
         "pi": NINE,
         "laser_only": HALF,
+        "laser_only_bright": NINE,
         "blocks": [HALF | {"pi": REST}, REST | {"pi": HALF}],
         "trials_fixed_in_advance": True,
     }
@@ -50,6 +51,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert len(found.blocks) == 2
     assert found.laser_only is not None
     assert found.laser_only.pump == (50, 55)
+    assert found.laser_only_bright == found.theta
     assert dict(found.declared) == {"splitting": 0.5, "splitting_error": 0.0}
     assert found.trials_fixed_in_advance
 
@@ -119,3 +121,5 @@ def test_assumptions_of_the_command_line() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             assumed_conditions([text])
+    with pytest.raises(ValueError, match="`splitting` must be assumed once, but is given twice"):
+        assumed_conditions(["splitting=0.5", "splitting=0.6"])

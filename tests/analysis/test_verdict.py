@@ -1,11 +1,13 @@
 """Verdicts on count sets: the honest ones are certified, no dishonest one is."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
+from analysis.counts_file import PAIRS
 from analysis.evidence import BlockCounts, Evidence, parse_evidence
 from analysis.published import RIEDINGER_2018
 from analysis.witness import conditions
@@ -255,10 +257,16 @@ def test_text_has_ten_lines_and_marks_what_was_declared() -> None:
 
 
 def test_published_counts_support_fixed_sample_and_always_valid_confidences() -> None:
-    """README: 98.9 % and 99.88 % fixed, 73 % and 94.6 % always-valid."""
-    for name, fixed, always in (("optimal", 0.989, 0.734), ("extended", 0.9988, 0.946)):
+    """VERDICT §5: E 3.76 and 18.6; README: 98.9 and 99.88 % fixed, 73 and 94.6 % always-valid."""
+    for name, e, fixed, always, interval in (
+        ("optimal", 3.76, 0.989, 0.734, (0.739, 0.665, 0.834)),
+        ("extended", 18.6, 0.9988, 0.946, (0.743, 0.684, 0.812)),
+    ):
         blocks = (BlockCounts(theta=RIEDINGER_2018[name].counts),)
         verdict = judge(Evidence(blocks=blocks))
+        assert math.exp(verdict.log_E) == pytest.approx(e, rel=2e-3)
+        found = (verdict.R.value, verdict.R.low, verdict.R.high)
+        assert found == pytest.approx(interval, abs=5e-4)
         assert verdict.fixed_confidence == pytest.approx(fixed, abs=5e-4)
         assert verdict.always_confidence == pytest.approx(always, abs=5e-4)
         assert verdict.decision == "conditions not met"
@@ -270,15 +278,55 @@ def test_fixed_sample_needs_a_declaration_and_twenty_coincidences() -> None:
     assert decided("T4_paper_extended", coincidences=few).T is None
 
 
-def test_a_laser_only_run_of_this_run_lowers_the_bound() -> None:
+LASER_ONLY: dict[str, Any] = {
+    "trials": 10**9, "pump": [10**6] * 2, "read": [10**5] * 2,
+    "coincidences": dict.fromkeys(PAIRS, 100),
+}  # fmt: skip
+BRIGHT: dict[str, Any] = {
+    "trials": 10**6, "pump": [150_000] * 2, "read": [150_000] * 2,
+    "coincidences": dict.fromkeys(PAIRS, 22_500),
+}  # fmt: skip
+"""Coherent light: the read gate as dim as in the run, and bright."""
+
+
+def test_laser_only_runs_of_this_run_lower_the_bound() -> None:
     some = {name: value for name, value in CONDITIONS.items() if "null" not in name}
-    same = {"trials": 10**9, "pump": [10**6] * 2, "read": [10**6] * 2}
-    pairs = dict.fromkeys(("r1p1", "r2p1", "r1p2", "r2p2"), 1000)
-    weak = decided("T1_model_5e9", conditions=some, laser_only=same | {"coincidences": pairs})
-    assert weak.decision == "entangled"
-    assert 0.7 < weak.bound < 0.993747
-    unlit = {"trials": 10, "pump": [0, 0], "read": [0, 0], "coincidences": dict.fromkeys(pairs, 0)}
-    assert "laser-only run" in decided("T1_model_5e9", conditions=some, laser_only=unlit).sentence
+    known: dict[str, Any] = {"conditions": some, "laser_only": LASER_ONLY}
+    both = decided("T1_model_5e9", **known, laser_only_bright=BRIGHT)
+    assert both.decision == "entangled"
+    assert 0.85 < both.bound < 0.993747
+    unlit = {"pump": [0, 0], "read": [0, 0], "coincidences": dict.fromkeys(PAIRS, 0)}
+    weak = decided("T1_model_5e9", **known | {"laser_only": LASER_ONLY | unlit})
+    assert weak.sentence == "not shown: laser-only run expects fewer than 10 accidentals"
+
+
+@pytest.mark.parametrize("name", ["T1_model_5e9", "T2_model_pi"])
+def test_at_theta_alone_a_dim_laser_only_run_does_not_exclude_blind_detectors(name: str) -> None:
+    """θ and θ + π in turn show by themselves that it does not matter."""
+    some = {name: value for name, value in CONDITIONS.items() if "null" not in name}
+    found = decided(name, conditions=some, laser_only=LASER_ONLY)
+    if name == "T2_model_pi":
+        assert found.decision == "entangled"
+    else:
+        assert found.sentence == (
+            "not shown: no laser-only run with a bright read gate: afterpulses may hide blind "
+            "detectors"
+        )
+
+
+def test_low_cells_below_one_contradict_detectors_that_are_declared_not_to_be_blind() -> None:
+    """Separable light of g² (3, 9.9) at detectors that miss everything after a click."""
+    dead = {"r1p1": 0, "r1p2": 632, "r2p1": 627, "r2p2": 0}
+    found = decided("T1_model_5e9", coincidences=dead)
+    assert (
+        found.sentence == "not shown: g² of low cells is below 1, as only blind detectors make it"
+    )
+    assert decided("T1_model_5e9").decision == "entangled"
+
+
+def test_bright_laser_light_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match="`laser_only_bright` must come with `laser_only`"):
+        decided("T1_model_5e9", laser_only_bright=BRIGHT)
 
 
 def test_sums_that_weigh_blocks_differently_withhold_the_fixed_sample() -> None:

@@ -421,7 +421,8 @@ def test_null_test_shows_that_coherent_light_is_uncorrelated_and_sets_the_filter
     assert result.condition.met
     assert min(result.low[1], result.high[1]) >= 400
     assert volts(session) == pytest.approx(before)
-    assert {b.setting["light"] for b in session.blocks} == {"look", "laser"}
+    assert min(expected for _, expected in result.bright) > 10_000
+    assert {b.setting["light"] for b in session.blocks} == {"look", "laser", "bright laser"}
     assert "laser light only" in str(result)
 
 
@@ -450,6 +451,15 @@ def test_filters_name_swapped_detectors(bench):
     options = FilterOptions(points=7, trials=150_000, only=("1a",), passes=1)
     with pytest.raises(ValueError, match="detector 2 sees it: the detectors' cables"):
         filters(session, replace(SEQUENCE, detection=crossed), options)
+
+
+def test_balance_takes_its_steps_and_says_how_far_they_came(bench):
+    _, session = bench
+    few = BalanceOptions(trials=100_000, rounds=2, level=0.5, tolerance=1e-9, steps=2)
+    message = r"must be balanced to 1e-07 % within 2 steps, but are at [+-]\d+\.\d\d %"
+    with pytest.raises(RuntimeError, match=message):
+        balance(session, SEQUENCE, few)
+    assert len({b.setting["step"] for b in session.blocks}) == 2
 
 
 def test_balance_names_a_serrodyne_that_runs_backwards(bench):
