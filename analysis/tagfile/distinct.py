@@ -22,8 +22,8 @@ def check_distinct(sources: Sequence[TagSource]) -> None:
     """Refuse two sources with the same path, PTU file GUID, content, or tags.
 
     Files with different GUIDs differ in content; others are compared where their sizes are equal.
-    The same tags may stand in files of two formats: where the first photons are equal, all are
-    compared.
+    The same tags may stand in files of two formats: unless all files have a GUID, those whose first
+    photons are equal are compared to the end.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def _repeats(sources: Sequence[TagSource]) -> Iterator[tuple[TagSource, TagSourc
     for group in by_size.values():
         yield from _equal(group)
     begun_alike: dict[bytes, list[TagSource]] = {}
-    if len(sources) > 1:
+    if len(sources) > 1 and not all(source.header.get("File_GUID") for source in sources):
         for source in sources:
             if (first := _first_photons(source)) is not None:
                 begun_alike.setdefault(first, []).append(source)
