@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, floor, log10, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ SIGMAS = 6.0
 
 FAINT_PART = 0.01
 """A channel with less than this part of the clicks of the brightest is left out of a proposal."""
+
+_FEWEST_BINS = 72
+"""Arrival bins that are shown at least: one for each character of a line."""
 
 _MERGE_BINS = 2
 _WINDOWS = (1, 4, 16, 64)
@@ -79,6 +82,15 @@ class FirstLook:
     rate_edges: NDArray[np.float64]
     rates: dict[int, NDArray[np.float64]]
     pulses: tuple[Pulse, ...]
+
+    @property
+    def bins_of_interest(self) -> int:
+        """Arrival bins up to a quarter beyond the last pulse's end; all if there is no pulse."""
+        bins = len(self.edges) - 1
+        if not self.pulses:
+            return bins
+        last = int(np.searchsorted(self.edges, 1.25 * self.pulses[-1].stop))
+        return min(max(last, _FEWEST_BINS), bins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +153,7 @@ def look(source: TagSource, *, progress: Callable[[int], None] | None = None) ->
     tick = source.resolution if source.layout.mode == "T2" else source.sync_period or 0.0
     rate_edges = np.linspace(0, summary.end_time * tick, SLICES + 1)
     length = rate_edges[1] or 1.0
-    edges = np.array([float(f"{k * width * source.resolution:.12g}") for k in range(bins + 1)])
+    edges = _rounded(np.arange(bins + 1) * width * source.resolution)
     return FirstLook(
         summary=summary,
         period=clock.seconds if clock else None,
@@ -152,6 +164,12 @@ def look(source: TagSource, *, progress: Callable[[int], None] | None = None) ->
         rates={channel: slices[row] / length for row, channel in enumerate(channels)},
         pulses=tuple(find_pulses(arrivals.sum(axis=0), edges)),
     )
+
+
+def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return times to twelve digits of the last: 1.83e-7, not 1.8300000000000001e-7."""
+    last = float(seconds[-1])
+    return np.round(seconds, 12 - floor(log10(last)) - 1) if last > 0 else seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +297,10 @@ def _merge(starts: IntArray, stops: IntArray) -> tuple[list[int], list[int]]:
     return [run[0] for run in merged], [run[1] for run in merged]
 
 
+def _clearly(sigmas: float) -> str:
+    return f"{sigmas:.0f}" if sigmas < 100 else "over 100"
+
+
 def propose_gates(seen: FirstLook) -> Proposal:
     """Propose gates for a recording from what it looks like.
 
@@ -315,7 +337,7 @@ def propose_gates(seen: FirstLook) -> Proposal:
     ]
     found = [
         f"{gate.name}: {pulse.clicks:,} clicks, {pulse.background:,.0f} of them background, "
-        f"{pulse.sigmas:,.0f} sigma above it."
+        f"{_clearly(pulse.sigmas)} sigma above it."
         for gate, pulse in zip(gates, pulses, strict=False)
     ]
     if left_out:
@@ -326,7 +348,8 @@ def propose_gates(seen: FirstLook) -> Proposal:
         "Unknown: whether each sync began a trial, and whether pulses lie beyond the file's range.",
     ]
     if len(pulses) != 2:
-        unknown.append(f"{len(pulses)} pulses were found; a pump and a read pulse would be two.")
+        found_were = "1 pulse was" if len(pulses) == 1 else f"{len(pulses)} pulses were"
+        unknown.append(f"{found_were} found; a pump and a read pulse would be two.")
     gate_set = GateSet(
         period=seen.period,
         detectors=dict(enumerate(channels, 1)),

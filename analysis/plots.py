@@ -79,13 +79,15 @@ def first_look(seen: "FirstLook") -> "Figure":
 def first_arrivals(seen: "FirstLook", ax: "Axes | None" = None) -> "Axes":
     """Draw clicks against time after the sync, pulses shaded."""
     axes = axes_or_new(ax, 8, 3)
+    end = seen.bins_of_interest
+    edges_ns = seen.edges[: end + 1] * 1e9
     for (channel, clicks), color in zip(seen.arrivals.items(), COLORS * 16, strict=False):
         if len(clicks):
-            axes.stairs(clicks, seen.edges * 1e9, color=color, label=f"channel {channel}")
+            axes.stairs(clicks[:end], edges_ns, color=color, label=f"channel {channel}")
     for pulse in seen.pulses:
         axes.axvspan(pulse.start * 1e9, pulse.stop * 1e9, color=GATE_SHADE, zorder=0)
     if any(clicks.any() for clicks in seen.arrivals.values()):
-        axes.set_yscale("log")
+        axes.set(yscale="log", ylim=(0.8, None))
     axes.set_xlabel("time after the sync (ns)")
     axes.set_ylabel("clicks / bin")
     return axes

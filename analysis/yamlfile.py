@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _ADAPTERS: "dict[type[Any], TypeAdapter[Any]]" = {}
 
+_MOST_BYTES = 1 << 22
 DEEPEST = 50
 """Lists and mappings may stand so deep within each other; files written by hand have five."""
 
@@ -45,11 +46,17 @@ def read_text(path: str | Path) -> str:
     Raises
     ------
     ValueError
-        If it cannot be read or is not UTF-8.
+        If it cannot be read, is not UTF-8, or is longer than 4 MiB.
     """
     try:
+        if (size := Path(path).stat().st_size) > _MOST_BYTES:
+            message = f"{path}: must be a text of at most 4 MiB, but has {size:,} bytes"
+            raise ValueError(message)
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        message = f"{path}: must be UTF-8, but has other bytes at {error.start}; save it as UTF-8"
+        raise ValueError(message) from error
+    except OSError as error:
         message = f"{path}: cannot be read: {why(error)}"
         raise ValueError(message) from error
 

@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from analysis.tagfile import open_tags, summarise, write_ptu
 from analysis.tagfile.conversion import convert
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import LAYOUTS, RecordLayout
+from analysis.tagfile.swabian import RECORD
 from benchmarks.timing import Row
 
 MUTANTS = 100_000
@@ -127,7 +130,43 @@ def _foreign(times: np.ndarray, channel: np.ndarray) -> dict[str, bytes]:
     text = "".join(f"{50_000_000 * t};{c}\n" for t, c in rows).encode()
     spc = struct.pack("<I", 0x80000000 | 95)
     spc += b"".join(struct.pack("<I", c << 12 | 100 << 16 | t // 8) for t, c in rows)
-    return {"a.dump": dump, "a.qutag": qutag, "a.txt": text, "a.spc": spc}
+    return {
+        "a.dump": dump, "a.qutag": qutag, "a.txt": text, "a.spc": spc, "a.ttbin": _TTBIN + dump,
+    }  # fmt: skip
+
+
+_TTBIN = b"stand-in"
+
+
+class StandInReader:
+    """Stands in for the vendor's reader of .ttbin files, whose layout is not public.
+
+    It takes a word and the records of a dump, refuses what it does not know as the vendor's does
+    (`RuntimeError`), and passes on whatever else the damaged records say.
+    """
+
+    def __init__(self, path: str) -> None:
+        data = Path(path).read_bytes()
+        if not data.startswith(_TTBIN):
+            message = f"not a Time Tagger file: {data[:8]!r}"
+            raise RuntimeError(message)
+        body = data[len(_TTBIN) :]
+        self._left = np.frombuffer(body[: len(body) // RECORD.itemsize * RECORD.itemsize], RECORD)
+
+    def hasData(self) -> bool:  # noqa: N802  # the vendor's name
+        """Tell whether there are more records."""
+        return len(self._left) > 0
+
+    def getData(self, n_events: int) -> SimpleNamespace:  # noqa: N802  # the vendor's name
+        """Return the next records in a buffer like the vendor's."""
+        part, self._left = self._left[:n_events], self._left[n_events:]
+        return SimpleNamespace(
+            size=len(part),
+            getEventTypes=lambda: part["type"],
+            getMissedEvents=lambda: part["missed"],
+            getChannels=lambda: part["channel"],
+            getTimestamps=lambda: part["time"],
+        )
 
 
 def truncations(data: bytes, every: int = 1) -> Iterator[bytes]:
@@ -199,7 +238,9 @@ def fuzz(
     """Try one in `every` truncation of a file (or the whole of it), and `number` mutants."""
     tried = Tried()
     rng = np.random.default_rng([seed, *name.encode()])
-    with tempfile.TemporaryDirectory() as folder:
+    stand_in = ModuleType("TimeTagger")
+    vars(stand_in)["FileReader"] = StandInReader
+    with patch.dict(sys.modules, TimeTagger=stand_in), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.with_suffix(".set").write_bytes(SETTINGS)
         cut = iter([data]) if whole else truncations(data, every)

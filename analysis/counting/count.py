@@ -17,6 +17,7 @@ from analysis.tagfile import open_tags
 from analysis.tagfile.codec import Decoder
 from analysis.tagfile.delayed import DelayedSource
 from analysis.tagfile.distinct import check_distinct
+from analysis.tagfile.doubts import layout_warnings
 from analysis.tagfile.layouts import MARKER, SYNC
 from analysis.tagfile.ordered import DisorderError, OrderedSource
 from analysis.tagfile.source import Records, TagFileError, TagSource
@@ -353,20 +354,40 @@ def _count_in_order(source: TagSource, plan: Plan, unsorted: Tally, kernel: Kern
         tally = count_stretch(ordered, plan, (0, ordered.n_records), kernel)
     except DisorderError as error:
         reason = str(error).removeprefix(f"{source.path}: ")
+        early = int(unsorted.state[S.BACKWARDS])
+        found = f"{early:,} tags come before the one that precedes them, too far to sort ({reason})"
+        wraps = int(unsorted.state[S.WRAPPED]) // plan.layout.wrap
+        if early > wraps + 1:  # a lost overflow record makes one, and most overflows are not lost
+            doubts = " ".join(str(warning) for warning in layout_warnings(source))
+            message = (
+                f"{source.path}: {found}, and more than the {wraps:,} overflows: coincidences of "
+                "tags that stand apart would be lost; the file is damaged, or was written without "
+                f"order. {doubts}"
+            )
+            raise TagFileError(message.strip()) from None
         disorder = (
-            f"{int(unsorted.state[S.BACKWARDS]):,} tags come before the tag that precedes them, "
-            f"too far to be sorted ({reason}): overflow records are lost or the file is damaged; "
-            "clicks and coincidences around them may be wrong"
+            f"{found}: overflow records are lost or the file is damaged; clicks and coincidences "
+            "around them may be wrong, and the trials in lost overflows are not counted"
         )
         return report_counts(source, plan, unsorted, final=True, disorder=disorder)
-    disorder = (
-        f"{int(unsorted.state[S.BACKWARDS]):,} tags stood out of order, by up to "
-        f"{ordered.largest_step:,} {'ticks' if plan.layout.mode == 'T2' else 'syncs'}; they were "
-        "sorted by time before counting"
-    )
+    keep_unsorted(tally, unsorted)
+    disorder = sorted_note(unsorted, ordered)
+    return report_counts(source, plan, tally, final=True, disorder=disorder)
+
+
+def keep_unsorted(tally: Tally, unsorted: Tally) -> None:
+    """Take from the pass in the file's order what sorting hides."""
     for place in (S.BACKWARDS, S.RECORDS, S.UNKNOWN):
         tally.state[place] = unsorted.state[place]
-    return report_counts(source, plan, tally, final=True, disorder=disorder)
+
+
+def sorted_note(unsorted: Tally, ordered: OrderedSource) -> str:
+    """Say how far tags stood out of order that were sorted."""
+    return (
+        f"{int(unsorted.state[S.BACKWARDS]):,} tags stood out of order, by up to "
+        f"{ordered.largest_step:,} {'ticks' if ordered.layout.mode == 'T2' else 'syncs'}; they "
+        "were sorted by time before counting"
+    )
 
 
 class _Progress:

@@ -596,6 +596,7 @@ def _t3_many(  # type: ignore[no-untyped-def]
     key_at = 16 if pico else 10
     sync_mask = 0xFFFF if pico else 0x3FF
     wrapped, last = state[_WRAPPED], state[_LAST]
+    n_open = opened[_N_OPEN]
     for raw in records:
         record = np.int64(raw)
         if record >= special_from:
@@ -605,16 +606,23 @@ def _t3_many(  # type: ignore[no-untyped-def]
             state[_MARKERS] += code > _OVERFLOW
             continue
         sync = wrapped + (record & sync_mask)
-        if sync != last:
-            opened[_N_OPEN] = opened[_AGAIN] = 0
+        n_open = n_open if sync == last else 0
         if sync < last:
             state[_BACKWARDS] += 1
             state[_HIGHEST] = max(state[_HIGHEST], last)
         last = sync
         place = place_of[record >> key_at]
         histogram[place] += 1
-        if cell_of[place] != NONE:
-            _click(cell_of[place], opened, state, repeated, pairs)
+        cell = cell_of[place]
+        if n_open == 0:  # the first click of a trial needs no look at others: no branch
+            opened[_CELLS] = cell
+            opened[_AGAIN] = 0
+            n_open = np.int64(cell != NONE)
+        elif cell != NONE:
+            opened[_N_OPEN] = n_open
+            _click(cell, opened, state, repeated, pairs)
+            n_open = opened[_N_OPEN]
+    opened[_N_OPEN] = n_open
     state[_WRAPPED], state[_LAST] = wrapped, last
     state[_RECORDS] += len(records)
 

@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.count import plan_for
+from analysis.counting.count import keep_unsorted, plan_for, sorted_note
 from analysis.counting.report import report_counts
 from analysis.counting.sparse import SparseCounter
-from analysis.counting.tally import Plan, Tally
+from analysis.counting.tally import Plan, S, Tally
 from analysis.counts import Counts
 from analysis.gates import GateSet
 from analysis.tagfile import TagSource, open_tags
+from analysis.tagfile.ordered import OrderedSource
 
 Cell = tuple[str, int]
 
-MOST_CELLS = 62
-"""Most cells whose pattern fits into an integer."""
+_WORD = 62
+"""Cells whose pattern is kept in one 64-bit integer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,29 +92,32 @@ def count_patterns(path: str | Path | TagSource, gates: GateSet) -> Patterns:
     Raises
     ------
     TagFileError
-        If the file cannot be read.
+        If the file cannot be read, or its tags are too far out of order to be sorted.
     ValueError
         If the gates do not fit the file.
     """
-    if len(gates.cells) > MOST_CELLS:
-        message = (
-            f"patterns are counted of at most {MOST_CELLS} cells, but gates × detectors are "
-            f"{len(gates.gates)} × {len(gates.detectors)}; leave out what is not asked for"
-        )
-        raise ValueError(message)
     source, plan = plan_for(path if isinstance(path, TagSource) else open_tags(path), gates)
-    tally = Tally.empty(plan)
-    counter = _PatternCounter(plan, tally)
-    for block in source.blocks(0, source.n_records):
-        counter.count(block)
-    counter.finish()
+    counter, disorder = _counted(source, plan), ""
+    if counter.tally.state[S.BACKWARDS]:
+        ordered, unsorted = OrderedSource(source), counter.tally
+        counter = _counted(ordered, plan)
+        disorder = sorted_note(unsorted, ordered)
+        keep_unsorted(counter.tally, unsorted)
     return Patterns(
-        counts=report_counts(source, plan, tally, final=True),
+        counts=report_counts(source, plan, counter.tally, final=True, disorder=disorder),
         several={
             frozenset(cell for k, cell in enumerate(gates.cells) if bits >> k & 1): number
             for bits, number in counter.patterns.items()
         },
     )
+
+
+def _counted(source: TagSource, plan: Plan) -> "_PatternCounter":
+    counter = _PatternCounter(plan, Tally.empty(plan))
+    for block in source.blocks(0, source.n_records):
+        counter.count(block)
+    counter.finish()
+    return counter
 
 
 class _PatternCounter(SparseCounter):
@@ -128,7 +132,28 @@ class _PatternCounter(SparseCounter):
         if len(trials) == 0:
             return
         first = np.flatnonzero(np.diff(trials, prepend=trials[0] - 1))
-        together = np.bitwise_or.reduceat(np.int64(1) << cells, first)
-        several = together[(together & (together - 1)) != 0]
-        for pattern, number in zip(*np.unique(several, return_counts=True), strict=True):
-            self.patterns[int(pattern)] = self.patterns.get(int(pattern), 0) + int(number)
+        word_of, bit = np.divmod(cells, _WORD)
+        bit = np.int64(1) << bit
+        words = np.stack(
+            [
+                np.bitwise_or.reduceat(np.where(word_of == word, bit, 0), first)
+                for word in range(-(-len(self.tally.repeated) // _WORD))
+            ],
+            axis=1,
+        )
+        several = ((words & (words - 1)) != 0).any(axis=1) | (np.count_nonzero(words, axis=1) > 1)
+        words = words[several]
+        rows, numbers = _distinct(words)
+        for pattern, number in zip(words[rows], numbers, strict=True):
+            key = sum(int(part) << (_WORD * word) for word, part in enumerate(pattern))
+            self.patterns[key] = self.patterns.get(key, 0) + int(number)
+
+
+def _distinct(words: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return one row of each kind, and how many rows are of it."""
+    code = np.zeros(len(words), np.int64)
+    for column in words.T:
+        values, part = np.unique(column, return_inverse=True)
+        _, code = np.unique(code * max(len(values), 1) + part, return_inverse=True)
+    _, rows, numbers = np.unique(code, return_index=True, return_counts=True)
+    return rows, numbers

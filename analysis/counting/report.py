@@ -1,5 +1,7 @@
 """What a finished pass says: counts, trials measured, and what gives reason to doubt them."""
 
+from math import ceil, log
+
 import numpy as np
 
 from analysis.counting.tally import NONE, Plan, S, Tally
@@ -13,7 +15,12 @@ from analysis.counts import (
 )
 from analysis.gates import GateSet
 from analysis.tagfile.acquisition import SIZE_WARNINGS
-from analysis.tagfile.doubts import DOUBTFUL_PART, duration_warnings, layout_warnings
+from analysis.tagfile.doubts import (
+    DOUBTFUL_PART,
+    counts_overflows,
+    duration_warnings,
+    layout_warnings,
+)
 from analysis.tagfile.source import TagSource
 
 
@@ -111,13 +118,16 @@ def _trials(
 
 
 UNLIKELY = 1e-6
-"""Probability below which tags are not believed to have begun so late by chance."""
+"""Probability below which tags are not believed to begin so late, or to end so early, by chance."""
 
 
 def _clock_trials(
     source: TagSource, plan: Plan, tally: Tally, *, final: bool
 ) -> tuple[Trials, str | None]:
     """Return the trials that the clock began, having checked that it began where they did.
+
+    Without a measured time, trials after the last tag are not known: there are no more than
+    leave it the last with probability `UNLIKELY`, at the rate before it.
 
     Raises
     ------
@@ -129,13 +139,14 @@ def _clock_trials(
     seen = max((reached - 1 - plan.origin) // plan.clock + 1, 0)
     measured = source.measured_time if final else None
     claimed = round(measured / plan.gates.period) if measured else 0
-    if plan.gates.trial.t0 is not None:
-        source_of = "time from `t0` to the last tag / period"
-        return Trials(number=seen, low=seen, high=max(seen, claimed), source=source_of), None
-    doubt = _origin_doubt(source, plan, tally) if final else None
-    if claimed >= seen and not _duration_warnings(source, tally):
+    silent = ceil(-log(UNLIKELY) * seen / max(_tags(tally), 1))
+    begun_at_zero = plan.gates.trial.t0 is None
+    doubt = _origin_doubt(source, plan, tally) if final and begun_at_zero else None
+    if begun_at_zero and claimed >= seen and not _duration_warnings(source, tally):
         return exact_trials(claimed, "measured time / period"), doubt
-    return exact_trials(seen, "time up to the last tag / period"), doubt
+    source_of = f"time {'up' if begun_at_zero else 'from `t0`'} to the last tag / period"
+    high = max(seen + silent, claimed)
+    return Trials(number=seen, low=seen, high=high, source=source_of), doubt
 
 
 def _origin_doubt(source: TagSource, plan: Plan, tally: Tally) -> str | None:
@@ -148,8 +159,7 @@ def _origin_doubt(source: TagSource, plan: Plan, tally: Tally) -> str | None:
     first, last = int(state[S.FIRST]), int(state[S.LAST])
     if first < 0 or last <= 0:
         return None
-    tags = int(tally.histogram.sum() + state[S.MARKERS])
-    by_chance = ((last - first) / last) ** max(tags - 1, 0)
+    by_chance = ((last - first) / last) ** max(_tags(tally) - 1, 0)
     measured = source.measured_time
     beyond = measured is not None and last * source.resolution > 1.01 * measured + 1e-3
     if by_chance >= UNLIKELY and not beyond:
@@ -167,6 +177,10 @@ def _origin_doubt(source: TagSource, plan: Plan, tally: Tally) -> str | None:
         )
         raise ValueError(message)
     return f"the tags begin only {begin:g} s after the clock's zero, where trial 0 is; {remedy}"
+
+
+def _tags(tally: Tally) -> int:
+    return int(tally.histogram.sum() + tally.state[S.MARKERS])
 
 
 def _duration_warnings(source: TagSource, tally: Tally) -> list[str]:
@@ -199,7 +213,7 @@ def _quality_warnings(source: TagSource, plan: Plan, tally: Tally, disorder: str
             said.append(f"{number:,} {meaning}")
     records = max(int(tally.state[S.RECORDS]), 1)
     doubtful = int(tally.state[S.UNKNOWN] + tally.state[S.BACKWARDS] + tally.state[S.LATE])
-    if doubtful > DOUBTFUL_PART * records:
+    if doubtful > DOUBTFUL_PART * records or not counts_overflows(plan.layout):
         said += [str(warning) for warning in layout_warnings(source)]
     return said
 

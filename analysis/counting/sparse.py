@@ -10,6 +10,7 @@ from analysis.tagfile.source import Records
 
 IntArray = NDArray[np.int64]
 _EMPTY = np.empty(0, np.int64)
+_MOST_HELD = 1 << 16
 
 
 class SparseCounter:
@@ -148,7 +149,16 @@ class SparseCounter:
         cells = np.concatenate([self._held_cells, clicked[gated].astype(np.int64)])
         done = np.searchsorted(trials, self._trial_number * self.plan.divider)
         self._count_groups(trials[:done], cells[:done])
-        self._held_trials, self._held_cells = trials[done:], cells[done:]
+        self._hold(trials[done:], cells[done:])
+
+    def _hold(self, trials: IntArray, cells: IntArray) -> None:
+        """Hold clicks back; of a great many in one trial, two of each cell say the same."""
+        if len(trials) > _MOST_HELD:
+            number = len(self.tally.repeated)
+            clicks, times = np.unique(trials * number + cells, return_counts=True)
+            np.add.at(self.tally.repeated, clicks % number, np.maximum(times - 2, 0))
+            trials, cells = np.divmod(np.repeat(clicks, np.minimum(times, 2)), number)
+        self._held_trials, self._held_cells = trials, cells
 
     def _count_groups(self, trials: IntArray, cells: IntArray) -> None:
         """Count coincidences and repeated clicks of whole trials; `trials` must not decrease."""

@@ -17,22 +17,23 @@ _SEED: Final = 20_180_425
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrected:
-    """g² of two cells as counted and without background.
+    """g² of two cells as counted and corrected.
 
     Attributes
     ----------
     raw, corrected : Interval
     shares : tuple of float
-        Part of each cell's clicks that is background.
+        What was corrected, in parts of the clicks: of each cell, the background.
     """
 
     raw: Interval
     corrected: Interval
     shares: tuple[float, float]
 
-    def __str__(self) -> str:
+    def described(self, what: str) -> str:
+        """Return one line that says what the correction took out."""
         a, b = (f"{100 * share:.3g} %" for share in self.shares)
-        return f"raw {self.raw}, without background ({a}, {b}) {self.corrected}"
+        return f"raw {self.raw}, without {what} ({a}, {b}) {self.corrected}"
 
 
 def without_background(
@@ -67,9 +68,12 @@ def without_background(
     rng = np.random.default_rng(_SEED)
     n = counts.trials.number
     dark = {detector: counts.single(off, detector) for _, detector in (a, b)}
-    drawn = {detector: _draw(rng, number) for detector, number in dark.items()}
-    clicks = [_draw(rng, counts.single(*cell)) for cell in (a, b)]
-    background = [drawn[cell[1]] * _width(counts, cell[0]) / _width(counts, off) for cell in (a, b)]
+    below_off = {detector: drawn(rng, number) for detector, number in dark.items()}
+    clicks = [drawn(rng, counts.single(*cell)) for cell in (a, b)]
+    background = [
+        below_off[cell[1]] * gate_width(counts, cell[0]) / gate_width(counts, off)
+        for cell in (a, b)
+    ]
     for cell, all_clicks, below in zip((a, b), clicks, background, strict=True):
         if (all_clicks[0] <= below[0]) or np.mean(all_clicks <= below) > (1 - level) / 100:
             message = (
@@ -77,32 +81,34 @@ def without_background(
                 f"which gate {off} explains {below[0]:.4g}: no signal is left to correct g² for"
             )
             raise ValueError(message)
-    together = _draw(rng, counts.coincidence(a, b))
+    together = drawn(rng, counts.coincidence(a, b))
     signal = [np.maximum(all_, 1e-9) - np.minimum(low, all_ * (1 - 1e-9)) for all_, low in
               zip(clicks, background, strict=True)]  # fmt: skip
     accidental = (
         signal[0] * background[1] + background[0] * signal[1] + background[0] * background[1]
     ) / n
     return Corrected(
-        raw=_interval(together * n / (clicks[0] * clicks[1]), together[0], level),
-        corrected=_interval(
+        raw=interval_of(together * n / (clicks[0] * clicks[1]), together[0], level),
+        corrected=interval_of(
             (together - accidental) * n / (signal[0] * signal[1]), together[0], level
         ),
         shares=(background[0][0] / clicks[0][0], background[1][0] / clicks[1][0]),
     )
 
 
-def _draw(rng: np.random.Generator, number: int) -> NDArray[np.float64]:
+def drawn(rng: np.random.Generator, number: int) -> NDArray[np.float64]:
     """Return the count itself, then draws of its expectation."""
     return np.append(float(number), rng.gamma(number + 1, size=_DRAWS))
 
 
-def _width(counts: Counts, gate: str) -> float:
+def gate_width(counts: Counts, gate: str) -> float:
+    """Return the width of a gate in seconds, all its detectors together."""
     edges, _ = counts.arrivals(gate)
     return float(edges[-1] - edges[0])
 
 
-def _interval(values: NDArray[np.float64], events: float, level: float) -> Interval:
+def interval_of(values: NDArray[np.float64], events: float, level: float) -> Interval:
+    """Return the first value and the quantiles of the others; from below without any event."""
     tails = ((1 - level) / 2, (1 + level) / 2) if events else (0.0, level)
     low, high = np.quantile(values[1:], tails)
     low = low if events else min(values[0], low)

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,51 +19,46 @@ from analysis.tagfile.encoded import (
     missing_columns,
 )
 from analysis.tagfile.picoseconds import Times
-from analysis.tagfile.source import TagFileError, file_size
+from analysis.tagfile.source import TagFileError, text_lines
 
+_DELIMITERS = ",;\t"
 _METADATA = re.compile(r"#\s*(?P<key>\w+)\s*:\s*(?P<value>.*?)\s*")
 
 
 class CsvFile(TableSource):
-    """A CSV file of tags; further columns are left aside."""
+    """A CSV file of tags, parted by commas, semicolons or tabs; further columns are left aside."""
 
     format = "csv"
 
     def read_metadata(self, path: Path) -> Mapping[str, str]:
         """Read the comment lines and find the columns."""
-        file_size(path)
         metadata: dict[str, str] = {}
-        self._head_lines = 0
-        with _open(path) as stream:
-            for line in stream:
-                self._head_lines += 1
-                match = _METADATA.fullmatch(line.rstrip("\r\n"))
-                if match is not None:
-                    metadata[match["key"]] = match["value"]
-                elif _is_data(line):
-                    self._columns = _find_columns(path, line)
-                    return metadata
+        for number, line in enumerate(text_lines(path), 1):
+            match = _METADATA.fullmatch(line.rstrip("\r\n"))
+            if match is not None:
+                metadata[match["key"]] = match["value"]
+            elif _is_data(line):
+                self._head_lines = number
+                self._delimiter = max(_DELIMITERS, key=line.count)
+                self._columns = _find_columns(path, line, self._delimiter)
+                return metadata
         raise missing_columns(path, [])
 
     def read_rows(self) -> Iterator[tuple[Column, Column]]:
         """Yield the columns, parsed some lines at a time."""
         number = self._head_lines
-        with _open(self.path) as stream:
-            for _ in islice(stream, number):
-                pass
-            while lines := list(islice(stream, BLOCK_EVENTS)):
-                rows = [line for line in lines if _is_data(line)]
-                if rows:
-                    yield self._parse(lines, rows, number)
-                number += len(lines)
+        stream = islice(text_lines(self.path), number, None)
+        while lines := list(islice(stream, BLOCK_EVENTS)):
+            rows = [line for line in lines if _is_data(line)]
+            if rows:
+                yield self._parse(lines, rows, number)
+            number += len(lines)
 
     def row_name(self, row: int) -> str:
         """Name the line that holds an event."""
-        with _open(self.path) as stream:
-            data = (
-                n for n, line in enumerate(stream, 1) if n > self._head_lines and _is_data(line)
-            )
-            return f"line {next(islice(data, row, None), row)}"
+        lines = enumerate(text_lines(self.path), 1)
+        data = (n for n, line in lines if n > self._head_lines and _is_data(line))
+        return f"line {next(islice(data, row, None), row)}"
 
     def _parse(self, lines: list[str], rows: list[str], number: int) -> tuple[Column, Column]:
         try:
@@ -74,7 +68,7 @@ class CsvFile(TableSource):
                 table = np.loadtxt(
                     rows,
                     dtype=np.int64,
-                    delimiter=",",
+                    delimiter=self._delimiter,
                     usecols=self._columns,
                     ndmin=2,
                     comments=None,
@@ -87,14 +81,14 @@ class CsvFile(TableSource):
         for offset, line in enumerate(lines, 1):
             if not _is_data(line):
                 continue
-            fields = line.rstrip("\r\n").split(",")
+            fields = line.rstrip("\r\n").split(self._delimiter)
             try:
                 time_ps, channel = (fields[column] for column in self._columns)
                 np.array([int(time_ps), int(channel)], dtype=np.int64)
             except (IndexError, ValueError, OverflowError):
                 message = (
                     f"{self.path}: line {number + offset}: a row must hold whole numbers "
-                    f"{TIME!r} and {CHANNEL!r}, but is {line.strip()!r}; correct or remove it"
+                    f"{TIME!r} and {CHANNEL!r}, but is {line.strip()[:80]!r}; correct or remove it"
                 )
                 return TagFileError(message)
         message = f"{self.path}: lines {number + 1} to {number + len(lines)} cannot be read as rows"
@@ -121,16 +115,12 @@ class CsvSink(TableSink):
         self._stream.close()
 
 
-def _open(path: Path) -> TextIO:
-    return path.open(encoding="utf-8-sig", errors="replace")
-
-
 def _is_data(line: str) -> bool:
     return not line.startswith("#") and not line.isspace()
 
 
-def _find_columns(path: Path, line: str) -> tuple[int, int]:
-    names = [name.strip().strip('"') for name in line.rstrip("\r\n").split(",")]
+def _find_columns(path: Path, line: str, delimiter: str) -> tuple[int, int]:
+    names = [name.strip().strip('"') for name in line.rstrip("\r\n").split(delimiter)]
     if TIME not in names or CHANNEL not in names:
         raise missing_columns(path, names)
     return names.index(TIME), names.index(CHANNEL)

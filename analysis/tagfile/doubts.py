@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.tagfile.codec import Decoder
+from analysis.tagfile.codec import HYDRA_OVERFLOW, Decoder
 from analysis.tagfile.layouts import LAYOUTS, SYNC, RecordLayout
 from analysis.tagfile.record_file import RecordFile
 from analysis.tagfile.source import FileWarning, Records, TagSource
@@ -54,6 +54,16 @@ def _tolerance(source: TagSource, measured: float) -> float:
     return DURATION_TOLERANCE * measured + 2 * source.layout.wrap * tick
 
 
+def counts_overflows(layout: RecordLayout) -> bool:
+    """Tell whether overflow records may say how often; those of a HydraHarp v1 hold 0."""
+    return layout.counted_overflows or layout.family == "pico"
+
+
+def _counts(records: Records, layout: RecordLayout) -> Records:
+    overflows = records[records >= np.uint32(HYDRA_OVERFLOW)]
+    return overflows & np.uint32((1 << layout.time_bits) - 1)
+
+
 def layout_warnings(source: TagSource) -> Iterator[FileWarning]:
     """Name the record types that fit the records where that of the header does not."""
     if not isinstance(source, RecordFile):
@@ -80,6 +90,8 @@ def layout_warnings(source: TagSource) -> Iterator[FileWarning]:
 
 def _odd(records: Records, layout: RecordLayout) -> int:
     """Return how many records are reserved, run backwards, or are on no usual input."""
+    if not counts_overflows(layout) and _counts(records, layout).any():
+        return len(records)
     decoder = Decoder(layout)
     try:
         events = decoder.decode(records)

@@ -20,10 +20,19 @@ from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.codec import Encoder
 from analysis.tagfile.events import MAX_TIME, EventError, Events
 from analysis.tagfile.picoseconds import Times, from_picoseconds, to_picoseconds
-from analysis.tagfile.source import BLOCK_RECORDS, Records, TagFileError, TagSource
+from analysis.tagfile.source import (
+    BLOCK_RECORDS,
+    FileWarning,
+    Records,
+    TagFileError,
+    TagSource,
+)
 
 BLOCK_EVENTS = 1 << 16
 """Events that are read and encoded at a time."""
+
+MOST_EXPANSION = 2_000
+"""Bytes of tags that a byte of a compressed file may hold; deflate reaches 1,032."""
 
 
 class EncodedSource(TagSource):
@@ -150,7 +159,15 @@ Column = NDArray[Any]
 
 
 class TableSource(EncodedSource):
-    """A table of tags, read some rows at a time."""
+    """A table of tags, read some rows at a time.
+
+    Attributes
+    ----------
+    time_type : numpy dtype
+        Of the column of times.
+    """
+
+    time_type: np.dtype[Any] = np.dtype(np.int64)
 
     def __init__(self, path: str | Path) -> None:
         path = Path(path)
@@ -162,10 +179,14 @@ class TableSource(EncodedSource):
             message = f"{path}: {error}"
             raise TagFileError(message) from error
         super().__init__(path, acquisition)
+        self.warnings = (*self.warnings, *coarse_times(self.time_type))
 
     @abstractmethod
     def read_metadata(self, path: Path) -> Mapping[str, str]:
-        """Return the metadata beside the columns, having checked that both are there."""
+        """Return the metadata beside the columns, having checked that both are there.
+
+        Set `time_type` if the times may be durations.
+        """
 
     @abstractmethod
     def read_rows(self) -> Iterator[tuple[Column, Column]]:
@@ -271,14 +292,19 @@ PICOSECONDS = {unit: number * 10**12 for unit, number in _UNITS.items()} | _FRAC
 def as_times(path: Path, column: Column) -> Times:
     """Return times in whole picoseconds: integers as they are, durations by their unit.
 
-    Times beyond 64 bits, and durations that are not there, become negative.
+    Durations beyond 64 bits become negative.
 
     Raises
     ------
     TagFileError
         If the column holds anything else, such as dates or numbers with a fraction.
+    EventError
+        If a duration is not there, or an integer too large.
     """
     if column.dtype.kind in "iu":
+        if column.dtype.kind == "u" and (large := column > MAX_TIME).any():
+            index = int(np.argmax(large))
+            raise EventError(index, f"time_ps must be 0 to {MAX_TIME}, but is {column[index]}")
         return column.astype(np.int64)
     if column.dtype.kind != "m":
         raise wrong_type(path, TIME, column.dtype)
@@ -286,8 +312,23 @@ def as_times(path: Path, column: Column) -> Times:
     if unit not in PICOSECONDS:
         raise wrong_type(path, TIME, column.dtype)
     factor = PICOSECONDS[unit] * steps
+    if (absent := np.isnat(column)).any():
+        raise EventError(int(np.argmax(absent)), "time_ps must not be empty (NaT)")
     counts = column.astype(np.int64)
     return np.where((counts < 0) | (counts > MAX_TIME // factor), -1, counts * factor)
+
+
+def coarse_times(dtype: np.dtype[Any]) -> Iterator[FileWarning]:
+    """Say that durations are whole multiples of more than a nanosecond."""
+    if dtype.kind != "m":
+        return
+    unit, steps = np.datetime_data(dtype)
+    if PICOSECONDS.get(unit, 1) * steps > PICOSECONDS["ns"]:
+        message = (
+            f"Times are whole multiples of {max(1, steps)} {unit}: gates, delays and "
+            "arrival times that are finer than that mean nothing."
+        )
+        yield FileWarning(code="coarse_times", message=message)
 
 
 def wrong_type(path: Path, name: str, found: object) -> TagFileError:
@@ -299,8 +340,10 @@ def wrong_type(path: Path, name: str, found: object) -> TagFileError:
 
 def missing_columns(path: Path, found: list[str]) -> TagFileError:
     """Return the error for a table that lacks a column."""
+    shown = ", ".join(repr(name[:40]) for name in found[:8]) or "none"
+    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
     message = (
-        f"{path}: a table of tags must have the columns {TIME!r} and {CHANNEL!r}, "
-        f"but has {', '.join(map(repr, found)) or 'none'}"
+        f"{path}: a table of tags must have the columns {TIME!r} (whole picoseconds) and "
+        f"{CHANNEL!r}, but has {shown}{more}"
     )
     return TagFileError(message)

@@ -13,6 +13,7 @@ from analysis.tagfile.acquisition import METADATA
 from analysis.tagfile.encoded import (
     BLOCK_EVENTS,
     CHANNEL,
+    MOST_EXPANSION,
     TIME,
     Column,
     TableSink,
@@ -35,11 +36,16 @@ class NpzFile(TableSource):
         """Read the items that are no columns, and check that the columns fit together."""
         file_size(path)
         with named_damage(path, "this is no complete NPZ file"), zipfile.ZipFile(path) as archive:
-            names = [Path(name).stem for name in archive.namelist()]
+            inside = archive.namelist()
+            if inside and not any(name.endswith(".npy") for name in inside):
+                message = f"{path}: is a zip archive of {inside[0][:80]!r} and the like; unpack it"
+                raise TagFileError(message)
+            names = [Path(name).stem for name in inside]
             if TIME not in names or CHANNEL not in names:
                 raise missing_columns(path, names)
             with _Column(archive, path, TIME) as times, _Column(archive, path, CHANNEL) as channel:
                 lengths = (times.length, channel.length)
+                self.time_type = times.dtype
             if lengths[0] != lengths[1]:
                 message = (
                     f"{path}: {TIME!r} and {CHANNEL!r} must have the same length, "
@@ -98,7 +104,7 @@ class _Column:
     def __init__(self, archive: zipfile.ZipFile, path: Path, name: str) -> None:
         self._path = path
         self._name = name
-        self._stream, self.length, self._dtype = _read_head(archive, path, name)
+        self._stream, self.length, self.dtype = _read_head(archive, path, name)
         self._left = self.length
 
     def __enter__(self) -> Self:
@@ -110,11 +116,11 @@ class _Column:
     def read(self) -> Column:
         count = min(self._left, BLOCK_EVENTS)
         with named_damage(self._path, f"this is no complete NPZ file: array {self._name!r}"):
-            data = self._stream.read(count * self._dtype.itemsize)
-        if len(data) < count * self._dtype.itemsize:
+            data = self._stream.read(count * self.dtype.itemsize)
+        if len(data) < count * self.dtype.itemsize:
             raise _damaged(self._path, f"array {self._name!r} ends too early")
         self._left -= count
-        return np.frombuffer(data, dtype=self._dtype)
+        return np.frombuffer(data, dtype=self.dtype)
 
 
 def _open(path: Path) -> zipfile.ZipFile:
@@ -127,7 +133,13 @@ def _read_head(
 ) -> tuple[IO[bytes], int, np.dtype[np.generic]]:
     """Open one array and return its stream behind the head, its length and its type."""
     with named_damage(path, f"the head of array {name!r} cannot be read"):
-        stream = archive.open(f"{name}.npy")
+        packed = archive.getinfo(f"{name}.npy")
+        if packed.file_size > MOST_EXPANSION * (packed.compress_size + _MAX_HEAD):
+            message = (
+                f"array {name!r} would grow {packed.file_size / packed.compress_size:,.0f}-fold"
+            )
+            raise _damaged(path, message)
+        stream = archive.open(packed)
         shape, dtype = _array_head(stream)
     if len(shape) != 1 or dtype.kind not in ("ium" if name == TIME else "iu"):
         message = (

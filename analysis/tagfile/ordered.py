@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.tagfile.codec import Decoder, Encoder
 from analysis.tagfile.events import EventError, Events
@@ -22,9 +23,10 @@ class DisorderError(TagFileError):
 class OrderedSource(TagSource):
     """The records of another source, sorted by time; tags of equal time keep their order.
 
-    Devices that serve several inputs at once may write tags slightly out of order. How far is
-    documented for none that we know; a step back by more than a sixteenth of a wrap looks like
-    lost overflow records instead, which no sorting repairs, and is refused.
+    Devices that serve several inputs at once may write tags out of order. How far is documented
+    for none that we know; but where overflow records are lost, every channel steps back. So tags
+    are sorted where each channel is in order by itself, or steps back by no more than a sixteenth
+    of a wrap.
 
     Parameters
     ----------
@@ -40,6 +42,7 @@ class OrderedSource(TagSource):
         for name in TagSource.__annotations__:
             setattr(self, name, getattr(source, name))
         self._source = source
+        self._newest_of: dict[int, int] = {}
         self.largest_step = 0
 
     @property
@@ -68,6 +71,7 @@ class OrderedSource(TagSource):
         decoder, encoder = Decoder(self.layout), Encoder(self.layout)
         held: Events | None = None
         newest = done = -1
+        self._newest_of.clear()
         for block in self._source.blocks(size=size):
             events = decoder.decode(block)
             if len(events) == 0:
@@ -92,13 +96,19 @@ class OrderedSource(TagSource):
 
     def _check_steps(self, events: Events, newest: int) -> int:
         """Look for steps back that are too long; return the latest time so far."""
-        latest = np.maximum.accumulate(np.concatenate([[newest], events.time]))
-        step = int((latest[:-1] - events.time).max())
+        latest, step = _latest(events.time, newest)
         self.largest_step = max(self.largest_step, step)
-        if step > self.layout.wrap // PART_OF_WRAP:
-            message = f"{self.path}: a tag is {step} {self._unit} earlier than one before it"
-            raise DisorderError(message)
-        return int(latest[-1])
+        for channel in np.unique(events.channel).tolist():
+            time = events.time[events.channel == channel]
+            own, step = _latest(time, self._newest_of.get(channel, -1))
+            self._newest_of[channel] = own
+            if step > self.layout.wrap // PART_OF_WRAP:
+                message = (
+                    f"{self.path}: a tag is {step} {self._unit} earlier than one before it on the "
+                    "same channel"
+                )
+                raise DisorderError(message)
+        return latest
 
     def _check_done(self, ready: Events, done: int) -> int:
         if len(ready) == 0:
@@ -111,6 +121,12 @@ class OrderedSource(TagSource):
     @property
     def _unit(self) -> str:
         return "ticks" if self.layout.mode == "T2" else "syncs"
+
+
+def _latest(time: NDArray[np.int64], before: int) -> tuple[int, int]:
+    """Return the latest time, and the longest step back, of times that follow on `before`."""
+    latest = np.maximum.accumulate(np.concatenate([[before], time]))
+    return int(latest[-1]), int((latest[:-1] - time).max())
 
 
 def _cut(records: Records, size: int) -> Iterator[Records]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from analysis.tagfile.encoded import (
     TableSink,
     TableSource,
     missing_columns,
+    wrong_type,
 )
 from analysis.tagfile.picoseconds import Times
 from analysis.tagfile.source import TagFileError, file_size, named_damage
@@ -34,6 +36,7 @@ class ParquetFile(TableSource):
             names = file.schema_arrow.names
             if TIME not in names or CHANNEL not in names:
                 raise missing_columns(path, names)
+            self.time_type = _time_type(path, file.schema_arrow.field(TIME).type)
             pairs = file.schema_arrow.metadata or {}
         return {
             name: pairs[name.encode()].decode(errors="replace")
@@ -64,6 +67,13 @@ class ParquetFile(TableSource):
             raise TagFileError(message)
         values: Column = column.to_numpy(zero_copy_only=False)
         return values
+
+
+def _time_type(path: Path, found: pa.DataType) -> np.dtype[Any]:
+    """Return the numpy type of the times, which must be integers or durations."""
+    if not (pa.types.is_integer(found) or pa.types.is_duration(found)):
+        raise wrong_type(path, TIME, found)
+    return np.dtype(found.to_pandas_dtype())
 
 
 class ParquetSink(TableSink):

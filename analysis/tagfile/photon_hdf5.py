@@ -15,7 +15,13 @@ import h5py
 import numpy as np
 
 from analysis.tagfile.acquisition import METADATA, Acquisition
-from analysis.tagfile.encoded import BLOCK_EVENTS, EncodedSource, TagSink, as_channel
+from analysis.tagfile.encoded import (
+    BLOCK_EVENTS,
+    MOST_EXPANSION,
+    EncodedSource,
+    TagSink,
+    as_channel,
+)
 from analysis.tagfile.events import Events
 from analysis.tagfile.ptu_writer import software_version
 from analysis.tagfile.resolution import exact_resolution
@@ -23,6 +29,8 @@ from analysis.tagfile.source import TagFileError, file_size, named_damage
 
 _OVERFLOW = 127
 """Detector number that phconvert gives to overflow records, which are no tags."""
+
+_LEAST_BYTES = 1024
 
 _MAX_CHUNK = 1 << 24
 """Bytes of the largest chunk that is read."""
@@ -222,11 +230,21 @@ def _check_fields(path: Path, file: Any) -> None:
     data = file["photon_data"]
     for name in _columns(data):
         column = data[name]
+        if not isinstance(column, h5py.Dataset):
+            message = f"{path}: /photon_data/{name} must be an array, but is a group"
+            raise TagFileError(message)
         is_integer = np.issubdtype(column.dtype, np.integer)
         if column.shape != data["timestamps"].shape or column.ndim != 1 or not is_integer:
             message = (
                 f"{path}: /photon_data/{name} must hold one integer per tag, "
                 f"but has shape {column.shape} and type {column.dtype}"
+            )
+            raise TagFileError(message)
+        stored = column.id.get_storage_size()
+        if column.size * column.dtype.itemsize > MOST_EXPANSION * max(stored, _LEAST_BYTES):
+            message = (
+                f"{path}: /photon_data/{name} says {column.size:,} tags, but {stored:,} bytes of "
+                "them are in the file: most were never written"
             )
             raise TagFileError(message)
         chunk = int(np.prod(column.chunks or (1,))) * column.dtype.itemsize
@@ -241,9 +259,11 @@ def _check_fields(path: Path, file: Any) -> None:
 def _read_acquisition(path: Path, file: Any) -> Acquisition:
     group: Any = file.get("user/labkit", {})
     kept = {name: _text(path, group[name]) for name in METADATA if name in group}
-    unit = _number(path, file["photon_data/timestamps_specs/timestamps_unit"])
+    unit = _positive(path, file["photon_data/timestamps_specs/timestamps_unit"])
     if "photon_data/nanotimes" in file:
-        bin_width = exact_resolution(_number(path, file["photon_data/nanotimes_specs/tcspc_unit"]))
+        bin_width = exact_resolution(
+            _positive(path, file["photon_data/nanotimes_specs/tcspc_unit"])
+        )
         found = {"mode": "T3", "resolution": repr(bin_width), "sync_period": repr(unit)}
         rate = "photon_data/measurement_specs/laser_repetition_rate"
         if rate in file:
@@ -265,6 +285,9 @@ def _scalar(path: Path, item: Any) -> Any:
     TagFileError
         If there are several.
     """
+    if not isinstance(item, h5py.Dataset):
+        message = f"{path}: field {item.name} must hold one value, but is a group"
+        raise TagFileError(message)
     if item.size != 1:
         message = f"{path}: field {item.name} must hold one value, but holds {item.size}"
         raise TagFileError(message)
@@ -272,7 +295,26 @@ def _scalar(path: Path, item: Any) -> Any:
 
 
 def _number(path: Path, item: Any) -> float:
-    return float(_scalar(path, item))
+    """Return the number in a field.
+
+    Raises
+    ------
+    TagFileError
+        If it holds none.
+    """
+    value = _scalar(path, item)
+    if not isinstance(value, np.number | np.bool_) or not np.isfinite(value):
+        message = f"{path}: field {item.name} must be a number, but is {value!r}"
+        raise TagFileError(message)
+    return float(value)
+
+
+def _positive(path: Path, item: Any) -> float:
+    value = _number(path, item)
+    if value <= 0:
+        message = f"{path}: field {item.name} must be positive, but is {value}"
+        raise TagFileError(message)
+    return value
 
 
 def _text(path: Path, item: Any) -> str:

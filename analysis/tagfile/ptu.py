@@ -50,6 +50,9 @@ WARNING_FLAGS: dict[int, tuple[str, str]] = {
 """Bits of ``TTResult_MDescWarningFlags``; the last two as the TimeHarp 260 library has them."""
 
 
+_RATE_TOLERANCE = 0.1
+
+
 def header_warnings(header: PtuHeader, layout: RecordLayout) -> Iterator[FileWarning]:
     """Yield what the stop reason, the warning flags, the mode and the sync divider say."""
     reason = header.get("TTResult_StopReason", 0)
@@ -137,6 +140,7 @@ class PtuFile(RecordFile):
             *_size_warnings(header, present, self._n_records, rest),
             *_format_warnings(header, self.layout, said),
             *_resolution_warnings(stored, self.resolution),
+            *_period_warnings(self.sync_period, self.sync_rate),
             *header_warnings(header, self.layout),
         )
 
@@ -189,6 +193,17 @@ def _resolution_warnings(stored: float, used: float) -> Iterator[FileWarning]:
             f"{used * 1e12:.9g} ps that it stands for are used."
         )
         yield FileWarning(code="resolution", message=message)
+
+
+def _period_warnings(period: float | None, rate: float | None) -> Iterator[FileWarning]:
+    """Compare the header's sync period with its sync rate, which is measured once at the start."""
+    if period is not None and rate is not None and abs(period * rate - 1) > _RATE_TOLERANCE:
+        message = (
+            f"The header's sync period of {period:g} s (MeasDesc_GlobalResolution) and its sync "
+            f"rate of {rate:g} /s contradict each other: one of them is wrong. Trials are counted "
+            "by sync numbers; durations and rates go by the period."
+        )
+        yield FileWarning(code="sync_period", message=message)
 
 
 def _number(header: PtuHeader, key: str) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from analysis.tagfile.acquisition import Acquisition
 from analysis.tagfile.encoded import EncodedSource, as_channel
 from analysis.tagfile.events import Events
-from analysis.tagfile.source import FileWarning, TagFileError, file_size, open_file
+from analysis.tagfile.source import FileWarning, TagFileError, file_size, open_file, text_lines
 
 HEADER_BYTES = 40
 RECORD = np.dtype([("time", "<i8"), ("channel", "<u2")])
@@ -66,23 +66,23 @@ class QutagText(EncodedSource):
     def read_events(self) -> Iterator[Events]:
         """Yield the tags, parsed some lines at a time."""
         rows: list[tuple[int, int]] = []
-        with self.path.open(encoding="utf-8", errors="replace") as stream:
-            for number, line in enumerate(stream, 1):
-                row = _parse(line)
-                if row is not None:
-                    rows.append(row)
-                elif rows and line.strip():
-                    message = (
-                        f"{self.path}: line {number}: a row must hold a time and a channel as "
-                        f"whole numbers, but is {line.strip()[:80]!r}"
-                    )
-                    raise TagFileError(message)
-                if len(rows) == _BLOCK:
-                    yield _events(rows)
-                    rows = rows[-1:]
-                    del rows[:]
-            if rows:
+        begun = False
+        for number, line in enumerate(text_lines(self.path), 1):
+            row = _parse(line)
+            if row is not None:
+                rows.append(row)
+                begun = True
+            elif begun and line.strip():
+                message = (
+                    f"{self.path}: line {number}: a row must hold a time and a channel as whole "
+                    f"numbers, but is {line.strip()[:80]!r}"
+                )
+                raise TagFileError(message)
+            if len(rows) == _BLOCK:
                 yield _events(rows)
+                rows.clear()
+        if rows:
+            yield _events(rows)
 
 
 def _parse(line: str) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 from zipfile import BadZipFile
 
@@ -32,9 +33,15 @@ def open_file(path: Path, *, buffering: int = -1) -> BinaryIO:
     Raises
     ------
     TagFileError
-        If the file is missing, a folder, or not readable.
+        If the file is missing, a folder, a pipe or device, or not readable.
     """
     try:
+        if not (S_ISREG(mode := path.stat().st_mode) or S_ISDIR(mode)):
+            message = (
+                f"{path}: must be a file, but is a pipe or a device, which cannot be read twice; "
+                "write it to a file first"
+            )
+            raise TagFileError(message)
         return path.open("rb", buffering)
     except FileNotFoundError:
         message = f"{path}: there is no such file; check the path (now in {Path.cwd()})"
@@ -45,6 +52,32 @@ def open_file(path: Path, *, buffering: int = -1) -> BinaryIO:
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror}; check its permissions and the disk"
         raise TagFileError(message) from error
+
+
+_MOST_CHARACTERS = 1 << 16
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file: UTF-8, or UTF-16 if it begins with a byte order mark.
+
+    Bytes that are no text become replacement characters.
+
+    Raises
+    ------
+    TagFileError
+        If the file cannot be read, or a line has more than 65,535 characters.
+    """
+    with open_file(path) as raw:
+        encoding = _BYTE_ORDER_MARKS.get(raw.read(2), "utf-8-sig")
+    with path.open(encoding=encoding, errors="replace") as stream:
+        number = 0
+        while line := stream.readline(_MOST_CHARACTERS):
+            number += 1
+            if len(line) == _MOST_CHARACTERS:
+                message = f"{path}: line {number} is too long: this is no table of tags"
+                raise TagFileError(message)
+            yield line
 
 
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (

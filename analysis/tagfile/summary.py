@@ -7,7 +7,13 @@ import numpy as np
 
 from analysis.counts import DOUBLED_GAP, doubled_syncs_warning
 from analysis.tagfile.codec import Decoder
-from analysis.tagfile.doubts import DOUBTFUL_PART, duration_warnings, falls_short, layout_warnings
+from analysis.tagfile.doubts import (
+    DOUBTFUL_PART,
+    counts_overflows,
+    duration_warnings,
+    falls_short,
+    layout_warnings,
+)
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
 from analysis.tagfile.source import FileWarning, TagFileError, TagSource
@@ -226,7 +232,7 @@ class _Tally:
     def doubtful(self, decoder: Decoder) -> bool:
         """Tell whether so much is odd that the records may have another layout."""
         odd = self.out_of_order + decoder.unknown_records + self.late
-        return odd > DOUBTFUL_PART * self.records
+        return odd > DOUBTFUL_PART * self.records or not counts_overflows(decoder.layout)
 
 
 class _DoubledSyncs:

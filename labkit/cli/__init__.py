@@ -9,6 +9,7 @@ import typer
 from labkit import __version__
 from labkit.cli import (
     conversion,
+    corrections,
     dashboard,
     demo,
     doctor,
@@ -38,6 +39,7 @@ for room in (
     tags,
     conversion,
     questions,
+    corrections,
     theory,
     reproduce,
     simulate,

@@ -32,7 +32,7 @@ def _lines(seen: "FirstLook", blocks: str) -> Iterator[str]:
     if seen.period is None:
         yield "arrival times: no sync in the file tells when a trial begins"
     elif len(seen.edges) > 1:
-        end = _window_end(seen)
+        end = seen.bins_of_interest
         yield f"clicks after the sync, 0 to {seen.edges[end] * 1e9:.6g} ns (log scale)"
         for channel, clicks in seen.arrivals.items():
             bars = _rebin(clicks[:end])
@@ -47,15 +47,6 @@ def _lines(seen: "FirstLook", blocks: str) -> Iterator[str]:
     yield f"rates over {seen.rate_edges[-1]:.6g} s"
     for channel, rates in seen.rates.items():
         yield f"{channel:>4} |{_bar(rates, blocks)}| {rates.min():.4g} to {rates.max():.4g} 1/s"
-
-
-def _window_end(seen: "FirstLook") -> int:
-    """Return the bin after which nothing of interest comes: twice the last pulse's end."""
-    bins = len(seen.edges) - 1
-    if not seen.pulses:
-        return bins
-    last = int(np.searchsorted(seen.edges, 1.25 * seen.pulses[-1].stop))
-    return min(max(last, min(WIDTH, bins)), bins)
 
 
 def _rebin(clicks: NDArray[np.int64]) -> NDArray[np.int64]:

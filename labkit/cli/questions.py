@@ -1,4 +1,4 @@
-"""Questions asked of tags: ``labkit background``, ``blocks``, ``coincidences`` and more."""
+"""Questions asked of tags: ``labkit blocks``, ``coincidences``, ``correlate`` and more."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +35,7 @@ Delays = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    for command in (background, blocks, coincidences, correlate, delays, detector, shifted):
+    for command in (blocks, coincidences, correlate, delays, detector, shifted):
         app.command()(command)
 
 
@@ -55,46 +55,6 @@ def _opened(file: Path, delays: list[str] | None) -> "TagSource":
             raise ValueError(message)
         moved[int(channel)] = finite(seconds)
     return DelayedSource(source, moved)
-
-
-def background(
-    files: Annotated[
-        list[Path], typer.Argument(help="Tag files; several add up.", metavar="FILE…")
-    ],
-    off: Annotated[str, typer.Option(metavar="GATE", help="Gate without light.")],
-    gates: Gates = None,
-    json: Json = False,
-) -> None:
-    """Print g² with and without the background of an off-gate."""
-    from analysis.counting import count
-    from analysis.evaluation import cross_pairs
-    from analysis.questions.background import without_background
-    from labkit.cli.tables import print_lines
-
-    counts = count(files, gates)
-    counts.arrivals(off)  # refuses an unknown gate before anything is printed
-    found, undefined = {}, {}
-    for name, (late, early) in cross_pairs(counts.gates).items():
-        if off in (late[0], early[0]):
-            continue
-        try:
-            found[name] = without_background(counts, late, early, off)
-        except ValueError as error:
-            undefined[name] = str(error)
-    if json:
-        plain = {
-            name: {
-                "raw": each.raw.to_dict(),
-                "corrected": each.corrected.to_dict(),
-                "background_shares": list(each.shares),
-            }
-            for name, each in found.items()
-        }
-        print_json({"off": off, "g2": plain, "undefined": undefined})
-        return
-    for name, reason in undefined.items():
-        remarks.print(f"g2.{name} is undefined: {reason}", markup=False, soft_wrap=True)
-    print_lines("\n".join(f"g2 {name}: {each}" for name, each in found.items()))
 
 
 def blocks(
@@ -328,6 +288,8 @@ def coincidences(
             g2 = heralded(found, cells[0], cells[1], cells[2], level)
             lines.append(f"   g²(0|{cells[0][0]}{cells[0][1]})  {g2}")
             plain[-1]["heralded_g2"] = g2.to_dict()
+    for warning in found.counts.quality.warnings:
+        remarks.print(f"warning: {warning}", markup=False, soft_wrap=True)
     if json:
         trials = found.counts.trials.number
         print_json({"trials": trials, "level": level, "coincidences": plain})

@@ -242,7 +242,8 @@ def _correlations(
     if contrast < -max(SIGMAS * sigma, LEAST_CONTRAST):
         yield (
             f"the same detector correlates more than different ones ({detail}): Δφ is off by about "
-            "π; R_m uses the contrast of either sign"
+            "π; R_m uses the contrast of either sign. Afterpulses look the same: "
+            "`labkit afterpulses` corrects for them"
         )
         return
     word = "no" if abs(contrast) < SIGMAS * sigma else f"low ({contrast:.2f} ± {sigma:.2f})"

@@ -391,6 +391,17 @@ def test_counts_add_like_counting_one_after_the_other():
     assert sum(apart).trials.number == 3000
 
 
+@pytest.mark.parametrize("other", [1, None, 1.0, object()])
+def test_counts_add_to_counts_alone(other):
+    source = MemorySource(regular_t2(100, np.random.default_rng(6)), LAYOUTS[0x00010205])
+    counts = count(source, GateSet(period=5e-5, detectors={1: 0}, gates=GATES))
+    with pytest.raises(TypeError, match="unsupported operand"):
+        counts + other
+    with pytest.raises(TypeError, match="unsupported operand"):
+        other + counts
+    assert sum([counts]) is counts
+
+
 def test_adding_counts_of_other_gates_is_refused():
     rng = np.random.default_rng(6)
     source = MemorySource(regular_t2(100, rng), LAYOUTS[0x00010205])

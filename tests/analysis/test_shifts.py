@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from analysis.counting import count
 from analysis.counting.bright import BrightCounter
+from analysis.counting.patterns import count_patterns
 from analysis.counting.sparse import SparseCounter
 from analysis.counting.tally import Tally, make_plan
 from analysis.gates import Gate, GateSet, TrialStart
@@ -210,6 +211,25 @@ def test_many_cells_count_by_hand(tmp_path, mode, kernel, channels, gates):
     assert counts.pairs.tolist() == pairs.tolist()
     assert counts.repeated.ravel().tolist() == repeated.tolist()
     assert repeated.sum() > 3
+
+
+@pytest.mark.parametrize("mode", ["T2", "T3"])
+@pytest.mark.parametrize(("channels", "gates"), [(2, 3), (21, 3), (63, 10)])
+def test_patterns_of_any_number_of_cells_are_those_made_by_hand(tmp_path, mode, channels, gates):
+    wanted = many_cells(channels, gates)
+    clicks = random_clicks(9, trials=50, number=300, channels=channels)
+    found = count_patterns(recorded(tmp_path / "a.ptu", mode, clicks, 50), wanted)
+    several = {}
+    for trial in range(50):
+        cells = {
+            (f"g{tick // (90 // gates)}", channel)
+            for own, tick, channel in clicks
+            if own == trial and tick // (90 // gates) < gates and channel < channels
+        }
+        if len(cells) > 1:
+            several[frozenset(cells)] = several.get(frozenset(cells), 0) + 1
+    assert found.several == several
+    assert max(map(len, several)) > 2
 
 
 @pytest.mark.parametrize("record_type", [0x00010303, 0x00010304, 0x00010305])

@@ -147,6 +147,23 @@ def test_background_of_a_dark_gate_changes_nothing(recording, tmp_path, capsys):
     assert "no gate 'dark'" in capsys.readouterr().err
 
 
+def test_afterpulses_are_taken_out_by_a_dark_gate_or_coherent_light(recording, tmp_path, capsys):
+    gates = GateSet.from_yaml(recording.with_suffix(".gates.yaml"))
+    with_off = replace(gates, gates=(*gates.gates, Gate(name="off", start=5e-7, stop=6e-7)))
+    path = tmp_path / "off.yaml"
+    path.write_text(with_off.to_yaml(), encoding="utf-8")
+    found = printed(capsys, ["afterpulses", recording, "--off", "off", "--gates", path])
+    for each in found["g2"].values():
+        assert each["raw"]["value"] == each["corrected"]["value"]
+        assert each["afterpulse_share"] == each["blocked_share"] == 0
+    own = printed(capsys, ["afterpulses", recording, "--coherent", recording])
+    for name, each in own["g2"].items():  # a recording that calibrates itself has nothing left
+        if name in ("r1p1", "r2p2"):
+            assert each["corrected"]["value"] == pytest.approx(1, abs=0.02)
+    assert run(["afterpulses", str(recording)]) == 1
+    assert "needs one of --off and --coherent" in _said(capsys)
+
+
 def test_shifted_trials_are_uncorrelated(tmp_path, capsys):
     recording = simulate_ptu(tmp_path / "x.ptu", riedinger2018("optimal"), 10_000_000, seed=2)
     found = printed(capsys, ["shifted", recording.path, "--shifts", "1000"])

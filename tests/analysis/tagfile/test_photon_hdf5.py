@@ -162,7 +162,10 @@ def test_foreign_file_with_nanotimes_is_t3(tmp_path, decode):
         ({"photon_data__nanotimes": [1, 2, 3]}, "tcspc_unit must be there"),
         ({"photon_data__detectors": [0]}, "must hold one integer per tag"),
         ({"photon_data__timestamps": [0.5, 1.0, 2.0]}, "must hold one integer per tag"),
-        ({"photon_data__timestamps_specs__timestamps_unit": -1.0}, "`resolution` must be positive"),
+        (
+            {"photon_data__timestamps_specs__timestamps_unit": -1.0},
+            "timestamps_unit must be positive",
+        ),
         ({"photon_data__timestamps": None, "photon_data0__x": 1}, "several spots"),
     ],
 )

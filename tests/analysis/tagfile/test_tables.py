@@ -126,7 +126,7 @@ def test_senseless_metadata_is_named(write):
 @pytest.mark.parametrize("text", ["", "\n\n", "# mode: T2\n", "time,channel\n1,2\n", "1,2\n3,4\n"])
 def test_csv_without_named_columns_is_refused(tmp_path, text):
     (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(TagFileError, match="must have the columns 'time_ps' and 'channel'"):
+    with pytest.raises(TagFileError, match=r"must have the columns 'time_ps' .* and 'channel'"):
         CsvFile(tmp_path / "x.csv")
 
 
