@@ -50,6 +50,21 @@ class ScpiError(Exception):
         super().__init__(f'{code},"{self.text}"')
 
 
+def plain_number(text: str) -> float:
+    """Return a number without unit, finite, in digits that instruments know.
+
+    Raises
+    ------
+    ValueError
+        If it is none; `float` alone takes ``nan``, ``inf`` and ``1_0`` besides.
+    """
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None or found[2] or not isfinite(value := float(found[1])):
+        message = f"{text!r} must be a number, but is none"
+        raise ValueError(message)
+    return value
+
+
 class Kind(Protocol):
     """How one setting's argument is read and its value shown."""
 
@@ -83,7 +98,7 @@ class Number:
 
     def read(self, argument: bytes) -> float:
         """Turn an argument into a number."""
-        text = argument.decode("ascii", "replace").strip()
+        text = argument.decode("latin-1").strip()
         word = text.upper()
         if word in ("MIN", "MINIMUM", "MAX", "MAXIMUM"):
             return self._named(word)
@@ -96,7 +111,7 @@ class Number:
         if factor is None:
             raise ScpiError(-131)
         value = float(found[1]) * factor
-        if not (self.low <= value <= self.high):
+        if not isfinite(value) or not (self.low <= value <= self.high):
             raise ScpiError(-222)
         return value
 
@@ -137,7 +152,7 @@ class Word:
 
     def read(self, argument: bytes) -> str:
         """Turn an argument into the short form of a word."""
-        text = argument.decode("ascii", "replace").strip().upper()
+        text = argument.decode("latin-1").strip().upper()
         for word in self.words:
             short = _short(word)
             if text in (short, word.upper()):
@@ -167,7 +182,7 @@ class Switch:
 
     def read(self, argument: bytes) -> bool:
         """Turn an argument into a truth value."""
-        text = argument.decode("ascii", "replace").strip().upper()
+        text = argument.decode("latin-1").strip().upper()
         if text not in ("0", "1", "ON", "OFF"):
             raise ScpiError(-224)
         return text in ("1", "ON")
@@ -183,7 +198,7 @@ class RawText:
 
     def read(self, argument: bytes) -> str:
         """Turn an argument into text."""
-        return argument.decode("ascii", "replace")
+        return argument.decode("latin-1")
 
     def show(self, value: Value) -> str:
         """Return the reply to the query."""
@@ -196,7 +211,7 @@ class Text:
 
     def read(self, argument: bytes) -> str:
         """Turn an argument into text."""
-        return argument.decode("ascii", "replace").strip().strip("\"'")
+        return argument.decode("latin-1").strip().strip("\"'")
 
     def show(self, value: Value) -> str:
         """Return the reply to the query."""
