@@ -54,7 +54,7 @@ def play(steps, act):
 
 
 def put(command):
-    return [(command, None), OK]
+    return [OK, (command, None), OK]
 
 
 @pytest.mark.parametrize(

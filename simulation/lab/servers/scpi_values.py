@@ -38,6 +38,7 @@ RADIANS = {"": 1.0, "rad": 1.0, "deg": pi / 180}
 VOLTS = {"": 1.0, "v": 1.0, "mv": 1e-3, "uv": 1e-6}
 SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 HERTZ = {"": 1.0, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
+PERCENTS = {"": 1.0, "pct": 1.0}
 OHMS = {"": 1.0, "ohm": 1.0, "kohm": 1e3}
 
 
@@ -146,9 +147,12 @@ class Word:
     ----------
     words : tuple of str
         As in manuals: ``NORMal``.
+    aliases : dict of str to str
+        Further words in capitals, and what each stands for, in short form.
     """
 
     words: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, argument: bytes) -> str:
         """Turn an argument into the short form of a word."""
@@ -157,6 +161,8 @@ class Word:
             short = _short(word)
             if text in (short, word.upper()):
                 return short
+        if text in self.aliases:
+            return self.aliases[text]
         raise ScpiError(-224 if text.isalnum() else -141)
 
     def show(self, value: Value) -> str:

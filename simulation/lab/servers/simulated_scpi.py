@@ -114,6 +114,7 @@ class SimulatedScpi:
     settings: ClassVar[tuple[Setting, ...]] = ()
     channels: ClassVar[tuple[int, ...]] = (1,)
     error_depth: ClassVar[int] = 30
+    error_query: ClassVar[str] = "SYSTem:ERRor[:NEXT]"
     no_error: ClassVar[str] = '0,"No error"'
     reply_end: ClassVar[bytes] = b"\n"
     block_ends: ClassVar[bool] = False
@@ -216,12 +217,13 @@ class SimulatedScpi:
         self.on("*OPC", set=lambda _: self._note(1), get=lambda _: "1")
         self.on("*ESR", get=lambda _: str(self._take_events()))
         self.on("*ESE", set=self._enable_events, get=lambda _: str(self._event_enable))
-        self.on("*SRE", set=self._enable_service, get=lambda _: str(self._service_enable))
+        self.on("*SRE", set=self._set_service, get=lambda _: str(self._service_enable))
         self.on("*STB", get=lambda _: str(self._status_byte()))
         self.on("*TST", get=lambda _: "0")
         self.on("*WAI", set=lambda call: call.expect(0))
         self.on("*OPT", get=lambda _: "0")
-        self.on("SYSTem:ERRor[:NEXT]", get=lambda _: self._next_error())
+        if self.error_query:
+            self.on(self.error_query, get=lambda _: self._next_error())
 
     # --- error queue ------------------------------------------------------------------------
 
@@ -246,9 +248,13 @@ class SimulatedScpi:
         call.expect(1)
         self._event_enable = int(float(call.argument(_MASK)))
 
-    def _enable_service(self, call: Call) -> None:
+    def _set_service(self, call: Call) -> None:
         call.expect(1)
-        self._service_enable = int(float(call.argument(_MASK))) & ~SERVICE_REQUEST
+        self.enable_service(int(float(call.argument(_MASK))))
+
+    def enable_service(self, mask: int) -> None:
+        """Let bits of the status byte request service."""
+        self._service_enable = mask & ~SERVICE_REQUEST
 
     def _status_byte(self) -> int:
         """Return bits of IEEE 488.2 and SCPI; no reply waits when this one is made."""
