@@ -103,8 +103,8 @@ class SRSDG645(SafeAtOnce, VisaLink):
         while code := int(self.ask_raw("LERR?")):
             old.append(code)
             if len(old) >= MOST_ERRORS:
-                message = f"{self.name}: the error memory must empty when read, but does not"
-                raise RuntimeError(f"{message}; power-cycle it")
+                message = f"{self.name}: the error memory does not empty when read; power-cycle it"
+                raise RuntimeError(message)
         if old:
             told = "; ".join(map(_meaning, old))
             self.log.warning("%s had old errors; they were taken out: %s", self.name, told)

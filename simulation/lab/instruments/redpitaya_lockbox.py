@@ -44,7 +44,7 @@ class SimulatedLockbox(SimulatedScpi):
         Setting("PID:IN#:OUT#:RELock:MIN", "relock_min", _SLOW_VOLT, 0.0),
         Setting("PID:IN#:OUT#:RELock:MAX", "relock_max", _SLOW_VOLT, 7.0),
         Setting("PID:IN#:OUT#:RELock:INPut", "relock_input", Word(_SLOW_INPUTS), "AIN0"),
-        Setting("OUTput#:STATe", "generator", _BOOL, False),
+        Setting("OUTput#:STATe", "generator", Switch(), False),
         Setting("OUTput#:LIMit:MIN", "low", _VOLT, -1.0),
         Setting("OUTput#:LIMit:MAX", "high", _VOLT, 1.0),
     )
