@@ -239,6 +239,12 @@ class VoltageActuator(OnAVoltage):
         rest: float,
         **kwargs: "Unpack[InstrumentBaseKWArgs]",
     ) -> None:
+        if not minimum < maximum:
+            message = (
+                f"{name}: `minimum` must be below `maximum`, but they are {minimum:g} and "
+                f"{maximum:g} V"
+            )
+            raise ValueError(message)
         if not minimum <= rest <= maximum:
             message = f"{name}: `rest` must be {minimum:g} to {maximum:g} V, but is {rest:g} V"
             raise ValueError(message)

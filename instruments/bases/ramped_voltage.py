@@ -41,6 +41,12 @@ def find_parameter(path: str) -> Parameter[float, Any]:
         If it has no such parameter.
     """
     name, _, rest = path.partition(".")
+    if not Instrument.exist(name):
+        message = (
+            f"`source` is {path!r}, but no instrument {name!r} is open; name one that stands "
+            "before this one in the station file"
+        )
+        raise KeyError(message)
     try:
         found: Any = reduce(getattr, rest.split("."), Instrument.find_instrument(name))
     except AttributeError as error:

@@ -1,6 +1,6 @@
 """A SCPI instrument whose error queue is read after every command."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from instruments.links.visa import VisaLink
@@ -10,14 +10,19 @@ if TYPE_CHECKING:
 
     from qcodes.instrument import VisaInstrumentKWArgs
 
+MOST_TOLD = 5
+"""So many entries of an error queue stand in a message."""
+
 
 class ScpiInstrument(VisaLink):
     """Base of the SCPI drivers: a command that the instrument refuses raises.
 
-    What the error queue holds when the link is opened is older than any command of this driver:
-    it is told to the log, and blamed on none.
+    What the error queue holds before a command (from before the link was opened, or from another
+    client) is told to the log, and not blamed on that command. Only what another client does wrong
+    in the milliseconds between a command and the reading of the queue after it cannot be told from
+    this driver's own: end other clients while this one is in use.
 
-    Thread-safe: a command and the reading of the error queue hold `lock` together.
+    Thread-safe: a command and the readings of the error queue hold `lock` together.
     """
 
     error_query: ClassVar[str] = "SYST:ERR?"
@@ -27,7 +32,7 @@ class ScpiInstrument(VisaLink):
     def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
         super().__init__(name, address, **kwargs)
         try:
-            self._tell_old_errors()
+            self._tell_old_errors("from before it was connected")
         except BaseException:
             self.close()
             raise
@@ -35,19 +40,27 @@ class ScpiInstrument(VisaLink):
     def reconnect(self) -> None:
         """Open the link anew, and tell the log what the error queue holds."""
         super().reconnect()
-        self._tell_old_errors()
+        self._tell_old_errors("from before its link was opened anew")
 
     def write_raw(self, cmd: str) -> None:
-        """Send a command and drain the error queue.
+        """Send a command between two readings of the error queue.
 
         Raises
         ------
         RuntimeError
-            If the instrument reports errors.
+            If the instrument reports errors after it.
         """
         with self.lock:
+            self._tell_old_errors(f"before {cmd!r}")
             super().write_raw(cmd)
             self.raise_errors(cmd)
+
+    def write_block(self, data: bytes, what: str) -> None:
+        """Send bytes as one message, like `write_raw`; `what` names them in errors."""
+        with self.lock:
+            self._tell_old_errors(f"before {what}")
+            self.write_bytes(data, what)
+            self.raise_errors(what)
 
     def write_unchecked(self, cmd: str) -> None:
         """Send a command without asking for errors: where speed is safety."""
@@ -64,7 +77,8 @@ class ScpiInstrument(VisaLink):
                 found.append(entry)
             return tuple(found)
 
-    def _tell_old_errors(self) -> None:
+    def _tell_old_errors(self, when: str) -> None:
+        """Take out what is in the queue already, and tell the log; `when` is since when."""
         try:
             old = self.drain_errors()
         except ConnectionError as error:
@@ -72,8 +86,9 @@ class ScpiInstrument(VisaLink):
             return
         if old:
             self.log.warning(
-                "%s had errors in its queue from before it was connected; they were taken out: %s",
+                "%s had errors in its queue %s; they were taken out: %s",
                 self.name,
+                when,
                 _join(old),
             )
 
@@ -100,5 +115,6 @@ def _code(entry: str) -> int:
         raise ConnectionError(message) from None
 
 
-def _join(entries: Iterable[str]) -> str:
-    return "; ".join(entries)
+def _join(entries: Sequence[str]) -> str:
+    more = f"; and {len(entries) - MOST_TOLD} more" if len(entries) > MOST_TOLD else ""
+    return "; ".join(entries[:MOST_TOLD]) + more

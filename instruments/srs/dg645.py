@@ -34,6 +34,7 @@ ERRORS = {
     171: "input overrun", 254: "too many errors",
 }  # fmt: skip
 """Replies to ``LERR?``."""
+MOST_ERRORS = 64
 
 SINGLE, RATE_ERROR = "5", 2
 MAX_DELAY = 2000.0
@@ -74,11 +75,11 @@ class SRSDG645(SafeAtOnce, VisaLink):
     def __init__(self, name: str, address: str, **kwargs: "Unpack[VisaInstrumentKWArgs]") -> None:
         super().__init__(name, address, **kwargs)
         add_parameters(self)
-        for _ in range(64):
-            if int(self.ask_raw("LERR?")) == 0:
-                return
-        message = f"{name}: the error memory must empty when read, but does not; power-cycle it"
-        raise RuntimeError(message)
+        try:
+            self._tell_old_errors()
+        except BaseException:
+            self.close()
+            raise
 
     def write_raw(self, cmd: str) -> None:
         """Send a command and ask whether it was executed.
@@ -89,11 +90,24 @@ class SRSDG645(SafeAtOnce, VisaLink):
             If it was not.
         """
         with self.lock:
+            self._tell_old_errors()
             super().write_raw(cmd)
             code = int(self.ask_raw("LERR?"))
         if code:
-            message = f"{self.name} refused {cmd!r}: {ERRORS.get(code, f'error {code}')}"
+            message = f"{self.name} refused {cmd!r}: {_meaning(code)}"
             raise RuntimeError(message)
+
+    def _tell_old_errors(self) -> None:
+        """Empty the error memory: what is in it is not due to the next command."""
+        old: list[int] = []
+        while code := int(self.ask_raw("LERR?")):
+            old.append(code)
+            if len(old) >= MOST_ERRORS:
+                message = f"{self.name}: the error memory does not empty when read; power-cycle it"
+                raise RuntimeError(message)
+        if old:
+            told = "; ".join(map(_meaning, old))
+            self.log.warning("%s had old errors; they were taken out: %s", self.name, told)
 
     def set_delay(self, output: str, start: float, width: float) -> None:
         """Let an output rise `start` s after the trigger and fall `width` s later; read back.
@@ -171,3 +185,7 @@ class SRSDG645(SafeAtOnce, VisaLink):
             message = f"{self.name}: the trigger source must be single ({SINGLE}), but is {found}"
             raise RuntimeError(message)
         self.source.cache.set("single")
+
+
+def _meaning(code: int) -> str:
+    return ERRORS.get(code, f"error {code}")

@@ -244,8 +244,7 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
             self.programmed = False
             self.write(f"DATA:DEF EMEM,{len(samples)}")
             block = b"DATA:DATA EMEM," + definite_block(data) + b"\n"
-            self.parent.write_bytes(block, "DATA:DATA EMEM")
-            self.parent.raise_errors("DATA:DATA EMEM")
+            self.parent.write_block(block, "DATA:DATA EMEM")
             self.write(f"DATA:COPY USER{self.number},EMEM")
             self._check_memory(definite_block(data))
             self.function(f"USER{self.number}")

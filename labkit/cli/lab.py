@@ -104,8 +104,9 @@ def _limits(instrument: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _problems(lab: "Lab") -> list[str]:
-    """Return roles that nobody can play and interlocks that do not hold."""
+    """Return what nobody can play, what cannot be set, and interlocks that do not hold."""
     from labkit.station.roles import ROLES
+    from labkit.station.working_point import working_point_problems
 
     found = []
     for role, entry in ROLES.items():
@@ -115,6 +116,8 @@ def _problems(lab: "Lab") -> list[str]:
             getattr(lab, role)
         except RuntimeError as error:
             found.append(str(error))
+    if not found:
+        found += working_point_problems(lab)
     try:
         lab.check_interlocks()
     except (RuntimeError, KeyError) as error:

@@ -7,6 +7,7 @@ from labkit.procedures import Result
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 from labkit.station.references import find
+from labkit.station.working_point import working_point_problems
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +52,10 @@ def switch_on(
     del options
     done: list[tuple[str, object]] = []
     point = session.lab.file.config.working_point
-    # All are looked up before the first is set: a path that does not exist ends nothing half-way.
+    # All are looked at before the first is set: what cannot be set ends nothing half-way.
+    if problems := working_point_problems(session.lab):
+        message = f"{session.lab.file.path}: {'; '.join(problems)}"
+        raise ValueError(message)
     found = {path: find(session.lab.instruments, path) for path in point.parameters}
     session.lab.check_interlocks()
     for path, value in point.parameters.items():

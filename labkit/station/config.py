@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from analysis.yamlfile import parse_yaml, read_mapping, read_text
 from labkit.compiler.programs import Calibration
 from labkit.sequence.timing import Hardware
 from labkit.station.alarms import Alarms
-from labkit.station.entries import read_entry
+from labkit.station.entries import nearest, read_entry
 from labkit.station.interlocks import Interlock, check_names
 from labkit.station.references import PARAMETER, texts_in
 from labkit.station.roles import ROLES
@@ -65,6 +66,9 @@ class DeadMan:
     values: tuple[float, float]
 
 
+CHANNELS = ("pump_drive", "read_drive", "eom_drive", "mixing_chamber")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationConfig:
     """The ``labkit`` section of a station file.
@@ -106,6 +110,13 @@ class StationConfig:
 
     def __post_init__(self) -> None:
         check_names(self.interlocks)
+        if not (isfinite(self.lock_range) and self.lock_range > 0):
+            message = f"`lock_range` must be above 0 V, but is {self.lock_range}"
+            raise ValueError(message)
+        for name in self.channels:
+            if name not in CHANNELS:
+                message = f"channels.{name}: this key is not known{nearest(name, CHANNELS)}"
+                raise ValueError(message)
         if not self.patience >= 0:
             message = f"`patience` must be at least 0 s, but is {self.patience}"
             raise ValueError(message)

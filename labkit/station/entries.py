@@ -1,6 +1,6 @@
 """An instrument's entry in a station file: every key is obeyed, or refused by its place."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from inspect import Parameter as Argument
@@ -190,6 +190,8 @@ def converted(value: Any, wanted: Any, where: str) -> Any:
     if kind is Literal and value not in inner:
         message = f"{where}: must be one of {', '.join(map(str, inner))}, but is {value!r}"
         raise ValueError(message)
+    if kind in (tuple, list, Sequence):
+        _check_list(value, kind, inner, where)
     if isinstance(value, list) and inner and kind not in (Mapping, dict, Literal):
         rows = enumerate(value)
         each = [inner[0]] * len(value) if inner[-1] is ... or len(inner) == 1 else list(inner)
@@ -205,6 +207,17 @@ def converted(value: Any, wanted: Any, where: str) -> Any:
             for key, item in value.items()
         }
     return value
+
+
+def _check_list(value: Any, kind: Any, inner: tuple[Any, ...], where: str) -> None:
+    count = len(inner) if kind is tuple and inner and inner[-1] is not ... else None
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        many = "" if count is None else f" of {count}"
+        message = f"{where}: must be a list{many}, but is {value!r}"
+        raise ValueError(message)
+    if count is not None and len(value) != count:
+        message = f"{where}: must be a list of {count}, but has {len(value)}: {value!r}"
+        raise ValueError(message)
 
 
 def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:

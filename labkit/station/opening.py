@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
 from functools import partial
 from getpass import getuser
+from inspect import Parameter as Argument
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 from tempfile import gettempdir
@@ -16,7 +18,7 @@ from instruments import roles as ask
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile, own_addresses, stands_on
 from labkit.station.ending import ending_on_sigterm, said, undisturbed
-from labkit.station.entries import apply_parameters, fitted, read_entry
+from labkit.station.entries import apply_parameters, fitted, nearest, read_entry
 from labkit.station.references import WORLD, import_object, resolve
 from labkit.station.roles import ROLES
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
@@ -126,6 +128,7 @@ def _open(
             _close_former(name)
         with redirect_stdout(StringIO()):  # drivers greet on stdout, where results belong
             instrument: Instrument = kind(name, **options)
+        _check_is_instrument(instrument, known.type)
     except Exception as error:
         raise _not_opened(file, name, error) from error
     _exchange_one_at_a_time(instrument)
@@ -136,6 +139,14 @@ def _open(
         _close(instrument)
         raise _not_opened(file, name, error) from error
     return instrument
+
+
+def _check_is_instrument(made: object, kind: str) -> None:
+    from qcodes.instrument import InstrumentBase
+
+    if not isinstance(made, InstrumentBase):
+        message = f"`type` must be a QCoDeS instrument, but {kind} makes a {type(made).__name__}"
+        raise TypeError(message)
 
 
 def _exchange_one_at_a_time(instrument: "Instrument") -> None:
@@ -193,6 +204,13 @@ def start_world(file: StationFile, session: int = 1) -> Iterator[dict[str, Any]]
         yield {}
         return
     factory = import_object(config.factory, file.path.parent)
+    arguments = signature(factory.start).parameters
+    takes_all = any(argument.kind is Argument.VAR_KEYWORD for argument in arguments.values())
+    known = tuple(arguments)
+    for name in config.options:
+        if name not in known and not takes_all:
+            message = f"{file.path}: labkit.world.options.{name}: this key is not known"
+            raise ValueError(message + nearest(name, known))
     again = {"session": session} if session > 1 else {}
     with factory.start(**config.options, **again) as world:
         yield {**world.addresses, **world.objects}

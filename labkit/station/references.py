@@ -32,10 +32,13 @@ def import_object(path: str, folder: Path | None = None) -> Any:
         If there is no such module or name; gives the short name of a driver that has moved.
     """
     module, _, name = path.rpartition(".")
+    if not module:
+        message = f"{path!r} must be an importable name, like instruments.TektronixAFG3152C"
+        raise ValueError(message + _meant(f"instruments.{path}"))
     try:
         with _IMPORTING:
             return getattr(_module(module, folder), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         where = "" if folder is None else f" (nor is {module}.py in {folder})"
         absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
         said = f"{error}{where}" if absent else str(error)

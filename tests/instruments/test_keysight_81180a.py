@@ -47,7 +47,7 @@ def play(steps, act):
 
 
 def put(command, channel=1):
-    return [(f":INST:SEL CH{channel};{command}", None), OK]
+    return [OK, (f":INST:SEL CH{channel};{command}", None), OK]
 
 
 def ask(query, reply, channel=1):
@@ -132,7 +132,7 @@ def test_channel_parameter_on_the_wire(name, value, sent):
     [("clock_coupled", True, ":INST:COUP:STAT 1"), ("skew", 1e-9, ":INST:COUP:SKEW 1e-09")],
 )
 def test_coupling_on_the_wire(name, value, sent):
-    play([(sent, None), OK], lambda awg: awg.parameters[name](value))
+    play([OK, (sent, None), OK], lambda awg: awg.parameters[name](value))
 
 
 @pytest.mark.parametrize(

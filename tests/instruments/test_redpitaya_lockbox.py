@@ -54,7 +54,7 @@ def play(steps, act):
 
 
 def put(command):
-    return [(command, None), OK]
+    return [OK, (command, None), OK]
 
 
 @pytest.mark.parametrize(
@@ -190,3 +190,21 @@ def test_monitors_and_safe_state_on_the_wire():
         ],
         act,
     )
+
+
+@pytest.mark.parametrize(
+    ("sent", "query", "reply"),
+    [
+        ("PID:IN1:OUT1:INT:RES 0", "PID:IN1:OUT1:INT:RES?", "OFF"),
+        ("PID:IN1:OUT1:REL 0", "PID:IN1:OUT1:REL?", "OFF"),
+        ("PID:IN1:OUT1:REL 1", "PID:IN1:OUT1:REL?", "OFF"),  # refused: not simulated
+        ("PID:IN1:OUT1:REL:STEP 2.5", "PID:IN1:OUT1:REL:STEP?", "2.5"),
+        ("PID:IN1:OUT1:REL:INP AIN2", "PID:IN1:OUT1:REL:INP?", "AIN2"),
+        ("OUTPUT1:STATE 0", "OUTPUT1:STATE?", "0"),
+        ("PID:IN1:OUT1:KP 2;:LOCK:CONF:SAVE;:PID:IN1:OUT1:KP 3;:LOCK:CONF:LOAD",
+         "PID:IN1:OUT1:KP?", "2"),
+    ],
+)  # fmt: skip
+def test_lines_of_the_makers_own_client(device, sent, query, reply):
+    assert device.execute(sent.encode()) is None
+    assert device.execute(query.encode()) == reply.encode() + b"\r\n"

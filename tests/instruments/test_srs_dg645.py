@@ -90,6 +90,30 @@ def test_error_memory_is_emptied_on_connecting():
         generator = SRSDG645("dg", server.address, timeout=0.5)
         generator.rate(1e3)
         assert generator.rate() == 1e3
+        twin.execute("NONSENSE")  # another client's
+        generator.rate(2e3)
+        assert generator.rate() == 2e3
+
+
+@pytest.mark.parametrize(
+    ("sent", "query", "reply", "error"),
+    [
+        ("LINK 4,2", "LINK? 4", "2", 0),
+        ("LAMP 1,3.3", "LAMP? 1", "+3.30", 0),
+        ("LPOL 2,0", "LPOL? 2", "0", 0),
+        ("BURC 20", "burc?", "20", 0),
+        ("TSRC 2.5", "TSRC?", "5", 10),
+        ("DLAY nan,0,1", "DLAY? 2", "0,+0.000000000000", 112),
+        ("DLAY 2,0,2001", "DLAY? 2", "0,+0.000000000000", 12),
+        ("DLAY? x", "TSRC?", "5", 112),
+        ("LOFF 7,1", "LOFF? 0", "+0.00", 10),
+        ("*RST 1", "TSRC?", "5", 112),
+    ],
+)
+def test_simulated_generator_answers_or_refuses(sent, query, reply, error):
+    twin = SimulatedDG645()
+    assert twin.execute(sent) is None
+    assert (twin.execute(query), twin.execute("LERR?")) == (reply, str(error))
 
 
 def test_it_triggers_the_world():

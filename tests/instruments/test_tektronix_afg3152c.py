@@ -51,7 +51,7 @@ def play(steps, act):
 
 
 def put(command):
-    return [(command, None), OK]
+    return [OK, (command, None), OK]
 
 
 UNCOUPLED = [("SOUR1:VOLT:CONC:STAT?", "0"), ("SOUR1:FREQ:CONC:STAT?", "0")]
@@ -132,6 +132,7 @@ def test_waveform_on_the_wire_is_big_endian_14_bit():
     play(
         [
             *put("DATA:DEF EMEM,3"),
+            OK,
             (block, None),
             OK,
             *put("DATA:COPY USER1,EMEM"),
@@ -512,6 +513,14 @@ def test_stray_character_before_a_number_is_refused(afg, device, stray):
         ("BURS:NCYC INF", "BURS:NCYC?", 9.9e37),
         ("FUNC RAMP", "FREQ?", 1e6),
         ("FREQ 100MHZ;:FUNC SQU", "FREQ?", 75e6),
+        ("AM:DEPT 30PCT", "SOUR1:AM:DEPT?", 30),
+        ("FREQ:STAR 1MHZ;STOP 3MHZ", "FREQ:CENT?", 2e6),
+        ("FREQ:CENT 2MHZ;SPAN 1MHZ", "FREQ:STAR?", 1.5e6),
+        ("SOUR4:POW 20PCT", "SOUR4:POW:LEV?", 20),
+        ("FREQ 2MHZ;:*SAV 1;:*RST;*RCL 1", "FREQ?", 2e6),
+        ("SOUR1:FREQ 3MHZ;:AFGC:CSC CH1,CH2", "SOUR2:FREQ?", 3e6),
+        ("FREQ\t4MHZ", "FREQ?", 4e6),
+        ("FUNC EMEMORY1", "DATA:POIN? EMEM", 1000),
     ],
 )
 def test_simulated_generator_answers_as_the_manual(device, sent, query, reply):
@@ -528,9 +537,14 @@ def test_simulated_generator_answers_as_the_manual(device, sent, query, reply):
         ("FUNC LOR;:VOLT 0.2VRMS", -221),
         ("OUTP1:IMP INF;:VOLT 0DBM", -221),
         ("VOLT 1FURLONG", -131),
-        ("FREQ:MODE SWE", -224),
+        ("FREQ:MODE SWE", -221),  # settings only, never played
+        ("SOUR1:AM:STAT ON", -221),
+        ("FUNC:RAMP:SYMM 30", -221),
+        ('FUNC:EFIL "a.tfw"', -224),
+        ("SOUR1:AM:NOSUCH 1", -113),
+        ("*RCL 4", -224),
+        ("AFGC:CSC CH1,CH3", -224),
         ("FREQ 1,2", -108),
-        ("SOUR1:AM:STAT ON", -113),
         ("PHAS 400DEG", -222),
         ("FREQ? 5", -141),
     ],

@@ -24,6 +24,7 @@ def meter():
             [
                 ("SENS:CORR:WAV? MIN", "8.0E+02"),
                 ("SENS:CORR:WAV? MAX", "1.7E+03"),
+                OK,
                 ("SENS:CORR:WAV 1553.8", None),
                 OK,
                 ("SENS:CORR:WAV?", "1.553800E+03"),
@@ -31,9 +32,9 @@ def meter():
             lambda meter: meter.wavelength(1553.8e-9),
         ),
         ([("SENS:POW:UNIT?", "W"), ("MEAS:POW?", "1.0E-6")], lambda meter: meter.power()),
-        ([("SENS:POW:RANG:AUTO 1", None), OK], lambda meter: meter.auto_range(True)),
-        ([("SENS:POW:RANG 0.001", None), OK], lambda meter: meter.power_range(1e-3)),
-        ([("SENS:AVER 30", None), OK], lambda meter: meter.averages(30)),
+        ([OK, ("SENS:POW:RANG:AUTO 1", None), OK], lambda meter: meter.auto_range(True)),
+        ([OK, ("SENS:POW:RANG 0.001", None), OK], lambda meter: meter.power_range(1e-3)),
+        ([OK, ("SENS:AVER 30", None), OK], lambda meter: meter.averages(30)),
         ([("SYST:SENS:IDN?", '"S154C","1","",3,1,33')], lambda meter: meter.sensor()),
     ],
     ids=["wavelength", "power", "auto", "range", "averages", "sensor"],
@@ -71,6 +72,7 @@ def test_wavelength_that_the_meter_silently_keeps_is_noticed():
     steps = [
         ("SENS:CORR:WAV? MIN", "8.0E+02"),
         ("SENS:CORR:WAV? MAX", "1.7E+03"),
+        OK,
         ("SENS:CORR:WAV 633.5", None),
         OK,
         ("SENS:CORR:WAV?", "1.553800E+03"),

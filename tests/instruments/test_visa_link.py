@@ -1,5 +1,6 @@
 """Drivers' links: every fault of the wire ends in an error that names the instrument, in time."""
 
+import socket
 import time
 
 import pytest
@@ -80,6 +81,24 @@ def test_refused_command_raises_with_the_instruments_words(driver):
     with pytest.raises(RuntimeError, match=r'source refused .*VOLT 3.*-222,"Data out of range"'):
         driver.voltage(3)
     assert driver.drain_errors() == ()
+
+
+def test_error_of_another_client_is_told_and_not_blamed_on_the_next_command(server, driver, caplog):
+    with socket.create_connection(("127.0.0.1", server.port)) as other:
+        other.sendall(b"FOO:BAR 1;*OPC?\n")
+        assert other.recv(9) == b"1\n"
+    driver.voltage(1.5)
+    assert driver.voltage() == 1.5
+    (said,) = [r.getMessage() for r in caplog.records if "taken out" in r.getMessage()]
+    assert "before 'VOLT 1.5'" in said
+    assert '-113,"Undefined header"' in said
+
+
+def test_many_errors_are_counted_and_not_listed(server, driver):
+    for _ in range(8):
+        server.instrument.execute(b"FOO")
+    with pytest.raises(RuntimeError, match=r"source refused .*; and 3 more$"):
+        driver.raise_errors("what came before")
 
 
 def test_error_queue_that_never_empties_does_not_hang(server, driver):

@@ -140,6 +140,23 @@ def test_initial_value_of_what_makes_light_belongs_into_the_working_point(lab):
         read_station_file(file.path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("pathlib.PurePath", "`type` must be a QCoDeS instrument, but pathlib.PurePath makes a"),
+        ("Lamp", "'Lamp' must be an importable name, like instruments.TektronixAFG3152C"),
+        ("TektronixAFG3152D", "write instruments.TektronixAFG3152C"),
+        ("unfinished.Lamp", r"must be an importable name, but: .*unfinished.py, line 1"),
+    ],
+)
+def test_type_that_makes_no_instrument_is_told(lab, tmp_path, kind, told):
+    (tmp_path / "unfinished.py").write_text("class Lamp(:\n")
+    file = lab("init: {}")
+    file.path.write_text(file.text.replace(file.instruments["two"]["type"], kind, 1))
+    with pytest.raises(StationError, match=told), opened(read_station_file(file.path)):
+        pass
+
+
 def test_module_name_that_is_taken_is_told(lab, tmp_path):
     (tmp_path / "json.py").write_text("")
     file = lab("init: {max_power: 1.0}")
@@ -178,6 +195,9 @@ def test_plain_value_as_a_type_asks_for_it(value, wanted, result):
         ("mW", Literal["dB", "W"], "here: must be one of dB, W, but is 'mW'"),
         ("x", float | None, "here: must be a number"),
         ([["a"]], Sequence[Sequence[float]], r"here\[0\]\[0\]: must be a number"),
+        (1.5e-6, tuple[float, float], "here: must be a list of 2, but is 1.5e-06"),
+        ([1.0, 2.0, 3.0], tuple[float, float], "here: must be a list of 2, but has 3"),
+        ("1, 2", Sequence[float], "here: must be a list, but is '1, 2'"),
     ],
 )
 def test_plain_value_that_cannot_be_it_is_refused(value, wanted, message):

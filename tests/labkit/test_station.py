@@ -258,6 +258,14 @@ def test_world_gives_addresses_and_objects_by_reference(station_file):
         assert lab["two"].source is lab["one"].power
 
 
+def test_option_that_the_world_does_not_know_is_told(station_file):
+    world = "  world: {factory: simulation.lab.world.World, options: {sed: 1}}\n"
+    path = station_file("  one: {type: lamps.Lamp, address: A}\n", LABKIT + world)
+    told = r"labkit\.world\.options\.sed: this key is not known; write seed"
+    with pytest.raises(ValueError, match=told), open_station(read_station_file(path)):
+        pass
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -14,7 +14,7 @@ from qcodes.instrument import Instrument
 
 from simulation.lab.world import World
 
-PEERS = ("pymeasure", "qcodes_contrib_drivers", "ThorlabsPM100", "qmi", "zhinst")
+PEERS = ("pymeasure", "qcodes_contrib_drivers", "ThorlabsPM100", "qmi", "zhinst", "easy_scpi")
 TABLE = Path(__file__).parents[2] / "docs" / "peers_table.inc"
 collect_ignore_glob = [] if all(map(find_spec, PEERS)) else ["test_*.py"]
 _found = {}

@@ -15,6 +15,7 @@ from simulation.lab.servers.wire import Stoppable
 CHANNELS = (1, 2, 5, 6)
 NAMES = {"t50k": 1, "t4k": 2, "tstill": 5, "tmixing": 6}
 """Sensors of the control software, and their channels."""
+ERROR = {"status": "ERROR"}
 
 
 class BlueforsLogFolder(Stoppable):
@@ -101,7 +102,7 @@ class SimulatedBlueforsController(SimulatedBluefors):
         if path == "/system":
             return 200, {"status": "OK", "datetime": "2026-01-01T00:00:00Z"}
         if path != "/channel/measurement/latest":
-            return 404, {"status": "ERROR"}
+            return 404, ERROR
         channel = CHANNELS[self._turn % len(CHANNELS)]
         self._turn += 1
         kelvin = self.port.temperature(channel)
@@ -129,11 +130,11 @@ class SimulatedBlueforsControl(SimulatedBluefors):
         """Answer ``/values/mapper/bf/temperatures/<name>/?key=…``."""
         parts = urlsplit(target)
         if parse_qs(parts.query).get("key") != [self.KEY]:
-            return 403, {"status": "ERROR"}
+            return 403, ERROR
         place = parts.path.strip("/").removeprefix("values/")
         channel = NAMES.get(place.rpartition("/")[2])
         if channel is None or not place.startswith("mapper/bf/temperatures/"):
-            return 404, {"status": "ERROR"}
+            return 404, ERROR
         kelvin = self.port.temperature(channel)
         value = {
             "value": "" if kelvin is None else str(kelvin),
@@ -158,7 +159,10 @@ class _HttpConversation:
             head, _, self._rest = self._rest.partition(b"\r\n\r\n")
             words = head.decode("latin-1").split(" ")
             is_get = words[0] == "GET" and len(words) > 1
-            status, told = self._server.answer(words[1]) if is_get else (405, {"status": "ERROR"})
+            try:
+                status, told = self._server.answer(words[1]) if is_get else (405, ERROR)
+            except ValueError:  # no address
+                status, told = 400, ERROR
             body = json.dumps(told).encode()
             top = (
                 f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"

@@ -40,8 +40,9 @@ _SHAPES = ("SINusoid", "TRIangle", "SQUare", "RAMP", "SINC", "GAUSsian", "EXPone
 class Simulated81180A(SimulatedScpi):
     """The generator behind a SCPI wire.
 
-    Not simulated: modulation, pulse and advanced-sequence modes, combined segment downloads,
-    marker outputs (their bits are kept).
+    Not simulated, and refused: reference clock and divider, modulation, pulse and
+    advanced-sequence modes, combined segment downloads, marker and sync outputs (marker bits are
+    kept).
 
     Parameters
     ----------
@@ -117,7 +118,8 @@ class Simulated81180A(SimulatedScpi):
         self.on("INSTrument[:SELect]", set=self._select, get=lambda _: f"CH{self.selected}")
         self.on("*RST", set=lambda _: self._reset())
         for pattern in ("ABORt", "ENABle", "TRIGger[:IMMediate]", "*TRG"):
-            self.on(pattern, set=lambda _: None)
+            self.on(pattern, set=lambda call: call.expect(0))
+        self.on("*SRE#", set=lambda call: self.enable_service(call.channel))  # as the guide has it
 
     def channels_of(self, setting: Setting) -> tuple[int, ...]:
         """Return the channels that have this setting; 0 stands for the whole instrument."""

@@ -36,6 +36,7 @@ class SimulatedLakeshore372(SimulatedScpi):
     """
 
     reply_end = b"\r\n"
+    error_query = ""
 
     def __init__(
         self, port: ThermometerPort | None = None, names: dict[int, str] | None = None

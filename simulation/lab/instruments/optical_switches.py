@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.ports.steady import SwitchPort
 
+BAD_COMMAND, BAD_PARAMETER, WRONG_SUM = 1, 2, 4
+SHORTEST = 3
+"""What a Sercalo's length counts at least: FF, command and sum."""
+
 
 class SimulatedSwitch(ABC):
     """Base of the switches: takes whole frames from a stream of bytes.
@@ -74,21 +78,23 @@ class SimulatedSercalo(SimulatedSwitch):
 
     def take_frame(self, data: bytes) -> tuple[bytes | None, int]:
         """Answer a frame of the length that its third byte tells."""
+        if data[:2] != b"\xef\xef"[: len(data)]:
+            return None, 1  # no start of a frame: looked for at the next byte
         if len(data) < 3 or len(data) < 3 + data[2]:
             return None, 0
         frame = data[: 3 + data[2]]
-        if frame[:2] != b"\xef\xef":
-            return None, len(data)
+        if data[2] < SHORTEST:
+            return None, len(frame)
         command, arguments = frame[4], frame[5:-1]
         error, answer = 0, b""
         if sum(frame[:-1]) & 0xFF != frame[-1]:
-            error = 4
+            error = WRONG_SUM
         elif command == 0x02:
             answer = bytes([self.port.position])
         elif command != 0x04:
-            error = 1
-        elif not self.move(arguments[0]):
-            error = 2
+            error = BAD_COMMAND
+        elif len(arguments) != 1 or not self.move(arguments[0]):
+            error = BAD_PARAMETER
         body = bytes([0xFE, 0xFE, 4 + len(answer), 0x01, command, error]) + answer
         return body + bytes([sum(body) & 0xFF]), len(frame)
 

@@ -10,7 +10,7 @@ from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.ports.steady import ThermometerPort
 from simulation.lab.servers.wire import LineConversation
 
-_TEMPERATURE = re.compile(r"DEV:T(\d+):TEMP:SIG:TEMP")
+_SENSOR = re.compile(r"DEV:T(\d+):TEMP:(SIG:TEMP|MEAS:ENAB)")
 
 
 class SimulatedTriton:
@@ -56,8 +56,9 @@ class SimulatedTriton:
     def _read(self, path: str) -> str:
         if path in self._fixed:
             return self._fixed[path]
-        if found := _TEMPERATURE.fullmatch(path):
-            number = int(found[1])
-            kelvin = self.port.temperature(number) if number in self.names.values() else None
+        if (found := _SENSOR.fullmatch(path)) and int(found[1]) in self.names.values():
+            if found[2] == "MEAS:ENAB":
+                return "ON"
+            kelvin = self.port.temperature(int(found[1]))
             return "NOT_FOUND" if kelvin is None else f"{kelvin:.6f}K"
         return "NOT_FOUND"

@@ -4,19 +4,23 @@ from typing import ClassVar
 
 from simulation.lab.clock import VirtualClock
 from simulation.lab.ports.phase_lock import LockPort, LockSettings
-from simulation.lab.servers.scpi_values import Number, Switch
+from simulation.lab.servers.scpi_values import Number, ScpiError, Switch, Value, Word
 from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 READING_SECONDS = 0.02
 """Of a voltage over the network; chosen."""
 _BOOL = Switch(shown=("OFF", "ON"))
 _VOLT = Number(low=-1, high=1, form=".6g")
+_SLEW = Number(low=0.058, high=1e6, form=".6g")
+_SLOW_VOLT = Number(low=0, high=7, form=".6g")
+_SLOW_INPUTS = ("AIN0", "AIN1", "AIN2", "AIN3")
 
 
 class SimulatedLockbox(SimulatedScpi):
     """The lockbox behind its SCPI server.
 
-    Not simulated: relock, derivative, generator and acquisition commands.
+    Relock and generator keep their settings, but switching one of them on is refused. Not
+    simulated: the derivative's effect, acquisition commands.
 
     Parameters
     ----------
@@ -35,6 +39,12 @@ class SimulatedLockbox(SimulatedScpi):
         Setting("PID:IN#:OUT#:INVerted", "inverted", _BOOL, False),
         Setting("PID:IN#:OUT#:INTegrator:RESet", "reset", _BOOL, True),
         Setting("PID:IN#:OUT#:INTegrator:AUTOreset", "autoreset", _BOOL, False),
+        Setting("PID:IN#:OUT#:RELock", "relock", _BOOL, False),
+        Setting("PID:IN#:OUT#:RELock:STEPsize", "relock_step", _SLEW, 1.0),
+        Setting("PID:IN#:OUT#:RELock:MIN", "relock_min", _SLOW_VOLT, 0.0),
+        Setting("PID:IN#:OUT#:RELock:MAX", "relock_max", _SLOW_VOLT, 7.0),
+        Setting("PID:IN#:OUT#:RELock:INPut", "relock_input", Word(_SLOW_INPUTS), "AIN0"),
+        Setting("OUTput#:STATe", "generator", Switch(), False),
         Setting("OUTput#:LIMit:MIN", "low", _VOLT, -1.0),
         Setting("OUTput#:LIMit:MAX", "high", _VOLT, 1.0),
     )
@@ -53,6 +63,9 @@ class SimulatedLockbox(SimulatedScpi):
         self._input, self._output = input_channel, output_channel
         self._frozen = 0.0
         super().__init__("REDPITAYA,INSTR2014,0,01-02")
+        self._saved = dict(self.values)
+        self.on("LOCKbox:CONFig:SAVE", set=lambda _: self._saved.update(self.values))
+        self.on("LOCKbox:CONFig:LOAD", set=lambda _: self._load())
         self.on("ANALOG:IN#:VOLT", get=self._show_input)
         self.on("ANALOG:OUT#:VOLT", get=self._show_output)
         self._publish()
@@ -65,12 +78,22 @@ class SimulatedLockbox(SimulatedScpi):
         """Return the PID or output that a call acts on."""
         return int("".join(map(str, call.suffixes)))
 
+    def check(self, name: str, suffixes: tuple[int, ...], value: Value) -> Value:
+        """Refuse to switch on what is not simulated."""
+        if name in ("relock", "generator") and value:
+            raise ScpiError(-221)
+        return value
+
     def changed(self, name: str, suffixes: tuple[int, ...]) -> None:
         """Publish; holding freezes the output where it is."""
         if name == "hold" and self.value("hold", self._pid) and self.port.settings.engaged:
             self._frozen = self.port.read().output
         if name == "reset" and self.value("reset", self._pid):
             self._frozen = 0.0
+        self._publish()
+
+    def _load(self) -> None:
+        self.values.update(self._saved)
         self._publish()
 
     @property

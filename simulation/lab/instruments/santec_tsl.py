@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from simulation.lab.ports.steady import LaserPort, LaserState
-from simulation.lab.servers.scpi_values import Number, ScpiError, Switch
+from simulation.lab.servers.scpi_values import Integer, Number, ScpiError, Switch
 from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 SHORTEST, LONGEST = 1480e-9, 1640e-9
@@ -32,7 +32,7 @@ class SimulatedTSL570(SimulatedScpi):
         self.metres_per_unit = 1.0 if scpi else 1e-9
         self._metres, self._told, self._milliwatts = 1550e-9, 1550e-9, 1.0
         super().__init__(self.model)
-        self.on("SYSTem:COMMunicate:CODe", get=lambda _: str(int(scpi)))
+        self.on("SYSTem:COMMunicate:CODe", set=self._choose_set, get=lambda _: self._chosen_set())
         self.on("SYSTem:ALERt", get=lambda _: "No alerts.")
         self.on("WAVelength", set=self._tune, get=lambda _: self._tell())
         self.on("WAVelength:MINimum", get=lambda _: self._show(SHORTEST))
@@ -44,11 +44,19 @@ class SimulatedTSL570(SimulatedScpi):
         """Tell whether light leaves the laser."""
         return bool(self.value("diode"))
 
+    def _choose_set(self, call: Call) -> None:
+        call.expect(1)
+        self.metres_per_unit = 1.0 if call.argument(Integer(low=0, high=1)) else 1e-9
+
+    def _chosen_set(self) -> str:
+        return str(int(self.metres_per_unit == 1.0))
+
     def changed(self, name: str, suffixes: tuple[int, ...]) -> None:
         """Publish."""
         self._publish()
 
     def _tune(self, call: Call) -> None:
+        call.expect(1)
         metres = float(call.argument(Number())) * self.metres_per_unit
         if not SHORTEST <= metres <= LONGEST:
             raise ScpiError(-222)

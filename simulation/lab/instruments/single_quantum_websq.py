@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.ports.steady import BiasPort
@@ -11,6 +12,9 @@ from simulation.lab.ports.tagger import TaggerPort, TaggerSettings
 END = b"\x17"
 LARGEST = 90.9
 """Of a bias current, µA."""
+
+SHORTEST_PERIOD = 10
+"""Of a measurement, ms."""
 
 SET = {
     "SetAllBiasCurrents": "BiasCurrent",
@@ -52,8 +56,10 @@ class SimulatedWebSQ:
         """Begin to talk on a new connection."""
         return _JsonConversation(self)
 
-    def answer(self, message: Mapping[str, Any]) -> Iterator[bytes]:
-        """Give what is told because of a message."""
+    def answer(self, message: object) -> Iterator[bytes]:
+        """Give what is told because of a message; what is no object is told nothing."""
+        if not isinstance(message, Mapping):
+            return
         if message.get("request") == "labelProps":
             bounds = {"BiasCurrent": [-LARGEST, LARGEST]}
             told = [
@@ -63,36 +69,50 @@ class SimulatedWebSQ:
             yield "".join(json.dumps(one) for one in told).encode() + END
         elif message.get("request") == "BiasVoltage":
             yield self._broadcast("BiasVoltage")
-        elif (command := message.get("command")) in SET and self._obeys(str(command), message):
-            yield self._broadcast(SET[str(command)])
+        elif (command := str(message.get("command"))) in SET and self._obeys(command, message):
+            yield self._broadcast(SET[command])
 
     def _obeys(self, command: str, message: Mapping[str, Any]) -> bool:
         value = message.get("value")
         if self.faults.take("stick", "refuse", acts_on=lambda setting: setting == command):
             return False
-        if command.startswith("SetAll") and not self._is_list(value):
-            return False
-        if command == "SetMeasurementPeriod" and not (isinstance(value, int) and value >= 10):
+        if not self._is_allowed(command, value):
             return False
         self.labels[SET[command]] = value
         self._publish()
         return True
 
-    def _is_list(self, value: object) -> bool:
+    def _is_allowed(self, command: str, value: object) -> bool:
+        match command:
+            case "DetectorEnable":
+                return isinstance(value, bool)
+            case "SetMeasurementPeriod":
+                return _is_number(value) and value >= SHORTEST_PERIOD
+            case "SetAllBiasCurrents":
+                return self._is_list(value) and all(abs(each) <= LARGEST for each in value)
+            case _:
+                return self._is_list(value)
+
+    def _is_list(self, value: object) -> TypeGuard[list[float]]:
         return (
             isinstance(value, list)
             and len(value) == len(self.ports)
-            and all(isinstance(item, int | float) for item in value)
+            and all(_is_number(item) for item in value)
         )
 
     def _publish(self) -> None:
         on, currents = self.labels["DetectorEnable"], self.labels["BiasCurrent"]
         for number, port in self.ports.items():
-            port.apply(min(currents[number - 1], LARGEST) * 1e-6 if on else 0.0)
+            port.apply(currents[number - 1] * 1e-6 if on else 0.0)
             self.labels["BiasVoltage"][number - 1] = 1000.0 if port.is_latched() else 0.0
 
     def _broadcast(self, label: str) -> bytes:
         return json.dumps({"label": label, "value": self.labels[label]}).encode() + END
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Tell a finite number from a truth value and from what JSON calls NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 class SimulatedWebSQCounts:

@@ -105,10 +105,10 @@ class SimulatedQuantumOpus:
     def _set(self, command: str, value: str) -> None:
         if command == "+F":
             self._reset()
-        elif command == "+B" and value.isdigit() and int(value) <= CODES:
+        elif command == "+B" and value.isdecimal() and int(value) <= CODES:
             if self.faults.take("stick", "refuse") is None:
                 self._apply(int(value))
-        elif command == "+D" and value.isdigit() and int(value) <= 255:
+        elif command == "+D" and value.isdecimal() and int(value) <= 255:
             self._reset_ms = 10 * int(value)
         elif command == "+E" and value in {"0", "1"}:
             self._auto_reset = int(value)

@@ -8,10 +8,12 @@ import re
 
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.ports.steady import BiasPort
+from simulation.lab.servers.scpi_values import plain_number
 
-ILLEGAL_VALUE, UNDEFINED_COMMAND, MISSING_QUERY = 1, 2, 4
+ILLEGAL_VALUE, WRONG_TOKEN, UNDEFINED_COMMAND = 1, 2, 2
 OVERLOAD, SWITCHED_OVER = 1, 4
 LIMIT, CURRENT_LIMIT = 20.0, 10e-3
+SWITCH = {"0": False, "1": True, "OFF": False, "ON": True}
 _LINE = re.compile(r"\s*(\*?[A-Z]{3,4})\s*(\??)\s*(.*?)\s*", re.IGNORECASE)
 
 
@@ -27,10 +29,10 @@ class SimulatedSIM928:
     Attributes
     ----------
     faults : InstrumentFaults
-        ``stick`` and ``refuse`` with setting ``VOLT``, ``OPON`` or ``OPOF``.
+        ``stick`` and ``refuse`` with setting ``VOLT``, ``OPON``, ``OPOF`` or ``EXON``.
     """
 
-    SETTINGS = ("VOLT", "OPON", "OPOF")
+    SETTINGS = ("VOLT", "OPON", "OPOF", "EXON")
 
     def __init__(self, port: BiasPort | None = None, resistance: float = 100e3) -> None:
         self.port = port or BiasPort()
@@ -52,7 +54,9 @@ class SimulatedSIM928:
         command, is_query, argument = found[1].upper(), bool(found[2]), found[3]
         if is_query:
             return self._answer(command)
-        if command not in self.SETTINGS:
+        if command == "*CLS":
+            self._execution_error = self._command_error = self._events = 0
+        elif command not in self.SETTINGS:
             self._command_error = UNDEFINED_COMMAND
         elif self.faults.take("refuse", acts_on=lambda setting: setting == command):
             self._execution_error = ILLEGAL_VALUE
@@ -68,6 +72,10 @@ class SimulatedSIM928:
                 return f"{self._volts:+.3f}"
             case "EXON":
                 return str(int(self._on))
+            case "TERM":
+                return "3"  # CR LF
+            case "BAUD":
+                return "9470"  # what 9600 becomes
             case "OVSR":
                 events, self._events = self._events, 0
                 return str(events)
@@ -84,14 +92,19 @@ class SimulatedSIM928:
     def _set(self, command: str, argument: str) -> None:
         if command == "VOLT":
             try:
-                volts = float(argument)
+                volts = plain_number(argument)
             except ValueError:
-                self._command_error = MISSING_QUERY
+                self._execution_error = ILLEGAL_VALUE
                 return
             if abs(volts) > LIMIT:
                 self._execution_error = ILLEGAL_VALUE
                 return
             self._volts = round(volts, 3)
+        elif command == "EXON":
+            if argument.upper() not in SWITCH:
+                self._execution_error = WRONG_TOKEN
+                return
+            self._on = SWITCH[argument.upper()]
         else:
             self._on = command == "OPON"
         current = self._volts / self.resistance if self._on else 0.0

@@ -9,6 +9,7 @@ from threading import RLock
 from simulation.lab.clock import VirtualClock
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.ports.phase_lock import LockPort, LockSettings
+from simulation.lab.servers.scpi_values import plain_number
 from simulation.lab.servers.wire import LineConversation
 
 BUFFER_BYTES = 32
@@ -219,7 +220,7 @@ class SimulatedSIM960:
         if isinstance(setting, _Token):
             return self._read_token(setting.words, argument)
         try:
-            value = float(argument)
+            value = plain_number(argument)
         except ValueError:
             raise _Refused(execution=ILLEGAL_VALUE) from None
         too_small = name == "GAIN" and abs(value) < 0.1
@@ -233,7 +234,7 @@ class SimulatedSIM960:
             raise _Refused(execution=MISSING)
         if argument in words:
             return words.index(argument)
-        if argument.isdigit() and int(argument) < len(words):
+        if argument in [str(number) for number in range(len(words))]:
             return int(argument)
         raise _Refused(execution=WRONG_TOKEN)
 

@@ -1,10 +1,20 @@
 """Simulated Tektronix AFG3152C: coupled levels, declared load, bursts, edit memory, limits."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, pi
 from typing import ClassVar
 
+from simulation.lab.instruments.tektronix_afg3152c_modes import (
+    FILES,
+    MODES,
+    NOISE,
+    NOISE_SOURCES,
+    OFF,
+    SWEPT,
+    swept,
+)
 from simulation.lab.instruments.tektronix_afg3152c_output import ChannelState, drive_of
 from simulation.lab.instruments.tektronix_afg3152c_units import AmplitudeUnit
 from simulation.lab.instruments.tektronix_memory import MAX_POINTS, USER, WaveformMemory
@@ -13,6 +23,7 @@ from simulation.lab.servers.scpi_grammar import make_block, read_block
 from simulation.lab.servers.scpi_values import (
     HERTZ,
     OHMS,
+    PERCENTS,
     RADIANS,
     SECONDS,
     VOLTS,
@@ -28,7 +39,8 @@ from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 TIME = partial(Number, units=SECONDS, form=".9E")
 FREQUENCY = Number(low=1e-6, high=150e6, units=HERTZ, form=".11E")
-PERCENT = Number(low=0.001, high=99.999, units={"": 1.0, "pct": 1.0})
+PERCENT = Number(low=0.001, high=99.999, units=PERCENTS)
+SYMMETRY = Number(low=0, high=100, units=PERCENTS)
 CYCLES_PER_S = {"SIN": (1e-6, 150e6), "SQU": (1e-3, 75e6), "PULS": (1e-3, 75e6)}
 IN_MEMORY, ANALYTIC = (1e-3, 75e6), (1e-6, 1.5e6)
 """Frequencies of waveforms in memory, and of the shapes not named above, Hz."""
@@ -53,9 +65,10 @@ class _Levels:
 class SimulatedAFG3152C(SimulatedScpi):
     """The generator behind a SCPI wire.
 
-    Not simulated, and refused: sweeps, modulation, EFILe, ``*SAV`` and ``*RCL``; VRMS and DBM of
-    other shapes than sine, square, pulse and ramp. Whether the channels are coupled after power-on
-    is not published; here they are not.
+    Modulation, sweep and added noise keep their settings, but switching one of them on is refused;
+    so are waveforms in files, ramps that are no sawtooth, MIN and MAX of levels, and VRMS and DBM
+    of other shapes than sine, square, pulse and ramp. Whether the channels are coupled after
+    power-on is not published; here they are not.
 
     Parameters
     ----------
@@ -80,11 +93,13 @@ class SimulatedAFG3152C(SimulatedScpi):
                 (
                     *("SINusoid", "SQUare", "PULSe", "RAMP", "PRNoise", "DC", "SINC", "GAUSsian"),
                     *("LORentz", "ERISe", "EDECay", "HAVersine", *USER, "EMEMory", "EMEMory2"),
-                )
+                ),
+                aliases={"USER": "USER1", "EMEM1": "EMEM", "EMEMORY1": "EMEM"},
             ),
             "SIN",
         ),
-        Setting("[SOURce#]:FREQuency:MODE", "frequency_mode", Word(("CW", "FIXed")), "CW"),
+        Setting("[SOURce#]:FREQuency:MODE", "frequency_mode", Word(("CW", "FIXed", "SWEep")), "CW"),
+        Setting("[SOURce#]:FUNCtion:RAMP:SYMMetry", "symmetry", SYMMETRY, 100.0),
         Setting("[SOURce#]:FREQuency:CONCurrent[:STATe]", "frequencies_coupled", Switch(), False),
         Setting("[SOURce#]:VOLTage:CONCurrent[:STATe]", "levels_coupled", Switch(), False),
         Setting("SOURce:ROSCillator:SOURce", "reference", Word(("INTernal", "EXTernal")), "INT"),
@@ -110,6 +125,7 @@ class SimulatedAFG3152C(SimulatedScpi):
         Setting("TRIGger[:SEQuence]:SOURce", "trigger", Word(("TIMer", "EXTernal")), "TIM"),
         Setting("TRIGger[:SEQuence]:TIMer", "timer", TIME(low=1e-6, high=500), 1e-3),
         Setting("TRIGger[:SEQuence]:SLOPe", "slope", Word(("POSitive", "NEGative")), "POS"),
+        *MODES,
     )
 
     def __init__(
@@ -123,6 +139,7 @@ class SimulatedAFG3152C(SimulatedScpi):
         self.trigger_latency = trigger_latency
         self.levels: dict[int, _Levels] = {}
         self.memory = WaveformMemory()
+        self._saved: dict[int, tuple[dict[Hashable, Value], dict[int, _Levels]]] = {}
         super().__init__(f"TEKTRONIX,AFG3152C,{serial},SCPI:99.0 FV:1.0.1")
         self._register_levels()
         self._register_memory()
@@ -131,9 +148,15 @@ class SimulatedAFG3152C(SimulatedScpi):
             *("ABORt", "SYSTem:BEEPer[:IMMediate]"),
         ):
             self.on(pattern, set=lambda call: call.expect(0))
+        self.on("*SAV", set=self._save)
+        self.on("*RCL", set=self._recall)
+        self.on("AFGControl:CSCopy", set=self._copy_channel)
+        self.on("SYSTem:VERSion", get=lambda _: "1999.0")
 
     def channels_of(self, setting: Setting) -> tuple[int, ...]:
         """Return the channels that have this setting; 0 stands for the whole instrument."""
+        if setting.name == NOISE:
+            return NOISE_SOURCES
         return (0,) if setting.name in EVERYWHERE else super().channels_of(setting)
 
     def channel_of(self, setting: Setting, call: Call) -> int:
@@ -157,6 +180,11 @@ class SimulatedAFG3152C(SimulatedScpi):
             width = float(value) / 100 * self.number("period", suffixes[0])
             self._check_pulse(suffixes[0], {"width": width})
             return round(float(value), 3)
+        wrong_ramp = name == "symmetry" and value != SYMMETRY.high
+        if (name in OFF and value) or (name, value) == ("frequency_mode", "SWE") or wrong_ramp:
+            raise ScpiError(-221)
+        if (name in FILES or name == "added") and value:
+            raise ScpiError(-224)
         if name == "frequency":
             self._check_frequency(suffixes[0], float(value))
         if name == "burst_delay":
@@ -167,6 +195,10 @@ class SimulatedAFG3152C(SimulatedScpi):
     def changed(self, name: str, suffixes: tuple[int, ...]) -> None:
         """Couple what depends on each other, in the channel and between the channels; publish."""
         channel = suffixes[0] if suffixes else 0
+        self._couple(name, channel)
+        self._publish()
+
+    def _couple(self, name: str, channel: int) -> None:
         match name:
             case "period":
                 self._take_frequency(channel, 1 / self.number("period", channel))
@@ -181,12 +213,47 @@ class SimulatedAFG3152C(SimulatedScpi):
                 low, high = self._frequencies(channel)
                 inside = min(max(self.number("frequency", channel), low), high)
                 self._take_frequency(channel, inside)
-                if self.value(name, channel) == "PULS":
-                    self._narrow(channel)
+                self._narrow(channel)
             case "levels_coupled" if self.value(name):
                 self._copy_levels(channel)
             case "frequencies_coupled" if self.value(name):
                 self._take_frequency(channel, self.number("frequency", channel))
+            case _ if name in SWEPT:
+                self._take_sweep(name, channel)
+
+    def _take_sweep(self, name: str, channel: int) -> None:
+        now = {each: self.number(each, channel) for each in SWEPT}
+        for each, hertz in swept(name, now).items():
+            self.values[each, channel] = hertz
+
+    def _save(self, call: Call) -> None:
+        levels = {channel: replace(each) for channel, each in self.levels.items()}
+        self._saved[self._place(call)] = (dict(self.values), levels)
+
+    def _recall(self, call: Call) -> None:
+        place = self._place(call)
+        if place not in self._saved:
+            raise ScpiError(-224)
+        values, levels = self._saved[place]
+        self.values |= values
+        self.levels = {channel: replace(each) for channel, each in levels.items()}
+        self._publish()
+
+    @staticmethod
+    def _place(call: Call) -> int:
+        """Return a place for settings; 0, those when the power went off, is not simulated."""
+        call.expect(1)
+        return int(float(call.argument(Integer(low=1, high=4))))
+
+    def _copy_channel(self, call: Call) -> None:
+        """Copy the settings of one channel to the other; outputs stay on or off."""
+        source, target = ({"CH1": 1, "CH2": 2}.get(call.word(index)) for index in (0, 1))
+        if source is None or target is None:
+            raise ScpiError(-224)
+        for setting in self.settings:
+            if (setting.name, target) in self.values and setting.name != "output":
+                self.values[setting.name, target] = self.values[setting.name, source]
+        self.levels[target] = replace(self.levels[source])
         self._publish()
 
     def _take_frequency(self, channel: int, hertz: float) -> None:
@@ -199,7 +266,9 @@ class SimulatedAFG3152C(SimulatedScpi):
             self._note_duty(each)
 
     def _narrow(self, channel: int) -> None:
-        """Let the pulse fit its period."""
+        """Let a pulse fit its period."""
+        if self.value("shape", channel) != "PULS":
+            return
         edges = self.number("lead", channel) + self.number("trail", channel)
         longest = self.number("period", channel) - 0.8 * edges
         self.values["width", channel] = min(self.number("width", channel), max(longest, 5e-9))

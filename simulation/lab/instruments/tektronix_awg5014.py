@@ -15,8 +15,10 @@ from simulation.lab.ports.drives import (
     PulseDrivePort,
     Trigger,
 )
+from simulation.lab.servers.scpi_grammar import read_block
 from simulation.lab.servers.scpi_values import (
     HERTZ,
+    SECONDS,
     VOLTS,
     Integer,
     Kind,
@@ -24,6 +26,7 @@ from simulation.lab.servers.scpi_values import (
     ScpiError,
     Switch,
     Text,
+    Value,
     Word,
 )
 from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
@@ -31,8 +34,11 @@ from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 ZERO_CODE = 8191
 """Of the 14 bits of a sample; the two bits above are markers."""
 
-_MARKERS = (("DELay", "0"), ("VOLTage[:LEVel][:IMMediate]:HIGH", "1"),
-            ("VOLTage[:LEVel][:IMMediate]:LOW", "0"))  # fmt: skip
+_MARKERS = (
+    ("DELay", Number(units=SECONDS), 0.0),
+    ("VOLTage[:LEVel][:IMMediate]:HIGH", Number(units=VOLTS), 1.0),
+    ("VOLTage[:LEVel][:IMMediate]:LOW", Number(units=VOLTS), 0.0),
+)
 
 
 @dataclass(slots=True)
@@ -99,12 +105,12 @@ class SimulatedAWG5014(SimulatedScpi):
         self.waves: dict[str, NDArray[np.float64] | int] = {}
         self.elements: list[Element] = []
         self.runs = False
-        self._markers: dict[tuple[str, tuple[int, ...]], str] = {}
+        self._markers: dict[tuple[str, tuple[int, ...]], Value] = {}
         super().__init__("TEKTRONIX,AWG5014C,B000001,SCPI:99.0 FW:simulated")
         self._register_waves()
         self._register_sequence()
-        for header, default in _MARKERS:
-            self._register_marker(header, default)
+        for header, kind, default in _MARKERS:
+            self._register_marker(header, kind, default)
         self.on("AWGControl:RUN[:IMMediate]", set=lambda _: self._run_outputs())
         self.on("AWGControl:STOP[:IMMediate]", set=lambda _: self._stop())
         self.on("AWGControl:RSTATe", get=lambda _: self._run_state())
@@ -155,11 +161,20 @@ class SimulatedAWG5014(SimulatedScpi):
             get=lambda call: str(int(getattr(self._element(call), name))),
         )
 
-    def _register_marker(self, header: str, default: str) -> None:
+    def _register_marker(self, header: str, kind: Kind, default: Value) -> None:
+        self._markers |= {
+            (header, (channel, marker)): default for channel in self.channels for marker in (1, 2)
+        }
+
+        def key(call: Call) -> tuple[str, tuple[int, ...]]:
+            if (header, call.suffixes) not in self._markers:
+                raise ScpiError(-114)
+            return header, call.suffixes
+
         self.on(
             f"SOURce#:MARKer#:{header}",
-            set=lambda call: self._markers.update({(header, call.suffixes): call.word()}),
-            get=lambda call: self._markers.get((header, call.suffixes), default),
+            set=lambda call: self._markers.update({key(call): call.argument(kind)}),
+            get=lambda call: kind.show(self._markers[key(call)]),
         )
 
     def _new_wave(self, call: Call) -> None:
@@ -169,8 +184,13 @@ class SimulatedAWG5014(SimulatedScpi):
         self.waves[name] = points
 
     def _fill_wave(self, call: Call) -> None:
-        name, block = str(call.argument(Text())), call.arguments[1]
-        codes = np.frombuffer(block[2 + block[1] - ord("0") :], "<u2") & 0x3FFF
+        name = str(call.argument(Text()))
+        data = read_block(call.arguments[1]) if len(call.arguments) > 1 else None
+        if name not in self.waves:
+            raise ScpiError(-224)
+        if data is None or len(data) % 2:
+            raise ScpiError(-161)
+        codes = np.frombuffer(data, "<u2") & 0x3FFF
         empty = self.waves.get(name)
         wanted = empty if isinstance(empty, int) else len(empty if empty is not None else ())
         if wanted != len(codes):

@@ -9,6 +9,7 @@ from simulation.lab.instrument_faults import InstrumentFaults, LinkCutError
 from simulation.lab.instruments.tlb6700_head import Motor, TLBHead
 from simulation.lab.ports.steady import LaserPort
 from simulation.lab.servers.scpi_grammar import spellings
+from simulation.lab.servers.scpi_values import plain_number
 
 PACKET = 64
 """Bytes of a USB packet."""
@@ -39,6 +40,8 @@ class _RefusedError(Exception):
 
 class SimulatedTLB6700:
     """A controller with its head, as a `NewportPort`.
+
+    Not simulated, and refused: scans, bins of settings, the panel.
 
     Every reply overwrites the start of one 64-byte buffer, so that bytes of longer earlier replies
     follow its CR LF. Motion takes virtual time; asking ``*OPC?`` lets it pass.
@@ -191,16 +194,27 @@ class SimulatedTLB6700:
             "SENSe:WAVElength": self.wavelength_nm,
         }
         return {
-            "*IDN": lambda *_: f"New_Focus 6700 v2.4 03/19/14 {self.head.serial}",
-            "*OPC": lambda *_: self._ask_motion(),
-            "*STB": lambda *_: "128" if self._errors else "0",
-            "ERRSTR": lambda *_: self._next_error(),
-            "SYSTem:LASer:MODEL": lambda *_: "TLB-6728",
-            "SYSTem:ENTIME": lambda *_: "60",
+            **{header: _asked(value) for header, value in self._told().items()},
             "SOURce:WAVElength": self._wavelength,
             **{header: self._sensor(value) for header, value in sensed.items()},
             **{header: self._level(header) for header in self._values},
             **{header: self._switch(header) for header in self._switches},
+        }
+
+    def _told(self) -> dict[str, Callable[[], str]]:
+        """Return what can be asked for only."""
+        return {
+            "*IDN": lambda: f"New_Focus 6700 v2.4 03/19/14 {self.head.serial}",
+            "*OPC": self._ask_motion,
+            "*STB": lambda: "128" if self._errors else "0",
+            "ERRSTR": self._next_error,
+            "SYSTem:LASer:MODEL": lambda: "TLB-6728",
+            "SYSTem:LASer:SN": lambda: self.head.serial,
+            "SYSTem:ENTIME": lambda: "60",
+            "SOURce:TEMPerature:DIODe": lambda: "20.0000",
+            "SOURce:TEMPerature:CAVity": lambda: "25.0000",
+            "SOURce:WAVE:MAXVEL": lambda: f"{self.head.speed:.3f}",
+            "SOURce:WAVE:ACTSCANS": lambda: "0",
         }
 
     def _sensor(self, value: Callable[[], float]) -> Callable[[str, bool], str]:
@@ -220,6 +234,7 @@ class SimulatedTLB6700:
 
         def answer(argument: str, is_query: bool) -> str:
             if is_query:
+                _expect_nothing(argument)
                 return f"{self._values[header]:.3f}"
             self._values[header] = _number(argument, 0.0, highest)
             return "OK"
@@ -229,7 +244,10 @@ class SimulatedTLB6700:
     def _switch(self, header: str) -> Callable[[str, bool], str]:
         def answer(argument: str, is_query: bool) -> str:
             if is_query:
+                _expect_nothing(argument)
                 return str(self._switches[header])
+            if not argument:
+                raise _RefusedError(COUNT)
             words = {"0": 0, "1": 1, "OFF": 0, "ON": 1, "LOC": 0, "REM": 1}
             if argument.upper() not in words:
                 raise _RefusedError(SYNTAX)
@@ -252,6 +270,7 @@ class SimulatedTLB6700:
 
     def _wavelength(self, argument: str, is_query: bool) -> str:
         if is_query:
+            _expect_nothing(argument)
             return f"{self._setpoint:.3f}"
         self._setpoint = _number(argument, self.head.lowest, self.head.highest)
         if self._switches["OUTPut:TRACk"]:
@@ -290,13 +309,28 @@ class SimulatedTLB6700:
         )
 
 
+def _asked(value: Callable[[], str]) -> Callable[[str, bool], str]:
+    def answer(argument: str, is_query: bool) -> str:
+        if not is_query:
+            raise _RefusedError(INVALID)
+        _expect_nothing(argument)
+        return value()
+
+    return answer
+
+
+def _expect_nothing(argument: str) -> None:
+    if argument:
+        raise _RefusedError(COUNT)
+
+
 def _number(text: str, low: float, high: float) -> float:
     if not text:
         raise _RefusedError(COUNT)
-    if text.upper() == "MAX":
-        return high
+    if text.upper() in ("MIN", "MAX"):
+        return low if text.upper() == "MIN" else high
     try:
-        value = float(text)
+        value = plain_number(text)
     except ValueError:
         raise _RefusedError(SYNTAX) from None
     if not low <= value <= high:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from math import isfinite
 
 from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.ports.steady import LaserPort, LaserState
+from simulation.lab.servers.scpi_values import plain_number
 
 PROMPT = b"\n> "
-OUT_OF_RANGE, UNKNOWN, NOT_WRITABLE = -3, -1, -2
+OUT_OF_RANGE, UNKNOWN, NOT_WRITABLE, WRONG_TYPE = -3, -1, -2, -4
 _COMMAND = re.compile(r"\((param-ref|param-gsv|param-set!)\s+'([\w:-]+)\s*(.*?)\)")
 
 
@@ -84,6 +84,8 @@ class SimulatedDLCPro:
         if self.faults.take("stick", acts_on=lambda setting: setting == name):
             return 0
         if name == "laser1:dl:cc:enabled":
+            if value not in ("#t", "#f"):
+                return WRONG_TYPE
             self._enabled = value == "#t"
         elif not self._tune(value):
             return OUT_OF_RANGE
@@ -94,10 +96,10 @@ class SimulatedDLCPro:
 
     def _tune(self, value: str) -> bool:
         try:
-            nanometres = float(value)
+            nanometres = plain_number(value)
         except ValueError:
             return False
-        if not (isfinite(nanometres) and self.LIMITS[0] <= nanometres <= self.LIMITS[1]):
+        if not self.LIMITS[0] <= nanometres <= self.LIMITS[1]:
             return False
         self._wavelength = nanometres
         return True

@@ -9,7 +9,7 @@ from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
 
 RANGES = {"VOLT": (0.01, 0.1, 1.0, 10.0, 30.0), "CURR": (1e-3, 1e-2, 0.1, 0.2)}
 OVERRANGE = 1.2
-ERROR_AVAILABLE, END_OF_PROGRAM = 4, 128
+END_OF_PROGRAM = 128
 _SECONDS = Number(low=0, high=3600, form=".1f")
 
 
@@ -56,7 +56,6 @@ class SimulatedGS200(SimulatedScpi):
         self.on("PROGram:RUN", set=lambda _: self._run_program())
         self.on("STATus:EVENt", get=lambda _: self._take_program_end())
         self.on("STATus:CONDition", get=lambda _: "0")
-        self.on("*STB", get=lambda _: str(ERROR_AVAILABLE if self.errors else 0))
 
     def changed(self, name: str, suffixes: tuple[int, ...]) -> None:
         """Publish; another function starts at zero level."""

@@ -13,6 +13,7 @@ _PATTERN_PART = re.compile(r"\[([^\]]*)\]|([^\[\]]+)")
 _SUFFIX = re.compile(r"(?<=[a-z])\d+(?=:|$)")
 _BREAK = re.compile(rb'\n|"[^"\n]*"|#[1-9]')
 _SEPARATOR = re.compile(rb'[;,]|"[^"]*"|#[1-9]')
+_HEADER = re.compile(rb'[^\s#"]*')
 
 
 class MessageFramer:
@@ -109,14 +110,18 @@ class MessageUnit:
 
 
 def split_message(message: bytes) -> Iterator[MessageUnit]:
-    """Give the units of a message; a header without leading colon continues the former path."""
+    """Give the units of a message; a header without leading colon continues the former path.
+
+    A header ends at white space, or where a block or a quoted string begins.
+    """
     path = ""
     for text in _cut(message, b";"):
-        head, _, tail = text.lstrip().partition(b" ")
-        head, tail = head.rstrip(), tail.lstrip()
-        if not head:
+        text = text.lstrip()
+        head = _header(text)
+        if not text:
             continue
-        header = head.decode("ascii", "replace").lower()
+        tail = text[len(head) :].lstrip()
+        header = head.decode("latin-1").lower()
         if header.startswith(":"):
             header = header[1:]
         elif not header.startswith("*"):
@@ -128,6 +133,12 @@ def split_message(message: bytes) -> Iterator[MessageUnit]:
             is_query=header.endswith("?"),
             arguments=tuple(map(_trim, _cut(tail, b","))) if tail.strip() else (),
         )
+
+
+def _header(text: bytes) -> bytes:
+    """Return what stands before the first space, quote or block."""
+    found = _HEADER.match(text)
+    return found[0] if found else b""
 
 
 def _trim(argument: bytes) -> bytes:

@@ -38,6 +38,7 @@ RADIANS = {"": 1.0, "rad": 1.0, "deg": pi / 180}
 VOLTS = {"": 1.0, "v": 1.0, "mv": 1e-3, "uv": 1e-6}
 SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 HERTZ = {"": 1.0, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
+PERCENTS = {"": 1.0, "pct": 1.0}
 OHMS = {"": 1.0, "ohm": 1.0, "kohm": 1e3}
 
 
@@ -48,6 +49,21 @@ class ScpiError(Exception):
         self.code = code
         self.text = TEXTS[code] if text is None else text
         super().__init__(f'{code},"{self.text}"')
+
+
+def plain_number(text: str) -> float:
+    """Return a number without unit, finite, in digits that instruments know.
+
+    Raises
+    ------
+    ValueError
+        If it is none; `float` alone takes ``nan``, ``inf`` and ``1_0`` besides.
+    """
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None or found[2] or not isfinite(value := float(found[1])):
+        message = f"{text!r} must be a number, but is none"
+        raise ValueError(message)
+    return value
 
 
 class Kind(Protocol):
@@ -83,7 +99,7 @@ class Number:
 
     def read(self, argument: bytes) -> float:
         """Turn an argument into a number."""
-        text = argument.decode("ascii", "replace").strip()
+        text = argument.decode("latin-1").strip()
         word = text.upper()
         if word in ("MIN", "MINIMUM", "MAX", "MAXIMUM"):
             return self._named(word)
@@ -96,7 +112,7 @@ class Number:
         if factor is None:
             raise ScpiError(-131)
         value = float(found[1]) * factor
-        if not (self.low <= value <= self.high):
+        if not isfinite(value) or not (self.low <= value <= self.high):
             raise ScpiError(-222)
         return value
 
@@ -131,17 +147,22 @@ class Word:
     ----------
     words : tuple of str
         As in manuals: ``NORMal``.
+    aliases : dict of str to str
+        Further words in capitals, and what each stands for, in short form.
     """
 
     words: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, argument: bytes) -> str:
         """Turn an argument into the short form of a word."""
-        text = argument.decode("ascii", "replace").strip().upper()
+        text = argument.decode("latin-1").strip().upper()
         for word in self.words:
             short = _short(word)
             if text in (short, word.upper()):
                 return short
+        if text in self.aliases:
+            return self.aliases[text]
         raise ScpiError(-224 if text.isalnum() else -141)
 
     def show(self, value: Value) -> str:
@@ -167,7 +188,7 @@ class Switch:
 
     def read(self, argument: bytes) -> bool:
         """Turn an argument into a truth value."""
-        text = argument.decode("ascii", "replace").strip().upper()
+        text = argument.decode("latin-1").strip().upper()
         if text not in ("0", "1", "ON", "OFF"):
             raise ScpiError(-224)
         return text in ("1", "ON")
@@ -183,7 +204,7 @@ class RawText:
 
     def read(self, argument: bytes) -> str:
         """Turn an argument into text."""
-        return argument.decode("ascii", "replace")
+        return argument.decode("latin-1")
 
     def show(self, value: Value) -> str:
         """Return the reply to the query."""
@@ -196,7 +217,7 @@ class Text:
 
     def read(self, argument: bytes) -> str:
         """Turn an argument into text."""
-        return argument.decode("ascii", "replace").strip().strip("\"'")
+        return argument.decode("latin-1").strip().strip("\"'")
 
     def show(self, value: Value) -> str:
         """Return the reply to the query."""

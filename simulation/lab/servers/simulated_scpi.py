@@ -14,8 +14,10 @@ from simulation.lab.servers.scpi_grammar import (
     split_message,
     split_suffixes,
 )
-from simulation.lab.servers.scpi_values import Kind, Number, ScpiError, Value
+from simulation.lab.servers.scpi_values import Integer, Kind, Number, ScpiError, Value
 
+ERRORS_QUEUED, EVENT_SUMMARY, SERVICE_REQUEST = 4, 32, 64
+_MASK = Integer(low=0, high=255)
 EXECUTION_ERROR, COMMAND_ERROR, DEVICE_ERROR, QUERY_ERROR = 16, 32, 8, 4
 
 
@@ -59,7 +61,7 @@ class Call:
         """Return the argument at `index` in capitals."""
         if index >= len(self.arguments):
             raise ScpiError(-109)
-        return self.arguments[index].decode("ascii", "replace").upper()
+        return self.arguments[index].upper().decode("latin-1")
 
 
 Setter = Callable[[Call], None]
@@ -112,6 +114,7 @@ class SimulatedScpi:
     settings: ClassVar[tuple[Setting, ...]] = ()
     channels: ClassVar[tuple[int, ...]] = (1,)
     error_depth: ClassVar[int] = 30
+    error_query: ClassVar[str] = "SYSTem:ERRor[:NEXT]"
     no_error: ClassVar[str] = '0,"No error"'
     reply_end: ClassVar[bytes] = b"\n"
     block_ends: ClassVar[bool] = False
@@ -122,7 +125,7 @@ class SimulatedScpi:
         self.faults = InstrumentFaults(self.understands)
         self.values: dict[Hashable, Value] = {}
         self.errors: deque[str] = deque()
-        self._events = 0
+        self._events = self._event_enable = self._service_enable = 0
         self._commands: dict[str, tuple[Command, tuple[bool, ...]]] = {}
         self._register_common()
         for setting in self.settings:
@@ -213,8 +216,14 @@ class SimulatedScpi:
         self.on("*CLS", set=lambda _: self._clear_status())
         self.on("*OPC", set=lambda _: self._note(1), get=lambda _: "1")
         self.on("*ESR", get=lambda _: str(self._take_events()))
+        self.on("*ESE", set=self._enable_events, get=lambda _: str(self._event_enable))
+        self.on("*SRE", set=self._set_service, get=lambda _: str(self._service_enable))
+        self.on("*STB", get=lambda _: str(self._status_byte()))
+        self.on("*TST", get=lambda _: "0")
+        self.on("*WAI", set=lambda call: call.expect(0))
         self.on("*OPT", get=lambda _: "0")
-        self.on("SYSTem:ERRor[:NEXT]", get=lambda _: self._next_error())
+        if self.error_query:
+            self.on(self.error_query, get=lambda _: self._next_error())
 
     # --- error queue ------------------------------------------------------------------------
 
@@ -234,6 +243,24 @@ class SimulatedScpi:
     def _clear_status(self) -> None:
         self.errors.clear()
         self._events = 0
+
+    def _enable_events(self, call: Call) -> None:
+        call.expect(1)
+        self._event_enable = int(float(call.argument(_MASK)))
+
+    def _set_service(self, call: Call) -> None:
+        call.expect(1)
+        self.enable_service(int(float(call.argument(_MASK))))
+
+    def enable_service(self, mask: int) -> None:
+        """Let bits of the status byte request service."""
+        self._service_enable = mask & ~SERVICE_REQUEST
+
+    def _status_byte(self) -> int:
+        """Return bits of IEEE 488.2 and SCPI; no reply waits when this one is made."""
+        byte = ERRORS_QUEUED if self.errors else 0
+        byte |= EVENT_SUMMARY if self._events & self._event_enable else 0
+        return byte | (SERVICE_REQUEST if byte & self._service_enable else 0)
 
     def _note(self, event: int) -> None:
         self._events |= event

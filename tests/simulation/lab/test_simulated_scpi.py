@@ -90,3 +90,12 @@ def test_fault_is_read_from_a_plain_mapping():
     assert (fault.data, fault.count) == (b"\xff?", None)
     with pytest.raises(ValueError, match="has unknown mood"):
         InstrumentFault.from_plain({"kind": "silence", "mood": "bad"})
+
+
+def test_status_byte_sums_up_the_queue_and_the_enabled_events():
+    instrument = SimulatedScpi("ACME,X1,0,1")
+    assert instrument.execute(b"*STB?;*SRE?;*ESE?") == b"0;0;0\n"
+    instrument.execute(b"*ESE 32;*SRE 36;FOO")
+    assert instrument.execute(b"*STB?;*TST?") == b"100;0\n"  # 4 + 32, and 64 for the request
+    assert instrument.execute(b"SYST:ERR?;*ESR?") == b'-113,"Undefined header";32\n'
+    assert instrument.execute(b"*WAI;*STB?;*SRE?;*ESE?") == b"0;36;32\n"
