@@ -43,8 +43,8 @@ def find_parameter(path: str) -> Parameter[float, Any]:
     name, _, rest = path.partition(".")
     if not Instrument.exist(name):
         message = (
-            f"`source` is {path!r}, but no instrument {name!r} is open; name one that stands "
-            "before this one in the station file"
+            f"`source` is {path!r}, but no instrument {name!r} is open; it must stand before this "
+            "one in the station file, and open without an error"
         )
         raise KeyError(message)
     try:
