@@ -153,7 +153,7 @@ def look(source: TagSource, *, progress: Callable[[int], None] | None = None) ->
     tick = source.resolution if source.layout.mode == "T2" else source.sync_period or 0.0
     rate_edges = np.linspace(0, summary.end_time * tick, SLICES + 1)
     length = rate_edges[1] or 1.0
-    edges = _rounded(np.arange(bins + 1) * width * source.resolution)
+    edges = _rounded(np.arange(bins + 1, dtype=np.float64) * width * source.resolution)
     return FirstLook(
         summary=summary,
         period=clock.seconds if clock else None,

@@ -10,6 +10,7 @@ from labkit.run.lines import write_whole
 
 if TYPE_CHECKING:
     from simulation.inference.budget import NoiseBudget
+    from simulation.theory.dlcz.presets import DataSet
 
 POSTERIOR = "posterior.nc"
 BUDGET = "noise_budget.json"
@@ -62,7 +63,7 @@ class Learned:
 def learn(
     folder: RunFolder,
     *,
-    preset: str = "optimal",
+    preset: "DataSet" = "optimal",
     draws: int | None = None,
     seed: int = 0,
     tell: Callable[[str], object] = lambda _: None,
@@ -72,7 +73,7 @@ def learn(
     Parameters
     ----------
     folder : RunFolder
-    preset : str
+    preset : {"optimal", "extended"}
         Set of the paper around which the priors lie.
     draws : int, optional
         Proposals of the importance sampling; by default as many as `labkit infer` takes.
