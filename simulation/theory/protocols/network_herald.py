@@ -60,7 +60,14 @@ _CLICKS: Final = 13
 
 def _fields() -> list[tuple[str, Any, Any]]:
     common: list[tuple[str, Any, Any]] = [
-        ("n", Annotated[Value, Quantity("", Range(2, len(DEVICES), f"be 2 to {len(DEVICES)}"), "devices", "")], 3.0),
+        (
+            "n",
+            Annotated[
+                Value,
+                Quantity("", Range(2, len(DEVICES), f"be 2 to {len(DEVICES)}"), "devices", ""),
+            ],
+            3.0,
+        ),
         (
             "herald",
             Annotated[
