@@ -62,7 +62,10 @@ class Model:
     pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def show(self, **parameters: Any) -> "Equations":
-        """Return H, A and D at one point as LaTeX, which a notebook shows set.
+        """Return H, A and D as LaTeX, in symbols and with the numbers of one point.
+
+        A notebook shows them set. Symbols are the names of the parameters, see
+        `simulation.theory.latex.shown`.
 
         Parameters
         ----------
@@ -74,18 +77,15 @@ class Model:
         KeyError, ValueError
             As `evaluate`; ValueError also if the model has no linear equations.
         """
-        from simulation.theory.latex import Equations, equations, hamiltonian
+        from simulation.theory.latex import Equated, shown
 
         for name in parameters:
             self.parameters.known(name)
         if self.linear is None:
             message = f"{self.name} has no linear equations of motion: it is solved in closed form"
             raise ValueError(message)
-        at = self.parameters(**parameters)
-        parts = [equations(self.linear(at))]
-        if self.network is not None:
-            parts.insert(0, hamiltonian(self.network(at)))
-        return Equations(r" \\ ".join(parts).join((r"\begin{gathered} ", r" \end{gathered}")))
+        declared = Equated(parameters=self.parameters, linear=self.linear, network=self.network)
+        return shown(declared, {**self.parameters.defaults(), **parameters})
 
     def evaluate(
         self, wanted: Sequence[str] | None = None, /, **parameters: Any
