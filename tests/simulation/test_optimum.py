@@ -67,8 +67,19 @@ def test_sensitivities_are_derivatives():
     assert found == pytest.approx({"g": 2 / 1.4, "kappa": -0.4 / 1.4, "n": -2 / 1.2}, rel=1e-8)
 
 
-def test_a_derivative_that_does_not_exist_is_nan():
-    assert np.isnan(sensitivity("yu2020", "E_N", ["temperature"], temperature=0.0)["temperature"])
+def test_at_the_border_of_a_range_a_derivative_is_taken_to_one_side():
+    """1/(e^{ħω/kT} − 1) is flat at T = 0; V = 2x|⟨m⟩|/(√⟨m†m⟩ (1 + x²)) falls with heating."""
+    cold = sensitivity("yu2020", "E_N", ["temperature"], temperature=0.0)
+    assert cold["temperature"] == pytest.approx(0, abs=1e-9)
+    found = sensitivity("memory2020", "V", ["n_heat"])
+    at = get("memory2020").evaluate(["V", "n_stored"])
+    assert found["n_heat"] == pytest.approx(-at["V"] / (2 * at["n_stored"]), rel=1e-7)
+
+
+def test_what_cannot_be_moved_has_no_derivative():
+    found = sensitivity("swapping", "T", ["memory_time", "M"], length_km=50.0)
+    assert np.isnan(found["memory_time"])
+    assert found["M"] < 0
 
 
 @pytest.mark.parametrize(
@@ -78,6 +89,10 @@ def test_a_derivative_that_does_not_exist_is_nan():
         ({"maximise": "E_a_b", "over": {"g": (0.3, 0.1)}}, "must be \\(low, high\\)"),
         ({"maximise": "E_a_b", "over": {}}, "at least one parameter"),
         ({"maximise": "E_a_b", "over": {"g": (0, 0.1)}, "spread": {"g": 0}}, "must be > 0"),
+        (
+            {"maximise": "E_a_b", "over": {"g": (0, 0.1)}, "subject_to": {"n_a": (2, 1)}},
+            "`subject_to` of n_a must be",
+        ),
     ],
 )
 def test_searches_that_cannot_succeed_are_refused(arguments, message):

@@ -26,7 +26,7 @@ from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.mean_field import drive_power as power_of_drive
 from simulation.theory.measures import log_negativity
-from simulation.theory.models.model import Model, Outcome
+from simulation.theory.models.model import Model, Moment, Outcome
 from simulation.theory.network import Drive, Link, Mode, Network
 from simulation.theory.quantities import (
     FINITE,
@@ -188,6 +188,6 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
-    pairs={"E_N": ("b", "m")},
+    moments={"E_N": Moment("E_N", ("b", "m"))},
     rate_unit="omega_b",
 )
