@@ -153,27 +153,27 @@ def _moment(moment: Moment, v: Real) -> tuple[Real, Real]:
         crossing = values[..., 1] - values[..., 0] <= DEGENERATE * values[..., 1]
         return squeezed_variance(v), np.where(crossing[..., None, None], np.nan, slope)
     value = log_nu(v)
-    slope = np.stack([_log_nu_slope(pair) for pair in v])
+    slope = _log_nu_slope(v)
     if moment.kind == "log_nu":
         return value, slope
     entangled = value > 0
     return np.maximum(value, 0.0), np.where(entangled[..., None, None], slope, 0.0)
 
 
-def _log_nu_slope(pair: Real) -> Real:
-    """G = ∂(−ln ν̃₋)/∂V of two modes, nan where ν̃₋ = ν̃₊.
+def _log_nu_slope(pairs: Real) -> Real:
+    """G = ∂(−ln ν̃₋)/∂V of two modes, by draws; nan where ν̃₋ = ν̃₊.
 
     With Ṽ = L Lᵀ and iLᵀΩL u = ν̃ u, w = iΩL u has w†Ṽ w = ν̃².
     """
     mirror = np.array([1.0, 1.0, 1.0, -1.0])
-    factor = np.linalg.cholesky(pair * np.outer(mirror, mirror))
-    omega = symplectic_form(2)
-    values, vectors = np.linalg.eigh(1j * factor.T @ omega @ factor)
-    lower, upper = values[2:]
-    if upper - lower <= DEGENERATE * upper:
-        return np.full_like(pair, np.nan)
-    w = mirror * (omega @ factor @ vectors[:, 2])
-    return np.asarray(-np.outer(w, w.conj()).real / lower**2)
+    factor = np.linalg.cholesky(pairs * np.outer(mirror, mirror))
+    turned = symplectic_form(2) @ factor
+    values, vectors = np.linalg.eigh(1j * np.swapaxes(factor, -1, -2) @ turned)
+    lower, upper = values[:, 2], values[:, 3]
+    w = mirror * (turned @ vectors[..., 2:3])[..., 0]
+    slope = -(w[:, :, None] * w[:, None, :].conj()).real / lower[:, None, None] ** 2
+    crossing = upper - lower <= DEGENERATE * upper
+    return np.where(crossing[:, None, None], np.nan, slope)
 
 
 def _growth(a: Real) -> tuple[Real, Real]:

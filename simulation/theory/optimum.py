@@ -246,7 +246,7 @@ class _Task:
         values, gradients = slopes_of(self.model, names, self.drawn(star.points), star)
         aim, *means = values.mean(axis=-1)
         slope, *others = gradients.mean(axis=1)
-        if not np.all(np.isfinite(gradients)):
+        if np.all(np.isfinite(values)) and not np.all(np.isfinite(gradients)):
             return None
         margins = [np.ones(()), *self._signed(means, offset=True)]
         along = [np.zeros_like(slope), *self._signed(others, offset=False)]
