@@ -85,7 +85,7 @@ class Design:
     @property
     def size(self) -> int:
         """Number of points."""
-        return self.checked.stop
+        return int(self.checked.stop)
 
 
 def design(
