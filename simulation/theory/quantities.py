@@ -93,7 +93,13 @@ def common_shape(values: Mapping[str, ArrayLike]) -> tuple[int, ...]:
     ValueError
         If they do not; the message gives the shapes of the arrays.
     """
-    shapes = {name: np.shape(value) for name, value in values.items() if np.ndim(value)}
+    shapes = {
+        name: np.shape(value)
+        for name, value in values.items()
+        if type(value) is not float and np.ndim(value)
+    }
+    if not shapes:
+        return ()
     try:
         return np.broadcast_shapes(*shapes.values())
     except ValueError:
@@ -159,7 +165,8 @@ class Parameters:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the batch: ``()`` if every parameter is a number."""
-        values = {name: getattr(self, name) for name in self.quantities()}
+        names = _quantities(cast("Hashable", type(self)))
+        values = {name: getattr(self, name) for name in names}
         return common_shape(
             {name: value for name, value in values.items() if not isinstance(value, str | None)}
         )
