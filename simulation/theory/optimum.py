@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.gradients import Star, slopes_of
 from simulation.theory.models import Model, get
-from simulation.theory.quantities import Range
+from simulation.theory.quantities import Quantity, Range
 
 Real = NDArray[np.float64]
 Limits = tuple[float, float]
@@ -97,7 +97,7 @@ def optimise(
         aim=_climbing(model, maximise),
         names=tuple(over),
         limits=_checked(model, over),
-        constraints=_bounded(subject_to or {}),
+        constraints=_bounded(model, subject_to or {}),
         fixed=parameters,
         shifts=_shifts(model, spread or {}, draws, seed),
     )
@@ -129,7 +129,7 @@ def sensitivity(
     result : str
         A real result.
     names : sequence of str, optional
-        Parameters; all given or default numbers if None.
+        Parameters; all given or default numbers if None, but for whole ones.
     **parameters : float or str
         The point.
 
@@ -140,12 +140,23 @@ def sensitivity(
         cross, differences of a relative step of 1e-5 (of 1e-5 itself at 0), to one side at the
         border of a parameter's range. nan where there is no steady state, or a shifted point has
         none.
+
+    Raises
+    ------
+    KeyError
+        If a name is unknown.
+    ValueError
+        If the result is not one real number.
     """
     model = get(model)
-    model.chosen([result])
+    _refuse_many(model, result)
     values = {**model.parameters.defaults(), **parameters}
     quantities = model.parameters.quantities()
-    numbers = [name for name, value in values.items() if isinstance(value, int | float)]
+    numbers = [
+        name
+        for name, value in values.items()
+        if isinstance(value, int | float) and not _is_whole(quantities[name])
+    ]
     found = {model.parameters.known(name): np.nan for name in names or numbers}
     moving = [name for name in found if np.isfinite(values[name])]
     if not moving:
@@ -159,7 +170,7 @@ def sensitivity(
     if result in model.moments:
         slopes = slopes_of(model, [result], moved, star)[1][0, 0]
     if np.any(np.isnan(slopes)):
-        slopes = star.slopes(np.asarray(model.evaluate([result], **moved)[result], np.float64))
+        slopes = star.slopes(_real(result, model.evaluate([result], **moved)[result]))
     return found | dict(zip(moving, slopes.tolist(), strict=True))
 
 
@@ -207,7 +218,7 @@ class _Task:
         shape = (number, draws)
 
         def over_draws(name: str) -> Real:
-            array = np.asarray(found[name], np.float64)
+            array = _real(name, found[name])
             return np.broadcast_to(array if self.shifts else array[..., None], shape)
 
         aim = np.mean(over_draws(self.aim), axis=-1)
@@ -300,9 +311,32 @@ class _Task:
         )
 
 
+def _refuse_many(model: Model, result: str) -> None:
+    """Refuse what is not one real number."""
+    model.chosen([result])
+    components = model.results[result].components
+    if components:
+        message = (
+            f"`{result}` of {model.name} must be one real number, but has the components "
+            f"{', '.join(components)}"
+        )
+        raise ValueError(message)
+
+
+def _real(name: str, values: ArrayLike) -> Real:
+    if np.iscomplexobj(values):
+        message = f"`{name}` must be one real number, but is complex"
+        raise ValueError(message)
+    return np.asarray(values, np.float64)
+
+
+def _is_whole(quantity: Quantity) -> bool:
+    return isinstance(quantity.allowed, Range) and quantity.allowed.whole
+
+
 def _climbing(model: Model, result: str) -> str:
     """Return −ln 2ν̃₋ beside a logarithmic negativity, if the model gives it."""
-    model.chosen([result])
+    _refuse_many(model, result)
     if not result.startswith("E_"):
         return result
     for name in (f"log_nu_{result[2:]}", "log_nu"):
@@ -319,15 +353,18 @@ def _checked(model: Model, over: Mapping[str, Limits]) -> Real:
         if name in model.parameters.words():
             message = f"`{name}` must be fixed: it is a word, no number"
             raise ValueError(message)
-        model.parameters.known(name)
+        if _is_whole(model.parameters.quantities()[model.parameters.known(name)]):
+            message = f"`{name}` must be fixed: it is a whole number"
+            raise ValueError(message)
         if not low < high:
             message = f"`over` of {name} must be (low, high) with low < high, but is {low}, {high}"
             raise ValueError(message)
     return np.asarray(np.array(list(over.values()), np.float64).T)
 
 
-def _bounded(subject_to: Mapping[str, Limits]) -> dict[str, Limits]:
+def _bounded(model: Model, subject_to: Mapping[str, Limits]) -> dict[str, Limits]:
     for name, (low, high) in subject_to.items():
+        _refuse_many(model, name)
         if not low <= high:
             message = f"`subject_to` of {name} must be (low, high), but is {low}, {high}"
             raise ValueError(message)

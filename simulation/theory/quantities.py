@@ -18,11 +18,15 @@ _SMALLEST: Final = float(np.finfo(np.float64).tiny)
 
 
 class Range(NamedTuple):
-    """Allowed values, ends included; `text` completes "the value must …"."""
+    """Allowed values, ends included, perhaps `whole` numbers; `text` completes "the value must …".
+
+    A whole number is nothing to differentiate by.
+    """
 
     low: float
     high: float
     text: str
+    whole: bool = False
 
 
 FINITE: Final = Range(-_LARGEST, _LARGEST, "be finite")
@@ -67,8 +71,8 @@ def checked(name: str, value: object, allowed: Range) -> Value:
     ValueError
         If it is no number, or outside; the message names parameter, value and range.
     """
-    low, high, text = allowed
-    if type(value) is float and low <= value <= high:
+    low, high, text, whole = allowed
+    if type(value) is float and low <= value <= high and not whole:
         return value
     try:
         array = np.array(value, dtype=np.float64)
@@ -78,6 +82,9 @@ def checked(name: str, value: object, allowed: Range) -> Value:
     outside = ~((array >= low) & (array <= high))
     if np.any(outside):
         message = f"`{name}` must {text}, but is {array[outside].flat[0]}"
+        raise ValueError(message)
+    if whole and (array.ndim or not float(array).is_integer()):
+        message = f"`{name}` must be a whole number, but is {value}"
         raise ValueError(message)
     if array.ndim == 0:
         return float(array)

@@ -76,6 +76,30 @@ def test_at_the_border_of_a_range_a_derivative_is_taken_to_one_side():
     assert found["n_heat"] == pytest.approx(-at["V"] / (2 * at["n_stored"]), rel=1e-7)
 
 
+def test_whole_numbers_are_no_parameters_to_differentiate_by():
+    found = sensitivity("network_herald", "g2")
+    assert "n" not in found
+    assert found["n_heat"] < 0
+    assert "links" not in sensitivity("swapping", "P_link")
+    with pytest.raises(ValueError, match="`n` must be fixed: it is a whole number"):
+        optimise("network_herald", maximise="g2", over={"n": (2, 6)})
+    with pytest.raises(ValueError, match=r"`links` must be a whole number, but is 2\.5"):
+        get("swapping").evaluate(["P_link"], links=2.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "result", "said"),
+    [("riedinger2018", "R_m", "components 1, 2, sym"), ("fan2026_cascade", "G_m_hz", "complex")],
+)
+def test_only_one_real_number_can_be_maximised_or_differentiated(model, result, said):
+    name = next(iter(get(model).parameters.defaults()))
+    message = f"`{result}`.* must be one real number, but .*{said}"
+    with pytest.raises(ValueError, match=message):
+        sensitivity(model, result, [name])
+    with pytest.raises(ValueError, match=message):
+        optimise(model, maximise=result, over={name: (1e6, 1e7)})
+
+
 def test_what_cannot_be_moved_has_no_derivative():
     found = sensitivity("swapping", "T", ["memory_time", "M"], length_km=50.0)
     assert np.isnan(found["memory_time"])

@@ -54,6 +54,7 @@ _PATTERN: Final = Word(
     "[01x]{2,16}", "be a word of 1 (click), 0 (silent), x (not asked), one per output"
 )
 _INTERFEROMETERS: Final = ("fourier", "hadamard")
+_SIZES: Final = Range(2, len(DEVICES), f"be 2 to {len(DEVICES)}", whole=True)
 _CLICKS: Final = 13
 """Clicks asked for at most: work and memory grow as 3 to their number, here to seconds."""
 
@@ -64,7 +65,7 @@ def _fields() -> list[tuple[str, Any, Any]]:
             "n",
             Annotated[
                 Value,
-                Quantity("", Range(2, len(DEVICES), f"be 2 to {len(DEVICES)}"), "devices", ""),
+                Quantity("", _SIZES, "devices", ""),
             ],
             3.0,
         ),
@@ -234,9 +235,6 @@ def _of(p: Any, name: str, device: str) -> Value:
 
 
 def _unitary(p: Any) -> Complex:
-    if np.ndim(p.n) or not float(p.n).is_integer():
-        message = f"`n` must be a whole number, but is {p.n}"
-        raise ValueError(message)
     return {"fourier": fourier, "hadamard": hadamard}[p.interferometer](int(p.n))
 
 
