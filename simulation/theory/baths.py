@@ -62,7 +62,7 @@ def energy_rate(damping: ArrayLike, convention: Convention) -> Real:
 def non_negative(name: str, value: ArrayLike) -> Real:
     """Return `value` as an array if it is finite and ≥ 0, else raise ValueError naming it."""
     array = np.asarray(value, np.float64)
-    if type(value) is float and 0 <= value < np.inf:
+    if isinstance(value, float) and 0 <= value < np.inf:
         return array
     wrong = ~((array >= 0) & np.isfinite(array))
     if np.any(wrong):
@@ -82,7 +82,7 @@ def _positive(name: str, value: ArrayLike) -> Real:
 def finite(name: str, value: ArrayLike) -> NDArray[np.complex128]:
     """Return `value` as an array if it is finite, else raise ValueError naming it."""
     array = np.asarray(value, np.complex128)
-    if type(value) is float and -np.inf < value < np.inf:
+    if isinstance(value, float) and -np.inf < value < np.inf:
         return array
     wrong = ~np.isfinite(array)
     if np.any(wrong):

@@ -201,13 +201,14 @@ def _takes_arrays(model_at: ModelAt, grid: Real) -> bool:
 
 def _advance(drift: Real, diffusion: Real, cov: Real, step: float) -> Real:
     """One Magnus step: Φ over the step and over its second half, noise by Simpson's rule."""
-    phi, half = _magnus(*drift[:2], step), _magnus(*drift[2:], step / 2)
+    phi, half = _magnus(drift[:2], step), _magnus(drift[2:], step / 2)
     d_0, d_1, d_2 = diffusion
     noise = (_carried(phi, d_0) + 4 * _carried(half, d_1) + d_2) * (step / 6)
-    return _carried(phi, cov) + noise
+    return np.asarray(_carried(phi, cov) + noise)
 
 
-def _magnus(a_1: Real, a_2: Real, step: float) -> Real:
+def _magnus(drift: Real, step: float) -> Real:
+    a_1, a_2 = drift
     generator = (a_1 + a_2) / 2 - np.sqrt(3) / 12 * step * (a_1 @ a_2 - a_2 @ a_1)
     return transition(generator, np.zeros_like(generator), step)[0]
 

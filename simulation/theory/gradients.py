@@ -121,12 +121,12 @@ def slopes_of(
             values[place], left_right = _growth(a)
             slopes[place] = np.einsum("mij,kmij->mk", left_right, d_drift)
             continue
-        places = [2 * n + q for n in equations.numbers(*moment.modes) for q in (0, 1)]
-        block = np.ix_(places, places)
-        values[place], slope = _moment(moment, v[:, *block])
+        places = np.array([2 * n + q for n in equations.numbers(*moment.modes) for q in (0, 1)])
+        rows = places[:, None]
+        values[place], slope = _moment(moment, v[:, rows, places])
         known = np.all(np.isfinite(slope), axis=(-2, -1))
         weight = np.zeros_like(a)
-        weight[:, *block] = np.where(known[:, None, None], slope, 0.0)
+        weight[:, rows, places] = np.where(known[:, None, None], slope, 0.0)
         adjoint = solve_dense(np.swapaxes(a, -1, -2), weight)
         # tr(Y (dA V + V dAᵀ)) = 2 tr(V Y dA), as Y and V are symmetric
         found = 2 * np.einsum("mij,kmji->mk", v @ adjoint, d_drift)

@@ -103,7 +103,7 @@ def common_shape(values: Mapping[str, ArrayLike]) -> tuple[int, ...]:
     shapes = {
         name: np.shape(value)
         for name, value in values.items()
-        if type(value) is not float and np.ndim(value)
+        if not isinstance(value, float) and np.ndim(value)
     }
     if not shapes:
         return ()
