@@ -8,7 +8,7 @@ from re import fullmatch
 from typing import Any, Final, NamedTuple, cast, get_type_hints
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Real = NDArray[np.float64]
 Value = float | Real
@@ -92,7 +92,7 @@ def checked(name: str, value: object, allowed: Range) -> Value:
     return array
 
 
-def common_shape(values: Mapping[str, ArrayLike]) -> tuple[int, ...]:
+def common_shape(values: Mapping[str, Any]) -> tuple[int, ...]:
     """Shape the values broadcast to.
 
     Raises
