@@ -18,6 +18,8 @@ from analysis.counts_file import count_of, must_not_exceed
 CLASSICAL: Final = 2 / 3
 """Best fidelity of teleporting a qubit without entanglement."""
 
+INPUTS: Final = ("H", "V", "D", "A", "L", "R")
+"""Polarisations that are teleported, in the order of their files."""
 TELEPORTATION_WEIGHTS: Final = {"H": 1 / 6, "V": 1 / 6, "D": 1 / 3, "L": 1 / 3}
 """Weights of the mean fidelity of Fiaschi et al. 2021 (A and R stand for D and L)."""
 

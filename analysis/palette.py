@@ -14,6 +14,9 @@ NEUTRAL, FAINT = "#57534e", "#a8a29e"
 LEFT_OUT = "#78716c"
 """What does not count."""
 
+TEXT, ALARM, SHADE = "#44403c", "#b91c1c", "#e7e5e4"
+"""Near black; what must be read first; the ground of what does not exist."""
+
 GATE_SHADE = "#e8e4d8"
 
 DENSITY = "YlGnBu"

@@ -4,7 +4,8 @@ import ast
 import math
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING, fields
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import Parameter as Argument
 from inspect import Signature
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from analysis.yamlfile import read_yaml
 
 if TYPE_CHECKING:
+    from simulation.theory.couplings import Coupling
     from simulation.theory.models import Model
     from simulation.theory.network import Network
+    from simulation.theory.quantities import Quantity
 
 SUFFIXES: Final = (".py", ".yaml", ".yml")
 """What tells a model's file from a model's name."""
@@ -40,6 +43,9 @@ _KEYS: Final = (
     "gains",
     "shared_baths",
 )
+
+_WORDS: Final = ("name", "mode", "source", "target", "first", "second", "convention")
+"""Keys of parts whose values are words, no expressions."""
 
 _OPERATORS: Final[Mapping[type, Callable[..., Any]]] = {
     ast.Add: operator.add,
@@ -142,18 +148,13 @@ def _from_yaml(path: Path) -> "Model":
 
 def _declaration(plain: Mapping[str, Any]) -> "Callable[..., Network]":
     """Return a function of the declared parameters that makes the network."""
-    from simulation.theory.quantities import FINITE, Quantity, Range, Value
+    from simulation.theory.quantities import Value
 
     arguments, hints = [], {}
     for name, entry in _mapping(plain.get("parameters", {}), "parameters").items():
-        known = entry if isinstance(entry, dict) else {"default": entry}
-        low, high = known.get("low", FINITE.low), known.get("high", FINITE.high)
-        bounded = "low" in known or "high" in known
-        text = f"lie in [{low:g}, {high:g}]" if bounded else FINITE.text
-        allowed = Range(float(low), float(high), text)
-        quantity = Quantity(known.get("unit", ""), allowed, known.get("meaning", ""), "")
+        default, quantity = _parameter(name, entry)
         hints[name] = Annotated[Value, quantity]
-        arguments.append(Argument(name, Argument.KEYWORD_ONLY, default=float(known["default"])))
+        arguments.append(Argument(name, Argument.KEYWORD_ONLY, default=default))
 
     def declare(**values: Any) -> "Network":
         return _network(plain, values)
@@ -164,52 +165,118 @@ def _declaration(plain: Mapping[str, Any]) -> "Callable[..., Network]":
     return declare
 
 
+def _parameter(name: object, entry: object) -> "tuple[float, Quantity]":
+    """Return default and quantity of one entry of ``parameters``."""
+    from simulation.theory.quantities import FINITE, Quantity, Range
+
+    if not (isinstance(name, str) and name.isidentifier()) or name in (*_CONSTANTS, *_FUNCTIONS):
+        message = (
+            f"parameter {name} must be a word of letters, digits and _ other than "
+            f"{', '.join((*_CONSTANTS, *_FUNCTIONS))}"
+        )
+        raise ValueError(message)
+    given = entry if isinstance(entry, dict) else {"default": entry}
+    where = f"parameter {name}"
+    _known_keys(given, ("default", "low", "high", "unit", "meaning"), ("default",), where)
+    numbers = {"low": FINITE.low, "high": FINITE.high}
+    for key in ("default", "low", "high"):
+        if key in given:
+            numbers[key] = _number(given[key], f"{key} of {where}")
+    low, high = numbers["low"], numbers["high"]
+    bounded = "low" in given or "high" in given
+    allowed = Range(low, high, f"lie in [{low:g}, {high:g}]" if bounded else FINITE.text)
+    unit, meaning = str(given.get("unit", "")), str(given.get("meaning", ""))
+    return numbers["default"], Quantity(unit, allowed, meaning, "")
+
+
 def _network(plain: Mapping[str, Any], values: Mapping[str, Any]) -> "Network":
-    from simulation.theory import couplings
     from simulation.theory.network import Gain, Link, Mode, Network, Port, SharedBath
 
-    words = ("convention", "mode")
+    def named(kind: str, make: type) -> list[Any]:
+        entries = _mapping(plain.get(kind, {}), kind).items()
+        return [_part(make, _mapping(entry, str(n)), values, name=str(n)) for n, entry in entries]
 
-    def numbers(entry: object, where: str) -> dict[str, Any]:
-        return {
-            key: value if key in words else evaluated(value, values)
-            for key, value in _mapping(entry, where).items()
-        }
+    def listed(kind: str, make: type) -> list[Any]:
+        return [_part(make, _mapping(item, kind), values) for item in _list(plain, kind)]
 
-    made = []
-    for entry in plain.get("couplings", ()):
-        ((kind, (*modes, rate)),) = _mapping(entry, "couplings").items()
-        if kind not in COUPLINGS:
-            message = f"coupling {kind} must be one of {', '.join(COUPLINGS)}"
-            raise ValueError(message)
-        if len(modes) != COUPLINGS[kind]:
-            message = f"coupling {kind} must have {COUPLINGS[kind]} modes and a rate"
-            raise ValueError(message)
-        made.append(getattr(couplings, kind)(*modes, evaluated(rate, values)))
-
-    def parts(kind: str, make: Callable[..., Any], *ends: str) -> list[Any]:
-        found = []
-        for entry in plain.get(kind, ()):
-            part = _mapping(entry, kind)
-            named = {key: part[key] for key in ends}
-            rest = {key: value for key, value in part.items() if key not in named}
-            found.append(make(**named, **numbers(rest, kind)))
-        return found
-
+    if not plain.get("modes"):
+        message = (
+            "modes must be a mapping of names, as in `modes: {a: {detuning: 1, damping: 0.5}}`"
+        )
+        raise ValueError(message)
     return Network(
-        modes=[
-            Mode(name, **numbers(entry, name))
-            for name, entry in _mapping(plain.get("modes"), "modes").items()
-        ],
-        couplings=made,
-        ports=[
-            Port(name, **numbers(entry, name))
-            for name, entry in _mapping(plain.get("ports", {}), "ports").items()
-        ],
-        links=parts("links", Link, "source", "target"),
-        gains=parts("gains", Gain, "mode"),
-        shared_baths=parts("shared_baths", SharedBath, "first", "second"),
+        modes=named("modes", Mode),
+        couplings=[_coupling(entry, values) for entry in _list(plain, "couplings")],
+        ports=named("ports", Port),
+        links=listed("links", Link),
+        gains=listed("gains", Gain),
+        shared_baths=listed("shared_baths", SharedBath),
     )
+
+
+def _coupling(entry: object, values: Mapping[str, Any]) -> "Coupling":
+    """Return a coupling written as ``{kind: [mode, …, rate]}``."""
+    from simulation.theory import couplings
+
+    if not (isinstance(entry, dict) and len(entry) == 1):
+        message = f"a coupling must be one {{kind: [modes, rate]}}, but is {entry!r}"
+        raise ValueError(message)
+    ((kind, given),) = entry.items()
+    if kind not in COUPLINGS:
+        message = f"coupling {kind} must be one of {', '.join(COUPLINGS)}"
+        raise ValueError(message)
+    if not isinstance(given, list) or len(given) != COUPLINGS[kind] + 1:
+        message = f"coupling {kind} must have {COUPLINGS[kind]} modes and a rate, but has {given!r}"
+        raise ValueError(message)
+    *modes, rate = given
+    made: Coupling = getattr(couplings, kind)(*map(str, modes), evaluated(rate, values))
+    return made
+
+
+def _part(make: type, entry: Mapping[str, Any], values: Mapping[str, Any], **given: str) -> Any:
+    """Make a mode, port, link, gain or bath of what an entry says, its numbers evaluated."""
+    import numpy as np
+
+    known = {item.name: item for item in fields(make) if item.name not in given}
+    where = f"{make.__name__.lower()} {' '.join(given.values())}".strip()
+    required = [name for name, item in known.items() if item.default is MISSING]
+    _known_keys(entry, known, required, where)
+    made: dict[str, Any] = dict(given)
+    for key, value in entry.items():
+        made[key] = str(value) if key in _WORDS else evaluated(value, values)
+        if key not in _WORDS and np.iscomplexobj(made[key]):
+            message = f"{key} of {where} must be real, but {value!r} is complex"
+            raise ValueError(message)
+    return make(**made)
+
+
+def _known_keys(
+    entry: Mapping[str, Any], known: Collection[str], required: Collection[str], where: str
+) -> None:
+    for key in entry:
+        if key not in known:
+            message = f"{where} has no {key!r}; it takes {', '.join(known)}"
+            raise ValueError(message)
+    for key in required:
+        if key not in entry:
+            message = f"{where} must have {key!r}, but has {', '.join(entry) or 'nothing'}"
+            raise ValueError(message)
+
+
+def _number(value: object, where: str) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        message = f"{where} must be a number, but is {value!r}"
+        raise ValueError(message) from None
+
+
+def _list(plain: Mapping[str, Any], kind: str) -> list[Any]:
+    entries = plain.get(kind) or []
+    if not isinstance(entries, list):
+        message = f"{kind} must be a list (lines that begin with -), but is {entries!r}"
+        raise ValueError(message)
+    return entries
 
 
 def evaluated(expression: object, values: Mapping[str, Any]) -> Any:
@@ -224,14 +291,21 @@ def evaluated(expression: object, values: Mapping[str, Any]) -> Any:
     Raises
     ------
     ValueError
-        If it is none, or has an unknown name.
+        If it is none, has an unknown name, or no value (1/0).
     """
     try:
         tree = ast.parse(str(expression), mode="eval").body
     except SyntaxError:
         message = f"{expression!r} must be an arithmetic expression"
         raise ValueError(message) from None
-    return _value(tree, {**_CONSTANTS, **values})
+    import numpy as np
+
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is refused where it is used
+            return _value(tree, {**_CONSTANTS, **values})
+    except (ArithmeticError, TypeError) as error:
+        message = f"{expression!r} has no value: {error}"
+        raise ValueError(message) from None
 
 
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:

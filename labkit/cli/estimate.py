@@ -1,4 +1,4 @@
-"""``labkit estimate``: tag files of a later protocol to S, V or heralded g²(0)."""
+"""``labkit estimate``: tag files of a later protocol to S, V, heralded g²(0) or a fidelity."""
 
 from enum import StrEnum
 from functools import reduce
@@ -17,6 +17,7 @@ class Protocol(StrEnum):
     bell2018 = "bell2018"
     memory2020 = "memory2020"
     single_phonons2017 = "single_phonons2017"
+    teleportation2021 = "teleportation2021"
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def estimate(
         typer.Argument(
             metavar="FILE…",
             help="bell2018: b1r1 b1r2 b2r1 b2r2 in this order. memory2020: both phases. "
-            "single_phonons2017: one or more, which add up.",
+            "single_phonons2017: one or more, which add up. teleportation2021: H V D A L R.",
         ),
     ],
     level: Annotated[
@@ -45,11 +46,12 @@ def estimate(
     ] = 0.68,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Count a protocol's tag files; print S, V or heralded g²(0)."""
+    """Count a protocol's tag files; print S, V, heralded g²(0) or the mean fidelity."""
     text, plain = {
         Protocol.bell2018: _bell,
         Protocol.memory2020: _memory,
         Protocol.single_phonons2017: _single_phonons,
+        Protocol.teleportation2021: _teleportation,
     }[protocol](files, level)
     if json:
         print_json({"protocol": protocol.value, "level": level} | plain)
@@ -100,6 +102,24 @@ def _single_phonons(files: list[Path], level: float) -> tuple[str, dict[str, Any
     }
     g2 = heralded_g2(**numbers, level=level)
     return f"g²(0|h)  {g2}", {"g2": g2.to_dict(), **numbers}
+
+
+def _teleportation(files: list[Path], level: float) -> tuple[str, dict[str, Any]]:
+    from analysis.heralded import INPUTS, mean_fidelity
+
+    if len(files) != len(INPUTS):
+        wanted = ", ".join(INPUTS)
+        message = f"teleportation2021 needs a file for each of {wanted}, but got {len(files)}"
+        raise ValueError(message)
+    herald = ("pump", 1), ("pump", 2)
+    counts = {}
+    for name, file in zip(INPUTS, files, strict=True):
+        found = _patterns(file)
+        counts[name] = tuple(found.all_of(*herald, ("read", k)) for k in (2, 1))
+    mean = mean_fidelity(counts, dict.fromkeys(INPUTS, 1 / len(INPUTS)), level)
+    each = "  ".join(f"{name} {right:,}:{wrong:,}" for name, (right, wrong) in counts.items())
+    plain = {"F": mean.F.to_dict(), "p_classical": mean.p_classical, "counts": counts}
+    return f"mean {mean}  right:wrong {each}", plain
 
 
 def _patterns(file: Path) -> Any:

@@ -68,7 +68,7 @@ def simulate(
         str,
         typer.Argument(
             metavar="EXPERIMENT",
-            help="riedinger2018, bell2018, memory2020 or single_phonons2017.",
+            help="riedinger2018, bell2018, memory2020, single_phonons2017, teleportation2021.",
         ),
     ],
     output: Annotated[

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from simulation.theory.models import Model
     from simulation.theory.models.sweep import Engine
+    from simulation.theory.quantities import Quantity
 
 theory = App(help="Theory models of the papers and of later protocols.")
 
@@ -57,8 +58,8 @@ def show(model: ModelName) -> None:
     defaults = chosen.parameters.defaults()
     heads = ("name", "default", "unit", "meaning", "must", "source")
     parameters = table_of(*heads, title=f"{model}: parameters", whole=2)
-    for name, (unit, allowed, meaning, source) in chosen.parameters.quantities().items():
-        default = "derived" if defaults[name] is None else _text(defaults[name])
+    for name, (unit, allowed, meaning, source) in _folded(chosen).items():
+        default = "derived" if defaults.get(name) is None else _text(defaults[name])
         parameters.add_row(name, default, unit, meaning, allowed.text, source)
     outcome = table_of("name", "unit", "meaning", "components", title="results")
     for name, (unit, meaning, components) in chosen.results.items():
@@ -371,6 +372,26 @@ def _evaluated(
     model: str, wanted: "Sequence[str] | None", parameters: "Mapping[str, Any]"
 ) -> "dict[str, Any]":
     return _model(model).evaluate(wanted, **parameters)
+
+
+def _folded(model: "Model") -> "dict[str, Quantity]":
+    """Return the parameters; those of many devices, ``eta_A``, ``eta_B`` … are one ``eta_A…P``."""
+    quantities = model.parameters.quantities()
+    devices: dict[str, list[str]] = {}
+    for name in quantities:
+        base, _, device = name.rpartition("_")
+        if base in quantities and len(device) == 1 and device.isupper():
+            devices.setdefault(base, []).append(device)
+    rows: dict[str, Quantity] = {}
+    for name, quantity in quantities.items():
+        base, _, device = name.rpartition("_")
+        own = devices.get(base, [])
+        if device not in own:
+            rows[name] = quantity
+        elif device == own[0]:
+            meaning = quantity.meaning.replace(f"of {device}", "of that device")
+            rows[f"{base}_{device}…{own[-1]}"] = quantity._replace(meaning=meaning)
+    return rows
 
 
 def _model(name: str) -> "Model":

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from analysis import palette
 from labkit.procedures import Result
 from labkit.procedures.mechanical_lines import (
     MechanicalLines,
@@ -17,7 +18,7 @@ from labkit.sequence import PulseSequence
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLORS: dict[Device, str] = {"A": "#57534e", "B": "#be185d"}
+COLORS: dict[Device, str] = {"A": palette.NEUTRAL, "B": palette.COLORS[3]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

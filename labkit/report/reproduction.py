@@ -40,8 +40,8 @@ class Reproduced:
     ours : float or None
         None where the model has no steady state.
     verdict : str
-        "reproduced": ours rounds to what is printed; "within rounding": one unit of the last
-        digit off, as rounded inputs allow; else "not".
+        "reproduced": ours rounds to what is printed, or the inequality holds; "within rounding":
+        one unit of the last digit off, as rounded inputs allow; else "not".
     because : str
         Why it is not reproduced, where we know.
     command : str
@@ -92,10 +92,14 @@ def verdict(printed: str, ours: float, *, unit: float | None = None) -> str:
     Parameters
     ----------
     printed : str
-        Its last digit is the unit, unless `unit` is given.
+        Its last digit is the unit, unless `unit` is given; or an inequality, "< 1" or "> 2".
     ours : float
     unit : float, optional
     """
+    if printed[0] in "<>":
+        side, bound = printed.split()
+        holds = ours < float(bound) if side == "<" else ours > float(bound)
+        return REPRODUCED if holds else NOT
     step = _last_digit(printed) if unit is None else unit
     if not isfinite(ours):
         return NOT

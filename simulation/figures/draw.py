@@ -5,17 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.palette import COLORS
+from analysis.palette import ALARM, COLORS, LEFT_OUT, SHADE, TEXT
 from simulation.figures.data import Curves, FigureData, Line, Map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINES = (*COLORS[:4], "#44403c")
+LINES = (*COLORS[:4], TEXT)
 """Of curves: our colours, and black for what a legal model says."""
-NO_STEADY_STATE = "#e7e5e4"
-ALARM = "#b91c1c"
 PANEL_SIZE = (3.6, 2.9)
 SMALL = 7.5
 
@@ -60,7 +58,7 @@ def _draw_map(axes: "Axes", panel: Map) -> None:
     axes.set_ylabel(panel.y.label, fontsize=8)
     x, y = panel.x.values, panel.y.values
     if panel.unstable.any():
-        axes.set_facecolor(NO_STEADY_STATE)
+        axes.set_facecolor(SHADE)
         white = np.ma.masked_array(np.ones_like(panel.values), panel.unstable)
         axes.pcolormesh(x, y, white, cmap="gray", vmin=0, vmax=1, rasterized=True)
     if panel.shown.any():
@@ -97,7 +95,7 @@ def _draw_curves(axes: "Axes", panel: Curves) -> None:
             color=LINES[points.color], label=points.label,
         )  # fmt: skip
     if panel.level is not None:
-        axes.axhline(panel.level, color="#78716c", lw=0.8, ls=":")
+        axes.axhline(panel.level, color=LEFT_OUT, lw=0.8, ls=":")
     axes.set_xlim(panel.x.values[0], panel.x.values[-1])
     if panel.limits is not None:
         axes.set_ylim(*panel.limits)
@@ -122,7 +120,7 @@ def _draw_line(axes: "Axes", panel: Curves, line: Line) -> None:
     else:
         axes.plot(panel.x.values, line.values, ls=line.style, color=color, label=line.label, lw=1.3)
     if line.unstable is not None and line.unstable.all():
-        axes.set_facecolor(NO_STEADY_STATE)
+        axes.set_facecolor(SHADE)
 
 
 def _draw_growth(axes: "Axes", panel: Curves) -> None:

@@ -1,6 +1,7 @@
 """Tag files of later protocols: what each of their settings makes two detectors click.
 
-A herald is a click of detector 1 in the gate ``pump``; the Bell test uses both detectors there.
+A herald is a click of detector 1 in the gate ``pump``; the Bell test uses both detectors there,
+teleportation asks both to click.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from simulation.recordings.clicks import ClickModel, click_model
 from simulation.recordings.ptu import Mode, Progress, SimulatedRecording, simulate_ptu
 from simulation.recordings.pulses import pulsed_timing
 from simulation.theory.models import get
-from simulation.theory.protocols import bell2018, memory2020, single_phonons2017
+from simulation.theory.protocols import bell2018, memory2020, single_phonons2017, teleportation2021
 from simulation.theory.protocols.pulsed_light import PulsedState
 from simulation.theory.silent_sets import SILENT
 
@@ -73,10 +74,29 @@ def single_phonon_settings(**changes: Any) -> list[Setting]:
     return [Setting(name="", model=_heralded(light, p.dark), delay=_number("delay", p.delay))]
 
 
+def teleportation_settings(**changes: Any) -> list[Setting]:
+    """Six inputs H, V, D, A, L, R: ports H, V of the herald are the detectors of the pump gate.
+
+    In the read gate detector 1 is r_H, detector 2 r_V, whose click is the right one.
+    """
+    p = teleportation2021.Teleportation2021(**changes)
+    d = _number("dark", p.dark)
+    dark = np.full((2, 2), d)
+    return [
+        Setting(
+            name=name, model=ClickModel(light=light, dark=dark), delay=_number("delay", p.delay)
+        )
+        for name, light in zip(
+            teleportation2021.SETTINGS, teleportation2021.click_patterns(p), strict=True
+        )
+    ]
+
+
 PROTOCOLS: Final[Mapping[str, Callable[..., list[Setting]]]] = {
     "bell2018": bell_settings,
     "memory2020": memory_settings,
     "single_phonons2017": single_phonon_settings,
+    "teleportation2021": teleportation_settings,
 }
 """Protocols that can be recorded, by the name of their model."""
 

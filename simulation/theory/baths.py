@@ -1,5 +1,6 @@
 """Baths: thermal occupation and the conventions of damping rates."""
 
+from cmath import isfinite
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -62,6 +63,8 @@ def energy_rate(damping: ArrayLike, convention: Convention) -> Real:
 def non_negative(name: str, value: ArrayLike) -> Real:
     """Return `value` as an array if it is finite and ≥ 0, else raise ValueError naming it."""
     array = np.asarray(value, np.float64)
+    if array.ndim == 0 and 0 <= float(array) < np.inf:
+        return array
     wrong = ~((array >= 0) & np.isfinite(array))
     if np.any(wrong):
         message = f"`{name}` must be finite and ≥ 0, but is {array[wrong].flat[0]}"
@@ -80,6 +83,8 @@ def _positive(name: str, value: ArrayLike) -> Real:
 def finite(name: str, value: ArrayLike) -> NDArray[np.complex128]:
     """Return `value` as an array if it is finite, else raise ValueError naming it."""
     array = np.asarray(value, np.complex128)
+    if array.ndim == 0 and isfinite(complex(array)):
+        return array
     wrong = ~np.isfinite(array)
     if np.any(wrong):
         message = f"`{name}` must be finite, but is {np.asarray(value)[wrong].flat[0]:g}"

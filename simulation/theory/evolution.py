@@ -29,6 +29,13 @@ class Coefficients(Protocol):
 
 
 ModelAt = Callable[[float], Coefficients]
+Sampled = Callable[[Real], tuple[Real, Real]]
+"""A and D at some times, shape (t, ..., 2n, 2n)."""
+
+_GAUSS: Final = 0.5 + np.array([-1, 1]) * np.sqrt(3) / 6
+"""Gauss points of a step."""
+_INSTANTS: Final = np.array([*_GAUSS, *(0.5 + _GAUSS / 2), 0.0, 0.5, 1.0])
+"""Of an advance: Gauss points of the step and of its second half, then those of its noise."""
 
 _SERIES: Final = 18
 """Terms of the series of a short step; its remainder is below rounding for ‖A‖τ ≤ 1/2."""
@@ -83,7 +90,8 @@ def evolve_driven(
     Parameters
     ----------
     model_at : callable
-        ``model_at(t)`` returns the `LinearModel` at time t, all of one batch shape.
+        ``model_at(t)`` returns the `LinearModel` at time t, all of one batch shape. One that also
+        takes an array of times, as of ``np.cos(nu * t)``, is asked for all of a step at once.
     cov : array_like, shape (..., 2n, 2n)
         V at times[0].
     times : array_like, shape (t,)
@@ -95,7 +103,11 @@ def evolve_driven(
     -------
     ndarray, shape (t, ..., 2n, 2n)
     """
-    grid, start = _checked(times, cov, model_at(float(np.ravel(times)[0])).size)
+    first = model_at(float(np.ravel(times)[0]))
+    grid, start = _checked(times, cov, first.size)
+    coefficients = _each_alone(model_at)
+    if first.drift.ndim == 2 and _takes_arrays(model_at, grid):
+        coefficients = _all_at_once(model_at)
     current = start
     found = [current]
     step = np.inf
@@ -104,15 +116,19 @@ def evolve_driven(
         step = min(step, end - begin)
         while time < end:
             size = min(step, end - time)
-            whole = _advance(model_at, current, time, size)
-            halves = _advance(model_at, current, time, size / 2)
-            halves = _advance(model_at, halves, time + size / 2, size / 2)
-            error = float(np.max(np.abs(halves - whole))) / float(np.max(np.abs(halves)))
+            parts = ((time, size), (time, size / 2), (time + size / 2, size / 2))
+            a, d = coefficients(np.concatenate([t + h * _INSTANTS for t, h in parts]))
+            whole, once, twice = (
+                (a[k : k + 4], d[k + 4 : k + 7]) for k in range(0, a.shape[0], len(_INSTANTS))
+            )
+            one = _advance(*whole, current, size)
+            halves = _advance(*twice, _advance(*once, current, size / 2), size / 2)
+            error = float(np.max(np.abs(halves - one))) / float(np.max(np.abs(halves)))
             if error > tolerance:
                 step = size * max(0.1, 0.8 * (tolerance / error) ** 0.2)
                 continue
             time = end if size == end - time else time + size
-            current = _symmetric(halves + (halves - whole) / 15)
+            current = _symmetric(halves + (halves - one) / 15)
             step = size * min(4.0, 0.8 * (tolerance / max(error, 1e-16)) ** 0.2)
         found.append(current)
     shape = np.broadcast_shapes(*(item.shape for item in found))
@@ -146,19 +162,53 @@ def _short_step(a: Real, d: Real, step: float) -> tuple[Real, Real]:
     return phi, noise
 
 
-def _advance(model_at: ModelAt, cov: Real, time: float, step: float) -> Real:
+def _each_alone(model_at: ModelAt) -> Sampled:
+    """Ask for a model at each time."""
+
+    def sampled(times: Real) -> tuple[Real, Real]:
+        models = {time: model_at(time) for time in dict.fromkeys(times.tolist())}
+        found = [models[time] for time in times.tolist()]
+        return np.stack([m.drift for m in found]), np.stack([m.diffusion for m in found])
+
+    return sampled
+
+
+def _all_at_once(model_at: ModelAt) -> Sampled:
+    """Ask for one batch of all times."""
+
+    def sampled(times: Real) -> tuple[Real, Real]:
+        models = model_at(times)  # type: ignore[arg-type]
+        drift, diffusion = models.drift, models.diffusion
+        shape = (len(times), *drift.shape[-2:])
+        return np.broadcast_to(drift, shape), np.broadcast_to(diffusion, shape)
+
+    return sampled
+
+
+def _takes_arrays(model_at: ModelAt, grid: Real) -> bool:
+    """Whether an array of times gives the models of these times."""
+    times = grid[0] + (grid[-1] - grid[0]) * np.array([0.0, 0.29, 0.61])
+    try:
+        together = _all_at_once(model_at)(times)
+    except (TypeError, ValueError, AttributeError):  # a function of one number
+        return False
+    alone = _each_alone(model_at)(times)
+    return all(
+        np.allclose(one, other, rtol=1e-13, atol=0)
+        for one, other in zip(together, alone, strict=True)
+    )
+
+
+def _advance(drift: Real, diffusion: Real, cov: Real, step: float) -> Real:
     """One Magnus step: Φ over the step and over its second half, noise by Simpson's rule."""
-    middle, end = time + step / 2, time + step
-    phi = _magnus(model_at, time, step)
-    half = _magnus(model_at, middle, step / 2)
-    d_0, d_1, d_2 = (model_at(t).diffusion for t in (time, middle, end))
+    phi, half = _magnus(drift[:2], step), _magnus(drift[2:], step / 2)
+    d_0, d_1, d_2 = diffusion
     noise = (_carried(phi, d_0) + 4 * _carried(half, d_1) + d_2) * (step / 6)
-    return _carried(phi, cov) + noise
+    return np.asarray(_carried(phi, cov) + noise)
 
 
-def _magnus(model_at: ModelAt, time: float, step: float) -> Real:
-    offset = np.sqrt(3) / 6
-    a_1, a_2 = (model_at(time + (0.5 + sign * offset) * step).drift for sign in (-1, 1))
+def _magnus(drift: Real, step: float) -> Real:
+    a_1, a_2 = drift
     generator = (a_1 + a_2) / 2 - np.sqrt(3) / 12 * step * (a_1 @ a_2 - a_2 @ a_1)
     return transition(generator, np.zeros_like(generator), step)[0]
 

@@ -48,7 +48,7 @@ class BathNoise:
     def passive(cls, name: str, bath: Bath, weights: Mapping[int, Complex]) -> "BathNoise":
         """Bath that enters mode k as weights[k] · w(t) of one field w."""
         entries: dict[tuple[int, int], Real] = {}
-        squeezed = bool(np.any(bath.squeezing))
+        squeezed = bool(bath.squeezing.any())
         stretch = np.cosh(2 * bath.squeezing) if squeezed else np.ones(())
         paired = -np.sinh(2 * bath.squeezing) * unit_phase(bath.angle)
         for k, left in weights.items():
@@ -206,11 +206,12 @@ def _sum(addends: Sequence[Real]) -> Real:
 
 
 def _nonzero(entries: Mapping[tuple[int, int], Real]) -> dict[tuple[int, int], Real]:
-    return {pair: np.asarray(value) for pair, value in entries.items() if np.any(value)}
+    arrays = {pair: np.asarray(value) for pair, value in entries.items()}
+    return {pair: array for pair, array in arrays.items() if array.any()}
 
 
 def _broadcast(arrays: Sequence[Real]) -> tuple[int, ...]:
-    shapes = [array.shape for array in arrays]
+    shapes = [array.shape for array in arrays if array.ndim]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

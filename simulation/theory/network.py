@@ -186,11 +186,17 @@ class Network:
             found |= {plus: Bath.of(n + c, r), minus: Bath.of(n - c, -r)}
         return found
 
-    def damping_rates(self) -> tuple[Rates, Rates]:
-        """Return u and v (see `couplings`) of damping, links and bare drift."""
+    def damping_rates(self, inputs: Inputs | None = None) -> tuple[Rates, Rates]:
+        """Return u and v (see `couplings`) of damping, links and bare drift.
+
+        Parameters
+        ----------
+        inputs : Inputs, optional
+            Those of this network, if they are known already.
+        """
         u: Rates = defaultdict(list)
         v: Rates = defaultdict(list)
-        inputs = self.inputs
+        inputs = inputs or self.inputs
         for port, rate in inputs.rates.items():
             u[port.mode, port.mode].append(np.asarray(-0.5 * port.rate, np.complex128))
             for source, amplitude in rate.modes.items():
@@ -238,17 +244,17 @@ class Network:
             for name, value in (mean or {}).items()
         }
         u, v = linearise(self.hamiltonian, amplitudes)
-        for rates, more in zip((u, v), self.damping_rates(), strict=True):
+        inputs = self.inputs
+        for rates, more in zip((u, v), self.damping_rates(inputs), strict=True):
             for pair, addends in more.items():
                 rates[pair].extend(addends)
-        model = LinearModel.from_ladder(self.labels, u, v, self._baths())
+        model = LinearModel.from_ladder(self.labels, u, v, self._baths(inputs))
         if check_noise and self.bare_drift:
             refuse_illegal_noise(model)
         return model
 
-    def _baths(self) -> list[BathNoise]:
+    def _baths(self, inputs: Inputs) -> list[BathNoise]:
         numbers = {name: place for place, name in enumerate(self.labels)}
-        inputs = self.inputs
         amplitudes: dict[str, dict[int, Complex]] = {}
         for port, rate in inputs.rates.items():
             for bath, amplitude in rate.baths.items():

@@ -1,9 +1,10 @@
 """The best parameters of a model, what they cost to miss, and which of them matter.
 
-A sweep is one batch, so is a gradient by differences: all its shifted points, and all draws of a
-spread, are one call of the model. What a model knows to be the entanglement of two modes of its
-steady state (`Model.pairs`) is differentiated exactly (`simulation.theory.gradients`), but for
-searches with constraints or a spread. Logarithmic negativity is flat where nothing is entangled;
+What a model knows to be a moment of its steady state (`Model.moments`: entanglement, quanta,
+squeezing, growth rate) is differentiated by the equations of motion
+(`simulation.theory.gradients`), as the aim, under constraints and under a spread. Other results are
+by differences: a gradient is one batch, all its shifted points and all draws of a spread are one
+call of the model. Logarithmic negativity is flat where nothing is entangled;
 where a model also gives −ln 2ν̃₋ that is what climbs, so that a search may start at E_N = 0.
 """
 
@@ -12,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.gradients import log_nu_gradient
+from simulation.theory.gradients import Star, slopes_of
 from simulation.theory.models import Model, get
-from simulation.theory.quantities import Range
+from simulation.theory.quantities import Quantity, Range
 
 Real = NDArray[np.float64]
 Limits = tuple[float, float]
@@ -96,7 +97,7 @@ def optimise(
         aim=_climbing(model, maximise),
         names=tuple(over),
         limits=_checked(model, over),
-        constraints=dict(subject_to or {}),
+        constraints=_bounded(model, subject_to or {}),
         fixed=parameters,
         shifts=_shifts(model, spread or {}, draws, seed),
     )
@@ -128,44 +129,49 @@ def sensitivity(
     result : str
         A real result.
     names : sequence of str, optional
-        Parameters; all given or default numbers if None.
+        Parameters; all given or default numbers if None, but for whole ones.
     **parameters : float or str
         The point.
 
     Returns
     -------
     dict of str to float
-        Of the entanglement of two modes (`Model.pairs`) by the equations of motion; else, and where
-        both symplectic eigenvalues are equal, central differences of a relative step of 1e-5 (of
-        1e-5 itself at 0). nan where there is no steady state, or a shifted point has none or
-        leaves the parameter's range.
+        Of a moment (`Model.moments`) by the equations of motion; else, and where eigenvalues
+        cross, differences of a relative step of 1e-5 (of 1e-5 itself at 0), to one side at the
+        border of a parameter's range. nan where there is no steady state, or a shifted point has
+        none.
+
+    Raises
+    ------
+    KeyError
+        If a name is unknown.
+    ValueError
+        If the result is not one real number.
     """
     model = get(model)
-    model.chosen([result])
+    _refuse_many(model, result)
     values = {**model.parameters.defaults(), **parameters}
     quantities = model.parameters.quantities()
-    numbers = [name for name, value in values.items() if isinstance(value, int | float)]
+    numbers = [
+        name
+        for name, value in values.items()
+        if isinstance(value, int | float) and not _is_whole(quantities[name])
+    ]
     found = {model.parameters.known(name): np.nan for name in names or numbers}
-    steps = {}
-    for name in found:
-        value, allowed = float(values[name]), quantities[name].allowed
-        step = STEP * (abs(value) or 1.0)
-        low, high = value - step, value + step
-        if not isinstance(allowed, Range) or (allowed.low <= low and high <= allowed.high):
-            steps[name] = (low, value, high)
-    if not steps:
+    moving = [name for name in found if np.isfinite(values[name])]
+    if not moving:
         return found
-    points, widths = _star(*np.array(list(steps.values())).T)
-    moved = {**parameters, **dict(zip(steps, points.T, strict=True))}
-    slopes = np.full(len(steps), np.nan)
-    if result in model.pairs:
-        value, slopes = log_nu_gradient(model, model.pairs[result], moved, widths)
-        if result.startswith("E_") and value < 0:
-            slopes = np.zeros(len(steps))
+    centre = np.array([float(values[name]) for name in moving])
+    ranges = [quantities[name].allowed for name in moving]
+    limits = np.array([r[:2] if isinstance(r, Range) else (-np.inf, np.inf) for r in ranges]).T
+    star = Star.around(centre, STEP * np.where(centre == 0, 1.0, np.abs(centre)), *limits)
+    moved = {**parameters, **dict(zip(moving, star.points.T, strict=True))}
+    slopes = np.full(len(moving), np.nan)
+    if result in model.moments:
+        slopes = slopes_of(model, [result], moved, star)[1][0, 0]
     if np.any(np.isnan(slopes)):
-        shifted = np.asarray(model.evaluate([result], **moved)[result])
-        slopes = (shifted[1 : len(steps) + 1] - shifted[len(steps) + 1 :]) / widths
-    return found | dict(zip(steps, slopes.tolist(), strict=True))
+        slopes = star.slopes(_real(result, model.evaluate([result], **moved)[result]))
+    return found | dict(zip(moving, slopes.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,10 +193,9 @@ class _Task:
         scaled = low + unit * (high - low)
         return {name: scaled[:, place] for place, name in enumerate(self.names)}
 
-    def evaluate(self, unit: Real) -> tuple[Real, Real]:
-        """Aim, nan where unstable, and the margins of the constraints; (n,) and (n, margins)."""
-        values: dict[str, Any] = {**self.fixed, **self.values(np.asarray(unit))}
-        number = len(unit)
+    def drawn(self, unit: Real) -> dict[str, Any]:
+        """All parameters at points of the cube, shape (n,), or (n, draws) under a spread."""
+        values: dict[str, Any] = {**self.fixed, **self.values(unit)}
         for name, shift in self.shifts.items():
             centre = values.get(name, self.model.parameters.defaults()[name])
             allowed = self.model.parameters.quantities()[name].allowed
@@ -198,54 +203,65 @@ class _Task:
             if isinstance(allowed, Range):
                 moved = np.clip(moved, allowed.low, allowed.high)
             values[name] = moved
-        if self.shifts:
-            values = {
-                name: value[:, None] if np.ndim(value) == 1 else value
-                for name, value in values.items()
-            }
+        if not self.shifts:
+            return values
+        return {
+            name: value[:, None] if np.ndim(value) == 1 else value for name, value in values.items()
+        }
+
+    def evaluate(self, unit: Real) -> tuple[Real, Real]:
+        """Aim, nan where unstable, and the margins of the constraints; (n,) and (n, margins)."""
+        number = len(unit)
+        values = self.drawn(np.asarray(unit))
         found = self.model.evaluate([self.aim, *self.constraints], **values)
         draws = next((len(shift) for shift in self.shifts.values()), 1)
         shape = (number, draws)
 
         def over_draws(name: str) -> Real:
-            array = np.asarray(found[name], np.float64)
+            array = _real(name, found[name])
             return np.broadcast_to(array if self.shifts else array[..., None], shape)
 
         aim = np.mean(over_draws(self.aim), axis=-1)
         if "stable" in found:
             aim = np.where(np.all(over_draws("stable"), axis=-1), aim, np.nan)
-        margins = [np.ones(number)]
-        for name, (low, high) in self.constraints.items():
-            mean = np.mean(over_draws(name), axis=-1)
-            margins += [mean - low] if np.isfinite(low) else []
-            margins += [high - mean] if np.isfinite(high) else []
+        means = [np.mean(over_draws(name), axis=-1) for name in self.constraints]
+        margins = [np.ones(number), *self._signed(means, offset=True)]
         return aim, np.stack(margins, axis=-1)
+
+    def _signed(self, means: Sequence[Real], *, offset: bool) -> list[Real]:
+        """Margins of the constraints, or without their limits the margins' derivatives."""
+        margins = []
+        for mean, (low, high) in zip(means, self.constraints.values(), strict=True):
+            margins += [mean - low * offset] if np.isfinite(low) else []
+            margins += [high * offset - mean] if np.isfinite(high) else []
+        return margins
 
     def slopes(self, unit: Real) -> tuple[Real, Real]:
         """Aim and margins at a point, and their gradients: one batch; (1 + k,) and (1 + k, n)."""
         key = unit.tobytes()
         if key not in self.known:
-            size = len(unit)
-            points, widths = _star(np.maximum(unit - STEP, 0), unit, np.minimum(unit + STEP, 1))
-            exact = self._exact_slopes(points, widths)
-            if exact is not None:
-                self.known[key] = exact
-                return exact
-            aims, margins = self.evaluate(points)
-            all_values = np.column_stack([aims, margins])
-            gradient = (all_values[1 : size + 1] - all_values[size + 1 :]).T / widths
-            self.known[key] = all_values[0], gradient
+            step = np.full(len(unit), STEP)
+            star = Star.around(unit, step, np.zeros(len(unit)), np.ones(len(unit)))
+            found = self._exact_slopes(star)
+            if found is None:
+                every = np.column_stack(self.evaluate(star.points))
+                found = every[0], star.slopes(every).T
+            self.known[key] = found
         return self.known[key]
 
-    def _exact_slopes(self, points: Real, widths: Real) -> tuple[Real, Real] | None:
-        """As `slopes`, of the entanglement of two modes alone; None where it does not exist."""
-        if self.aim not in self.model.pairs or self.shifts or self.constraints:
+    def _exact_slopes(self, star: Star) -> tuple[Real, Real] | None:
+        """As `slopes`, where aim and constraints are moments; None where one does not exist."""
+        names = [self.aim, *self.constraints]
+        if not all(name in self.model.moments for name in names):
             return None
-        moved = {**self.fixed, **self.values(points)}
-        value, gradient = log_nu_gradient(self.model, self.model.pairs[self.aim], moved, widths)
-        if not np.all(np.isfinite(gradient)):
+        values, gradients = slopes_of(self.model, names, self.drawn(star.points), star)
+        aim, *means = values.mean(axis=-1)
+        slope, *others = gradients.mean(axis=1)
+        if np.all(np.isfinite(values)) and not np.all(np.isfinite(gradients)):
             return None
-        return np.array([value, 1.0]), np.stack([gradient, np.zeros_like(gradient)])
+        margins = [np.ones(()), *self._signed(means, offset=True)]
+        along = [np.zeros_like(slope), *self._signed(others, offset=False)]
+        return np.array([aim, *margins]), np.stack([slope, *along])
 
     def climb(self, start: Real, aim: float) -> tuple[float, Real]:
         """Local optimum from a point, and its place."""
@@ -295,18 +311,32 @@ class _Task:
         )
 
 
-def _star(low: Real, centre: Real, high: Real) -> tuple[Real, Real]:
-    """Return points, shape (2k + 1, k): the centre, each coordinate up, each down; and widths."""
-    size = len(centre)
-    points = np.tile(centre, (2 * size + 1, 1))
-    points[1 : size + 1][np.diag_indices(size)] = high
-    points[size + 1 :][np.diag_indices(size)] = low
-    return points, high - low
+def _refuse_many(model: Model, result: str) -> None:
+    """Refuse what is not one real number."""
+    model.chosen([result])
+    components = model.results[result].components
+    if components:
+        message = (
+            f"`{result}` of {model.name} must be one real number, but has the components "
+            f"{', '.join(components)}"
+        )
+        raise ValueError(message)
+
+
+def _real(name: str, values: ArrayLike) -> Real:
+    if np.iscomplexobj(values):
+        message = f"`{name}` must be one real number, but is complex"
+        raise ValueError(message)
+    return np.asarray(values, np.float64)
+
+
+def _is_whole(quantity: Quantity) -> bool:
+    return isinstance(quantity.allowed, Range) and quantity.allowed.whole
 
 
 def _climbing(model: Model, result: str) -> str:
     """Return −ln 2ν̃₋ beside a logarithmic negativity, if the model gives it."""
-    model.chosen([result])
+    _refuse_many(model, result)
     if not result.startswith("E_"):
         return result
     for name in (f"log_nu_{result[2:]}", "log_nu"):
@@ -323,11 +353,22 @@ def _checked(model: Model, over: Mapping[str, Limits]) -> Real:
         if name in model.parameters.words():
             message = f"`{name}` must be fixed: it is a word, no number"
             raise ValueError(message)
-        model.parameters.known(name)
+        if _is_whole(model.parameters.quantities()[model.parameters.known(name)]):
+            message = f"`{name}` must be fixed: it is a whole number"
+            raise ValueError(message)
         if not low < high:
             message = f"`over` of {name} must be (low, high) with low < high, but is {low}, {high}"
             raise ValueError(message)
     return np.asarray(np.array(list(over.values()), np.float64).T)
+
+
+def _bounded(model: Model, subject_to: Mapping[str, Limits]) -> dict[str, Limits]:
+    for name, (low, high) in subject_to.items():
+        _refuse_many(model, name)
+        if not low <= high:
+            message = f"`subject_to` of {name} must be (low, high), but is {low}, {high}"
+            raise ValueError(message)
+    return dict(subject_to)
 
 
 def _shifts(model: Model, spread: Mapping[str, float], draws: int, seed: int) -> dict[str, Real]:

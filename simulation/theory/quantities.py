@@ -8,7 +8,7 @@ from re import fullmatch
 from typing import Any, Final, NamedTuple, cast, get_type_hints
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Real = NDArray[np.float64]
 Value = float | Real
@@ -18,11 +18,15 @@ _SMALLEST: Final = float(np.finfo(np.float64).tiny)
 
 
 class Range(NamedTuple):
-    """Allowed values, ends included; `text` completes "the value must …"."""
+    """Allowed values, ends included, perhaps `whole` numbers; `text` completes "the value must …".
+
+    A whole number is nothing to differentiate by.
+    """
 
     low: float
     high: float
     text: str
+    whole: bool = False
 
 
 FINITE: Final = Range(-_LARGEST, _LARGEST, "be finite")
@@ -67,8 +71,8 @@ def checked(name: str, value: object, allowed: Range) -> Value:
     ValueError
         If it is no number, or outside; the message names parameter, value and range.
     """
-    low, high, text = allowed
-    if type(value) is float and low <= value <= high:
+    low, high, text, whole = allowed
+    if type(value) is float and low <= value <= high and not whole:
         return value
     try:
         array = np.array(value, dtype=np.float64)
@@ -79,13 +83,16 @@ def checked(name: str, value: object, allowed: Range) -> Value:
     if np.any(outside):
         message = f"`{name}` must {text}, but is {array[outside].flat[0]}"
         raise ValueError(message)
+    if whole and (array.ndim or not float(array).is_integer()):
+        message = f"`{name}` must be a whole number, but is {value}"
+        raise ValueError(message)
     if array.ndim == 0:
         return float(array)
     array.flags.writeable = False
     return array
 
 
-def common_shape(values: Mapping[str, ArrayLike]) -> tuple[int, ...]:
+def common_shape(values: Mapping[str, Any]) -> tuple[int, ...]:
     """Shape the values broadcast to.
 
     Raises
@@ -93,7 +100,13 @@ def common_shape(values: Mapping[str, ArrayLike]) -> tuple[int, ...]:
     ValueError
         If they do not; the message gives the shapes of the arrays.
     """
-    shapes = {name: np.shape(value) for name, value in values.items() if np.ndim(value)}
+    shapes = {
+        name: np.shape(value)
+        for name, value in values.items()
+        if not isinstance(value, float) and np.ndim(value)
+    }
+    if not shapes:
+        return ()
     try:
         return np.broadcast_shapes(*shapes.values())
     except ValueError:
@@ -159,7 +172,8 @@ class Parameters:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the batch: ``()`` if every parameter is a number."""
-        values = {name: getattr(self, name) for name in self.quantities()}
+        names = _quantities(cast("Hashable", type(self)))
+        values = {name: getattr(self, name) for name in names}
         return common_shape(
             {name: value for name, value in values.items() if not isinstance(value, str | None)}
         )

@@ -62,6 +62,10 @@ def test_more_than_fifty_numbers_are_the_papers_own(numbers):
         ("9.4e-5", 9.352e-5, None, REPRODUCED),
         ("-0.1", 0.1, None, NOT),
         ("0.1", float("nan"), None, NOT),
+        ("< 1", 0.9999, None, REPRODUCED),
+        ("< 1", 1.0, None, NOT),
+        ("> 2", 2.1, None, REPRODUCED),
+        ("> 2", float("nan"), None, NOT),
     ],
 )
 def test_a_verdict_goes_by_the_printed_digits(printed, ours, unit, expected):

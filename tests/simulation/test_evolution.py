@@ -1,5 +1,7 @@
 """V(t): exact decays, approach to the steady state, changing coefficients, growth."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,33 @@ def test_a_changing_rate_decays_by_its_integral():
     found = evolve_driven(lambda t: decay(rate=1 + t), thermal([10.0]), [0.0, 1.0, 3.0])
     expected = 3 + 7 * np.exp(-np.array([0.0, 1.5, 7.5]))
     np.testing.assert_allclose(occupation(found)[:, 0], expected, rtol=1e-7)
+
+
+def rotating(cosine, calls):
+    """Two modes coupled by cos t, each answer counted."""
+
+    def model_at(time):
+        calls.append(time)
+        modes = [Mode("a", detuning=1.0, damping=0.2, occupation=2.0), Mode("b", damping=0.1)]
+        return Network(modes=modes, couplings=[beam_splitter("a", "b", cosine(time))]).build()
+
+    return model_at
+
+
+def test_a_function_of_arrays_is_asked_for_all_instants_of_a_step_at_once():
+    calls = [], []
+    found = [
+        evolve_driven(rotating(cosine, asked), thermal([3.0, 0.0]), [0.0, 2.0])
+        for cosine, asked in zip((np.cos, math.cos), calls, strict=True)
+    ]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+    assert len(calls[0]) < len(calls[1]) / 5
+
+
+def test_a_function_that_takes_arrays_for_one_number_is_asked_for_single_times():
+    largest = evolve_driven(lambda t: decay(rate=1 + np.max(t)), thermal([10.0]), [0.0, 1.0, 3.0])
+    each = evolve_driven(lambda t: decay(rate=1 + t), thermal([10.0]), [0.0, 1.0, 3.0])
+    np.testing.assert_allclose(largest, each, rtol=1e-12)
 
 
 def test_constant_coefficients_agree_between_the_two():

@@ -108,6 +108,16 @@ def test_resonances_are_as_wide_as_the_cavity_and_as_the_filters():
     assert np.hypot(alone, pulse) < width < alone + pulse
 
 
+def test_mechanical_lines_follow_the_beat_and_nothing_else_of_the_model():
+    mechanical = figure("riedinger2018-1", 4001, delta_omega_hz=80e6).panel("b")
+    a, b = (mechanical.x.values[np.argmax(line.values)] for line in mechanical.lines)
+    assert 1e3 * (b - a) == pytest.approx(80, abs=0.2)
+    with pytest.raises(
+        ValueError, match="shows delta_omega_hz alone of the parameters, but got n_0_A"
+    ):
+        figure("riedinger2018-1", n_0_A=0.5)
+
+
 def test_fringe_passes_the_counts_its_parameters_were_matched_to():
     panel = figure("riedinger2018-3", 201).panels[0]
     column = nearest(panel.x, 0.2)

@@ -67,8 +67,43 @@ def test_sensitivities_are_derivatives():
     assert found == pytest.approx({"g": 2 / 1.4, "kappa": -0.4 / 1.4, "n": -2 / 1.2}, rel=1e-8)
 
 
-def test_a_derivative_that_does_not_exist_is_nan():
-    assert np.isnan(sensitivity("yu2020", "E_N", ["temperature"], temperature=0.0)["temperature"])
+def test_at_the_border_of_a_range_a_derivative_is_taken_to_one_side():
+    """1/(e^{ħω/kT} − 1) is flat at T = 0; V = 2x|⟨m⟩|/(√⟨m†m⟩ (1 + x²)) falls with heating."""
+    cold = sensitivity("yu2020", "E_N", ["temperature"], temperature=0.0)
+    assert cold["temperature"] == pytest.approx(0, abs=1e-9)
+    found = sensitivity("memory2020", "V", ["n_heat"])
+    at = get("memory2020").evaluate(["V", "n_stored"])
+    assert found["n_heat"] == pytest.approx(-at["V"] / (2 * at["n_stored"]), rel=1e-7)
+
+
+def test_whole_numbers_are_no_parameters_to_differentiate_by():
+    found = sensitivity("network_herald", "g2")
+    assert "n" not in found
+    assert found["n_heat"] < 0
+    assert "links" not in sensitivity("swapping", "P_link")
+    with pytest.raises(ValueError, match="`n` must be fixed: it is a whole number"):
+        optimise("network_herald", maximise="g2", over={"n": (2, 6)})
+    with pytest.raises(ValueError, match=r"`links` must be a whole number, but is 2\.5"):
+        get("swapping").evaluate(["P_link"], links=2.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "result", "said"),
+    [("riedinger2018", "R_m", "components 1, 2, sym"), ("fan2026_cascade", "G_m_hz", "complex")],
+)
+def test_only_one_real_number_can_be_maximised_or_differentiated(model, result, said):
+    name = next(iter(get(model).parameters.defaults()))
+    message = f"`{result}`.* must be one real number, but .*{said}"
+    with pytest.raises(ValueError, match=message):
+        sensitivity(model, result, [name])
+    with pytest.raises(ValueError, match=message):
+        optimise(model, maximise=result, over={name: (1e6, 1e7)})
+
+
+def test_what_cannot_be_moved_has_no_derivative():
+    found = sensitivity("swapping", "T", ["memory_time", "M"], length_km=50.0)
+    assert np.isnan(found["memory_time"])
+    assert found["M"] < 0
 
 
 @pytest.mark.parametrize(
@@ -78,6 +113,10 @@ def test_a_derivative_that_does_not_exist_is_nan():
         ({"maximise": "E_a_b", "over": {"g": (0.3, 0.1)}}, "must be \\(low, high\\)"),
         ({"maximise": "E_a_b", "over": {}}, "at least one parameter"),
         ({"maximise": "E_a_b", "over": {"g": (0, 0.1)}, "spread": {"g": 0}}, "must be > 0"),
+        (
+            {"maximise": "E_a_b", "over": {"g": (0, 0.1)}, "subject_to": {"n_a": (2, 1)}},
+            "`subject_to` of n_a must be",
+        ),
     ],
 )
 def test_searches_that_cannot_succeed_are_refused(arguments, message):

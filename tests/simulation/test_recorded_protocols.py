@@ -6,7 +6,7 @@ import pytest
 from analysis.bell import chsh, coincidences_of
 from analysis.counting.count import count
 from analysis.counting.patterns import count_patterns
-from analysis.heralded import heralded_g2, visibility
+from analysis.heralded import INPUTS, heralded_g2, mean_fidelity, visibility
 from simulation.recordings.protocols import simulate_protocol
 from simulation.theory.models import get, point
 
@@ -32,6 +32,17 @@ BRIGHT_MEMORY = {
     "p_read": 0.4,
     "dark": 1e-4,
     "tau": 1e-6,
+}
+BRIGHT_TELEPORTATION = {
+    "p_pump": 0.05,
+    "eta": 0.8,
+    "p_read": 0.6,
+    "n_0_A": 0.02,
+    "n_0_B": 0.02,
+    "n_heat_A": 0.03,
+    "n_heat_B": 0.03,
+    "wcs_ratio": 2.0,
+    "dark": 1e-5,
 }
 
 
@@ -129,3 +140,36 @@ def test_what_cannot_be_recorded_is_refused(tmp_path):
         simulate_protocol("swapping", tmp_path / "m.ptu", 1000)
     with pytest.raises(KeyError, match="no parameter 'eta_x'"):
         simulate_protocol("bell2018", tmp_path / "m.ptu", 1000, eta_x=1)
+
+
+def test_teleportation_from_tags(tmp_path):
+    """Fidelity of each input and their mean; dark clicks come in the recording, not in the model's
+    light patterns."""
+    trials = 600_000
+    made = simulate_protocol(
+        "teleportation2021", tmp_path / "t.ptu", trials, seed=4, **BRIGHT_TELEPORTATION
+    )
+    model = get("teleportation2021").evaluate(
+        ["F", "F_mean", "P_herald", "P_read"], **BRIGHT_TELEPORTATION
+    )
+    assert list(made) == list(INPUTS)
+    herald, counts = (("pump", 1), ("pump", 2)), {}
+    for k, (name, recording) in enumerate(made.items()):
+        found = count_patterns(recording.path, recording.gates)
+        heralds = found.all_of(*herald)
+        right, wrong = (found.all_of(*herald, ("read", detector)) for detector in (2, 1))
+        expected = trials * model["P_herald"][k]
+        assert abs(heralds - expected) < 4.5 * np.sqrt(expected), name
+        clicks = expected * model["P_read"][k]
+        assert abs(right + wrong - clicks) < 4.5 * np.sqrt(clicks), name
+        sigma = np.sqrt(model["F"][k] * (1 - model["F"][k]) / clicks)
+        assert abs(right / (right + wrong) - model["F"][k]) < 4.5 * sigma, name
+        counts[name] = right, wrong
+    mean = mean_fidelity(counts, dict.fromkeys(INPUTS, 1 / 6))
+    half = (mean.F.high - mean.F.low) / 2
+    assert abs(mean.F.value - model["F_mean"]) < 4.5 * half
+
+
+def test_a_recipe_of_first_order_has_no_patterns_to_record(tmp_path):
+    with pytest.raises(ValueError, match="`detection` must be threshold"):
+        simulate_protocol("teleportation2021", tmp_path / "t.ptu", 1000, detection="script")

@@ -24,7 +24,7 @@ from simulation.theory.couplings import dispersive, triple_resonance
 from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.measures import log_negativity
-from simulation.theory.models.model import Model, Outcome
+from simulation.theory.models.model import Model, Moment, Outcome
 from simulation.theory.network import Link, Mode, Network
 from simulation.theory.quantities import (
     FINITE,
@@ -198,6 +198,10 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
-    pairs={"E_cb": ("c", "b"), "E_a1b": ("a1", "b"), "E_mb": ("m", "b")},
+    moments={
+        "E_cb": Moment("E_N", ("c", "b")),
+        "E_a1b": Moment("E_N", ("a1", "b")),
+        "E_mb": Moment("E_N", ("m", "b")),
+    },
     rate_unit="omega_b",
 )

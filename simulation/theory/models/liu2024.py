@@ -33,7 +33,7 @@ from simulation.theory.baths import thermal_occupation
 from simulation.theory.couplings import dispersive
 from simulation.theory.linear_model import NOISE_TOLERANCE, LinearModel, noise_margin
 from simulation.theory.measures import log_negativity, log_nu
-from simulation.theory.models.model import Model, Outcome
+from simulation.theory.models.model import Model, Moment, Outcome
 from simulation.theory.network import BareDrift, Link, Mode, Network, Port, bidirectional
 from simulation.theory.quantities import (
     FINITE,
@@ -235,6 +235,6 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
-    pairs={"E_N": ("b1", "b2"), "log_nu": ("b1", "b2")},
+    moments={"E_N": Moment("E_N", ("b1", "b2")), "log_nu": Moment("log_nu", ("b1", "b2"))},
     rate_unit="omega_m",
 )

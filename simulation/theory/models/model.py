@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,16 @@ class Outcome(NamedTuple):
     components: tuple[str, ...] = ()
 
 
+class Moment(NamedTuple):
+    """What a result is of the steady state, so that the equations of motion give its derivatives.
+
+    E_N or −ln 2ν̃₋ of two modes, mean quanta or the squeezed variance of one, or the growth rate.
+    """
+
+    kind: Literal["E_N", "log_nu", "quanta", "squeezing", "growth_rate"]
+    modes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
     """A model of a paper.
@@ -46,9 +56,8 @@ class Model:
         Unit of the rates of `linear`.
     network : callable, optional
         ``network(parameters)`` returns the declared network, of a model that is one.
-    pairs : mapping of str to (str, str)
-        Results that are E_N or −ln 2ν̃₋ of two modes in the steady state of `linear`: their
-        derivatives follow from its equations.
+    moments : mapping of str to Moment
+        Results of the steady state of `linear` whose derivatives follow from its equations.
     """
 
     name: str
@@ -59,10 +68,13 @@ class Model:
     linear: Callable[[Any], LinearModel] | None = None
     rate_unit: str = ""
     network: Callable[[Any], "Network"] | None = None
-    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    moments: Mapping[str, Moment] = field(default_factory=dict)
 
     def show(self, **parameters: Any) -> "Equations":
-        """Return H, A and D at one point as LaTeX, which a notebook shows set.
+        """Return H, A and D as LaTeX, in symbols and with the numbers of one point.
+
+        A notebook shows them set. Symbols are the names of the parameters, see
+        `simulation.theory.latex.shown`.
 
         Parameters
         ----------
@@ -74,18 +86,15 @@ class Model:
         KeyError, ValueError
             As `evaluate`; ValueError also if the model has no linear equations.
         """
-        from simulation.theory.latex import Equations, equations, hamiltonian
+        from simulation.theory.latex import Equated, shown
 
         for name in parameters:
             self.parameters.known(name)
         if self.linear is None:
             message = f"{self.name} has no linear equations of motion: it is solved in closed form"
             raise ValueError(message)
-        at = self.parameters(**parameters)
-        parts = [equations(self.linear(at))]
-        if self.network is not None:
-            parts.insert(0, hamiltonian(self.network(at)))
-        return Equations(r" \\ ".join(parts).join((r"\begin{gathered} ", r" \end{gathered}")))
+        declared = Equated(parameters=self.parameters, linear=self.linear, network=self.network)
+        return shown(declared, {**self.parameters.defaults(), **parameters})
 
     def evaluate(
         self, wanted: Sequence[str] | None = None, /, **parameters: Any

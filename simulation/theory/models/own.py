@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.measures import log_negativity, log_nu, squeezed_variance
-from simulation.theory.models.model import Model, Outcome
+from simulation.theory.models.model import Model, Moment, Outcome
 from simulation.theory.network import Network
 from simulation.theory.quantities import FINITE, Parameters, Quantity, Value
 from simulation.theory.steady_state import SteadyState, growth_rate, steady_state
@@ -106,13 +106,24 @@ def own_model(
         linear=linear,
         rate_unit=rate_unit,
         network=cast("Callable[[Any], Network]", declared) if is_network else None,
-        pairs={
-            f"{measure}_{a}_{b}": (a, b)
-            for a, b in combinations(labels, 2)
-            for measure in ("E", "log_nu")
-            if f"{measure}_{a}_{b}" not in (measures or {})
+        moments={
+            name: moment
+            for name, moment in _moments(labels).items()
+            if name not in (measures or {})
         },
     )
+
+
+def _moments(labels: Collection[str]) -> dict[str, Moment]:
+    """Results that every network has, as the steady state's."""
+    found = {"growth_rate": Moment("growth_rate")}
+    for a, b in combinations(labels, 2):
+        found[f"E_{a}_{b}"] = Moment("E_N", (a, b))
+        found[f"log_nu_{a}_{b}"] = Moment("log_nu", (a, b))
+    for a in labels:
+        found[f"n_{a}"] = Moment("quanta", (a,))
+        found[f"squeezing_{a}"] = Moment("squeezing", (a,))
+    return found
 
 
 def _parameters(network: Declaration) -> type[Parameters]:

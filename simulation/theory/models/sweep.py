@@ -51,10 +51,11 @@ def point(model: Model | str, /, **parameters: Any) -> dict[str, Any]:
             raise ValueError(message)
     results = {name: value.tolist() for name, value in model.evaluate(**parameters).items()}
     if model.linear is not None and not results.get("stable", True):
+        unit = f" (in {model.rate_unit})" if model.rate_unit else ""
         growth = describe_growth(model.linear(model.parameters(**parameters)))
         message = (
-            f"{model.name} must be stable to have a steady state, but {growth} "
-            f"(in {model.rate_unit}); sweep to see where it is stable"
+            f"{model.name} must be stable to have a steady state, but {growth}"
+            f"{unit}; sweep to see where it is stable"
         )
         raise ValueError(message)
     return results

@@ -25,7 +25,7 @@ from simulation.theory.couplings import beam_splitter, radiation_pressure
 from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.measures import log_negativity, log_nu
-from simulation.theory.models.model import Model, Outcome
+from simulation.theory.models.model import Model, Moment, Outcome
 from simulation.theory.network import Mode, Network
 from simulation.theory.output_modes import with_output_mode
 from simulation.theory.quantities import FINITE, NON_NEGATIVE, POSITIVE, Parameters, Quantity, Value
@@ -271,6 +271,6 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
-    pairs={"E_N": ("a1", "a2"), "E_mb": ("m", "b")},
+    moments={"E_N": Moment("E_N", ("a1", "a2")), "E_mb": Moment("E_N", ("m", "b"))},
     rate_unit="omega_b",
 )

@@ -36,7 +36,7 @@ from simulation.theory.quantities import (
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-DEVICES: Final = "ABCDEF"
+DEVICES: Final = "ABCDEFGHIJKLMNOP"
 """Names of the devices; the first n take part."""
 
 _OF_DEVICE: Final = {
@@ -51,14 +51,24 @@ _OF_DEVICE: Final = {
     "phi": (0.0, "rad", FINITE, "phase of the Stokes path"),
 }
 _PATTERN: Final = Word(
-    "[01x]{2,6}", "be a word of 1 (click), 0 (silent), x (not asked), one per output"
+    "[01x]{2,16}", "be a word of 1 (click), 0 (silent), x (not asked), one per output"
 )
 _INTERFEROMETERS: Final = ("fourier", "hadamard")
+_SIZES: Final = Range(2, len(DEVICES), f"be 2 to {len(DEVICES)}", whole=True)
+_CLICKS: Final = 13
+"""Clicks asked for at most: work and memory grow as 3 to their number, here to seconds."""
 
 
 def _fields() -> list[tuple[str, Any, Any]]:
     common: list[tuple[str, Any, Any]] = [
-        ("n", Annotated[Value, Quantity("", Range(2, 6, "be 2 to 6"), "devices", "")], 3.0),
+        (
+            "n",
+            Annotated[
+                Value,
+                Quantity("", _SIZES, "devices", ""),
+            ],
+            3.0,
+        ),
         (
             "herald",
             Annotated[
@@ -75,7 +85,9 @@ def _fields() -> list[tuple[str, Any, Any]]:
         ),
         (
             "interferometer",
-            Annotated[str, Quantity("", Choice(_INTERFEROMETERS), "U; hadamard for n = 2, 4", "")],
+            Annotated[
+                str, Quantity("", Choice(_INTERFEROMETERS), "U; hadamard for n = 2, 4, 8, 16", "")
+            ],
             "fourier",
         ),
         (
@@ -164,6 +176,7 @@ def solve(p: Any, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     unitary = _unitary(p)
     state = detected(p, unitary)
     heralds, reads = _asked(p, "herald", "p"), _asked(p, "reads", "r")
+    _refuse_many(heralds["clicked"].split() + reads["clicked"].split())
     herald = state.probability(**heralds, dark=p.dark)
     read = state.probability(**reads, dark=p.dark)
     joint = state.probability(**{k: f"{heralds[k]} {reads[k]}" for k in heralds}, dark=p.dark)
@@ -192,10 +205,14 @@ def heralded_w(p: Any, unitary: ArrayLike) -> tuple[Real, Real]:
     first = heralds["clicked"].split()[:1] or ["p0"]
     bright = f"r{first[0][1:]}"
     others = [mode for mode in _modes("r", n).split() if mode != bright]
-    made = state.condition(**heralds, kept=" ".join([*others, bright]), dark=p.dark)
-    weight = made.probability
-    for _ in others:
-        made = made.silence()
+    # empty outputs first: they cost no axis, and clicks then move one mode only
+    asked = f"{heralds['silent']} {heralds['clicked']} {bright}"
+    made = state.condition(silent=" ".join(others), kept=asked)
+    for _ in heralds["silent"].split():
+        made = made.silence(p.dark)
+    for _ in heralds["clicked"].split():
+        made = made.ask(p.dark)
+    weight = state.probability(**heralds, dark=p.dark)
     return heralded.one_quantum(made, 0) / weight, made.silence().probability / weight
 
 
@@ -218,9 +235,6 @@ def _of(p: Any, name: str, device: str) -> Value:
 
 
 def _unitary(p: Any) -> Complex:
-    if np.ndim(p.n) or not float(p.n).is_integer():
-        message = f"`n` must be a whole number, but is {p.n}"
-        raise ValueError(message)
     return {"fourier": fourier, "hadamard": hadamard}[p.interferometer](int(p.n))
 
 
@@ -240,6 +254,15 @@ def _asked(p: Any, name: str, kind: str) -> dict[str, str]:
         key: " ".join(f"{kind}{k}" for k, found in enumerate(word) if found == letter)
         for key, letter in (("clicked", "1"), ("silent", "0"))
     }
+
+
+def _refuse_many(clicks: Collection[str]) -> None:
+    if len(clicks) > _CLICKS:
+        message = (
+            f"`herald` and `reads` must ask for at most {_CLICKS} clicks together, but ask for "
+            f"{len(clicks)}; ask fewer outputs (x), or for silence (0)"
+        )
+        raise ValueError(message)
 
 
 def _ratio(joint: Real, single: Real) -> Real:

@@ -50,7 +50,7 @@ from simulation.theory.threshold import Conditioned
 
 Real = NDArray[np.float64]
 
-LINKS: Final = Range(2, 4, "be 2, 3 or 4")
+LINKS: Final = Range(2, 4, "be 2, 3 or 4", whole=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -268,7 +268,7 @@ def waiting_time(success: Real, links: int, memory: ArrayLike = np.inf) -> Real:
 
 def solve(p: Swapping, wanted: Collection[str]) -> Mapping[str, ArrayLike]:
     """Link, chain, parallel chains and repeater, as wanted."""
-    links = _links(p)
+    links = int(p.links)
     made = link(p)
     found: dict[str, ArrayLike] = {"P_link": made.probability}
     if any(name.startswith("link") for name in wanted):
@@ -353,13 +353,6 @@ def _repeater(p: Swapping, links: int, found: Mapping[str, ArrayLike]) -> dict[s
         result["T"] = rounds * per_try
         result["T_small"] = 1.5 ** np.log2(links) / success * per_try
     return result
-
-
-def _links(p: Swapping) -> int:
-    if np.ndim(p.links) or not float(p.links).is_integer():
-        message = f"`links` must be a whole number, but is {p.links}"
-        raise ValueError(message)
-    return int(p.links)
 
 
 def _herald_efficiency(p: Swapping) -> Real:

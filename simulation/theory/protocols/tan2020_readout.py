@@ -24,7 +24,7 @@ from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
 from simulation.theory.measures import log_negativity, log_nu
 from simulation.theory.models import tan2020
-from simulation.theory.models.model import Model, Outcome
+from simulation.theory.models.model import Model, Moment, Outcome
 from simulation.theory.network import Mode, Network
 from simulation.theory.output_modes import with_output_mode
 from simulation.theory.quantities import FINITE, FRACTION, POSITIVE, Quantity, Value
@@ -134,7 +134,10 @@ MODEL: Final = Model(
     results=RESULTS,
     solve=solve,
     linear=linear,
-    pairs={"E_N_out": ("out_b", "out_m"), "log_nu_out": ("out_b", "out_m")},
+    moments={
+        "E_N_out": Moment("E_N", ("out_b", "out_m")),
+        "log_nu_out": Moment("log_nu", ("out_b", "out_m")),
+    },
     rate_unit="omega_b",
     network=network,
 )

@@ -38,6 +38,7 @@ from simulation.theory.quantities import (
     Range,
     Value,
 )
+from simulation.theory.silent_sets import SILENT
 
 Real = NDArray[np.float64]
 
@@ -205,6 +206,31 @@ def _teleported(p: Teleportation2021) -> dict[str, ArrayLike]:
         "events": events,
         "time": time,
     }
+
+
+def click_patterns(p: Teleportation2021) -> Real:
+    """Probabilities of light clicks of both heralding ports, r_H and r_V, for each input.
+
+    Dark clicks are left out; the herald is a click of both ports of `ports`.
+
+    Parameters
+    ----------
+    p : Teleportation2021
+        Of single numbers, with ``detection="threshold"``.
+
+    Returns
+    -------
+    ndarray, shape (6, 2, 2, 2, 2)
+        Inputs in the order of `SETTINGS`; index 1 for a click.
+    """
+    if p.detection != "threshold":
+        message = "`detection` must be threshold for patterns of clicks, but is script"
+        raise ValueError(message)
+    state = _read_out(p, _sent(p)).lose("w_H w_V o_H o_V r_H r_V", _last(p.detector))
+    asked = state.condition(clicked=f"{_HERALDS[p.ports]} r_H r_V")
+    clicks = np.maximum(asked.weight.outcomes[SILENT:, SILENT:, SILENT:, SILENT:], 0.0)
+    mixed = np.sum(_signs(p) * clicks, axis=-1)
+    return np.moveaxis(mixed, -1, 0)
 
 
 def _first_order(

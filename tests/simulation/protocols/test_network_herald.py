@@ -7,6 +7,7 @@ from simulation.theory.models import point
 from simulation.theory.protocols.network_herald import MODEL, detected, fourier, hadamard
 
 UNEQUAL = {"p_pump_B": 0.02, "n_heat_B": 0.05, "eta_s_C": 0.05, "n_0_C": 0.04}
+REFERENCE_16 = [1.1561664203004e-5, 7.4655885638466e-9, 0.0040142177443608, 0.00020552046068257]
 COLD = {"n_0": 0.0, "n_env": 0.0, "n_heat": 0.0, "dark": 0.0}
 
 
@@ -52,6 +53,22 @@ def test_three_unequal_devices():
 def test_full_patterns_of_unequal_devices(word, probability):
     found = MODEL.evaluate(["P_joint"], herald=word, reads=word, dark=0.0, **UNEQUAL)
     assert found["P_joint"] == pytest.approx(probability, rel=1e-11)
+
+
+def test_sixteen_unequal_devices():
+    """Reference: inclusion–exclusion of silences, 60 digits, mpmath."""
+    herald, reads = "1x1" + "x" * 13, "x1x1" + "0" * 12
+    found = point(
+        MODEL, n=16, interferometer="hadamard", herald=herald, reads=reads, p_pump_P=0.3, dark=1e-9
+    )
+    assert [found[name] for name in ("P_herald", "P_joint", "F_W", "P_vacuum")] == pytest.approx(
+        REFERENCE_16, rel=1e-10
+    )
+
+
+def test_more_clicks_than_memory_holds_are_refused():
+    with pytest.raises(ValueError, match="at most 13 clicks together, but ask for 16"):
+        point(MODEL, n=8, herald="1" * 8, reads="1" * 8)
 
 
 def test_weak_cold_herald_leaves_the_w_state():
