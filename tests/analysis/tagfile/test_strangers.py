@@ -166,6 +166,18 @@ def test_a_converted_copy_is_the_same_recording(tmp_path, name):
     assert both.coincidence(("pump", 1), ("read", 2)) == TRIALS
 
 
+def test_a_converted_copy_full_of_syncs_is_the_same_recording_too(tmp_path):
+    sync = np.arange(100_000, dtype=np.int64) * 200_000
+    photon = sync[::5000] + 40
+    time, channel = np.append(sync, photon), np.repeat([64, 0], [len(sync), len(photon)])
+    order = np.argsort(time, kind="stable")
+    events = Events(time=time[order], dtime=None, channel=channel[order].astype(np.uint8))
+    write_ptu(tmp_path / "a.ptu", events, layout=LAYOUTS[0x00010205], sync_rate=20e3)
+    convert(tmp_path / "a.ptu", tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"a.npz: must be another .* has the same photons"):
+        count([tmp_path / "a.ptu", tmp_path / "a.npz"], gates())
+
+
 def test_recordings_that_only_begin_alike_are_two(tmp_path):
     rows = "\n".join(f"{time},{channel}" for time, channel in zip(TIMES, CHANNELS, strict=True))
     for name, last in (("a.csv", 9), ("b.csv", 7)):
