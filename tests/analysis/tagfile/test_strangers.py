@@ -272,3 +272,13 @@ def test_trials_after_the_last_tag_are_not_called_known(tmp_path):
     trials = count(tmp_path / "x.npz", gates(kind="clock")).trials
     assert trials.number == trials.low == TRIALS - 1
     assert trials.high == trials.low + 14  # e^(-14) < 10^-6 of one tag per trial
+
+
+def test_a_table_is_described_by_its_tags_not_by_records_it_does_not_hold(tmp_path):
+    np.savez(tmp_path / "x.npz", time_ps=TIMES, channel=CHANNELS)
+    convert(write_t3(tmp_path / "a.ptu"), tmp_path / "a.csv")
+    nameless, named = (str(summarise(open_tags(tmp_path / name))) for name in ("x.npz", "a.csv"))
+    assert "tags        200 T2 of a device that it does not name" in nameless
+    assert "tags        200 T3 of a TimeHarp 260 N" in named
+    assert "overflows" not in nameless
+    assert summarise(open_tags(tmp_path / "x.npz")).to_dict()["layout"] is None
