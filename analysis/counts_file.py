@@ -199,17 +199,22 @@ def read_set(path: str | Path, set_name: str | None = None) -> tuple[str, Mappin
         As `load_counts_file`.
     """
     path = Path(path)
-    content = _counted(path)
-    if content is None:
-        content = _read_json(path)
+    with path.open("rb") as stream:  # read once: it may be a pipe
+        head = stream.read(8)
+        content = _counted(path, head)
+        if content is None:
+            content = _read_json(path, head + stream.read())
     name, entry = _choose(path, content, set_name)
     return (f"{path}, set {name!r}" if name else f"{path}"), entry
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def _read_json(path: Path, raw: bytes) -> dict[str, object]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        content = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
+    except RecursionError:
+        message = f"`{path}` must be a JSON file of counts, but is nested too deep"
+        raise ValueError(message) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         message = f"`{path}` must be a JSON file, but is not: {error}"
         raise ValueError(message) from None
     except ValueError as error:
@@ -227,10 +232,11 @@ def _read_json(path: Path) -> dict[str, object]:
     raise ValueError(message)
 
 
-def _counted(path: Path) -> dict[str, object] | None:
+def _counted(path: Path, head: bytes) -> dict[str, object] | None:
     """Return the nine counts of a netCDF or Parquet file; None if it is neither."""
-    with path.open("rb") as stream:
-        head = stream.read(8)
+    if head.startswith(b"PQTTTR"):
+        message = f"{path}: must hold counts, but is a tag file: count it with `labkit analyse`"
+        raise ValueError(message)
     try:
         if head.startswith(b"\x89HDF"):
             import xarray as xr

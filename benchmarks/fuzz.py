@@ -91,8 +91,9 @@ def seeds(folder: Path) -> dict[str, bytes]:
 def _words(layout: RecordLayout, times: np.ndarray, channel: np.ndarray) -> bytes:
     at = 28 if layout.family == "pico" else 25
     stop = np.uint32(1 << layout.time_bits)
+    local = times.astype(np.uint64) * stop // 30_000  # in order, within one wrap
     dtime = 500 << (16 if layout.family == "pico" else 10) if layout.mode == "T3" else 0
-    words = (channel.astype(np.uint32) << at) | (times.astype(np.uint32) % stop) | dtime
+    words = (channel.astype(np.uint32) << at) | local.astype(np.uint32) | dtime
     return words.astype("<u4").tobytes()
 
 

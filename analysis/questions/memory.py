@@ -13,6 +13,7 @@ from analysis.questions.delays import correlate
 from analysis.tagfile import TagSource, open_tags
 
 _BINS: Final = 2_000
+_MOST_BLOCKED: Final = 0.5
 _DRAWS: Final = 20_000
 _SEED: Final = 20_180_425
 
@@ -54,8 +55,14 @@ class Memory:
         return self.clicks / self.seconds
 
     @property
-    def corrected_rate(self) -> float:
-        """Rate r (1 − p)/(1 − blocked): no afterpulses, and per live second."""
+    def corrected_rate(self) -> float | None:
+        """Rate r (1 − p)/(1 − blocked): no afterpulses, and per live second.
+
+        None if more than half of a steady light would be blocked: the gap is one of the light then,
+        as between pulses.
+        """
+        if self.blocked > _MOST_BLOCKED:
+            return None
         return self.rate * (1 - self.afterpulse.value) / (1 - self.blocked)
 
     def to_dict(self) -> dict[str, object]:
@@ -73,8 +80,15 @@ class Memory:
         }
 
     def __str__(self) -> str:
+        corrected = self.corrected_rate
+        told = (
+            "not corrected: such a dead time would block most of a steady light, so the gap is the "
+            "light's own, as between pulses"
+            if corrected is None
+            else f"corrected {corrected:.6g} /s"
+        )
         return (
-            f"rate        {self.rate:.6g} /s, corrected {self.corrected_rate:.6g} /s\n"
+            f"rate        {self.rate:.6g} /s, {told}\n"
             f"dead time   {self.dead_time * 1e9:.4g} ns (bins of {self.dead_time_bin * 1e9:.3g} ns;"
             f" by chance with probability {self.chance:.2g})\n"
             f"afterpulses {self.afterpulse} per click"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from analysis.tagfile.layouts import SYNC
 from analysis.tagfile.source import TagSource, file_size, open_file
 
 _PIECE = 1 << 20
-_FIRST_RECORDS = 4096
+_FIRST_RECORDS, _FIRST_BLOCKS = 4096, 256
 _FEWEST = 16
 
 
@@ -88,13 +89,15 @@ def _equal(sources: Iterable[TagSource]) -> Iterator[tuple[TagSource, TagSource,
 
 
 def _first_photons(source: TagSource) -> bytes | None:
-    """Return the first photons as bytes; None if a few thousand records hold too few to tell."""
-    for block in source.blocks(size=_FIRST_RECORDS):
+    """Return the first photons as bytes; None if the first records hold too few to tell."""
+    decoder, found = Decoder(source.layout), np.empty((0, 3), np.int64)
+    for block in islice(source.blocks(size=_FIRST_RECORDS), _FIRST_BLOCKS):
         try:
-            photons = _photons(source, Decoder(source.layout).decode(block))
+            found = np.concatenate([found, _photons(source, decoder.decode(block))])
         except ValueError:  # counting says what is wrong, and where
             return None
-        return None if len(photons) < _FEWEST else photons[:_FEWEST].tobytes()
+        if len(found) >= _FEWEST:
+            return found[:_FEWEST].tobytes()
     return None
 
 

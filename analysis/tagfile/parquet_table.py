@@ -73,7 +73,8 @@ def _time_type(path: Path, found: pa.DataType) -> np.dtype[Any]:
     """Return the numpy type of the times, which must be integers or durations."""
     if not (pa.types.is_integer(found) or pa.types.is_duration(found)):
         raise wrong_type(path, TIME, found)
-    return np.dtype(found.to_pandas_dtype())
+    numpy_type: np.dtype[Any] = np.dtype(found.to_pandas_dtype())
+    return numpy_type
 
 
 class ParquetSink(TableSink):

@@ -16,6 +16,7 @@ from analysis.tagfile.doubts import (
 )
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import MARKER, SYNC, RecordLayout
+from analysis.tagfile.record_file import RecordFile
 from analysis.tagfile.source import FileWarning, TagFileError, TagSource
 
 Progress = Callable[[int], None]
@@ -31,6 +32,10 @@ class TagSummary:
     path : str
     format : str
     layout : RecordLayout
+    device : str
+        What took the tags; empty if the file does not say.
+    holds_records : bool
+        Whether the file holds the records themselves; others are made from its tags.
     resolution : float
         Seconds per T2 tick, or per T3 dtime bin.
     sync_period : float or None
@@ -62,6 +67,8 @@ class TagSummary:
     path: str
     format: str
     layout: RecordLayout
+    device: str
+    holds_records: bool
     resolution: float
     sync_period: float | None
     records: int
@@ -96,7 +103,8 @@ class TagSummary:
         return {
             "path": self.path,
             "format": self.format,
-            "layout": str(self.layout),
+            "layout": str(self.layout) if self.holds_records else None,
+            "device": self.device,
             "mode": self.layout.mode,
             "resolution": self.resolution,
             "sync_period": self.sync_period,
@@ -120,7 +128,11 @@ class TagSummary:
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         yield "file", self.path
-        yield "records", f"{self.records} {self.layout}"
+        if self.holds_records:
+            yield "records", f"{self.records} {self.layout}"
+        else:
+            device = f"of a {self.device}" if self.device else "of a device that it does not name"
+            yield "tags", f"{sum(self.counts.values())} {self.layout.mode} {device}"
         yield "resolution", f"{self.resolution * 1e12:.6g} ps"
         if self.sync_period is not None:
             yield "sync period", f"{self.sync_period * 1e9:.9g} ns"
@@ -132,7 +144,8 @@ class TagSummary:
             yield "syncs", str(self.syncs)
         for bits, count in self.markers.items():
             yield f"marker {bits}", str(count)
-        yield "overflows", f"{self.overflow_records} records"
+        if self.holds_records:
+            yield "overflows", f"{self.overflow_records} records"
         for warning in self.warnings:
             yield "warning", f"{warning} [{warning.code}]"
 
@@ -175,6 +188,8 @@ def summarise(source: TagSource, *, progress: Progress | None = None) -> TagSumm
         path=str(source.path),
         format=source.format,
         layout=source.layout,
+        device=source.device,
+        holds_records=isinstance(source, RecordFile),
         resolution=source.resolution,
         sync_period=source.sync_period,
         records=tally.records,

@@ -1,5 +1,7 @@
 import json
+import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -108,3 +110,20 @@ def test_other_files_are_refused(tmp_path: Path, content: str, message: str) -> 
 def test_counts_print_themselves(tmp_path: Path) -> None:
     lines = str(load_counts_file(written(tmp_path, SET))).splitlines()
     assert lines[1] == "pump          100  110"
+
+
+def test_counts_come_through_a_pipe_that_can_be_read_once(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_text, args=(json.dumps(SET),))
+    writer.start()
+    assert load_counts_file(pipe).trials == 1000
+    writer.join()
+
+
+def test_a_tag_file_and_a_deep_nest_are_told_from_counts(tmp_path):
+    path = written(tmp_path, "PQTTTR and so on")
+    with pytest.raises(ValueError, match="is a tag file: count it with `labkit analyse`"):
+        load_counts_file(path)
+    with pytest.raises(ValueError, match="nested too deep"):
+        load_counts_file(written(tmp_path, "[" * 100_000))

@@ -85,6 +85,13 @@ def test_pulses_are_not_taken_for_afterpulses():
     assert found.afterpulse.low > 0.02
 
 
+def test_the_gap_between_pulses_is_not_corrected_for():
+    found = detector_memory(Clicks(np.arange(5000) * 100_000 + 10), 0, reach=1e-3)
+    assert found.dead_time == pytest.approx(1e-4, rel=0.01)
+    assert found.corrected_rate is found.to_dict()["corrected_rate"] is None
+    assert "so the gap is the light's own" in str(found)
+
+
 def test_a_channel_with_one_click_says_what_to_do():
     with pytest.raises(ValueError, match="no two clicks within 2e-06 s"):
         detector_memory(Clicks([5]), 0, reach=1e-6)

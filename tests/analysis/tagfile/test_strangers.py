@@ -166,6 +166,18 @@ def test_a_converted_copy_is_the_same_recording(tmp_path, name):
     assert both.coincidence(("pump", 1), ("read", 2)) == TRIALS
 
 
+def test_a_converted_copy_full_of_syncs_is_the_same_recording_too(tmp_path):
+    sync = np.arange(100_000, dtype=np.int64) * 200_000
+    photon = sync[::5000] + 40
+    time, channel = np.append(sync, photon), np.repeat([64, 0], [len(sync), len(photon)])
+    order = np.argsort(time, kind="stable")
+    events = Events(time=time[order], dtime=None, channel=channel[order].astype(np.uint8))
+    write_ptu(tmp_path / "a.ptu", events, layout=LAYOUTS[0x00010205], sync_rate=20e3)
+    convert(tmp_path / "a.ptu", tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"a.npz: must be another .* has the same photons"):
+        count([tmp_path / "a.ptu", tmp_path / "a.npz"], gates())
+
+
 def test_recordings_that_only_begin_alike_are_two(tmp_path):
     rows = "\n".join(f"{time},{channel}" for time, channel in zip(TIMES, CHANNELS, strict=True))
     for name, last in (("a.csv", 9), ("b.csv", 7)):
@@ -260,3 +272,13 @@ def test_trials_after_the_last_tag_are_not_called_known(tmp_path):
     trials = count(tmp_path / "x.npz", gates(kind="clock")).trials
     assert trials.number == trials.low == TRIALS - 1
     assert trials.high == trials.low + 14  # e^(-14) < 10^-6 of one tag per trial
+
+
+def test_a_table_is_described_by_its_tags_not_by_records_it_does_not_hold(tmp_path):
+    np.savez(tmp_path / "x.npz", time_ps=TIMES, channel=CHANNELS)
+    convert(write_t3(tmp_path / "a.ptu"), tmp_path / "a.csv")
+    nameless, named = (str(summarise(open_tags(tmp_path / name))) for name in ("x.npz", "a.csv"))
+    assert "tags        200 T2 of a device that it does not name" in nameless
+    assert "tags        200 T3 of a TimeHarp 260 N" in named
+    assert "overflows" not in nameless
+    assert summarise(open_tags(tmp_path / "x.npz")).to_dict()["layout"] is None
