@@ -184,7 +184,9 @@ def _plan(
     yield (
         "splitting",
         sequence,
-        lambda s, q: splitting(s, q, SplittingOptions(trials=n(2e6), pump_trials=0, rounds=2)),
+        lambda s, q: splitting(
+            s, q, SplittingOptions(trials=n(2e6), leak_trials=n(2e6), pump_trials=0, rounds=2)
+        ),
     )
     yield (
         "stray_light",

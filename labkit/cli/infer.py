@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labkit.cli.output import print_json, remarks, results
+from labkit.cli.planning import WhatIf, knobs_of
 from labkit.cli.simulate import DataSet
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
     from simulation.inference.posterior import Posterior
+    from simulation.theory.dlcz.sources import NoisyModel
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +43,10 @@ def infer(
     ] = 0.05,
     draws: Annotated[int, typer.Option(help="Proposals of the importance sampling.")] = 18_000,
     seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
+    bound: Annotated[
+        float, typer.Option(help="Bound on R_m for the trials of --json's budget and optimum.")
+    ] = 1.0,
+    what_if: WhatIf = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Write the posterior as netCDF (ArviZ reads it)."),
@@ -52,10 +58,13 @@ def infer(
 
     Witness blocks, phase and delay sweeps, blocked-arm g², pump-probe, thermometry, splitting,
     background and laser-only blocks count together. What the data do not determine is said in
-    words. R_m from it is the model's, never a witness: that is `labkit witness`.
+    words. R_m from it is the model's, never a witness: that is `labkit witness`. With --json come
+    noise budget, prediction and best settings too, at other settings by --what-if.
     """
     from labkit.campaign import read_campaign
     from simulation.inference.infer import infer as infer_
+    from simulation.inference.operation import Operation
+    from simulation.inference.outlook import PREDICTED, outlook
     from simulation.theory.dlcz import riedinger2018
 
     if not runs and not counts:
@@ -63,6 +72,7 @@ def infer(
         raise ValueError(message)
     centre = riedinger2018(preset.value)
     changes, fixed = _priors(prior) if prior else {}, _fixed(fix or [])
+    knobs, turned = knobs_of(what_if)
     with remarks.status("reading the runs") as status:
         campaign, said = read_campaign(runs or [], centre, counts or [])
         found = infer_(
@@ -78,14 +88,17 @@ def infer(
 
         corner_plot(found).savefig(plot)
     if json:
-        print_json(found.to_dict())
+        with remarks.status("noise budget and best settings"):
+            promised = outlook(found, knobs, bound, turned)
+        print_json(found.to_dict() | promised)
         return
-    _show(found)
+    _show(found, Operation.of_posterior(found, PREDICTED).changed(**turned).at(knobs))
 
 
-def _show(found: "Posterior") -> None:
+def _show(found: "Posterior", model: "NoisyModel") -> None:
     from rich.table import Table
 
+    from simulation.inference.outlook import prediction
     from simulation.inference.table import PARAMETERS
 
     table = Table(title=f"{len(found.runs)} runs, preset {found.preset}", title_justify="left")
@@ -114,10 +127,10 @@ def _show(found: "Posterior") -> None:
     results.print(
         f"all data: deviance {found.deviance:.1f}, p = {found.p_value:.2g}", highlight=False
     )
-    for remark in found.remarks:
+    for remark in (*found.remarks, *found.correlations):
         results.print(f"- {remark}", highlight=False)
-    for name, (median, low, high) in found.predicted().items():
-        results.print(f"model: {name} = {median:.3f}  [{low:.3f}, {high:.3f}]", highlight=False)
+    for name, interval in prediction(model).items():
+        results.print(f"model: {name} = {interval.text()}", highlight=False, markup=False)
     results.print("R_m of the model is no witness", highlight=False)
 
 

@@ -8,13 +8,15 @@ import pytest
 
 from analysis.counts import Counts, Quality, exact_trials
 from benchmarks.inference import _centre
-from labkit.campaign import pulse_energy, read_campaign
+from labkit.acting import acting_phase, pulse_energy
+from labkit.campaign import read_campaign
 from labkit.cli import run
 from labkit.experiment import read_experiment
 from labkit.learned import learned_of
 from labkit.run import Block, create_run, open_run
 from labkit.run.sealing import seal_run, verify_run
 from labkit.sequence import Pulse
+from labkit.station.config import read_station_file
 from simulation.inference.model import probabilities
 from simulation.inference.setting import Setting
 from simulation.theory.dlcz import riedinger2018
@@ -77,6 +79,36 @@ def test_soft_edges_spread_energies_as_the_virtual_lab_has_them():
     weak = pulse_energy(pump, 8e-9)
     assert pulse_energy(strong, 8e-9) / weak == pytest.approx(5.1076, rel=5e-3)
     assert pulse_energy(read, 8e-9) / weak == pytest.approx(7.832, rel=7e-3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "less"),
+    [(-np.pi, 0.0425), (-np.pi / 2, 0.0115), (np.pi / 2, 0.0120), (np.pi, 0.0425)],
+)
+def test_a_phase_acts_as_far_as_the_modulators_amplifier_passes_it(asked, less):
+    """Its plant makes θ(π) − θ(0) = π − 0.0425 of a step of π; the compiled waveform tells."""
+    station = read_station_file("virtual").config
+    found = acting_phase(SEQUENCE.with_read_phase(asked), station.hardware, station.calibration)
+    assert found == pytest.approx(asked - less, abs=0.006)
+
+
+def test_no_phase_is_asked_for_and_none_acts():
+    station = read_station_file("virtual").config
+    still = SEQUENCE.with_read_phase(0.0)
+    assert acting_phase(still, station.hardware, station.calibration) == 0.0
+
+
+def test_leaks_of_a_splitting_are_beside_the_line_and_unknown_light_is_left_out(tmp_path):
+    settings = [
+        {"procedure": "splitting", "arm": "A", "light": light} for light in ("both", "leaks", "new")
+    ]
+    path = written(
+        tmp_path, "splitting", SEQUENCE,
+        [(s, SEQUENCE, 10**6, [50, 60, 40, 30], np.zeros((2, 2))) for s in settings],
+    )  # fmt: skip
+    campaign, remarks = read_campaign([path], riedinger2018())
+    assert [r.setting.on_line for r in campaign.records] == [True, False]
+    assert any("splitting" in remark for remark in remarks)
 
 
 def test_settings_follow_procedure_arm_level_and_attenuators(tmp_path):
