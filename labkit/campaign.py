@@ -24,7 +24,7 @@ from labkit.run.journal import sum_of
 from labkit.run.manifest import Manifest
 from labkit.sequence import Pulse, PulseSequence
 from labkit.sequence.timing import Hardware
-from simulation.inference.data import Campaign, Record
+from simulation.inference.data import Campaign, Record, blocked_arm_events
 from simulation.inference.setting import Setting
 from simulation.theory.dlcz import DLCZParameters
 
@@ -105,6 +105,7 @@ def read_campaign(
     runs: Sequence[str | Path],
     preset: DLCZParameters,
     counts: Sequence[str | Path] = (),
+    g2: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Campaign, tuple[str, ...]]:
     """Read run folders, and counts files of the preset's setting.
 
@@ -119,7 +120,9 @@ def read_campaign(
     preset : DLCZParameters
         Its delay and phase hold for counts files.
     counts : sequence of path
-        Files as `analysis.evidence.load_evidence` reads them.
+        Files as `analysis.evidence.load_evidence` reads them; ``FILE@RAD`` for those of another Δφ.
+    g2 : mapping of str to (float, float), optional
+        Blocked-arm g² by device: most probable value and events (`blocked_arm_events`).
 
     Returns
     -------
@@ -153,6 +156,7 @@ def read_campaign(
                 remarks.append(f"{run.name}: attenuators not known, taken as in {first.name}")
     for path in counts:
         records += _of_counts(path, reference if first else _setting_of_preset(preset))
+    records += [blocked_arm_events(x, *values, reference) for x, values in (g2 or {}).items()]
     if not records:
         message = (
             f"the runs must hold good blocks of {', '.join(READ)}, but hold none; nothing can be "
@@ -380,7 +384,14 @@ def _setting_of_preset(preset: DLCZParameters) -> Setting:
 
 def _of_counts(path: str | Path, setting: Setting) -> list[Record]:
     """Return the records of a counts file, at θ and at θ + π if it has both."""
-    evidence = load_evidence(path)
+    name, at, phase = str(path).rpartition("@")
+    if at:
+        try:
+            setting = replace(setting, delta_phi=float(phase))
+        except ValueError:
+            message = f"counts must be FILE or FILE@RAD with a number, but are {str(path)!r}"
+            raise ValueError(message) from None
+    evidence = load_evidence(name if at else path)
     turned = replace(setting, delta_phi=setting.delta_phi + pi)
     pairs = [(evidence.theta, setting), (evidence.pi, turned)]
     return [_record_of_nine(str(path), nine, place) for nine, place in pairs if nine is not None]

@@ -26,7 +26,18 @@ def infer(
         list[Path] | None, typer.Argument(metavar="RUN…", help="Run folders of a campaign.")
     ] = None,
     counts: Annotated[
-        list[Path] | None, typer.Option(help="Counts file at the preset's setting; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[@RAD]",
+            help="Counts file at the preset's setting, or at another Δφ; repeatable.",
+        ),
+    ] = None,
+    g2: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE=MODE,EVENTS",
+            help="Blocked-arm g² known only as its most probable value and events: A=7.1,47.",
+        ),
     ] = None,
     preset: Annotated[
         DataSet, typer.Option(help="Set of the paper around which the priors lie.")
@@ -67,6 +78,7 @@ def infer(
     from simulation.inference.outlook import PREDICTED, outlook
     from simulation.theory.dlcz import riedinger2018
 
+    events = _events(g2 or [])
     if not runs and not counts:
         message = "name at least one run folder, or a counts file with --counts"
         raise ValueError(message)
@@ -74,7 +86,7 @@ def infer(
     changes, fixed = _priors(prior) if prior else {}, _fixed(fix or [])
     knobs, turned = knobs_of(what_if)
     with remarks.status("reading the runs") as status:
-        campaign, said = read_campaign(runs or [], centre, counts or [])
+        campaign, said = read_campaign(runs or [], centre, counts or [], events)
         found = infer_(
             campaign, centre, preset_name=f"riedinger2018({preset.value})", drift=drift,
             draws=draws, seed=seed, changes=changes, fixed=fixed, tell=status.update,
@@ -132,6 +144,20 @@ def _show(found: "Posterior", model: "NoisyModel") -> None:
     for name, interval in prediction(model).items():
         results.print(f"model: {name} = {interval.text()}", highlight=False, markup=False)
     results.print("R_m of the model is no witness", highlight=False)
+
+
+def _events(texts: list[str]) -> dict[str, tuple[float, float]]:
+    """Read DEVICE=MODE,EVENTS of ``--g2``."""
+    found = {}
+    for text in texts:
+        device, _, numbers = text.partition("=")
+        try:
+            mode, events = (float(number) for number in numbers.split(","))
+        except ValueError:
+            message = f"--g2 must be DEVICE=MODE,EVENTS, as A=7.1,47, but is {text!r}"
+            raise ValueError(message) from None
+        found[device.strip()] = (mode, events)
+    return found
 
 
 def _fixed(texts: list[str]) -> dict[str, float]:

@@ -62,7 +62,7 @@ class Data:
     normal, poisson, paired : ndarray of bool
         Which singles are compared as normal, which as Poisson, and which coincidences are.
     exposure : ndarray, shape (m, 2, 2)
-        S_i S_j/N.
+        S_i S_j/N, or what a record says.
     before : ndarray, shape (2,)
         Clicks before the pulses, of all records.
     before_seconds : float
@@ -103,6 +103,9 @@ class Data:
         seen = np.isfinite(singles) & light
         normal = seen & (np.nan_to_num(singles) >= MANY)
         exposure = singles[:, 2:, None] * singles[:, None, :2] / trials[:, None, None]
+        for row, record in enumerate(records):
+            if record.exposure is not None:
+                exposure[row] = record.exposure
         return cls(
             records=records,
             settings=Settings.of([record.setting for record in records]),
