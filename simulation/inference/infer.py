@@ -18,12 +18,6 @@ from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
 
-TOO_NARROW = (
-    "phi: of 3 virtual labs none had its true phase inside the 68 % interval, 2 inside 95 %; take "
-    "the interval for too narrow"
-)
-"""What `benchmarks.inference_recovery` found; see docs/inference.md."""
-
 USUAL_DRIFT = 0.05
 """Relative standard deviation of slow drifts that is allowed."""
 
@@ -110,7 +104,6 @@ def infer(
             *wrong,
             *prior_conflicts(maximum),
             *_few(found.ess),
-            *([TOO_NARROW] if "phi" in prior.free else []),
         ),
         correlations=degeneracies(found.z, prior.free),
         checks=fit.checks,

@@ -32,8 +32,9 @@ BEATS_HZ, FINEST, MOST = 150e6, 8, 20_000
 """ΔΩ is looked for up to so far from where it was thought, in steps of so many a fringe of the
 latest delay, and in at most so many steps."""
 
-FIRST, FAR = 6, 40.0
-"""After so many steps a wrong model is given up if −2 ln density is larger by so much."""
+FIRST, FAR, LATER = 6, 40.0, 25
+"""After so many steps a wrong model is given up if −2 ln density is larger by so much; otherwise it
+gets so many more."""
 
 USUAL = {"afterpulse": (1e-4, 3.0), "crosstalk": (1e-4, 3.0), "blindness": (0.1, 1.0)}
 """Priors of the detectors' memory where it is freed."""
@@ -116,7 +117,7 @@ def _refit(maximum: Maximum, prior: Prior, data: Data, drift: float) -> Maximum:
     begun = find_maximum(data, prior, drift, start, steps=FIRST)
     if score(begun) > score(maximum) + FAR:
         return begun
-    return find_maximum(data, prior, drift, begun.z)
+    return find_maximum(data, prior, drift, begun.z, steps=LATER)
 
 
 def _with_prior(prior: Prior, name: str, median: float, sd: float) -> Prior:
@@ -244,7 +245,7 @@ def _drifting(maximum: Maximum, drift: float) -> Iterator[WrongModel]:
     if drift >= DRIFTING:
         return
     likelihood = maximum.likelihood
-    more = find_maximum(likelihood.data, likelihood.prior, DRIFTING, maximum.z)
+    more = find_maximum(likelihood.data, likelihood.prior, DRIFTING, maximum.z, steps=LATER)
     yield WrongModel(
         sentence=f"efficiencies drift by more than {100 * drift:g} % (see --drift)",
         gain=score(maximum) - score(more),
