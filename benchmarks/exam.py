@@ -1,9 +1,9 @@
 """What the exams' faults show by themselves: which ones are noticed, and which are named.
 
 ``python -m benchmarks exam`` gives every kind of fault to a bright virtual lab (twenty times the
-paper's collection, no drifts), with drawn sizes: switched on, `splitting`, `null_test`, locked,
-2 × 2 blocks of the witness. What procedures, `diagnose`, the verdict's conditions and `infer` say
-is compared with an untroubled lab's, whose counts are the reference, as yesterday's would be. It
+paper's collection, no drifts), with drawn sizes: switched on, `splitting`, locked, 2 × 2
+blocks of the witness. What procedures, `diagnose` and the verdict's conditions say is
+compared with an untroubled lab's, whose counts are the reference, as yesterday's would be. It
 writes the table ``docs/exam_table.inc``; ``--scale 2`` draws twice as many.
 """
 
@@ -15,13 +15,10 @@ from time import perf_counter
 
 from analysis.counts import Counts
 from analysis.evaluation import evaluate
-from analysis.witness import Condition, Verdict
-from benchmarks.inference_recovery import PRIORS
+from analysis.witness import Verdict
 from benchmarks.timing import Row
-from labkit.campaign import read_campaign
 from labkit.experiment import read_experiment
 from labkit.procedures.lock import LockOptions, lock
-from labkit.procedures.null_test import NullTestOptions, null_test
 from labkit.procedures.session import Session
 from labkit.procedures.splitting import SplittingOptions, splitting
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
@@ -34,11 +31,8 @@ from labkit.sequence import PulseSequence
 from labkit.station.config import read_station_file
 from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
-from simulation.inference.infer import infer
-from simulation.inference.sampling import NoMaximumError
 from simulation.lab.exam import AILMENTS, draw_fault
 from simulation.lab.world import World
-from simulation.theory.dlcz import riedinger2018_matched
 
 TRIALS = 2_000_000
 EACH = 3
@@ -136,7 +130,7 @@ def sit(
         open_instruments(file, {**world.addresses, **world.objects}) as instruments,
     ):
         sequence = experiment.sequence
-        run = create_run(Path(place), "autopilot", experiment.to_dict(), file.text,
+        run = create_run(Path(place), "witness", experiment.to_dict(), file.text,
                          gates=sequence.gates)  # fmt: skip
         session = Session(lab=Lab(file, instruments), folder=run)
         try:
@@ -151,7 +145,6 @@ def _measured(
     """Take the procedures in turn; return the counts at θ and all that is said."""
     switch_on(session, sequence, SwitchOnOptions())
     splitting(session, sequence, SplittingOptions(trials=TRIALS, pump_trials=0))
-    tested = null_test(session, sequence, NullTestOptions())
     lock(session, sequence, LockOptions())
     bad: list[str] = []
     for turn in (THETA, PI, PI, THETA):
@@ -167,25 +160,8 @@ def _measured(
         *diagnose_blocks(found, mine, sequence),
         *diagnose(evaluate(straight), sequence=sequence, reference=reference),
         *_unmet(found.verdict),
-        *_tested(tested.condition),
-        *_inferred(session.folder.path),
     ]
     return straight, (*bad, *dict.fromkeys(said))
-
-
-def _tested(one: Condition) -> Iterator[str]:
-    if one.met is False:
-        yield f"condition {one.name}: {one.problem or one.demand}"
-
-
-def _inferred(run: Path) -> Iterator[str]:
-    """Say which wrong models explain the run, and what contradicts the priors of a bright lab."""
-    preset = riedinger2018_matched()
-    campaign, _ = read_campaign([run], preset)
-    try:
-        yield from infer(campaign, preset, changes=PRIORS, draws=2000).remarks
-    except NoMaximumError as none:
-        yield str(none)
 
 
 def _unmet(verdict: Verdict | None) -> Iterator[str]:
