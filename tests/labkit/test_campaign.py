@@ -20,6 +20,7 @@ from labkit.station.config import read_station_file
 from simulation.inference.model import probabilities
 from simulation.inference.setting import Setting
 from simulation.theory.dlcz import riedinger2018
+from simulation.theory.dlcz.sources import SOURCES
 
 SEQUENCE = read_experiment("autopilot").sequence
 STATION = """
@@ -185,6 +186,8 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
         str(picture),
         "--fix",
         "splitting=0.5",
+        "--what-if",
+        "theta=0",
     ]
     assert run(["infer", str(path), *options, "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
@@ -199,6 +202,16 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
     assert abs(predicted["median"] - r_m) < width
     assert out.exists()
     assert picture.exists()
+    causes = {row["cause"]: row for row in plain["budget"]}
+    assert set(causes) == set(SOURCES)
+    for row in causes.values():
+        assert row["R_m"]["low"] <= row["R_m"]["median"] <= row["R_m"]["high"]
+        assert row["trials_3sigma"]["low"] <= row["trials_3sigma"]["median"]
+    colder = causes["initial_phonons"]["R_m"]["median"]
+    assert colder < plain["prediction"]["R_m"]["median"]
+    assert plain["optimum"]["gain"] >= 1
+    assert plain["optimum"]["knobs"]["theta"] == 0.0
+    assert {"ess", "draws", "fallback", "seed"} <= set(plain["sampler"])
 
 
 @pytest.mark.long
@@ -221,6 +234,8 @@ def test_budget_of_a_run_stays_in_its_folder(expected_run, capsys, monkeypatch):
     [
         ([], "name at least one run folder"),
         (["X", "--fix", "contrast"], "--fix must be NAME=V"),
+        (["X", "--g2", "A=7.1"], "--g2 must be DEVICE=MODE,EVENTS"),
+        (["--counts", "x.yaml@half"], "counts must be FILE or FILE@RAD"),
     ],
 )
 def test_infer_refuses_what_it_cannot_read(tmp_path, capsys, arguments, says):

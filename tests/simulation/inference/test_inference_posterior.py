@@ -15,6 +15,7 @@ from benchmarks.inference import (
     simulated,
     wrong_case,
 )
+from simulation.inference.checks import _share_above
 from simulation.inference.data import Campaign, Record, correlation_of
 from simulation.inference.infer import infer
 from simulation.inference.likelihood import Data, Likelihood, deviance
@@ -22,6 +23,7 @@ from simulation.inference.posterior import load_posterior
 from simulation.inference.prior import make_prior
 from simulation.inference.sampling import ensemble, find_maximum, sample
 from simulation.inference.table import PARAMETERS, from_coordinate, to_coordinate
+from simulation.inference.wrong import WrongModel
 from simulation.theory.dlcz import g2_clicks, measurable_witness, riedinger2018
 
 PRESET = riedinger2018()
@@ -207,7 +209,9 @@ def test_too_few_effective_draws_call_the_ensemble(whole):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["mirror", "arm left open", "shifted gate", "fixed efficiencies"])
+@pytest.mark.parametrize(
+    "name", ["mirror", "wrong ΔΩ", "arm left open", "shifted gate", "fixed efficiencies"]
+)
 def test_other_mistakes_are_found_and_named(name):
     assert WRONG[name].word in wrong_case(name, 0)[0]
 
@@ -237,8 +241,18 @@ def test_an_ensemble_goes_on_until_it_has_the_effective_size_asked_for():
     assert len(told) > 1
 
 
-def test_a_wrong_beat_is_found_and_named():
-    assert WRONG["wrong ΔΩ"].word in wrong_case("wrong ΔΩ", 0)[0]
+def test_a_wrong_models_p_value_counts_the_places_looked_at():
+    """χ² of one degree of freedom: 10.83 is exceeded by 0.001."""
+    assert WrongModel(sentence="x", gain=10.8276).p_value == pytest.approx(1e-3, rel=1e-3)
+    assert WrongModel(sentence="x", gain=10.8276, looks=20).p_value == pytest.approx(0.02, rel=1e-3)
+    assert WrongModel(sentence="x", gain=-3.0).p_value == 1.0
+
+
+def test_far_p_values_are_not_bounded_by_the_number_of_replicas():
+    """χ² of 10 degrees of freedom: above 60 with 4e-9; within a factor 3 by the fitted law."""
+    made = np.random.default_rng(1).chisquare(10, 4000)
+    assert _share_above(made, 9.34) == pytest.approx(0.5, abs=0.03)
+    assert 1e-9 < _share_above(made, 60.0) < 1e-8
 
 
 @pytest.mark.long
