@@ -46,8 +46,8 @@ def outlook(
     dict
         ``budget``: by cause g² of both devices and R_m with this source alone switched off, and
         the trials to 3 σ and to the always-valid 99 %, each as median, low, high; ``prediction``;
-        ``optimum``. Where the model has none, None, and the reason under ``budget_why``,
-        ``optimum_why``.
+        ``optimum``, its gain None where the claim is never reached as it is. Where the model has
+        no budget or optimum, None, and the reason under ``budget_why``, ``optimum_why``.
     """
     few, many = (
         Operation.of_posterior(posterior, draws).changed(**dict(changes or {}))
@@ -65,7 +65,8 @@ def outlook(
         best = best_settings(few, start=knobs, bound=bound)
     except ValueError as none:
         return found | {"optimum": None, "optimum_why": str(none)}
-    return found | {"optimum": asdict(best)}
+    plain = asdict(best) | {"gain": best.gain if np.isfinite(best.gain) else None}
+    return found | {"optimum": plain}
 
 
 def prediction(model: NoisyModel) -> dict[str, Interval]:

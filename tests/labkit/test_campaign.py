@@ -177,6 +177,12 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
 ):
     path, found, pairs = expected_run
     out, picture = tmp_path / "x.nc", tmp_path / "x.png"
+    known = "".join(
+        f"{name}_{x}: {{median: {_centre()[f'{name}_{x}']}, sd: 0.1}}\n"
+        for name in ("n_0", "p_pump", "p_read", "n_prompt", "b_pump", "n_read")
+        for x in "AB"
+    )
+    (tmp_path / "prior.yaml").write_text(known)
     options = [
         "--draws",
         "4000",
@@ -186,8 +192,14 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
         str(picture),
         "--fix",
         "splitting=0.5",
+        "--fix",
+        "contrast=0.95",
+        "--fix",
+        f"phi={-0.1 * np.pi}",
         "--what-if",
         "theta=0",
+        "--prior",
+        str(tmp_path / "prior.yaml"),
     ]
     assert run(["infer", str(path), *options, "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
