@@ -26,6 +26,9 @@ ENOUGH = 1e-5
 LEAST_ESS = 200.0
 """Below this effective sample size an ensemble is sampled instead, until it has as much."""
 
+WALKERS = 100
+"""Of an ensemble at least: each step has a price of its own."""
+
 PARTS, THINNED = 10, 3
 """An ensemble goes on for at most so many times its steps; every so many steps are kept."""
 
@@ -200,7 +203,7 @@ def sample(
     if ess >= LEAST_ESS:
         return Draws(z=z[chosen], ess=ess, tried=draws, fallback=False)
     tell(f"effective sample size {ess:.0f} < {LEAST_ESS:.0f}: sampling with an ensemble")
-    walkers = max(3 * k, 2 * k + 2) // 2 * 2
+    walkers = max(3 * k, WALKERS) // 2 * 2
     first = z[np.unique(chosen)]
     near = maximum.z + rng.standard_normal((walkers, k)) @ root.T
     start = np.concatenate([first, near])[:walkers]

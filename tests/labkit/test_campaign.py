@@ -196,8 +196,6 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
         "contrast=0.95",
         "--fix",
         f"phi={-0.1 * np.pi}",
-        "--what-if",
-        "theta=0",
         "--prior",
         str(tmp_path / "prior.yaml"),
     ]
