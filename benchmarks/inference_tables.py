@@ -35,14 +35,16 @@ def tables(plain: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _recovery(labs: list[dict[str, Any]]) -> str:
+def _recovery(found: dict[str, Any]) -> str:
     """Return coverage by parameter, and the deviance of every lab."""
+    seeds, labs = list(found["labs"]), list(found["labs"].values())
     names = sorted({name for lab in labs for name in lab["truth"]})
     lines = [
         "### Recovery of virtual labs", "",
-        f"{len(labs)} labs with parameters drawn at random and all drifts on; only parameters that "
-        "a lab's data determine. Brackets are 95 % intervals of the share as if parameters were "
-        "independent, which they are not.", "",
+        f"{len(labs)} labs (version {found['version']}) with parameters drawn at random and all "
+        f"drifts on, {100 * found['drift']:g} % allowed; only parameters that a lab's data "
+        "determine. Brackets are 95 % intervals of the share as if parameters were independent, "
+        "which they are not.", "",
         "| parameter | determined in | truth in 68 % | in 95 % |", "|---|--:|--:|--:|",
     ]  # fmt: skip
     totals = [0, 0, 0]
@@ -54,10 +56,10 @@ def _recovery(labs: list[dict[str, Any]]) -> str:
     lines.append(
         f"| all | {totals[0]} | {_share(totals[1], totals[0])} | {_share(totals[2], totals[0])} |"
     )
-    lines += ["", "| lab | numbers | deviance | p |", "|--:|--:|--:|--:|"]
-    for number, lab in enumerate(labs, 1):
+    lines += ["", "| seed | numbers | deviance | p |", "|--:|--:|--:|--:|"]
+    for seed, lab in zip(seeds, labs, strict=True):
         lines.append(
-            f"| {number} | {lab['numbers']} | {lab['deviance']:.0f} | {lab['p_value']:.2g} |"
+            f"| {seed} | {lab['numbers']} | {lab['deviance']:.0f} | {lab['p_value']:.2g} |"
         )
     return "\n".join([*lines, ""])
 
@@ -98,8 +100,10 @@ def _wrong(found: dict[str, list[int]]) -> str:
     """Return how often wrong models are found and named."""
     lines = [
         "### Wrong models", "",
-        "Found: some p < 10⁻³, or a parameter that contradicts its prior. Named: the first remark "
-        "says what is wrong.", "", "| what is wrong | cases | found | named |", "|---|--:|--:|--:|",
+        "Campaigns of the model with a mistake of drawn size (`benchmarks.inference.WRONG`), five "
+        "windows of delays. Found: some p < 10⁻³, or a parameter that contradicts its prior. "
+        "Named: the first remark says what is wrong.", "",
+        "| what is wrong | cases | found | named |", "|---|--:|--:|--:|",
     ]  # fmt: skip
     lines += [f"| {name} | {n} | {hit} | {named} |" for name, (n, hit, named) in found.items()]
     return "\n".join([*lines, ""])

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from analysis.counts import Counts
 from analysis.counts_file import WitnessCounts, witness_counts
 from analysis.evidence import load_evidence
+from analysis.yamlfile import read_mapping
+from labkit.acting import acting_phase, pulse_energy
+from labkit.compiler.programs import Calibration
 from labkit.procedures import options_of
 from labkit.procedures.null_test import NullTestOptions, laser_sequence
 from labkit.procedures.pump_probe import probe_on_upper_sideband
@@ -21,7 +23,8 @@ from labkit.run import Block, RunFolder, open_run
 from labkit.run.journal import sum_of
 from labkit.run.manifest import Manifest
 from labkit.sequence import Pulse, PulseSequence
-from simulation.inference.data import Campaign, Record
+from labkit.sequence.timing import Hardware
+from simulation.inference.data import Campaign, Record, blocked_arm_events
 from simulation.inference.setting import Setting
 from simulation.theory.dlcz import DLCZParameters
 
@@ -30,9 +33,6 @@ Plain = Mapping[str, Any]
 
 CLEAR = 20e-9
 """Clicks earlier than this before the first gate are no light of its pulse, s."""
-
-RISE_PER_SIGMA = 2.5631031310892007
-"""10 % to 90 % of a Gaussian-smoothed step, in σ."""
 
 BLOCKED = 0.01
 """Energy relative to the reference below which an arm counts as closed."""
@@ -45,6 +45,17 @@ READ = (
     "stray_light", "null_test",
 )  # fmt: skip
 """Procedures whose blocks are understood."""
+
+LIGHTS: Mapping[str, tuple[str, ...]] = {
+    "thermometry": ("stokes", "anti_stokes", "background"),
+    "splitting": ("both", "pump", "leaks"),
+    "stray_light": ("leaks", "closed"),
+    "null_test": ("laser",),
+}
+"""Of a procedure with several kinds of light, those that are understood."""
+
+BESIDE = ("background", "leaks")
+"""Lights for which the filters stand beside the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +78,34 @@ class _Run:
     options: Any
     blocks: list[Block]
     transmission: tuple[float, float]
-    aom_rise: float
+    hardware: Hardware
+    calibration: Calibration | None
     skipped: set[str] = field(default_factory=set)
+    energies: dict[Pulse, float] = field(default_factory=dict)
+    phases: dict[tuple[float, float], float] = field(default_factory=dict)
+
+    def energy(self, pulse: Pulse) -> float:
+        """Return a pulse's energy, worked out once."""
+        if pulse not in self.energies:
+            self.energies[pulse] = pulse_energy(pulse, self.hardware.aom_rise)
+        return self.energies[pulse]
+
+    def phase(self, sequence: PulseSequence) -> float:
+        """Return the phase offset that acts, worked out once; the asked one if not known."""
+        asked = sequence.pulse("read").phase
+        if self.calibration is None:
+            return asked
+        at = (asked, sequence.delay)
+        if at not in self.phases:
+            self.phases[at] = acting_phase(sequence, self.hardware, self.calibration)
+        return self.phases[at]
 
 
 def read_campaign(
     runs: Sequence[str | Path],
     preset: DLCZParameters,
     counts: Sequence[str | Path] = (),
+    g2: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Campaign, tuple[str, ...]]:
     """Read run folders, and counts files of the preset's setting.
 
@@ -89,7 +120,9 @@ def read_campaign(
     preset : DLCZParameters
         Its delay and phase hold for counts files.
     counts : sequence of path
-        Files as `analysis.evidence.load_evidence` reads them.
+        Files as `analysis.evidence.load_evidence` reads them; ``FILE@RAD`` for those of another Δφ.
+    g2 : mapping of str to (float, float), optional
+        Blocked-arm g² by device: most probable value and events (`blocked_arm_events`).
 
     Returns
     -------
@@ -114,7 +147,7 @@ def read_campaign(
             delay=first.sequence.delay, delta_phi=_phase_of(first), gates=_gates(first.sequence)
         )
         levels = {"pump": pump.level, "read": read_pulse.level}
-        ratio = pulse_energy(read_pulse, first.aom_rise) / pulse_energy(pump, first.aom_rise)
+        ratio = first.energy(read_pulse) / first.energy(pump)
         for run in read:
             records += _records(run, first)
             if run.skipped:
@@ -123,6 +156,7 @@ def read_campaign(
                 remarks.append(f"{run.name}: attenuators not known, taken as in {first.name}")
     for path in counts:
         records += _of_counts(path, reference if first else _setting_of_preset(preset))
+    records += [blocked_arm_events(x, *values, reference) for x, values in (g2 or {}).items()]
     if not records:
         message = (
             f"the runs must hold good blocks of {', '.join(READ)}, but hold none; nothing can be "
@@ -133,26 +167,6 @@ def read_campaign(
         records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio
     )
     return campaign, tuple(remarks)
-
-
-def pulse_energy(pulse: Pulse, aom_rise: float = 0.0) -> float:
-    """Return ∫ sin²(π/2 · level · s(t)) dt of a pulse, s; with soft edges s it is no level² law.
-
-    Parameters
-    ----------
-    pulse : Pulse
-    aom_rise : float
-        10 % to 90 % rise of the modulator, which the drive's edge adds to in squares, s.
-    """
-    sigma = float(np.hypot(pulse.edge, aom_rise)) / RISE_PER_SIGMA
-    margin = 8 * sigma
-    time = np.linspace(-margin, pulse.duration + margin, 4001)
-    if sigma == 0:
-        shape = ((time >= 0) & (time <= pulse.duration)).astype(np.float64)
-    else:
-        root = np.sqrt(2) * sigma
-        shape = 0.5 * (special.erf(time / root) - special.erf((time - pulse.duration) / root))
-    return float(np.trapezoid(np.sin(pi / 2 * pulse.level * shape) ** 2, time))
 
 
 def _run(folder: RunFolder) -> _Run:
@@ -173,10 +187,16 @@ def _run(folder: RunFolder) -> _Run:
         options = options_of(manifest.kind, dict(plain["options"]), where)  # type: ignore[call-overload]
     station = _station(manifest)
     return _Run(
-        name=folder.path.name, sequence=sequence, options=options, blocks=folder.journal.read(),
+        name=folder.path.name,
+        sequence=sequence,
+        options=options,
+        blocks=folder.journal.read(),
         transmission=_transmission(manifest, station),
-        aom_rise=float(station.get("hardware", {}).get("aom_rise", 0.0)),
-    )  # fmt: skip
+        hardware=read_mapping(Hardware, station.get("hardware", {}), f"{where}: hardware"),
+        calibration=read_mapping(Calibration, station["calibration"], f"{where}: calibration")
+        if "calibration" in station
+        else None,
+    )
 
 
 def _station(manifest: Manifest) -> Plain:
@@ -282,8 +302,8 @@ def _setting(played: _Played, run: _Run, reference: _Run) -> Setting:
     for name in ("pump", "read"):
         if name not in names:
             continue
-        unit = pulse_energy(reference.sequence.pulse(name), reference.aom_rise)
-        energy = pulse_energy(played.sequence.pulse(name), run.aom_rise) / unit
+        unit = reference.energy(reference.sequence.pulse(name))
+        energy = run.energy(played.sequence.pulse(name)) / unit
         a, b = (
             energy * (own if arm in played.arms else CLOSED) / usual
             for arm, own, usual in zip("AB", own_arms, usual_arms, strict=True)
@@ -292,7 +312,7 @@ def _setting(played: _Played, run: _Run, reference: _Run) -> Setting:
     both = {"pump", "read"} <= set(names)
     return Setting(
         delay=played.sequence.delay if both else reference.sequence.delay,
-        delta_phi=played.sequence.pulse("read").phase if both else 0.0,
+        delta_phi=round(run.phase(played.sequence), 9) if both else 0.0,
         e_pump=energies["pump"], e_read=energies["read"], gates=_gates(reference.sequence),
         on_line=played.on_line,
     )  # fmt: skip
@@ -313,26 +333,21 @@ def _played(setting: Plain, run: _Run) -> _Played | None:
         return _Played(data_set=name, sequence=found, arms=device)
     if procedure == "pump_probe":
         return _Played(data_set=name, sequence=_probe(setting, sequence), arms=device)
+    light = setting.get("light")
+    if light not in LIGHTS.get(str(procedure), ()):
+        return None
     if procedure == "thermometry":
-        light = setting.get("light")
-        return _Played(
-            data_set=name, sequence=_sideband(light, sequence), arms=device,
-            on_line=light != "background",
-        )  # fmt: skip
-    if procedure == "splitting":
-        return _Played(data_set=name, sequence=_one_arm(setting, run), arms=device)
-    if procedure == "stray_light":
-        closed = setting.get("light") == "closed"
-        return _Played(
-            data_set=name, sequence=sequence, arms="" if closed else "AB", on_line=closed
-        )
-    if procedure == "null_test" and setting.get("light") == "laser":
+        sequence = _sideband(light, sequence)
+    elif procedure == "splitting":
+        sequence = _one_arm(light, run)
+    elif procedure == "stray_light":
+        device = "" if light == "closed" else device
+    else:
         options = getattr(run.options, "null_test", run.options)
-        light = (options if isinstance(options, NullTestOptions) else NullTestOptions()).light
-        return _Played(
-            data_set=name, sequence=laser_sequence(sequence, light), on_line=False, laser=True
-        )
-    return None
+        laser = (options if isinstance(options, NullTestOptions) else NullTestOptions()).light
+        sequence = laser_sequence(sequence, laser)
+        return _Played(data_set=name, sequence=sequence, on_line=False, laser=True)
+    return _Played(data_set=name, sequence=sequence, arms=device, on_line=light not in BESIDE)
 
 
 def _probe(setting: Plain, sequence: PulseSequence) -> PulseSequence:
@@ -354,8 +369,8 @@ def _sideband(light: object, sequence: PulseSequence) -> PulseSequence:
     )
 
 
-def _one_arm(setting: Plain, run: _Run) -> PulseSequence:
-    if setting.get("light") != "pump":
+def _one_arm(light: object, run: _Run) -> PulseSequence:
+    if light != "pump":
         return run.sequence
     options = getattr(run.options, "splitting", run.options)
     level = getattr(options, "pump_level", None)
@@ -369,7 +384,14 @@ def _setting_of_preset(preset: DLCZParameters) -> Setting:
 
 def _of_counts(path: str | Path, setting: Setting) -> list[Record]:
     """Return the records of a counts file, at θ and at θ + π if it has both."""
-    evidence = load_evidence(path)
+    name, at, phase = str(path).rpartition("@")
+    if at:
+        try:
+            setting = replace(setting, delta_phi=float(phase))
+        except ValueError:
+            message = f"counts must be FILE or FILE@RAD with a number, but are {str(path)!r}"
+            raise ValueError(message) from None
+    evidence = load_evidence(name if at else path)
     turned = replace(setting, delta_phi=setting.delta_phi + pi)
     pairs = [(evidence.theta, setting), (evidence.pi, turned)]
     return [_record_of_nine(str(path), nine, place) for nine, place in pairs if nine is not None]

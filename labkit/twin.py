@@ -17,7 +17,7 @@ from labkit.station.config import StationConfig, StationFile, read_station_file
 from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
 from simulation.inference.posterior import Posterior, load_posterior
-from simulation.inference.twin import adjusted, deviations, light_in_gates
+from simulation.inference.twin import adjusted, deviations, light_in_gates, memory
 from simulation.lab.operating_point import OperatingPoint
 from simulation.lab.world import World
 from simulation.lab.world_parameters import WorldParameters
@@ -134,7 +134,7 @@ def twin_world(
             read = sequence.pulse("read")
             lit = light_in_gates(point, _gates(sequence))
             world = adjusted(values, point, lit, float(read.phase), world)
-    return world
+    return memory(values, _gates(sequence), world)
 
 
 @contextmanager

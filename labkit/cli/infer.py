@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labkit.cli.output import print_json, remarks, results
+from labkit.cli.planning import WhatIf, knobs_of
 from labkit.cli.simulate import DataSet
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
     from simulation.inference.posterior import Posterior
+    from simulation.theory.dlcz.sources import NoisyModel
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +26,18 @@ def infer(
         list[Path] | None, typer.Argument(metavar="RUN…", help="Run folders of a campaign.")
     ] = None,
     counts: Annotated[
-        list[Path] | None, typer.Option(help="Counts file at the preset's setting; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[@RAD]",
+            help="Counts file at the preset's setting, or at another Δφ; repeatable.",
+        ),
+    ] = None,
+    g2: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE=MODE,EVENTS",
+            help="Blocked-arm g² known only as its most probable value and events: A=7.1,47.",
+        ),
     ] = None,
     preset: Annotated[
         DataSet, typer.Option(help="Set of the paper around which the priors lie.")
@@ -41,6 +54,10 @@ def infer(
     ] = 0.05,
     draws: Annotated[int, typer.Option(help="Proposals of the importance sampling.")] = 18_000,
     seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
+    bound: Annotated[
+        float, typer.Option(help="Bound on R_m for the trials of --json's budget and optimum.")
+    ] = 1.0,
+    what_if: WhatIf = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Write the posterior as netCDF (ArviZ reads it)."),
@@ -52,19 +69,24 @@ def infer(
 
     Witness blocks, phase and delay sweeps, blocked-arm g², pump-probe, thermometry, splitting,
     background and laser-only blocks count together. What the data do not determine is said in
-    words. R_m from it is the model's, never a witness: that is `labkit witness`.
+    words. R_m from it is the model's, never a witness: that is `labkit witness`. With --json come
+    noise budget, prediction and best settings too, at other settings by --what-if.
     """
     from labkit.campaign import read_campaign
     from simulation.inference.infer import infer as infer_
+    from simulation.inference.operation import Operation
+    from simulation.inference.outlook import PREDICTED, outlook
     from simulation.theory.dlcz import riedinger2018
 
+    events = _events(g2 or [])
     if not runs and not counts:
         message = "name at least one run folder, or a counts file with --counts"
         raise ValueError(message)
     centre = riedinger2018(preset.value)
     changes, fixed = _priors(prior) if prior else {}, _fixed(fix or [])
+    knobs, turned = knobs_of(what_if)
     with remarks.status("reading the runs") as status:
-        campaign, said = read_campaign(runs or [], centre, counts or [])
+        campaign, said = read_campaign(runs or [], centre, counts or [], events)
         found = infer_(
             campaign, centre, preset_name=f"riedinger2018({preset.value})", drift=drift,
             draws=draws, seed=seed, changes=changes, fixed=fixed, tell=status.update,
@@ -78,14 +100,17 @@ def infer(
 
         corner_plot(found).savefig(plot)
     if json:
-        print_json(found.to_dict())
+        with remarks.status("noise budget and best settings"):
+            promised = outlook(found, knobs, bound, turned)
+        print_json(found.to_dict() | promised)
         return
-    _show(found)
+    _show(found, Operation.of_posterior(found, PREDICTED).changed(**turned).at(knobs))
 
 
-def _show(found: "Posterior") -> None:
+def _show(found: "Posterior", model: "NoisyModel") -> None:
     from rich.table import Table
 
+    from simulation.inference.outlook import prediction
     from simulation.inference.table import PARAMETERS
 
     table = Table(title=f"{len(found.runs)} runs, preset {found.preset}", title_justify="left")
@@ -114,11 +139,25 @@ def _show(found: "Posterior") -> None:
     results.print(
         f"all data: deviance {found.deviance:.1f}, p = {found.p_value:.2g}", highlight=False
     )
-    for remark in found.remarks:
+    for remark in (*found.remarks, *found.correlations):
         results.print(f"- {remark}", highlight=False)
-    for name, (median, low, high) in found.predicted().items():
-        results.print(f"model: {name} = {median:.3f}  [{low:.3f}, {high:.3f}]", highlight=False)
+    for name, interval in prediction(model).items():
+        results.print(f"model: {name} = {interval.text()}", highlight=False, markup=False)
     results.print("R_m of the model is no witness", highlight=False)
+
+
+def _events(texts: list[str]) -> dict[str, tuple[float, float]]:
+    """Read DEVICE=MODE,EVENTS of ``--g2``."""
+    found = {}
+    for text in texts:
+        device, _, numbers = text.partition("=")
+        try:
+            mode, events = (float(number) for number in numbers.split(","))
+        except ValueError:
+            message = f"--g2 must be DEVICE=MODE,EVENTS, as A=7.1,47, but is {text!r}"
+            raise ValueError(message) from None
+        found[device.strip()] = (mode, events)
+    return found
 
 
 def _fixed(texts: list[str]) -> dict[str, float]:

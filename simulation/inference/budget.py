@@ -225,6 +225,7 @@ def noise_budget(
     knobs: Knobs = USUAL,
     pump_heat: tuple[float, float] = PUMP_HEAT,
     confidence: float = 0.99,
+    bound: float = 1.0,
     draws: int = 200,
 ) -> NoiseBudget:
     """Return what each source of noise costs.
@@ -239,6 +240,8 @@ def noise_budget(
         For `DLCZParameters`: phonons of n_heat by the pump.
     confidence : float
         Of the always-valid claim.
+    bound : float
+        On R_m, of the same.
     draws : int
         Of a posterior, at most; trials are planned for 40 of them.
 
@@ -255,10 +258,10 @@ def noise_budget(
             "detectors correlate alike; ask at another phase (`--what-if theta=0`)"
         )
         raise ValueError(message)
-    now = _Numbers.of(noisy, confidence)
+    now = _Numbers.of(noisy, confidence, bound)
     rows, parts, left = [], np.zeros_like(now.R_m), noisy
     for name, source in SOURCES.items():
-        alone = _Numbers.of(without(noisy, [name]), confidence)
+        alone = _Numbers.of(without(noisy, [name]), confidence, bound)
         parts = parts + now.R_m - alone.R_m
         left = without(left, [name])
         rows.append(
@@ -285,10 +288,10 @@ class _Numbers:
     trials: Real
 
     @classmethod
-    def of(cls, model: NoisyModel, confidence: float) -> "_Numbers":
+    def of(cls, model: NoisyModel, confidence: float, bound: float) -> "_Numbers":
         rates = ClickRates.of_clicks(pair_clicks(model.parameters), model.pump_scale)
         picked = np.unique(np.linspace(0, len(rates) - 1, CLAIMS).astype(int))
-        trials = [claim_trials(rates[n], confidence=confidence) for n in picked]
+        trials = [claim_trials(rates[n], confidence=confidence, bound=bound) for n in picked]
         alone = model.g2_alone
         return cls(
             g2_A=alone[..., 0],

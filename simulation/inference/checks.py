@@ -1,19 +1,16 @@
-"""Whether the model fits: by data set, and which wrong model would explain what does not."""
+"""Whether the model fits: all data, by data set, and against the prior."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, stats
 
-from simulation.inference.data import Campaign
-from simulation.inference.likelihood import Data, deviance, split_by_data_set
+from simulation.inference.likelihood import deviance, split_by_data_set
 from simulation.inference.model import CELLS
 from simulation.inference.posterior import DataSetCheck
-from simulation.inference.prior import MEMORY, Prior, make_prior
-from simulation.inference.sampling import Maximum, find_maximum
+from simulation.inference.sampling import Maximum
 from simulation.inference.table import PARAMETERS
-from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
 
@@ -26,8 +23,8 @@ REPLICAS = 4000
 ALPHA = 1e-3
 """Below this p-value the data do not fit, and wrong models are tried."""
 
-GAIN = 20.0
-"""A wrong model is named if it lowers the deviance by at least so much."""
+COUNTED = 20
+"""With fewer replicas beyond it than this, a p-value is taken from a gamma law fitted to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +40,12 @@ class Fit:
     deviance: float
     p_value: float
     checks: tuple[DataSetCheck, ...]
+
+    @property
+    def poor(self) -> bool:
+        """Whether all data, or one of several data sets, fit worse than `ALPHA` allows."""
+        smallest = min((check.p_value for check in self.checks), default=1.0)
+        return min(self.p_value, smallest * len(self.checks)) < ALPHA
 
 
 def check_fit(maximum: Maximum, rng: np.random.Generator) -> Fit:
@@ -67,7 +70,12 @@ def check_fit(maximum: Maximum, rng: np.random.Generator) -> Fit:
 
 
 def _share_above(made: Real, found: float) -> float:
-    return float((1 + np.count_nonzero(made >= found)) / (1 + len(made)))
+    """Return how often a deviance is as large; far out by the gamma law of the same moments."""
+    beyond = int(np.count_nonzero(made >= found))
+    if beyond >= COUNTED:
+        return beyond / len(made)
+    mean, variance = float(made.mean()), float(made.var())
+    return float(stats.gamma.sf(found, mean**2 / variance, scale=variance / mean))
 
 
 def _made(means: Real, rng: np.random.Generator) -> Real:
@@ -129,122 +137,3 @@ _MEANINGS = {
     "splitting": "the combiner is no even coupler, but more of a mirror",
     "delta_omega_hz": "ΔΩ is not what was thought",
 }
-
-
-def wrong_models(
-    campaign: Campaign, maximum: Maximum, preset: DLCZParameters, drift: float
-) -> tuple[str, ...]:
-    """Return, best first, which wrong models explain data that do not fit.
-
-    Each is fitted from the best fit on; it is named where it lowers the deviance by `GAIN`.
-    """
-    prior, data = maximum.likelihood.prior, maximum.likelihood.data
-    base = float(maximum.likelihood.log_density(maximum.z[None])[0])
-    found: list[tuple[float, str]] = []
-
-    def trial(sentence: str, other: Prior, other_data: Data) -> None:
-        start = np.array(
-            [
-                maximum.z[prior.free.index(name)] if name in prior.free else other.mean[number]
-                for number, name in enumerate(other.free)
-            ]
-        )
-        best = find_maximum(other_data, other, drift, start)
-        # the same noise for both, so that the densities can be compared
-        density = -0.5 * float(best.likelihood.deviances(best.z[None])[0])
-        old = -0.5 * float(maximum.likelihood.deviances(maximum.z[None])[0])
-        gain = 2 * (density - old)
-        if np.isfinite(base) and gain > GAIN:
-            found.append((gain, f"{sentence} (deviance lower by {gain:.0f})"))
-
-    for sentence, changes in _freed(prior):
-        kept = {n: (float(prior.values(prior.mean[None])[n][0]), float(s))
-                for n, s in zip(prior.free, prior.sd, strict=True) if n not in changes}  # fmt: skip
-        fixed = {n: v for n, v in prior.held.items() if n not in changes}
-        trial(sentence, make_prior(campaign, preset, changes=kept | changes, fixed=fixed), data)
-    for run, name in campaign.data_sets:
-        if any(_closed(r.setting.e_pump) for r in campaign.records if r.data_set == name):
-            opened = replace(campaign, records=tuple(
-                replace(r, setting=replace(r.setting, e_pump=_opened(r.setting.e_pump),
-                                           e_read=_opened(r.setting.e_read)))
-                if (r.run, r.data_set) == (run, name) else r for r in campaign.records
-            ))  # fmt: skip
-            trial(f"the other arm was open in {name} ({run})", prior, Data.of(opened))
-    found += [(g, s) for g, s in _shifted(maximum) if g > GAIN]
-    if drift < _DRIFTING:
-        more = find_maximum(data, prior, _DRIFTING, maximum.z)
-        gain = float(maximum.likelihood.deviances(maximum.z[None])[0]) - float(
-            more.likelihood.deviances(more.z[None])[0]
-        )
-        if gain > GAIN:
-            found.append(
-                (gain, f"efficiencies drift by more than {100 * drift:g} % (see --drift), "
-                       f"deviance lower by {gain:.0f}")
-            )  # fmt: skip
-    ordered = sorted(found, reverse=True)
-    return (
-        *(s for g, s in ordered if _GENERAL not in s),
-        *(s for g, s in ordered if _GENERAL in s),
-    )
-
-
-_DRIFTING = 0.1
-_GENERAL = "efficiencies drift"
-"""It can take up nearly anything, so that it is named last."""
-
-_WIDE = 1.5
-
-
-def _freed(prior: Prior) -> list[tuple[str, dict[str, tuple[float, float]]]]:
-    """Return what single parameters, let free, would mean."""
-    found: list[tuple[str, dict[str, tuple[float, float]]]] = [
-        ("the combiner is no even coupler, but more of a mirror", {"splitting": (0.5, _WIDE)})
-    ]
-    usual: dict[str, tuple[float, float]] = {
-        "afterpulse": (1e-4, 3.0), "crosstalk": (1e-4, 3.0), "blindness": (0.1, 1.0),
-    }  # fmt: skip
-    says = {
-        "afterpulse": "the detectors have afterpulses", "crosstalk": "the detectors crosstalk",
-        "blindness": "the detectors are blind after a click",
-    }  # fmt: skip
-    found += [(says[name], {name: usual[name]}) for name in MEMORY if name in prior.held]
-    if "delta_omega_hz" in prior.free:
-        now = float(prior.mean[prior.free.index("delta_omega_hz")]) * 1e6
-        found += [
-            (f"ΔΩ is wrong by {shift / 1e6:+.0f} MHz or so", {"delta_omega_hz": (now + shift, 1.0)})
-            for shift in (-90e6, -20e6, -10e6, -4e6, 4e6, 10e6, 20e6)
-        ]
-    return found
-
-
-def _closed(energy: tuple[float, float]) -> bool:
-    low, high = sorted(energy)
-    return high > 0 and low < 0.01 * high
-
-
-def _opened(energy: tuple[float, float]) -> tuple[float, float]:
-    return (max(energy), max(energy)) if _closed(energy) else energy
-
-
-def _shifted(maximum: Maximum) -> list[tuple[float, str]]:
-    """Return by how much a factor on one gate's clicks in one run would lower the deviance."""
-    likelihood = maximum.likelihood
-    data = likelihood.data
-    singles, _, _ = data.expected(likelihood.prior.values(maximum.z[None]))
-    raw = likelihood.log_residuals(singles[0])
-    rows, cells = np.nonzero(data.normal)
-    runs = np.array([record.run for record in data.records])[rows]
-    found = []
-    for run in dict.fromkeys(runs.tolist()):
-        for gate, first in (("pump", 0), ("read", 2)):
-            ones = ((runs == run) & (cells // 2 == first // 2)).astype(np.float64)
-            if not ones.any():
-                continue
-            weighted = linalg.solve(likelihood.noise, ones, assume_a="pos")
-            factor = float(weighted @ raw) / float(weighted @ ones)
-            gain = float(weighted @ raw) ** 2 / float(weighted @ ones)
-            found.append(
-                (gain, f"the {gate} gate of {run} counts {np.exp(factor):.2f} of what fits: a gate "
-                       f"beside its pulse, or a lost efficiency (deviance lower by {gain:.0f})")
-            )  # fmt: skip
-    return found

@@ -1,7 +1,7 @@
 """What a campaign measured, by setting: counts, and when they were taken."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -41,6 +41,8 @@ class Record:
         How long that is, per trial.
     spans : tuple of (float, float)
         When its blocks began and ended, s from the start of the run.
+    exposure : ndarray, shape (2, 2), optional
+        Coincidences are Poisson about g² times this; by default the block's own S_i S_j/N.
     """
 
     data_set: str
@@ -53,6 +55,7 @@ class Record:
     before: Real = field(default_factory=lambda: np.zeros(2))
     before_seconds: float = 0.0
     spans: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+    exposure: Real | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.run}: {self.data_set}"
@@ -80,6 +83,42 @@ class Record:
             whole = np.add.reduceat(weight, firsts)
             time, weight = np.add.reduceat(time * weight, firsts) / whole, whole
         return time, weight
+
+
+def blocked_arm_events(device: str, mode: float, events: float, reference: Setting) -> Record:
+    """Return blocked-arm g² of a device that is known as a Gamma distribution only.
+
+    Its density in g is that of `events` coincidences, Poisson about g · events/mode, as measured at
+    the second detector (`simulation.theory.dlcz.single_device_g2`).
+
+    Parameters
+    ----------
+    device : str
+        A or B.
+    mode, events : float
+        Most probable g², and the number of coincidences behind it, both above 0.
+    reference : Setting
+        At whose pulses it was measured.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown, or a number is not above 0.
+    """
+    if device not in ("A", "B") or not (mode > 0 and events > 0):
+        message = (
+            "blocked-arm g² must be of device A or B with mode and events above 0, but is of "
+            f"{device!r} with {mode!r} and {events!r}"
+        )
+        raise ValueError(message)
+    arms = (1.0, 0.0) if device == "A" else (0.0, 1.0)
+    found, exposure = np.full((2, 2), np.nan), np.zeros((2, 2))
+    found[1, 1], exposure[1, 1] = events, events / mode
+    return Record(
+        data_set=f"g2 {device}", run="blocked-arm events",
+        setting=replace(reference, e_pump=arms, e_read=arms), trials=1,
+        singles=np.full(4, np.nan), coincidences=found, exposure=exposure,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

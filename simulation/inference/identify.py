@@ -24,6 +24,11 @@ MOST_TRIALS = 1e11
 
 _STEP = 1e-4
 
+_SPREAD = float(
+    np.sqrt(np.mean([sum(part**2 for part in parts.values()) for parts in DRIFTS.values()]))
+)
+"""Of what drifts, in units of the allowed drift."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
@@ -159,7 +164,7 @@ def information_per_trial(
     return Trials(
         single=single, rates=rates[:, 0][has], paired=paired, joint=joint[:, 0][both].ravel(),
         settings=len(calibration.settings),
-        spread=drift * float(np.sqrt(np.mean([part**2 for part, _ in DRIFTS.values()]))),
+        spread=drift * _SPREAD,
     )  # fmt: skip
 
 

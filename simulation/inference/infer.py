@@ -6,22 +6,17 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.inference.checks import ALPHA, check_fit, prior_conflicts, wrong_models
+from simulation.inference.checks import check_fit, prior_conflicts
 from simulation.inference.data import Campaign
 from simulation.inference.identify import degeneracies, undetermined
 from simulation.inference.likelihood import Data
 from simulation.inference.posterior import Posterior, Sampler
 from simulation.inference.prior import make_prior
-from simulation.inference.sampling import find_maximum, sample
+from simulation.inference.sampling import LEAST_ESS, find_maximum, sample
+from simulation.inference.wrong import wrong_models
 from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
-
-TOO_NARROW = (
-    "phi: of 3 virtual labs none had its true phase inside the 68 % interval, 2 inside 95 %; take "
-    "the interval for too narrow"
-)
-"""What `benchmarks.inference_recovery` found; see docs/inference.md."""
 
 USUAL_DRIFT = 0.05
 """Relative standard deviation of slow drifts that is allowed."""
@@ -93,11 +88,10 @@ def infer(
     fit = check_fit(maximum, rng)
     ratio = campaign.read_over_pump or _ratio(preset)
     left_open = undetermined(maximum, found.z, campaign.reference, ratio, drift)
-    wrong: tuple[str, ...] = ()
-    if min(fit.p_value, *(check.p_value for check in fit.checks)) < ALPHA:
-        tell("the data do not fit: trying wrong models")
-        wrong = wrong_models(campaign, maximum, preset, drift)
-        wrong = wrong or ("the data do not fit the model, and no known wrong model explains them",)
+    tell("trying wrong models")
+    wrong = tuple(str(one) for one in wrong_models(campaign, maximum, drift))
+    if fit.poor and not wrong:
+        wrong = ("the data do not fit the model, and no known wrong model explains them",)
     kept = found.z[rng.choice(len(found.z), min(KEPT, len(found.z)), replace=False)]
     return Posterior(
         draws=prior.values(kept),
@@ -109,9 +103,9 @@ def infer(
         remarks=(
             *wrong,
             *prior_conflicts(maximum),
-            *degeneracies(found.z, prior.free),
-            *([TOO_NARROW] if "phi" in prior.free else []),
+            *_few(found.ess),
         ),
+        correlations=degeneracies(found.z, prior.free),
         checks=fit.checks,
         deviance=fit.deviance,
         p_value=fit.p_value,
@@ -128,6 +122,15 @@ def infer(
         },
         drift=drift,
     )  # fmt: skip
+
+
+def _few(ess: float) -> tuple[str, ...]:
+    if ess >= LEAST_ESS:
+        return ()
+    return (
+        f"the draws amount to {ess:.0f} independent ones only, fewer than {LEAST_ESS:.0f}: ends of "
+        "intervals are rough; narrow the priors (--prior) or hold what is known (--fix)",
+    )
 
 
 def _ratio(preset: DLCZParameters) -> float:

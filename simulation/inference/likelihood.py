@@ -29,17 +29,17 @@ MANY = 25
 SLOW, FAST = 1800.0, 120.0
 """Correlation times of slow drifts, and of the lasers' frequencies against the filters, s."""
 
-DRIFTS: Final = {
-    "arm_A": (0.5, SLOW), "arm_B": (0.5, SLOW), "power_pump": (1.0, SLOW),
-    "power_read": (1.0, SLOW), "coupler": (0.2, SLOW), "detector_1": (0.5, SLOW),
-    "detector_2": (0.5, SLOW), "p1": (0.5, FAST), "p2": (0.5, FAST), "r1": (0.5, FAST),
-    "r2": (0.5, FAST),
+DRIFTS: Final[Mapping[str, Mapping[float, float]]] = {
+    "arm_A": {SLOW: 0.5}, "arm_B": {SLOW: 0.5}, "power_pump": {SLOW: 1.0},
+    "power_read": {SLOW: 1.0}, "coupler": {SLOW: 0.2}, "detector_1": {SLOW: 0.5},
+    "detector_2": {SLOW: 0.5},
+    **{cell: {SLOW: 0.5, FAST: 0.5} for cell in CELLS},
 }  # fmt: skip
-"""What drifts: its standard deviation in units of the allowed drift, and its correlation time.
+"""What drifts: by correlation time, its standard deviation in units of the allowed drift.
 
 An arm's transmission is passed by drive and scattered light; a laser's power acts through its
-pulse; a detector's filters act on both gates, and on one gate apart where a laser moves on the
-flank of a filter that has drifted.
+pulse; a detector's filters act on both gates, and on one gate apart where that gate's laser stands
+on the flank of a filter: slowly as both are tuned from time to time, fast as a laser moves.
 """
 
 ASIDE = 0.15
@@ -62,11 +62,13 @@ class Data:
     normal, poisson, paired : ndarray of bool
         Which singles are compared as normal, which as Poisson, and which coincidences are.
     exposure : ndarray, shape (m, 2, 2)
-        S_i S_j/N.
+        S_i S_j/N, or what a record says.
     before : ndarray, shape (2,)
         Clicks before the pulses, of all records.
     before_seconds : float
         How long that was altogether.
+    kernels : dict of float to ndarray
+        By correlation time, that of drifts between the settings, shape (m, m).
     """
 
     records: tuple[Record, ...]
@@ -81,6 +83,7 @@ class Data:
     exposure: Real
     before: Real
     before_seconds: float
+    kernels: dict[float, Real]
 
     @classmethod
     def of(cls, campaign: Campaign) -> "Data":
@@ -100,6 +103,9 @@ class Data:
         seen = np.isfinite(singles) & light
         normal = seen & (np.nan_to_num(singles) >= MANY)
         exposure = singles[:, 2:, None] * singles[:, None, :2] / trials[:, None, None]
+        for row, record in enumerate(records):
+            if record.exposure is not None:
+                exposure[row] = record.exposure
         return cls(
             records=records,
             settings=Settings.of([record.setting for record in records]),
@@ -113,7 +119,13 @@ class Data:
             exposure=exposure,
             before=np.sum([r.before for r in records], axis=0) if m else np.zeros(2),
             before_seconds=float(sum(r.before_seconds * r.trials for r in records)),
+            kernels={time: correlation_of(records, time) for time in (SLOW, FAST)},
         )
+
+    def played(self, records: Sequence[Record]) -> "Data":
+        """Return the same counts as those of other settings."""
+        settings = Settings.of([record.setting for record in records])
+        return replace(self, records=tuple(records), settings=settings)
 
     @property
     def numbers(self) -> int:
@@ -165,12 +177,11 @@ def drift_covariance(data: Data, values: Values, drift: float) -> Real:
     found += ASIDE**2 * (same & aside[:, None])
     if drift == 0:
         return found
-    kernels = {
-        time: correlation_of(data.records, time)[np.ix_(rows, rows)] for time in (SLOW, FAST)
-    }
-    for name, (part, time) in DRIFTS.items():
-        own = _sensitivity(data, values, name)[rows, cells] * part * drift
-        found += kernels[time] * own[:, None] * own
+    kernels = {time: kernel[np.ix_(rows, rows)] for time, kernel in data.kernels.items()}
+    for name, parts in DRIFTS.items():
+        own = _sensitivity(data, values, name)[rows, cells] * drift
+        kernel = sum(part**2 * kernels[time] for time, part in parts.items())
+        found += kernel * own[:, None] * own
     return found
 
 

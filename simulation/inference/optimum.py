@@ -1,8 +1,9 @@
 """The settings that decide the witness soonest, by the model."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -54,11 +55,13 @@ class Optimum:
     at_border: tuple[str, ...]
 
 
-def expected_trials(operation: Operation, knobs: Knobs, *, confidence: float = 0.99) -> float:
+def expected_trials(
+    operation: Operation, knobs: Knobs, *, confidence: float = 0.99, bound: float = 1.0
+) -> float:
     """Return the expected trials to the claim: over draws their geometric mean, inf if any is."""
     model = operation.at(knobs)
     rates = ClickRates.of_clicks(pair_clicks(model.parameters), model.pump_scale)
-    trials = np.array([claim_trials(one, confidence=confidence) for one in rates])
+    trials = np.array([claim_trials(one, confidence=confidence, bound=bound) for one in rates])
     return float(np.exp(np.log(trials).mean()))
 
 
@@ -68,6 +71,7 @@ def best_settings(
     *,
     start: Knobs = USUAL,
     confidence: float = 0.99,
+    bound: float = 1.0,
 ) -> Optimum:
     """Find the knobs that bring the always-valid claim soonest, in time.
 
@@ -82,7 +86,8 @@ def best_settings(
         Of ``theta``, ``delay``, ``e_pump``, ``e_read``, ``period``, ``filter_hz``.
     start : Knobs
         The others stay there.
-    confidence : float
+    confidence, bound : float
+        Of the claim.
 
     Raises
     ------
@@ -105,7 +110,7 @@ def best_settings(
 
     def log_time(x: np.ndarray) -> float:
         knobs = knobs_at(x)
-        trials = expected_trials(operation, knobs, confidence=confidence)
+        trials = expected_trials(operation, knobs, confidence=confidence, bound=bound)
         return math.log(trials * knobs.period) if math.isfinite(trials) else 60.0
 
     x = np.array(first)
@@ -116,7 +121,9 @@ def best_settings(
             options={"initial_simplex": simplex, "xatol": 0.01, "fatol": 1e-4, "maxfev": 400},
         )  # fmt: skip
         x = np.clip(found.x, low, high)
-    return _told(operation, knobs_at(x), start, confidence, _borders(names, x, low, high))
+    border = _borders(names, x, low, high)
+    claim = partial(expected_trials, operation, confidence=confidence, bound=bound)
+    return _told(operation, knobs_at(x), start, claim, border)
 
 
 def _borders(names: list[str], x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[str, ...]:
@@ -125,16 +132,20 @@ def _borders(names: list[str], x: np.ndarray, low: np.ndarray, high: np.ndarray)
 
 
 def _told(
-    operation: Operation, knobs: Knobs, start: Knobs, confidence: float, border: tuple[str, ...]
+    operation: Operation,
+    knobs: Knobs,
+    start: Knobs,
+    claim: Callable[[Knobs], float],
+    border: tuple[str, ...],
 ) -> Optimum:
-    trials = expected_trials(operation, knobs, confidence=confidence)
+    trials = claim(knobs)
     if not math.isfinite(trials):
         message = (
             "no settings within the pulses' limits lead to a claim by this model; `labkit budget` "
             "tells which source of noise must go first"
         )
         raise ValueError(message)
-    before = expected_trials(operation, start, confidence=confidence) * start.period
+    before = claim(start) * start.period
     return Optimum(
         knobs=knobs, trials=trials, seconds=trials * knobs.period,
         gain=before / (trials * knobs.period), R_m=float(np.median(operation.at(knobs).witness)),

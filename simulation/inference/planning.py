@@ -241,6 +241,10 @@ def claim_spread(
     return Spread(low=float(low), median=float(median), high=float(high))
 
 
+CLIMBS = 12
+"""Steps in which the trials to k σ are found from those to the claim, before they are searched."""
+
+
 def sigma_trials(rates: ClickRates, k: float, *, bound: float = 1.0) -> float:
     """Return the trials whose expected counts give the paper's confidence of k σ; inf if none do.
 
@@ -266,6 +270,13 @@ def sigma_trials(rates: ClickRates, k: float, *, bound: float = 1.0) -> float:
                                     rates.coincidences, bound)  # fmt: skip
         return float(special.ndtri(min(found, 1 - 1e-15))) - k
 
+    # the normal score grows about as the root of the trials
+    found = math.log(claim_trials(rates, bound=bound))
+    for _ in range(CLIMBS if math.isfinite(found) else 0):
+        step = -2 * math.log(max(1 + short(found) / k, 0.05))
+        found += step
+        if abs(step) < 1e-4:
+            return math.exp(found)
     low = high = math.log(20.0 / max(rates.coincidences.values()))
     while short(high) < 0:
         low, high = high, high + math.log(4.0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.netcdf import CONVENTIONS
 from simulation.inference.setting import Setting, parameters_at
 from simulation.inference.table import PARAMETERS
-from simulation.theory.dlcz import DLCZParameters, g2_clicks, measurable_witness
+from simulation.theory.dlcz import DLCZParameters
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,7 +102,9 @@ class Posterior:
     undetermined : dict of str to str
         By parameter: what is not determined by these data, in words.
     remarks : tuple of str
-        Degeneracies, what would break them, wrong models that fit better.
+        Wrong models that fit better, conflicts with the priors, too few draws.
+    correlations : tuple of str
+        What is known together only: correlations above 0.9, in words.
     checks : tuple of DataSetCheck
     deviance, p_value : float
         Of all data.
@@ -128,6 +130,7 @@ class Posterior:
     covariance: Real
     undetermined: dict[str, str]
     remarks: tuple[str, ...] = ()
+    correlations: tuple[str, ...] = ()
     checks: tuple[DataSetCheck, ...] = ()
     deviance: float
     p_value: float
@@ -173,31 +176,17 @@ class Posterior:
         low, median, high = np.quantile(self.draws[name], LEVELS)
         return float(median), float(low), float(high)
 
-    def predicted(self) -> dict[str, tuple[float, float, float]]:
-        """Return median, 16 % and 84 % of the model's g² and R_m at the reference setting.
-
-        They are the model's: no witness.
-        """
-        g2 = g2_clicks(self.parameters())
-        r_m = measurable_witness(g2)
-        found = {f"g2_r{i}p{j}": g2[:, i - 1, j - 1] for i in (1, 2) for j in (1, 2)}
-        found |= {f"R_m({j})": r_m[:, j - 1] for j in (1, 2)}
-        quantiles = {name: np.quantile(values, LEVELS) for name, values in found.items()}
-        return {n: (float(q[1]), float(q[0]), float(q[2])) for n, q in quantiles.items()}
-
     def to_dict(self) -> dict[str, object]:
         """Return plain types; a parameter that is not determined has no numbers, but words."""
         return {
             "parameters": {name: self._plain(name) for name in self.free},
             "held": {n: self.best[n] for n in self.best if n not in self.free},
             "remarks": list(self.remarks),
+            "correlations": list(self.correlations),
             "check": {
                 "deviance": self.deviance, "p_value": self.p_value,
+                "worst": [f"{c.run}: {c.name}: {c.worst}" for c in self.checks if c.worst],
                 "data_sets": [asdict(check) for check in self.checks],
-            },
-            "prediction": {
-                name: {"median": median, "low": low, "high": high}
-                for name, (median, low, high) in self.predicted().items()
             },
             "sampler": asdict(self.sampler),
             "preset": self.preset,
@@ -260,7 +249,8 @@ class Posterior:
         """Everything that is no array, as plain types."""
         return {
             "best": self.best, "free": list(self.free), "undetermined": self.undetermined,
-            "remarks": list(self.remarks), "checks": [asdict(check) for check in self.checks],
+            "remarks": list(self.remarks), "correlations": list(self.correlations),
+            "checks": [asdict(check) for check in self.checks],
             "deviance": self.deviance, "p_value": self.p_value, "sampler": asdict(self.sampler),
             "preset": self.preset, "reference": asdict(self.reference), "levels": self.levels,
             "runs": list(self.runs), "drift": self.drift,
@@ -304,6 +294,7 @@ def load_posterior(path: str | Path) -> Posterior:
         checks=tuple(DataSetCheck(**check) for check in rest.pop("checks")),
         free=tuple(rest.pop("free")),
         remarks=tuple(rest.pop("remarks")),
+        correlations=tuple(rest.pop("correlations", ())),
         runs=tuple(rest.pop("runs")),
         **rest,
     )

@@ -20,8 +20,17 @@ PHASES, BEATS = 12, 121
 STEPS, ROUNDS = 40, 3
 """Scoring steps at most, and times the noise is taken anew at the maximum found."""
 
+ENOUGH = 1e-5
+"""Scoring ends where a step gains less of ln of the density."""
+
 LEAST_ESS = 200.0
-"""Below this effective sample size an ensemble is sampled instead."""
+"""Below this effective sample size an ensemble is sampled instead, until it has as much."""
+
+WALKERS = 100
+"""Of an ensemble at least: each step has a price of its own."""
+
+PARTS, THINNED = 10, 3
+"""An ensemble goes on for at most so many times its steps; every so many steps are kept."""
 
 _FREEDOM = 8.0
 """Of the Student t from which is drawn: heavier tails than the posterior's."""
@@ -73,7 +82,9 @@ class Draws:
     fallback: bool
 
 
-def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = None) -> Maximum:
+def find_maximum(
+    data: Data, prior: Prior, drift: float, start: Real | None = None, *, steps: int | None = None
+) -> Maximum:
     """Return the posterior's maximum, from several phases of the fringe.
 
     Parameters
@@ -83,6 +94,8 @@ def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = No
     drift : float
     start : ndarray, shape (k,), optional
         Where to begin instead.
+    steps : int, optional
+        Go so many steps only, the noise taken once: not yet the maximum.
 
     Raises
     ------
@@ -90,9 +103,9 @@ def find_maximum(data: Data, prior: Prior, drift: float, start: Real | None = No
         If no start leads to one.
     """
     z = _best_start(Likelihood(data, prior, drift, prior.mean)) if start is None else start
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if steps is None else 1):
         likelihood = Likelihood(data, prior, drift, z)
-        z = _climb(likelihood, z)
+        z = _climb(likelihood, z, STEPS if steps is None else steps)
     density = float(likelihood.log_density(z[None])[0])
     if not np.isfinite(density):
         message = (
@@ -136,10 +149,10 @@ def _best_start(likelihood: Likelihood) -> Real:
 _TURN = float(from_coordinate("phi", 1.0))
 
 
-def _climb(likelihood: Likelihood, z: Real) -> Real:
+def _climb(likelihood: Likelihood, z: Real, steps: int = STEPS) -> Real:
     """Fisher scoring with damping (Levenberg-Marquardt) to the maximum nearest uphill."""
     damping, density = 1e-3, float(likelihood.log_density(z[None])[0])
-    for _ in range(STEPS):
+    for _ in range(steps):
         of_data, of_prior, gradient = likelihood.information(z)
         information = of_data + of_prior
         scale = np.diag(np.diag(information))
@@ -153,7 +166,7 @@ def _climb(likelihood: Likelihood, z: Real) -> Real:
                 damping = max(damping / 8, 1e-9)
                 break
             damping *= 6
-        if gained < 1e-6:
+        if gained < ENOUGH:
             return z
     return z
 
@@ -168,12 +181,13 @@ def sample(
     rng: np.random.Generator,
     tell: Told = lambda _: None,
     *,
-    steps: int = 900,
+    steps: int = 600,
 ) -> Draws:
     """Draw from the posterior.
 
     Student-t proposals around the maximum are weighted by the density and drawn from again; where
-    the weights are too uneven (`LEAST_ESS`) an ensemble of walkers takes over, `steps` of each.
+    the weights are too uneven (`LEAST_ESS`) an ensemble of walkers takes over, `steps` of each at
+    a time until it has that effective size, at most `PARTS` times; `Draws.ess` tells.
     """
     k = len(maximum.z)
     root = linalg.cholesky(maximum.covariance, lower=True)
@@ -189,21 +203,30 @@ def sample(
     if ess >= LEAST_ESS:
         return Draws(z=z[chosen], ess=ess, tried=draws, fallback=False)
     tell(f"effective sample size {ess:.0f} < {LEAST_ESS:.0f}: sampling with an ensemble")
-    walkers = max(3 * k, 2 * k + 2) // 2 * 2
+    walkers = max(3 * k, WALKERS) // 2 * 2
     first = z[np.unique(chosen)]
     near = maximum.z + rng.standard_normal((walkers, k)) @ root.T
     start = np.concatenate([first, near])[:walkers]
-    return ensemble(maximum.likelihood.log_density, start, rng, steps=steps)
+    return ensemble(
+        maximum.likelihood.log_density, start, rng, steps=steps, least=LEAST_ESS, tell=tell
+    )
 
 
 def ensemble(
-    log_density: Callable[[Real], Real], start: Real, rng: np.random.Generator, *, steps: int
+    log_density: Callable[[Real], Real],
+    start: Real,
+    rng: np.random.Generator,
+    *,
+    steps: int,
+    least: float = 0.0,
+    tell: Told = lambda _: None,
 ) -> Draws:
     """Sample with walkers that move by the difference of two others (ter Braak 2006).
 
     Half of the walkers move at a time, by γ(z_a − z_b) of the resting half and a little noise,
-    γ = 2.38/√(2k); every tenth step γ = 1, which jumps between modes. Both moves are symmetric,
-    so a Metropolis step leaves the density invariant. The first third is dropped.
+    γ = 0.1 to 1.1 times 2.38/√(2k); every tenth step γ = 1, which jumps between modes. Both moves
+    are symmetric, so a Metropolis step leaves the density invariant. The first third is dropped,
+    and every third position kept.
 
     Parameters
     ----------
@@ -213,7 +236,11 @@ def ensemble(
         An even number of walkers, at least 2k + 2.
     rng : numpy.random.Generator
     steps : int
-        Of every walker.
+        Of every walker, at a time.
+    least : float
+        Effective sample size up to which it goes on, at most `PARTS` times.
+    tell : callable
+        Told the progress.
 
     Raises
     ------
@@ -224,24 +251,42 @@ def ensemble(
     if walkers % 2 or walkers < 2 * k + 2:
         message = f"walkers must be an even number of at least {2 * k + 2}, but are {walkers}"
         raise ValueError(message)
-    z, half = start.copy(), walkers // 2
-    density = log_density(z)
-    kept = np.empty((steps, walkers, k))
-    usual = 2.38 / np.sqrt(2 * k)
-    for step in range(steps):
-        order = rng.permutation(walkers)
-        for mine, others in ((order[:half], order[half:]), (order[half:], order[:half])):
-            a = rng.integers(0, half, half)
-            b = (a + rng.integers(1, half, half)) % half
-            gamma = 1.0 if step % 10 == 9 else usual * np.exp(0.1 * rng.standard_normal())
-            move = gamma * (z[others[a]] - z[others[b]])
-            there = z[mine] + move + 1e-5 * rng.standard_normal((half, k))
-            found = log_density(there)
-            accepted = np.log(rng.random(half)) < found - density[mine]
-            z[mine[accepted]], density[mine[accepted]] = there[accepted], found[accepted]
-        kept[step] = z
-    kept = kept[steps // 3 :]
-    return Draws(z=kept.reshape(-1, k), ess=_effective(kept), tried=steps * walkers, fallback=True)
+    z, density, kept = start.copy(), log_density(start), np.empty((0, walkers, k))
+    for part in range(1, PARTS + 1):
+        more = np.empty((steps // THINNED, walkers, k))
+        for step in range(steps // THINNED * THINNED):
+            _step(log_density, z, density, rng, jump=step % 10 == 9)
+            if step % THINNED == THINNED - 1:
+                more[step // THINNED] = z
+        kept = np.concatenate([kept, more])
+        found = kept[len(kept) // 3 :]
+        ess = _effective(found)
+        tell(f"ensemble: {ess:.0f} effective draws after {part * steps} steps")
+        if ess >= least:
+            break
+    return Draws(
+        z=found.reshape(-1, k), ess=ess, tried=THINNED * len(kept) * walkers, fallback=True
+    )
+
+
+def _step(
+    log_density: Callable[[Real], Real], z: Real, density: Real, rng: np.random.Generator, *,
+    jump: bool,
+) -> None:  # fmt: skip
+    """Move all walkers once, half of them at a time, in place."""
+    walkers, k = z.shape
+    half = walkers // 2
+    order = rng.permutation(walkers)
+    for mine, others in ((order[:half], order[half:]), (order[half:], order[:half])):
+        a = rng.integers(0, half, half)
+        b = (a + rng.integers(1, half, half)) % half
+        usual = 2.38 / np.sqrt(2 * k) * rng.uniform(0.1, 1.1, half)
+        gamma = np.ones(half) if jump else usual
+        move = gamma[:, None] * (z[others[a]] - z[others[b]])
+        there = z[mine] + move + 1e-5 * rng.standard_normal((half, k))
+        found = log_density(there)
+        accepted = np.log(rng.random(half)) < found - density[mine]
+        z[mine[accepted]], density[mine[accepted]] = there[accepted], found[accepted]
 
 
 def _effective(chains: Real) -> float:

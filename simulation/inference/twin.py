@@ -99,6 +99,59 @@ def light_in_gates(point: OperatingPoint, gates: tuple[tuple[float, float], ...]
     return np.array(parts).reshape(2, 2)
 
 
+def memory(
+    values: Mapping[str, float], gates: tuple[tuple[float, float], ...], world: WorldParameters
+) -> WorldParameters:
+    """Return constants with which detectors remember a pump click as was inferred.
+
+    A click in the middle of the pump gate makes a false one in the read gate with probability
+    ``afterpulse`` (same detector; the delays' exponential law is the world's) or ``crosstalk``
+    (other detector; the lag is put into the middle of the read gate), and hides one there with
+    probability ``blindness``, by an efficiency that comes back exponentially.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        By the names of `simulation.inference.table.PARAMETERS`.
+    gates : tuple of (float, float)
+        Start and stop of the pump and of the read gate, s.
+    world : WorldParameters
+
+    Raises
+    ------
+    ValueError
+        If the read gate lies within the dead time, or has no room for so many afterpulses.
+    """
+    pump, read = gates
+    click, middle = sum(pump) / 2, sum(read) / 2
+    since = [time - click - world.detector_dead_time for time in read]
+    blind, after, cross = (values.get(n, 0.0) for n in ("blindness", "afterpulse", "crosstalk"))
+    if not (blind or after or cross):
+        return world
+    if since[1] <= 0 or (blind and middle - click <= world.detector_dead_time):
+        message = (
+            "the read gate must lie beyond the detectors' dead time of "
+            f"{world.detector_dead_time:g} s, but its middle is {middle - click:g} s after a pump "
+            "click; a twin with detectors' memory needs a longer delay"
+        )
+        raise ValueError(message)
+    reached = [float(np.exp(-max(time, 0.0) / world.afterpulse_time)) for time in since]
+    probability = after / (reached[0] - reached[1])
+    if probability > 1:
+        message = (
+            f"`afterpulse` must be at most {reached[0] - reached[1]:.3g} in this read gate, but is "
+            f"{after:.3g}; its world would need more than one false click for each"
+        )
+        raise ValueError(message)
+    lag = middle - click - world.detector_dead_time
+    recovery = lag / float(np.log(1 / blind)) if blind else 0.0
+    return replace(
+        world,
+        afterpulse=(probability, probability), recovery_time=(recovery, recovery),
+        crosstalk=(cross, cross), crosstalk_lag=middle - click,
+    )  # fmt: skip
+
+
 def deviations(
     values: Mapping[str, float], point: OperatingPoint, in_gate: Real
 ) -> dict[str, tuple[float, float]]:

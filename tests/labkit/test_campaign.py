@@ -8,16 +8,19 @@ import pytest
 
 from analysis.counts import Counts, Quality, exact_trials
 from benchmarks.inference import _centre
-from labkit.campaign import pulse_energy, read_campaign
+from labkit.acting import acting_phase, pulse_energy
+from labkit.campaign import read_campaign
 from labkit.cli import run
 from labkit.experiment import read_experiment
 from labkit.learned import learned_of
 from labkit.run import Block, create_run, open_run
 from labkit.run.sealing import seal_run, verify_run
 from labkit.sequence import Pulse
+from labkit.station.config import read_station_file
 from simulation.inference.model import probabilities
 from simulation.inference.setting import Setting
 from simulation.theory.dlcz import riedinger2018
+from simulation.theory.dlcz.sources import SOURCES
 
 SEQUENCE = read_experiment("autopilot").sequence
 STATION = """
@@ -77,6 +80,36 @@ def test_soft_edges_spread_energies_as_the_virtual_lab_has_them():
     weak = pulse_energy(pump, 8e-9)
     assert pulse_energy(strong, 8e-9) / weak == pytest.approx(5.1076, rel=5e-3)
     assert pulse_energy(read, 8e-9) / weak == pytest.approx(7.832, rel=7e-3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "less"),
+    [(-np.pi, 0.0425), (-np.pi / 2, 0.0115), (np.pi / 2, 0.0120), (np.pi, 0.0425)],
+)
+def test_a_phase_acts_as_far_as_the_modulators_amplifier_passes_it(asked, less):
+    """Its plant makes θ(π) − θ(0) = π − 0.0425 of a step of π; the compiled waveform tells."""
+    station = read_station_file("virtual").config
+    found = acting_phase(SEQUENCE.with_read_phase(asked), station.hardware, station.calibration)
+    assert found == pytest.approx(asked - less, abs=0.006)
+
+
+def test_no_phase_is_asked_for_and_none_acts():
+    station = read_station_file("virtual").config
+    still = SEQUENCE.with_read_phase(0.0)
+    assert acting_phase(still, station.hardware, station.calibration) == 0.0
+
+
+def test_leaks_of_a_splitting_are_beside_the_line_and_unknown_light_is_left_out(tmp_path):
+    settings = [
+        {"procedure": "splitting", "arm": "A", "light": light} for light in ("both", "leaks", "new")
+    ]
+    path = written(
+        tmp_path, "splitting", SEQUENCE,
+        [(s, SEQUENCE, 10**6, [50, 60, 40, 30], np.zeros((2, 2))) for s in settings],
+    )  # fmt: skip
+    campaign, remarks = read_campaign([path], riedinger2018())
+    assert [r.setting.on_line for r in campaign.records] == [True, False]
+    assert any("splitting" in remark for remark in remarks)
 
 
 def test_settings_follow_procedure_arm_level_and_attenuators(tmp_path):
@@ -144,6 +177,12 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
 ):
     path, found, pairs = expected_run
     out, picture = tmp_path / "x.nc", tmp_path / "x.png"
+    known = "".join(
+        f"{name}_{x}: {{median: {_centre()[f'{name}_{x}']}, sd: 0.1}}\n"
+        for name in ("n_0", "p_pump", "p_read", "n_prompt", "b_pump", "n_read")
+        for x in "AB"
+    )
+    (tmp_path / "prior.yaml").write_text(known)
     options = [
         "--draws",
         "4000",
@@ -153,6 +192,12 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
         str(picture),
         "--fix",
         "splitting=0.5",
+        "--fix",
+        "contrast=0.95",
+        "--fix",
+        f"phi={-0.1 * np.pi}",
+        "--prior",
+        str(tmp_path / "prior.yaml"),
     ]
     assert run(["infer", str(path), *options, "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
@@ -167,6 +212,16 @@ def test_infer_prints_json_that_names_what_is_open_and_writes_its_files(
     assert abs(predicted["median"] - r_m) < width
     assert out.exists()
     assert picture.exists()
+    causes = {row["cause"]: row for row in plain["budget"]}
+    assert set(causes) == set(SOURCES)
+    for row in causes.values():
+        assert row["R_m"]["low"] <= row["R_m"]["median"] <= row["R_m"]["high"]
+        assert row["trials_3sigma"]["low"] <= row["trials_3sigma"]["median"]
+    colder = causes["initial_phonons"]["R_m"]["median"]
+    assert colder < plain["prediction"]["R_m"]["median"]
+    assert plain["optimum"]["R_m"] < plain["prediction"]["R_m"]["median"]
+    assert plain["optimum"]["knobs"]["theta"] == 0.0
+    assert {"ess", "draws", "fallback", "seed"} <= set(plain["sampler"])
 
 
 @pytest.mark.long
@@ -189,6 +244,8 @@ def test_budget_of_a_run_stays_in_its_folder(expected_run, capsys, monkeypatch):
     [
         ([], "name at least one run folder"),
         (["X", "--fix", "contrast"], "--fix must be NAME=V"),
+        (["X", "--g2", "A=7.1"], "--g2 must be DEVICE=MODE,EVENTS"),
+        (["--counts", "x.yaml@half"], "counts must be FILE or FILE@RAD"),
     ],
 )
 def test_infer_refuses_what_it_cannot_read(tmp_path, capsys, arguments, says):

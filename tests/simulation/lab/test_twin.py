@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from simulation.inference.operation import values_of
-from simulation.inference.twin import adjusted, deviations, light_in_gates
+from simulation.inference.twin import adjusted, deviations, light_in_gates, memory
+from simulation.lab.detector_memory import remembered
+from simulation.lab.emission import DetectorClicks
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import riedinger2018
 from tests.simulation.lab.paper_settings import PaperSettings
@@ -86,3 +88,45 @@ def test_settings_without_pulses_have_no_twin(make_lab):
     point = lab.plant.operating_point()
     with pytest.raises(ValueError, match="a pump and a read pulse"):
         adjusted(values_of(WANTED), point, np.ones((2, 2)), 0.0, WorldParameters())
+
+
+PUMP, READ = (0.50e-6, 0.56e-6), (0.62e-6, 0.68e-6)
+
+
+def clicks_at(times, detectors, trials):
+    """Clicks of every trial at these times, by these detectors."""
+    return DetectorClicks(
+        trial=np.tile(np.arange(trials), len(times)),
+        time=np.repeat(times, trials),
+        detector=np.repeat(detectors, trials).astype(np.uint8),
+    )
+
+
+def in_read(found, detector):
+    return int(
+        np.sum((found.time >= READ[0]) & (found.time < READ[1]) & (found.detector == detector))
+    )
+
+
+def test_detectors_of_a_twin_remember_as_was_inferred():
+    """2e5 pump clicks in the middle of their gate: numbers within 4 σ of the inferred ones."""
+    rng, trials = np.random.default_rng(3), 200_000
+    wanted = {"afterpulse": 0.02, "crosstalk": 0.005, "blindness": 0.0}
+    world = memory(wanted, (PUMP, READ), WorldParameters())
+    found = remembered(clicks_at([0.53e-6], [0], trials), world, rng)
+    for detector, share in ((0, 0.02), (1, 0.005)):
+        sigma = np.sqrt(share * trials)
+        assert abs(in_read(found, detector) - share * trials) < 4 * sigma
+    blind = memory(wanted | {"afterpulse": 0.0, "crosstalk": 0.0, "blindness": 0.1}, (PUMP, READ),
+                   WorldParameters())  # fmt: skip
+    found = remembered(clicks_at([0.53e-6, 0.65e-6], [0, 0], 20_000), blind, rng)
+    missed = 20_000 - in_read(found, 0)
+    assert abs(missed - 2000) < 4 * np.sqrt(2000 * 0.9)
+
+
+def test_a_read_gate_within_the_dead_time_cannot_have_inferred_memory():
+    with pytest.raises(ValueError, match="beyond the detectors' dead time"):
+        memory({"afterpulse": 0.01}, (PUMP, (0.51e-6, 0.56e-6)), WorldParameters())
+    with pytest.raises(ValueError, match="`afterpulse` must be at most"):
+        memory({"afterpulse": 0.9}, (PUMP, READ), WorldParameters())
+    assert memory({"n_0_A": 0.1}, (PUMP, READ), WorldParameters()) == WorldParameters()

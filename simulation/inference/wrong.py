@@ -1,0 +1,252 @@
+"""Wrong models: which of the usual mistakes would explain the data better than none.
+
+Each is fitted from the best fit on. It has one number more than the model has, or another setting:
+Λ, twice the gain in ln of the posterior density (determinant of the noise included), is compared
+with χ² of one degree of freedom, and the p-value multiplied by the number of places that were
+looked at.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, stats
+
+from simulation.inference.checks import ALPHA
+from simulation.inference.data import Campaign
+from simulation.inference.likelihood import Data, deviance, split_by_data_set
+from simulation.inference.prior import MEMORY, Prior
+from simulation.inference.sampling import Maximum, find_maximum
+from simulation.inference.table import to_coordinate
+
+Real = NDArray[np.float64]
+
+DRIFTING = 0.1
+"""Drift that is tried instead of a smaller one."""
+
+WIDE = 1.5
+"""Standard deviation of the splitting's coordinate where the combiner may be anything."""
+
+BEATS_HZ, FINEST, MOST = 150e6, 8, 20_000
+"""ΔΩ is looked for up to so far from where it was thought, in steps of so many a fringe of the
+latest delay, and in at most so many steps."""
+
+FIRST, FAR, LATER = 6, 40.0, 25
+"""After so many steps a wrong model is given up if −2 ln density is larger by so much; otherwise it
+gets so many more."""
+
+USUAL = {"afterpulse": (1e-4, 3.0), "crosstalk": (1e-4, 3.0), "blindness": (0.1, 1.0)}
+"""Priors of the detectors' memory where it is freed."""
+
+SAYS = {
+    "afterpulse": "the detectors have afterpulses",
+    "crosstalk": "the detectors crosstalk",
+    "blindness": "the detectors are blind after a click",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongModel:
+    """What would explain the data better.
+
+    Attributes
+    ----------
+    sentence : str
+    gain : float
+        Λ, twice the gain in ln of the density.
+    looks : float
+        At how many places was looked for it.
+    """
+
+    sentence: str
+    gain: float
+    looks: float = 1.0
+
+    @property
+    def p_value(self) -> float:
+        """How often data of the right model would gain as much at one of these places."""
+        return float(min(1.0, self.looks * stats.chi2.sf(max(self.gain, 0.0), 1)))
+
+    def __str__(self) -> str:
+        return f"{self.sentence} (2 Δ ln density {self.gain:.0f}, p = {self.p_value:.1g})"
+
+
+def wrong_models(campaign: Campaign, maximum: Maximum, drift: float) -> tuple[WrongModel, ...]:
+    """Return, best first, which wrong models explain the data better than chance would.
+
+    A combiner that is no even one, detectors' memory, another ΔΩ, an arm left open in a data set,
+    a gate beside its pulse in a data set, more drift than allowed.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    maximum : Maximum
+        Best fit of the right model.
+    drift : float
+        That was allowed.
+    """
+    found = [
+        *_freed(maximum, drift),
+        *_beats(campaign, maximum, drift),
+        *_left_open(campaign, maximum, drift),
+        *_shifted(maximum),
+        *_drifting(maximum, drift),
+    ]
+    said = [one for one in found if one.p_value * len(found) < ALPHA]
+    return tuple(sorted(said, key=lambda one: -one.gain))
+
+
+def score(maximum: Maximum) -> float:
+    """Return −2 ln of the density at a maximum, but for what all noises share."""
+    likelihood = maximum.likelihood
+    noise = likelihood.noise
+    spread = float(np.linalg.slogdet(noise)[1]) if len(noise) else 0.0
+    return -2 * float(likelihood.log_density(maximum.z[None])[0]) + spread
+
+
+def _refit(maximum: Maximum, prior: Prior, data: Data, drift: float) -> Maximum:
+    """Fit from the best fit on; given up where it is still far worse after some steps."""
+    old = maximum.likelihood.prior
+    start = np.array(
+        [
+            maximum.z[old.free.index(name)] if name in old.free else prior.mean[number]
+            for number, name in enumerate(prior.free)
+        ]
+    )
+    begun = find_maximum(data, prior, drift, start, steps=FIRST)
+    if score(begun) > score(maximum) + FAR:
+        return begun
+    return find_maximum(data, prior, drift, begun.z, steps=LATER)
+
+
+def _with_prior(prior: Prior, name: str, median: float, sd: float) -> Prior:
+    """Return the prior with one parameter freed or moved."""
+    free = prior.free if name in prior.free else (*prior.free, name)
+    at, k = free.index(name), len(free)
+    mean, covariance = np.zeros(k), np.zeros((k, k))
+    mean[: len(prior.mean)] = prior.mean
+    covariance[: len(prior.mean), : len(prior.mean)] = prior.covariance
+    mean[at] = float(to_coordinate(name, median))
+    covariance[at], covariance[:, at] = 0.0, 0.0
+    covariance[at, at] = sd**2
+    held = {n: v for n, v in prior.held.items() if n != name}
+    return Prior(free=free, mean=mean, covariance=covariance, held=held)
+
+
+def _freed(maximum: Maximum, drift: float) -> Iterator[WrongModel]:
+    prior, data = maximum.likelihood.prior, maximum.likelihood.data
+    tried = {"the combiner is no even coupler, but more of a mirror": ("splitting", (0.5, WIDE))}
+    tried |= {SAYS[name]: (name, USUAL[name]) for name in MEMORY if name in prior.held}
+    before = score(maximum)
+    for sentence, (name, (median, sd)) in tried.items():
+        other = _with_prior(prior, name, median, sd)
+        best = _refit(maximum, other, data, drift)
+        value = float(other.values(best.z[None])[name][0])
+        yield WrongModel(sentence=f"{sentence}: {name} = {value:.2g}", gain=before - score(best))
+
+
+def _beats(campaign: Campaign, maximum: Maximum, drift: float) -> Iterator[WrongModel]:
+    """Look for another ΔΩ by the coincidences at other delays than the reference's."""
+    prior, data = maximum.likelihood.prior, maximum.likelihood.data
+    if "delta_omega_hz" not in prior.free:
+        return
+    late = data.settings.delay[:, 0] - data.reference_delay
+    rows = np.flatnonzero((np.abs(late) > 1e-9) & data.paired.any(axis=(1, 2)) & _both_open(data))
+    if not len(rows):
+        return
+    span = float(np.abs(late[rows]).max())
+    now = float(prior.values(maximum.z[None])["delta_omega_hz"][0])
+    steps = int(min(MOST, 2 * BEATS_HZ * span * FINEST + 1))
+    grid = now + np.linspace(-BEATS_HZ, BEATS_HZ, steps)
+    places = np.tile(maximum.z, (steps, 1))
+    places[:, prior.free.index("delta_omega_hz")] = grid / 1e6
+    part = Data.of(replace(campaign, records=tuple(data.records[row] for row in rows)))
+    misfit = []
+    for chunk in np.array_split(places, max(1, steps // 1000)):
+        _, g2, _ = part.expected(prior.values(chunk))
+        means = (g2 * np.nan_to_num(part.exposure))[:, part.paired]
+        misfit.append(deviance(means, part.pairs[part.paired]).sum(axis=1))
+    order = np.argsort(np.concatenate(misfit))
+    tops: list[float] = []
+    for hertz in grid[order[:50]]:
+        if len(tops) < 2 and all(abs(hertz - top) > 1 / span for top in [now, *tops]):
+            tops.append(float(hertz))
+    for hertz in tops:
+        other = _with_prior(prior, "delta_omega_hz", hertz, 1.0)
+        z = maximum.z.copy()
+        z[prior.free.index("delta_omega_hz")] = hertz / 1e6
+        best = _refit(replace(maximum, z=z), other, data, drift)
+        there = float(other.values(best.z[None])["delta_omega_hz"][0])
+        yield WrongModel(
+            sentence=f"ΔΩ is not what was thought: {there / 1e6:.2f} MHz, not {now / 1e6:.2f} MHz",
+            gain=score(maximum) - score(best), looks=2 * BEATS_HZ * span,
+        )  # fmt: skip
+
+
+def _both_open(data: Data) -> NDArray[np.bool_]:
+    energies = np.concatenate([*data.settings.e_pump, *data.settings.e_read], axis=1)
+    return np.asarray((energies.min(axis=1) > 0.01) & (data.settings.line[:, 0] > 0))
+
+
+def _left_open(campaign: Campaign, maximum: Maximum, drift: float) -> Iterator[WrongModel]:
+    prior = maximum.likelihood.prior
+    for run, name in campaign.data_sets:
+        mine = [r for r in campaign.records if (r.run, r.data_set) == (run, name)]
+        if not any(_closed(r.setting.e_pump) or _closed(r.setting.e_read) for r in mine):
+            continue
+        opened = [
+            replace(r, setting=replace(r.setting, e_pump=_opened(r.setting.e_pump),
+                                       e_read=_opened(r.setting.e_read)))
+            if (r.run, r.data_set) == (run, name) else r for r in campaign.records
+        ]  # fmt: skip
+        best = _refit(maximum, prior, maximum.likelihood.data.played(opened), drift)
+        yield WrongModel(
+            sentence=f"the other arm was open in {name} ({run})", gain=score(maximum) - score(best)
+        )
+
+
+def _closed(energy: tuple[float, float]) -> bool:
+    low, high = sorted(energy)
+    return high > 0 and low < 0.01 * high
+
+
+def _opened(energy: tuple[float, float]) -> tuple[float, float]:
+    return (max(energy), max(energy)) if _closed(energy) else energy
+
+
+def _shifted(maximum: Maximum) -> Iterator[WrongModel]:
+    """Give a factor to one gate's clicks in one data set, all parameters free to follow."""
+    likelihood = maximum.likelihood
+    data = likelihood.data
+    if not data.normal.any():
+        return
+    white, _, _, slope, _ = likelihood.jacobian(maximum.z)
+    rows, cells = np.nonzero(data.normal)
+    for (run, name), numbers in split_by_data_set(data.records).items():
+        for gate, first in (("pump", 0), ("read", 2)):
+            ones = (np.isin(rows, numbers) & (cells // 2 == first // 2)).astype(np.float64)
+            if not ones.any():
+                continue
+            root = linalg.cholesky(likelihood.noise, lower=True)
+            own = linalg.solve_triangular(root, ones, lower=True)
+            along = linalg.solve(maximum.information, slope.T @ own, assume_a="pos")
+            weight = float(own @ own - (slope.T @ own) @ along)
+            pull = float(own @ white)
+            factor = np.exp(pull / weight) if weight > 0 else 1.0
+            yield WrongModel(
+                sentence=f"the {gate} gate of {name} ({run}) counts {factor:.2f} of what fits: a "
+                "gate beside its pulse, or a lost efficiency",
+                gain=pull**2 / weight if weight > 0 else 0.0,
+            )
+
+
+def _drifting(maximum: Maximum, drift: float) -> Iterator[WrongModel]:
+    if drift >= DRIFTING:
+        return
+    likelihood = maximum.likelihood
+    more = find_maximum(likelihood.data, likelihood.prior, DRIFTING, maximum.z, steps=LATER)
+    yield WrongModel(
+        sentence=f"efficiencies drift by more than {100 * drift:g} % (see --drift)",
+        gain=score(maximum) - score(more),
+    )
