@@ -1,7 +1,7 @@
 """Open a station, hand it out, and leave it safe whatever happens."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
 from functools import partial
 from getpass import getuser
@@ -17,7 +17,7 @@ from zlib import crc32
 from instruments import roles as ask
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile, own_addresses, stands_on
-from labkit.station.ending import ending_on_sigterm, said, undisturbed
+from labkit.station.ending import Terminated, ending_on_sigterm, said, undisturbed
 from labkit.station.entries import apply_parameters, fitted, nearest, read_entry
 from labkit.station.references import WORLD, import_object, resolve
 from labkit.station.roles import ROLES
@@ -74,30 +74,57 @@ def open_instruments(
         If an instrument cannot be opened; names it, its address and what it said.
     """
     opened: dict[str, Instrument] = {}
-    closed: dict[str, str] = {}
-    first: StationError | None = None
+    closed: dict[str, StationError] = {}
+    has_left = False
+
+    def open_one(name: str) -> None:
+        try:
+            opened[name] = _open(file, name, world or {}, opened)
+        except StationError as error:
+            closed[name] = error
+
+    def leave() -> None:
+        nonlocal has_left
+        rest = [name for name in file.instruments if name not in opened.keys() | closed.keys()]
+        for name in _that_act(file, rest):  # stopped while opening: nobody knows how they are
+            _close_former(name)
+            open_one(name)
+        report = make_safe(with_safe_state(opened))
+        if failures is None or rest:
+            report = report.joined_by({n: NOT_KNOWN for n in closed if _acts(file, n)})
+        for instrument in reversed(opened.values()):
+            _close(instrument)
+        has_left = True
+        shout(report)
+        if told is not None:
+            told(report)
+
     try:
         for name in file.instruments:
-            try:
-                opened[name] = _open(file, name, world or {}, opened)
-            except StationError as error:
-                first = first or error
-                closed[name] = str(error)
-        if first is not None and failures is None:
-            raise first  # only now: the others must be made safe too
+            open_one(name)
+        if closed and failures is None:
+            raise next(iter(closed.values()))  # only now: the others must be made safe too
         if failures is not None:
-            failures |= closed
+            failures |= {name: str(error) for name, error in closed.items()}
         yield opened
     finally:
-        with undisturbed():
-            report = make_safe(with_safe_state(opened))
-            if failures is None:
-                report = report.joined_by({n: NOT_KNOWN for n in closed if _acts(file, n)})
-            for instrument in reversed(opened.values()):
-                _close(instrument)
-            shout(report)
-            if told is not None:
-                told(report)
+        try:
+            with undisturbed():
+                leave()
+        except (KeyboardInterrupt, Terminated):  # just before it was undisturbed, or just after
+            if not has_left:
+                with undisturbed():
+                    leave()
+            raise
+
+
+def _that_act(file: StationFile, names: Sequence[str]) -> list[str]:
+    """Return those that have a safe state to be brought to, and what these stand on, in order."""
+    standing = stands_on(file.instruments)
+    needed = {name for name in names if _acts(file, name)}
+    while more := {lower for name in needed for lower in standing[name]} - needed:
+        needed |= more
+    return [name for name in names if name in needed]
 
 
 def _acts(file: StationFile, name: str) -> bool:
@@ -134,9 +161,12 @@ def _open(
     _exchange_one_at_a_time(instrument)
     try:
         apply_parameters(instrument, known)
-    except Exception as error:
-        make_safe(with_safe_state({name: instrument}))
-        _close(instrument)
+    except BaseException as error:
+        with undisturbed():
+            make_safe(with_safe_state({name: instrument}))
+            _close(instrument)
+        if not isinstance(error, Exception):
+            raise
         raise _not_opened(file, name, error) from error
     return instrument
 

@@ -15,7 +15,9 @@ from labkit.cli import run as labkit
 from labkit.experiment import open_session, read_experiment
 from labkit.run import list_runs
 from labkit.run.stopping import StopError, stop_run
+from labkit.station import opening
 from labkit.station.ending import Terminated, ending_on_sigterm, stopping_once, undisturbed
+from labkit.station.lab import open_lab
 from simulation.lab.dead_man import DeadManRelay
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +140,51 @@ def test_two_signals_in_any_phase_give_code_and_status(
     (folder,) = list_runs(tmp_path)
     assert folder.manifest().status == "interrupted"
     assert "NOT SAFE" not in done.stderr
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Terminated("SIGTERM")])
+@pytest.mark.parametrize(
+    ("step", "number", "after"),
+    [("_open", 1, False), ("_open", 9, True), ("apply_parameters", 4, True)],
+)
+def test_stop_while_opening_leaves_safe_also_what_was_not_open_yet(
+    worlds, station, monkeypatch, stop, step, number, after
+):
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    work, calls = getattr(opening, step), []
+
+    def stopped(*given):
+        calls.append(given)
+        if len(calls) != number:
+            return work(*given)
+        if after:
+            work(*given)
+        raise stop
+
+    monkeypatch.setattr(opening, step, stopped)
+    told = []
+    with pytest.raises(type(stop)), open_lab(station(), told=told.append):
+        pass
+    assert told[0].failed == {}
+    actuators = worlds[-1].wiring.actuator
+    assert all(actuators[f"attenuator_{arm}"].voltage == pytest.approx(5.0) for arm in "ab")
+    assert not any(port.state.emission for port in worlds[-1].wiring.laser.values())
+
+
+def test_stop_while_opening_names_what_can_then_not_be_opened(worlds, station, monkeypatch, capsys):
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    work, stops = opening._open, [KeyboardInterrupt()]
+
+    def stopped(file, name, *more):
+        if stops:
+            worlds[-1].inject({"instrument": "afg", "kind": "disconnect", "count": None})
+            raise stops.pop()
+        return work(file, name, *more)
+
+    monkeypatch.setattr(opening, "_open", stopped)
+    with pytest.raises(KeyboardInterrupt), open_lab(station(impatient="afg")):
+        pass
+    assert "NOT SAFE: afg: it cannot be opened" in capsys.readouterr().err
 
 
 def test_run_is_stopped_from_another_terminal(quick_station, tmp_path, monkeypatch):

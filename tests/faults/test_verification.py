@@ -130,13 +130,11 @@ def unhurried(monkeypatch):
 
 
 @pytest.mark.usefixtures("unhurried")
-def test_conditions_are_sampled_through_a_block_in_time_of_the_experiment(short_run):
+def test_conditions_are_sampled_every_minute_of_the_experiment(short_run):
     found = short_run(block=36_000_000, blocks=1, as_published=True)
     record = read_record(found.folder.record_path(1))
     times = [sample["t"] for sample in record.samples]
-    gaps = [after - before for before, after in zip([0.0, *times], [*times, 1800.0], strict=True)]
-    assert max(gaps) < 120.0, times  # each within 60 s, and what the reading before it took
-    assert len(times) >= 25
+    assert times[:29] == [60.0 * n for n in range(1, 30)]
     wanted = {"locked", "lock_error", "phase_error", "temperature", "pump_laser_hz", "pump_power"}
     assert wanted <= record.samples[0].keys()
     assert record.plan.demands.laser_hz.keys() == {"pump", "read"}
