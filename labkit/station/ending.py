@@ -74,6 +74,20 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
+def postponed() -> Iterator[None]:
+    """Hear a signal within the block only at its end: half an import is worse than none."""
+    heard: list[int] = []
+
+    def note(number: int, frame: "FrameType | None") -> None:
+        heard.append(number)
+
+    with _handling(note, "SIGINT", "SIGTERM", "SIGHUP"):
+        yield
+    if heard:
+        signal.raise_signal(heard[0])
+
+
+@contextmanager
 def _handling(handler: "Callable[[int, FrameType | None], None]", *names: str) -> Iterator[None]:
     """Handle the signals that this system has; only the main thread can.
 

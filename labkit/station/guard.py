@@ -14,9 +14,12 @@ from labkit.station.safety import being_made_safe
 
 ACTIONS = (
     "program_pulse", "program_waveform", "load_segments", "load_sequence", "engage", "delatch",
-    "trigger", "write",
+    "trigger", "write", "write_raw",
 )  # fmt: skip
 """Methods that change an instrument past its parameters."""
+
+COMMANDS = ("ask", "ask_raw")
+"""Methods that change an instrument if not all that they send are questions."""
 
 QUERIES = ("lock_state", "temperature_of", "count_rate", "sync_rate", "output_is_on")
 """Methods that change nothing, and may be asked again."""
@@ -39,7 +42,8 @@ class Guard:
 
     A setting is refused if an interlock that names it, or one that must always hold, would be
     violated with the new value in place; allowed all the same is what leads to safety (see
-    `Interlock.is_made_safer_by`) and causes no other violation. Afterwards the interlocks that name
+    `Interlock.is_made_safer_by`) and causes no other violation. If one of them is violated already,
+    all is made safe. Afterwards the interlocks that name
     the instrument, or what stands on it, are asked: if one is violated now, all is made safe.
     Actions that are no parameter (a raw ``write``, a waveform) are asked about in the same way.
     What makes safe is never asked about.
@@ -121,13 +125,13 @@ class Guard:
 
     def _methods(self, path: str, owner: Any) -> Iterator[tuple[Any, str, Any]]:
         kinds = (
-            (ACTIONS, self._acting), (QUERIES, self._asking), (WORK, self._working),
-            (("ramp_to",), self._ramping),
+            (ACTIONS, self._acting), (COMMANDS, self._commanding), (QUERIES, self._asking),
+            (WORK, self._working), (("ramp_to",), self._ramping),
         )  # fmt: skip
         for names, wrap in kinds:
             for name in names:
                 method = getattr(owner, name, None)
-                above = name == "write" and "." in path  # a channel writes through its instrument
+                above = name in ("write", *COMMANDS) and "." in path  # through the instrument's
                 if callable(method) and not above:
                     yield owner, name, wrap(f"{path}.{name}", method)
 
@@ -157,6 +161,16 @@ class Guard:
             return self._do(path, lambda: act(*given, **named))
 
         return acting
+
+    def _commanding(self, path: str, act: Callable[[str], Any]) -> Callable[[str], Any]:
+        @wraps(act)
+        def commanding(command: str) -> Any:
+            asking = getattr(self._inside, "asking", False)
+            if asking or all("?" in part for part in command.split(";")):
+                return act(command)
+            return self._do(path, lambda: act(command))
+
+        return commanding
 
     def _working(self, path: str, act: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(act)
@@ -266,10 +280,15 @@ class Guard:
         if not found:
             return set()
         safer = value is False or any(rule.is_made_safer_by(path, number) for rule in self._rules)
-        if safer and found.keys() <= violations(rules, self._read).keys():
+        now = violations(rules, self._read)
+        if safer and found.keys() <= now.keys():
             return set(found)
         message = f"{path} is not set to {value!r}: " if value is not None else f"no {path}: "
-        raise InterlockError(message + "; ".join(found.values()))
+        message += "; ".join(found.values())
+        if now:
+            self._make_safe()
+            message += "; as it is so already, all was made safe"
+        raise InterlockError(message)
 
     def _check_after(self, path: str, known: set[str]) -> None:
         name = path.split(".", maxsplit=1)[0]

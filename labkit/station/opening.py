@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
 from functools import partial
 from getpass import getuser
 from inspect import Parameter as Argument
@@ -17,7 +17,7 @@ from zlib import crc32
 from instruments import roles as ask
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile, own_addresses, stands_on
-from labkit.station.ending import Terminated, ending_on_sigterm, said, undisturbed
+from labkit.station.ending import Terminated, ending_on_sigterm, postponed, said, undisturbed
 from labkit.station.entries import apply_parameters, fitted, nearest, read_entry
 from labkit.station.references import WORLD, import_object, resolve
 from labkit.station.roles import ROLES
@@ -73,49 +73,78 @@ def open_instruments(
     StationError
         If an instrument cannot be opened; names it, its address and what it said.
     """
-    opened: dict[str, Instrument] = {}
-    closed: dict[str, StationError] = {}
-    has_left = False
-
-    def open_one(name: str) -> None:
+    opening = _Opening(file, world or {})
+    try:
+        with postponed():
+            _import_drivers(file)
+        for name in file.instruments:
+            opening.open(name)
+        if opening.closed and failures is None:
+            raise next(iter(opening.closed.values()))  # now: the others must be made safe too
+        if failures is not None:
+            failures |= {name: str(error) for name, error in opening.closed.items()}
+        yield opening.opened
+    finally:
+        names_closed = failures is None or bool(opening.left_out())
         try:
-            opened[name] = _open(file, name, world or {}, opened)
-        except StationError as error:
-            closed[name] = error
+            with undisturbed():
+                opening.leave(told, names_closed=names_closed)
+        except (KeyboardInterrupt, Terminated):  # just before it was undisturbed, or just after
+            with undisturbed():
+                opening.leave(told, names_closed=names_closed)
+            raise
 
-    def leave() -> None:
-        nonlocal has_left
-        rest = [name for name in file.instruments if name not in opened.keys() | closed.keys()]
-        for name in _that_act(file, rest):  # stopped while opening: nobody knows how they are
+
+def _import_drivers(file: StationFile) -> None:
+    """Import them before the first instrument is touched; who fails is told when it is opened."""
+    for entry in file.instruments.values():
+        with suppress(Exception):
+            import_object(str(entry["type"]), file.path.parent)
+
+
+class _Opening:
+    """The instruments of a station from the first one's opening to the last one's closing.
+
+    Attributes
+    ----------
+    opened : dict of str to Instrument
+    closed : dict of str to StationError
+        Those that could not be opened.
+    """
+
+    def __init__(self, file: StationFile, world: dict[str, Any]) -> None:
+        self.file, self._world = file, world
+        self.opened: dict[str, Instrument] = {}
+        self.closed: dict[str, StationError] = {}
+        self._has_left = False
+
+    def open(self, name: str) -> None:
+        """Open one, or note why not."""
+        try:
+            self.opened[name] = _open(self.file, name, self._world, self.opened)
+        except StationError as error:
+            self.closed[name] = error
+
+    def left_out(self) -> list[str]:
+        """Return who was not reached, since work was stopped while opening."""
+        return [n for n in self.file.instruments if n not in self.opened.keys() | self.closed]
+
+    def leave(self, told: Told | None, *, names_closed: bool) -> None:
+        """Make all safe, also who was not reached, and close them, once; tell what came of it."""
+        if self._has_left:
+            return
+        for name in _that_act(self.file, self.left_out()):
             _close_former(name)
-            open_one(name)
-        report = make_safe(with_safe_state(opened))
-        if failures is None or rest:
-            report = report.joined_by({n: NOT_KNOWN for n in closed if _acts(file, n)})
-        for instrument in reversed(opened.values()):
+            self.open(name)
+        report = make_safe(with_safe_state(self.opened))
+        if names_closed:
+            report = report.joined_by({n: NOT_KNOWN for n in self.closed if _acts(self.file, n)})
+        for instrument in reversed(self.opened.values()):
             _close(instrument)
-        has_left = True
+        self._has_left = True
         shout(report)
         if told is not None:
             told(report)
-
-    try:
-        for name in file.instruments:
-            open_one(name)
-        if closed and failures is None:
-            raise next(iter(closed.values()))  # only now: the others must be made safe too
-        if failures is not None:
-            failures |= {name: str(error) for name, error in closed.items()}
-        yield opened
-    finally:
-        try:
-            with undisturbed():
-                leave()
-        except (KeyboardInterrupt, Terminated):  # just before it was undisturbed, or just after
-            if not has_left:
-                with undisturbed():
-                    leave()
-            raise
 
 
 def _that_act(file: StationFile, names: Sequence[str]) -> list[str]:

@@ -228,6 +228,27 @@ def test_interlocks_of_every_shipped_station_name_all_detectors(name):
         assert {path for path in biased(config) if rule.names(path)} == biased(config)
 
 
+STEADY = {"qcodes": ("awg_pulses.ch{}.state", "pulses.triggered")}
+"""What says that a channel is on, and that its light comes in pulses, where that is no AFG."""
+
+
+@pytest.mark.parametrize("name", STATIONS)
+def test_interlocks_shut_both_attenuators_for_steady_light_of_either_drive(name):
+    config = read_station_file(name).config
+    generator = config.roles["pulse_generator"]
+    output, pulsed = STEADY.get(name, (f"{generator}.ch{{}}.output", f"{generator}.ch{{}}.burst"))
+    shut = {f"{config.roles[f'attenuator_{arm}']}.transmission" for arm in "ab"}
+    for laser in ("pump", "read"):
+        channel = config.channels[f"{laser}_drive"]
+        (rule,) = (
+            rule
+            for rule in config.interlocks
+            if rule.names(output.format(channel)) and rule.names(pulsed.format(channel))
+        )
+        assert biased(config) <= {path for one in rule.conditions for path in one.parameters}
+        assert set(rule.require.parameters) == shut
+
+
 @pytest.mark.parametrize("name", ["virtual", "example", "others"])
 def test_interlocks_name_both_drives_and_both_attenuators(name):
     config = read_station_file(name).config
