@@ -1,6 +1,6 @@
 """What every procedure works with: the lab, the run folder, and blocks of trials."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite, sqrt
@@ -246,10 +246,11 @@ class Session:
             self.make_safe()  # before counting, which may take its time
         return Outcome(problems=tuple(problems), notes=tuple(notes), whole=whole, monitors=monitors)
 
-    def leave_out(self, block: Block) -> None:
-        """Leave out a block that was verified, for the reason it now has."""
-        self.folder.journal.judge(block.number, good=False, reason=block.reason)
-        self.blocks = [block if one.number == block.number else one for one in self.blocks]
+    def leave_out(self, blocks: Sequence[Block]) -> None:
+        """Leave out blocks that were verified, all at once, for the reason they now have."""
+        changed = {block.number: block for block in blocks}
+        self.folder.journal.judge(*changed, good=False, reason=blocks[0].reason)
+        self.blocks = [changed.get(one.number, one) for one in self.blocks]
 
     def clicks(
         self,

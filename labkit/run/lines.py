@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
@@ -61,13 +62,22 @@ def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
         return
     with path.open("rb") as stream:
         stream.seek(position)
-        for number, raw in enumerate(stream, 1):
-            start, position = position, position + len(raw)
-            plain = object_of(raw)
-            state: Literal["whole", "damaged", "torn"] = "whole"
-            if plain is None:
-                state = "damaged" if raw.endswith(b"\n") else "torn"
-            yield Line(number=number, start=start, end=position, state=state, plain=plain or {})
+        yield from _lines(stream, position)
+
+
+def lines_of(content: bytes) -> Iterator[Line]:
+    """Yield the lines of a file's content."""
+    return _lines(BytesIO(content))
+
+
+def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[Line]:
+    for number, raw in enumerate(stream, 1):
+        start, position = position, position + len(raw)
+        plain = object_of(raw)
+        state: Literal["whole", "damaged", "torn"] = "whole"
+        if plain is None:
+            state = "damaged" if raw.endswith(b"\n") else "torn"
+        yield Line(number=number, start=start, end=position, state=state, plain=plain or {})
 
 
 def last_line(path: Path) -> Line | None:
@@ -101,6 +111,34 @@ def object_of(raw: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return plain if isinstance(plain, dict) else None
+
+
+def corrected(raw: bytes) -> bytes | None:
+    """Return a damaged line, or two, as it was before one bit of it changed.
+
+    The checksum finds the bit: among the some ten thousand lines that differ from this one by a
+    bit, a wrong one fits with a chance of 1e-5. None if none fits, or nothing is damaged.
+    """
+    if object_of(raw) is not None:
+        return None
+    tried = bytearray(raw)
+    for at, byte in enumerate(raw):
+        for bit in range(8):
+            tried[at] = byte ^ 1 << bit
+            parts = [tried] if tried[at] != _END else [tried[: at + 1], tried[at + 1 :]]
+            if all(_fits(part) and object_of(bytes(part)) is not None for part in parts if part):
+                return bytes(tried)
+        tried[at] = byte
+    return None
+
+
+_END = ord("\n")
+
+
+def _fits(raw: bytes | bytearray) -> bool:
+    """Tell whether a line's checksum matches, without copying it."""
+    text = memoryview(raw)[9:-1]
+    return raw[-1:] == b"\n" and raw[8:9] == b" " and raw[:8] == b"%08x" % crc32(text)
 
 
 def _depth(text: bytes) -> int:

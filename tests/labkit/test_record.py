@@ -147,7 +147,7 @@ def test_swapped_and_missing_segments_are_named_by_whoever_reads_them(finished, 
     shutil.copy(finished.segment_path(1), finished.segment_path(3))
     code, _, error = labkit("analyse", finished.path)
     assert code == 1
-    assert "1 of 3 tag files do not fit the journal: tags/block_000003.ptu: must have" in error
+    assert "1 of its files are not as they were written: tags/block_000003.ptu: must have" in error
     assert set(check_run(finished).differences) == {"tags/block_000003.ptu"}
     finished.segment_path(2).unlink()
     assert "tags/block_000002.ptu: is missing" in labkit("runs", "show", finished.path)[2]
@@ -162,22 +162,58 @@ def test_changed_gates_file_is_not_counted_with(finished, labkit):
     assert "is not what it was when the run began" in error
 
 
+def damage(path, at, number=1):
+    """Change a bit in each of so many bytes."""
+    content = bytearray(path.read_bytes())
+    for place in range(at, at + number):
+        content[place] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize("at", [-20, -300])
 def test_a_damaged_last_line_is_damage_and_its_block_is_counted_again(finished, at):
     before = finished.journal.read()
-    content = bytearray(finished.journal.path.read_bytes())
-    content[at] ^= 1
-    finished.journal.path.write_bytes(content)
+    damage(finished.journal.path, at, 3)
     with pytest.raises(JournalError, match="checksum does not match"):
         finished.journal.read()
     if at == -20:  # the verdict is the last line; the one before is the block's
-        assert recover_run(finished).damaged_lines == 1
+        assert recover_run(finished).mended == (0, 1)
     else:
         assert len(list(repair_run(finished.path))) == 2
     after = finished.journal.read()
     assert [block.counts for block in after] == [block.counts for block in before]
     assert all(block.good for block in after)
     assert not (finished.path / "tags" / "incomplete").exists()
+
+
+def test_blocks_left_out_later_stay_left_out_whatever_bit_of_that_line_changes(finished, labkit):
+    """Taken out, the line would leave them the verdict of before: good."""
+    finished.journal.judge(2, 3, good=False, reason="has changed slowly")
+    seal_run(finished)
+    content = finished.journal.path.read_bytes()
+    begin = content.rfind(b"\n", 0, -1) + 1
+    end = 8 * len(content)
+    for bit in (*range(8 * begin, end - 8, 17), *range(end - 8, end)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        finished.journal.path.write_bytes(changed)
+        if bit % 4 == 0:
+            assert labkit("analyse", finished.path)[0] == 1
+        recover_run(finished, mend=True)
+        assert finished.journal.path.read_bytes() == content
+    assert [block.good for block in finished.journal.read()] == [True, False, False]
+
+
+@pytest.mark.parametrize("byte", [b"\n", b'"', b"{"])
+def test_a_bit_that_makes_or_ends_a_line_is_put_right_too(finished, byte):
+    content = finished.journal.path.read_bytes()
+    places = [n for n in range(len(content)) if (content[n] ^ byte[0]).bit_count() == 1]
+    for place in places[:: max(1, len(places) // 6)]:
+        changed = bytearray(content)
+        changed[place] = byte[0]
+        finished.journal.path.write_bytes(changed)
+        recover_run(finished, mend=True)
+        assert finished.journal.path.read_bytes() == content
 
 
 @pytest.mark.parametrize(
