@@ -85,7 +85,6 @@ class Session:
     laser_hz: dict[str, float] = field(default_factory=dict)
     line_widths: dict[str, float] = field(default_factory=dict)
     known_hz: dict[str, float] = field(default_factory=dict)
-    _armed: PulseSequence | None = None
     _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
 
@@ -144,19 +143,15 @@ class Session:
 
     def arm(self, sequence: PulseSequence) -> None:
         """Load a sequence into the instruments, unless it is loaded already."""
-        if sequence != self._armed:
-            self._armed = None
+        if sequence != self.lab.armed:
             self.lab.arm(sequence)
-            self._armed = sequence
 
     def disarm(self) -> None:
         """Switch all drives off; the next `arm` loads anew."""
-        self._armed = None
         self.lab.drives_off()
 
     def make_safe(self) -> None:
         """Bring every instrument to its safe state now; the next `arm` loads anew."""
-        self._armed = None
         self.lab.make_safe()
 
     def measure(
@@ -240,7 +235,7 @@ class Session:
             ended.append(violation)
             problems += [str(violation), *self.lab.recording_faults()]
             return Outcome(problems=tuple(problems), whole=False)
-        problems += self._stopped()
+        problems += self.lab.what_stopped()
         monitors = self.monitors(quick=bool(ended), brief=not locked)
         if ended:
             self.make_safe()  # before counting, which may take its time
@@ -302,13 +297,6 @@ class Session:
             return due
 
         return watch
-
-    def _stopped(self) -> list[str]:
-        """Return which lasers and drives are no longer on; the next `arm` loads anew then."""
-        stopped = self.lab.what_stopped()
-        if stopped:
-            self._armed = None
-        return stopped
 
     def _remember_lasers(self) -> None:
         """Note where the lasers are, unless that is known since the filters were tuned."""

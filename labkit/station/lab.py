@@ -153,10 +153,13 @@ class Lab(Cast):
             Ask instruments for what may change by itself, as temperatures; settings, which change
             at a setting only, are taken as they were last known.
         """
-        read = self._read_brief if brief else self.read
+        if self.guard is not None:
+            self.guard.asked()
+        read = self.read_brief if brief else self.read
         return check_interlocks(self.file.config.interlocks, cache(read), forced=self.forced)
 
-    def _read_brief(self, path: str) -> float:
+    def read_brief(self, path: str) -> float:
+        """Return a setting as it was last known, and a reading by asking for it."""
         parameter = find(self.instruments, path)
         known = getattr(parameter, "settable", False) and parameter.cache.valid
         if not known:
@@ -179,6 +182,11 @@ class Lab(Cast):
         for instrument in self.instruments.values():
             _flatten(instrument.snapshot(update=False), instrument.name, flat)
         return flat
+
+    @property
+    def armed(self) -> PulseSequence | None:
+        """The sequence that is loaded and plays; None if none does, as after making safe."""
+        return None if self._loaded is None else self._loaded.sequence
 
     def compile(self, sequence: PulseSequence) -> Programs:
         """Check and compile a sequence for this lab, the same one once; nothing is touched."""
@@ -300,7 +308,8 @@ def open_lab(
         rules = tuple(rule for rule in file.config.interlocks if rule.name not in forced)
         guard = Guard(
             instruments, rules, stands_on(file.instruments), read=lab.read,
-            make_safe=lab.make_safe, tell=tell, alarm=alarm, patience=file.config.patience,
+            glance=lab.read_brief, make_safe=lab.make_safe, tell=tell, alarm=alarm,
+            patience=file.config.patience,
         )  # fmt: skip
         if file.config.dead_man is not None:
             heart.tasks.append(_kick(instruments, file.config.dead_man))
