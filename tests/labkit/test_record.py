@@ -1,10 +1,12 @@
 """The record of a run: no byte changes unnoticed, nothing after a measurement fails it."""
 
+import hashlib
 import json
 import os
 import random
 import shutil
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -289,6 +291,68 @@ def test_a_file_changed_in_an_export_is_noticed_and_a_path_out_of_it_refused(fin
         new.writestr("../evil", b"x")
     with pytest.raises(ValueError, match="no file may lead out"):
         verify_crate(forged)
+
+
+def test_no_bit_of_an_export_changes_unnoticed(finished, tmp_path):
+    """Neither in what is packed, nor in names, lengths and times of the zip file itself."""
+    crate = export_run(finished.path, tmp_path / "run.eln")
+    content, rng = crate.read_bytes(), random.Random(9)
+    ends = range(len(content) - 2000, len(content), 3)
+    for at in [*(rng.randrange(len(content)) for _ in range(200)), *ends]:
+        changed = bytearray(content)
+        changed[at] ^= 1 << rng.randrange(8)
+        crate.write_bytes(changed)
+        with suppress(ValueError):  # no zip file any more
+            assert verify_crate(crate), at
+    crate.write_bytes(content + b"x")
+    assert verify_crate(crate)
+
+
+def test_an_export_that_was_packed_anew_elsewhere_is_still_read(finished, tmp_path):
+    crate, again = export_run(finished.path, tmp_path / "run.eln"), tmp_path / "again.eln"
+    with zipfile.ZipFile(crate) as old, zipfile.ZipFile(again, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    assert verify_crate(again) == []
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("names", "metadata", "said"),
+    [
+        (["r/x", "r/x"], None, "every file once"),
+        (["r/x", "r/./x"], None, "every file once"),
+        (["r/../x"], None, "no file may lead out"),
+        (["/r/x"], None, "no file may lead out"),
+        (["r/x"], None, r"manifest\.json, but holds"),
+        (["r/manifest.json"], "[" * 200_000, "recursion"),
+        (["r/manifest.json"], '{"@graph": 3}', "not iterable"),
+        (["r/manifest.json"], "no JSON", "metadata cannot be read"),
+        (["r/manifest.json"], None, "Field required"),
+    ],
+)  # fmt: skip
+def test_strange_zip_files_are_refused_and_leave_nothing(tmp_path, names, metadata, said):
+    file = tmp_path / "x.eln"
+    digest = hashlib.sha256(b"{}").hexdigest()
+    graph = [{"@id": name[2:], "@type": "File", "sha256": digest} for name in names]
+    with zipfile.ZipFile(file, "w") as crate:
+        for name in names:
+            crate.writestr(name, "{}")
+        crate.writestr(f"r/{METADATA}", metadata or json.dumps({"@graph": graph}))
+    with pytest.raises(ValueError, match=said):
+        import_run(file, tmp_path / "runs")
+    assert list((tmp_path / "runs").glob("*")) == []
+
+
+def test_what_is_made_anew_is_sealed_and_what_was_changed_stays_told(finished, tmp_path):
+    (finished.path / "note.txt").write_text("as it was")
+    seal_run(finished)
+    (finished.path / "note.txt").write_text("as somebody wants it")
+    assert run_command(["runs", "report", str(finished.path)]) == 0
+    list(repair_run(finished.path))
+    assert [misfit.file for misfit in verify_run(finished.path)] == ["note.txt"]
+    (finished.path / "note.txt").write_text("as it was")
+    export_run(finished.path, tmp_path / "run.eln")
 
 
 def test_what_fails_after_a_measurement_is_said_and_made_up_for_later(run, monkeypatch):
