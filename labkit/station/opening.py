@@ -1,9 +1,11 @@
 """Open a station, hand it out, and leave it safe whatever happens."""
 
+import re
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
-from functools import partial
+from functools import cache, partial
 from getpass import getuser
 from inspect import Parameter as Argument
 from inspect import signature
@@ -327,10 +329,41 @@ def _places(file: StationFile) -> dict[str, str]:
 
 
 def one_address(address: str) -> str:
-    """Return one spelling for VISA addresses that mean the same: case, board 0, ``inst0``."""
-    parts = address.upper().split("::")
-    parts[0] = parts[0].removesuffix("0") if parts[0] in ("TCPIP0", "USB0", "GPIB0") else parts[0]
-    return "::".join(part for part in parts if part not in ("INST0", "INSTR"))
+    """Return one spelling for addresses that mean the same.
+
+    VISA addresses by case, board 0 and ``inst0``; hosts by their IP address, if they have one; USB
+    numbers in any base; serial ports by the file that a link leads to.
+    """
+    head, *parts = address.split("::")
+    kind = head.upper()
+    if kind.startswith("ASRL") and "/" in head:
+        return f"ASRL{Path(head[4:]).resolve()}"
+    if serial := re.fullmatch(r"(?:COM|ASRL)(\d+)", kind):
+        return f"ASRL{serial[1]}"
+    if url := re.fullmatch(r"(\w+://)([^/:]+)(.*)", address):
+        return f"{url[1].lower()}{_ip_address(url[2])}{url[3].rstrip('/')}"
+    kind = kind.removesuffix("0") if kind in ("TCPIP0", "USB0", "GPIB0") else kind
+    if kind.startswith("TCPIP") and parts:
+        parts[0] = _ip_address(parts[0])
+    if kind.startswith("USB"):
+        parts[:2] = [_number(part) for part in parts[:2]]
+    rest = (part.upper() for part in parts)
+    return "::".join([kind, *(part for part in rest if part not in ("INST0", "INSTR"))])
+
+
+@cache
+def _ip_address(host: str) -> str:
+    try:
+        return socket.gethostbyname(host)
+    except (OSError, UnicodeError):
+        return host.upper()  # nobody knows it now: two spellings of it are two
+
+
+def _number(text: str) -> str:
+    try:
+        return str(int(text, 0))
+    except ValueError:
+        return text
 
 
 @contextmanager

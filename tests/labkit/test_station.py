@@ -12,7 +12,13 @@ from qcodes.instrument import Instrument
 from labkit.station.config import read_station_file
 from labkit.station.ending import Terminated
 from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
-from labkit.station.opening import StationError, open_instruments, open_station, sole_control
+from labkit.station.opening import (
+    StationError,
+    one_address,
+    open_instruments,
+    open_station,
+    sole_control,
+)
 from labkit.station.references import find, resolve
 from labkit.station.safety import make_safe
 from simulation.lab.world import World
@@ -161,6 +167,39 @@ def test_what_comes_after_one_that_cannot_be_opened_is_made_safe_too(station_fil
         pass
     assert sorted(Lamp.made_safe) == ["one", "three"]
     assert "NOT SAFE: two: it cannot be opened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP0::localhost::5025::SOCKET", "tcpip::127.0.0.1::5025::socket"),
+        ("TCPIP::127.0.0.1::INSTR", "TCPIP0::localhost::inst0::INSTR"),
+        ("USB0::0x0699::0x034B::C01::INSTR", "USB::1689::843::C01"),
+        ("ASRL3::INSTR", "COM3"),
+        ("http://localhost:80/api/", "HTTP://127.0.0.1:80/api"),
+    ],
+)
+def test_spellings_of_one_address_are_one(one, other):
+    assert one_address(one) == one_address(other)
+
+
+def test_a_serial_port_is_one_by_whatever_link(tmp_path):
+    (tmp_path / "ttyUSB0").touch()
+    (tmp_path / "by-id").symlink_to(tmp_path / "ttyUSB0")
+    assert one_address(f"ASRL{tmp_path}/by-id::INSTR") == one_address(f"ASRL{tmp_path}/ttyUSB0")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP0::127.0.0.1::5025::SOCKET", "TCPIP0::127.0.0.1::5026::SOCKET"),
+        ("GPIB0::3::INSTR", "GPIB1::3::INSTR"),
+        ("usb:SN1", "usb:SN2"),
+        ("no.such.host.invalid", "no.other.host.invalid"),
+    ],
+)
+def test_addresses_of_two_are_two(one, other):
+    assert one_address(one) != one_address(other)
 
 
 HOLD = """
