@@ -14,11 +14,12 @@ import pytest
 from labkit.cli import run as labkit
 from labkit.experiment import open_session, read_experiment
 from labkit.run import list_runs
-from labkit.run.stopping import StopError, stop_run
+from labkit.run.stopping import REQUEST, StopError, stop_run, stoppable
 from labkit.station import opening
 from labkit.station.ending import Terminated, ending_on_sigterm, stopping_once, undisturbed
 from labkit.station.lab import open_lab
 from simulation.lab.dead_man import DeadManRelay
+from simulation.lab.world import World
 
 ROOT = Path(__file__).parents[2]
 
@@ -207,6 +208,27 @@ def test_run_is_stopped_from_another_terminal(quick_station, tmp_path, monkeypat
 def _wait_for(thread):
     thread.start()
     sleep(20.0)
+
+
+def test_stop_that_is_requested_before_the_lab_is_open_is_heard_and_an_old_one_is_not(
+    quick_station, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("labkit.station.watchdog.INTERVAL", 0.02)
+    began = World.start.__func__
+    sequence = read_experiment("autopilot").sequence
+
+    def starting(cls, **options):
+        (list_runs(tmp_path)[-1].path / REQUEST).touch()
+        return began(cls, **options)
+
+    monkeypatch.setattr(World, "start", classmethod(starting))
+    with pytest.raises(Terminated), open_session(quick_station, tmp_path, sequence):
+        sleep(30.0)
+    (folder,) = list_runs(tmp_path)
+    assert folder.manifest().status == "interrupted"
+    (folder.path / REQUEST).touch()
+    with stoppable(folder.path):
+        assert not (folder.path / REQUEST).exists()
 
 
 def test_run_that_nobody_measures_cannot_be_stopped(short_run):

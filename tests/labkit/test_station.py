@@ -386,6 +386,11 @@ def test_making_nothing_safe_is_safe():
     assert make_safe({}).all_safe
 
 
+def test_condition_that_can_never_hold_is_refused():
+    with pytest.raises(ValueError, match="`at_least` must not be above `at_most`"):
+        Condition(parameter="x.y", at_least=0.3, at_most=0.2)
+
+
 def test_condition_with_a_limit_that_is_no_number_is_refused():
     """As a ``when`` it would never hold, and so switch its interlock off."""
     with pytest.raises(ValueError, match="its limits must be numbers, but one is nan"):
