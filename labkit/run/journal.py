@@ -17,6 +17,7 @@ from labkit.run.lines import (
     append_lines,
     corrected,
     framed,
+    is_there,
     last_line,
     lines_of,
     read_lines,
@@ -208,7 +209,7 @@ class Journal:
 
         The journal as it was is kept under another name.
         """
-        content = self.path.read_bytes() if self.path.exists() else b""
+        content = self.path.read_bytes() if is_there(self.path) else b""
         right, number = _put_right(content, list(read_lines(self.path)))
         lines = list(lines_of(right))
         sound = list(_sound(lines))

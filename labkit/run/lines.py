@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -56,9 +57,30 @@ def append_lines(path: Path, lines: str, *, durable: bool) -> None:
             os.fsync(stream.fileno())
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether a file of a run is there.
+
+    Raises
+    ------
+    ValueError
+        If something else is: a link, whose end is no part of the run, a folder, a pipe, a device.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode):
+        message = f"{path}: must be a file, but is a {_KINDS.get(stat.S_IFMT(mode), 'device')}"
+        raise ValueError(message)
+    return True
+
+
+_KINDS = {stat.S_IFLNK: "link", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe"}
+
+
 def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
     """Yield the lines of a file after a byte; none if there is no such file."""
-    if not path.exists():
+    if not is_there(path):
         return
     with path.open("rb") as stream:
         stream.seek(position)
@@ -82,7 +104,7 @@ def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[Line]:
 
 def last_line(path: Path) -> Line | None:
     """Return the last line of a file, without reading the others; None if there is none."""
-    if not path.exists():
+    if not is_there(path):
         return None
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)

@@ -239,6 +239,35 @@ def test_strange_files_are_clear_errors(run, labkit, name, content, said):
     assert "Traceback" not in error
 
 
+ODD = {
+    "link": lambda path: path.symlink_to("/dev/zero"),
+    "pipe": os.mkfifo if hasattr(os, "mkfifo") else None,
+    "folder": lambda path: path.mkdir(),
+    "loop": lambda path: path.symlink_to(path.name),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and links of POSIX")
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize(
+    "name",
+    ["manifest.json", "journal.jsonl", "seal.json", "result.json", "events.jsonl",
+     "tags/block_000002.ptu", "tags/block_000002.record.jsonl"],
+)  # fmt: skip
+def test_what_is_no_file_is_neither_read_nor_waited_for(finished, labkit, name, kind):
+    path = finished.path / name
+    path.unlink(missing_ok=True)
+    ODD[kind](path)
+    codes = {}
+    for command in ("show", "verify", "check", "export", "list"):
+        of = ("--out", finished.path.parent) if command == "list" else (finished.path,)
+        codes[command], _, error = labkit("runs", command, *of)
+        assert "Traceback" not in error
+    assert codes["list"] == 0
+    if name not in ("result.json", "events.jsonl"):
+        assert (codes["verify"], codes["export"]) == (1, 1)
+
+
 def test_unknown_keys_of_a_manifest_are_refused(run):
     plain = json.loads(run.manifest_path.read_text())
     del plain["sha256"]
