@@ -20,7 +20,7 @@ from labkit.run import (
 )
 from labkit.run.progress import Step, Watcher
 from labkit.sequence import PulseSequence
-from labkit.station.ending import Terminated, said
+from labkit.station.ending import Terminated, said, stop_if_asked
 from labkit.station.interlocks import InterlockError
 from labkit.station.lab import Lab
 
@@ -179,6 +179,7 @@ class Session:
         demands : Demands, optional
             What else it must hold, as click rates; trials, lock and lasers are put in here.
         """
+        stop_if_asked()
         self.arm(sequence)
         self.lab.check_interlocks()
         if locked:
@@ -289,6 +290,7 @@ class Session:
 
         def watch(seconds: float) -> float:
             nonlocal due, last
+            stop_if_asked()
             self.watcher.advance(seconds, total)
             if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
                 writer.sample(seconds, self.monitors(brief=True))
