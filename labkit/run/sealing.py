@@ -39,7 +39,8 @@ def sealed_anew(folder: RunFolder) -> Iterator[None]:
         return
     now = _hashes(folder)
     kept = {file: digest for file, digest in old.items() if now.get(file) == before.get(file)}
-    _write(folder, now | kept)
+    if now | kept != old:  # a run on read-only media can be looked at
+        _write(folder, now | kept)
 
 
 def _hashes(folder: RunFolder) -> dict[str, str]:
