@@ -142,7 +142,7 @@ class Lab(Cast):
         except (OSError, RuntimeError, ValueError) as error:
             message = f"{path} cannot be read: {said(error)}"
             raise RuntimeError(message) from error
-        return nan if value is None else float(value)
+        return _number(path, value)
 
     def check_interlocks(self, *, brief: bool = False) -> tuple[str, ...]:
         """Check the station's interlocks; return what forced ones would have refused.
@@ -164,8 +164,7 @@ class Lab(Cast):
         known = getattr(parameter, "settable", False) and parameter.cache.valid
         if not known:
             return self.read(path)
-        value = parameter.cache.get(get_if_invalid=False)
-        return nan if value is None else float(value)
+        return _number(path, parameter.cache.get(get_if_invalid=False))
 
     def make_safe(self) -> SafetyReport:
         """Bring every instrument to its safe state now."""
@@ -253,6 +252,15 @@ class Lab(Cast):
             return [f"{event.kind}: {event.message}" for event in self.tagger.events()]
         except (OSError, RuntimeError) as error:
             return [f"the tagger cannot be asked what spoiled the recording: {said(error)}"]
+
+
+def _number(path: str, value: object) -> float:
+    """Return a parameter's value as an interlock compares it; nan if it is not known."""
+    try:
+        return nan if value is None else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        message = f"{path} must be a number for an interlock to compare, but is {value!r}"
+        raise RuntimeError(message) from None
 
 
 def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> None:

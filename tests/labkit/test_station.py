@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from qcodes.instrument import Instrument
 
+from labkit.station import lab as station_lab
 from labkit.station.config import read_station_file
 from labkit.station.ending import Terminated
 from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
@@ -423,3 +424,9 @@ def test_driver_without_a_lock_answers_each_thread_its_own_question():
         with ThreadPoolExecutor(2) as pool:
             told = list(pool.map(lambda channel: [channel.voltage() for _ in range(200)], channels))
     assert told == [[pytest.approx(1.0)] * 200, [pytest.approx(2.0)] * 200]
+
+
+def test_interlock_on_what_is_no_number_says_which_parameter():
+    with pytest.raises(RuntimeError, match=r"awg\.run_mode must be a number .* but is 'CONT'"):
+        station_lab._number("awg.run_mode", "CONT")
+    assert station_lab._number("afg.ch1.burst", True) == 1.0
