@@ -46,11 +46,12 @@ class Guard:
     A setting is refused if an interlock that names it, or one that must always hold, would be
     violated with the new value in place; allowed all the same is what leads to safety (see
     `Interlock.is_made_safer_by`) and causes no other violation. If one of them is violated already,
-    all is made safe. Afterwards the interlocks that name
-    the instrument, or what stands on it, are asked: if one is violated now, all is made safe.
-    Actions that are no parameter (a raw ``write``, a waveform) are asked about in the same way.
-    What makes safe is never asked about. While nobody sets or measures anything, all interlocks are
-    asked every `IDLE` seconds, readings only; a violation makes all safe, after an alarm.
+    all is made safe. Afterwards the interlocks that name the instrument, or what stands on it, are
+    asked: if one is violated now, all is made safe. Actions that are no parameter (a raw ``write``,
+    a waveform) are asked about in the same way. What makes safe is never asked about.
+
+    While nobody sets or measures anything, all interlocks are asked every `IDLE` seconds, readings
+    only; a violation makes all safe, after an alarm.
 
     A query that fails is asked again, `ATTEMPTS` times at once; if the link is at fault, then every
     `PAUSE` seconds for `patience` seconds, after an alarm. A parameter whose link fails is set
@@ -141,7 +142,7 @@ class Guard:
         self.asked()
         try:
             found = violations(self._rules, self._glance)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001, RUF100  # whatever it is: nobody knows
             found = {"": f"the interlocks cannot be asked: {said(error)}"}
         if found.keys() - known and not end.is_set():
             self._alarm(f"{'; '.join(found.values())}; all is made safe")
