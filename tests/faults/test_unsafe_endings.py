@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from shutil import which
 from time import sleep
 
 import pytest
@@ -16,7 +17,13 @@ from labkit.experiment import open_session, read_experiment
 from labkit.run import list_runs
 from labkit.run.stopping import REQUEST, StopError, stop_run, stoppable
 from labkit.station import opening
-from labkit.station.ending import Terminated, ending_on_sigterm, stopping_once, undisturbed
+from labkit.station.ending import (
+    Terminated,
+    ending_on_sigterm,
+    postponed,
+    stopping_once,
+    undisturbed,
+)
 from labkit.station.lab import open_lab
 from simulation.lab.dead_man import DeadManRelay
 from simulation.lab.world import World
@@ -141,6 +148,36 @@ def test_two_signals_in_any_phase_give_code_and_status(
     (folder,) = list_runs(tmp_path)
     assert folder.manifest().status == "interrupted"
     assert "NOT SAFE" not in done.stderr
+
+
+@pytest.mark.skipif(which("nohup") is None, reason="nohup is of POSIX")
+def test_run_under_nohup_outlives_its_terminal(tmp_path, witness_file):
+    script = SIGNALS.format(module="labkit.station.lab", name="_load", number="SIGHUP")
+    command = [sys.executable, "-c", script, "run", witness_file("switch_on"), "--out", tmp_path]
+    done = subprocess.run(
+        ["nohup", *command],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = list_runs(tmp_path)
+    assert folder.manifest().status == "done"
+
+
+def test_signal_is_heard_after_an_import_not_within_it():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    imported = []
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _import(imported)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert imported == ["whole"]
+
+
+def _import(imported):
+    with postponed():
+        signal.raise_signal(signal.SIGINT)
+        imported.append("whole")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), Terminated("SIGTERM")])
