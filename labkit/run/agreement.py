@@ -84,8 +84,7 @@ def _twice(blocks: list[Block]) -> dict[str, str]:
 def _difference(folder: RunFolder, block: Block) -> str:
     """Return how a block differs from its segment, or ""."""
     try:
-        if not is_there(folder.path / block.segment):
-            return "is missing"
+        is_there(folder.path / block.segment)  # refuses a pipe, which would be waited for
         again = count(folder.path / block.segment, block.counts.gates).to_dict()
     except (OSError, TagFileError, ValueError) as error:
         return f"cannot be counted: {error}"
