@@ -20,8 +20,7 @@ from labkit.run.alarming import alarmed
 from labkit.run.events import EventLog
 from labkit.run.progress import Narrator, Watcher
 from labkit.run.results import Ending, attempt, noting_end, registered, save_results, sealed
-from labkit.run.sole_use import sole_use
-from labkit.run.stopping import hearing_stop
+from labkit.run.stopping import hearing_stop, stoppable
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
 from labkit.station.config import StationFile, read_station_file, require_roles
@@ -229,7 +228,7 @@ def run_experiment(
     watcher = log = EventLog(watcher, folder.path)
     with (
         stopping_once(),
-        sole_use(folder.path),
+        stoppable(folder.path),
         sealed(folder, watcher.say),
         alarmed(log, file.config.notify, folder.path.name) as watcher,
         noting_end(folder) as ending,
@@ -287,7 +286,7 @@ def open_session(
     log = EventLog(watcher or Narrator(), folder.path)
     with (
         ending_on_sigterm(),
-        sole_use(folder.path),
+        stoppable(folder.path),
         sealed(folder, log.say),
         alarmed(log, file.config.notify, folder.path.name) as told,
         noting_end(folder) as ending,

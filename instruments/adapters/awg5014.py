@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from qcodes.instrument import Instrument
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from qcodes.instrument import InstrumentBaseKWArgs
+    from qcodes.parameters import Parameter
     from typing_extensions import Unpack
 
     from instruments.roles import PulseShape
@@ -263,6 +266,11 @@ class AWG5014Pulses(_OnAWG5014):
         Of all channels, Hz.
     points : int
         Length of every waveform: channels play together. The last sample is held to that length.
+
+    Attributes
+    ----------
+    triggered : Parameter of bool
+        Whether it plays only what a trigger starts; otherwise the light may be steady.
     """
 
     def __init__(
@@ -278,6 +286,11 @@ class AWG5014Pulses(_OnAWG5014):
         self._sample_rate, self._points = sample_rate, points
         self._check((), sample_rate)
         self._loaded: set[int] = set()
+        self.triggered: Parameter[bool, Self] = self.add_parameter(
+            "triggered",
+            label="Plays only what a trigger starts",
+            get_cmd=lambda: str(self._awg.run_mode.get()).upper().startswith("TRIG"),
+        )
 
     def program_pulse(self, channel: int, pulse: "PulseShape") -> None:
         """Set one pulse, with straight edges, per external trigger; the output stays as it was.

@@ -226,18 +226,20 @@ def _learned(run: Path, data: DataSet, posterior: Path | None) -> Path:
     from labkit.learned import POSTERIOR, learn
     from labkit.report.run_report import write_run_report
     from labkit.run import open_run
-    from labkit.run.sealing import SEAL, seal_run
+    from labkit.run.sealing import sealed_anew
     from labkit.run.sole_use import sole_use
 
     if posterior is not None:
         message = "give RUN or --posterior, not both"
         raise ValueError(message)
     folder = open_run(run)
-    with sole_use(folder.path), remarks.status("reading the blocks") as status:
+    with (
+        sole_use(folder.path),
+        sealed_anew(folder),
+        remarks.status("reading the blocks") as status,
+    ):
         learned = learn(folder, preset=data.value, tell=status.update)
         write_run_report(folder)
-        if (folder.path / SEAL).exists():
-            seal_run(folder)
     remarks.print(learned.fit, highlight=False, markup=False, soft_wrap=True)
     return folder.path / POSTERIOR
 

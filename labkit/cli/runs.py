@@ -367,8 +367,12 @@ def report(
     """Write the report of a run: what, when, who, verdict, figures, drift, provenance."""
     from labkit.report.run_report import write_run_report
     from labkit.run import open_run
+    from labkit.run.sealing import sealed_anew
 
-    _print(f"report: {write_run_report(open_run(run), output)}")
+    folder = open_run(run)
+    with sealed_anew(folder):
+        path = write_run_report(folder, output)
+    _print(f"report: {path}")
 
 
 @runs_app.command()

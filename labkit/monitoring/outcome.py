@@ -8,6 +8,7 @@ from typing import Any
 from analysis.witness.verdict import verdict_sentence
 from labkit.monitoring.monitor import goal_of
 from labkit.run import RunFolder
+from labkit.run.lines import is_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +78,10 @@ def _sentence(verdict: dict[str, Any]) -> str:
 
 def _result(folder: RunFolder) -> tuple[dict[str, Any], str]:
     path = folder.path / "result.json"
-    if not path.is_file():
-        return {}, ""
     try:
+        if not is_there(path):
+            return {}, ""
         plain = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return {}, f"{path}: {error}"
     return (plain, "") if isinstance(plain, dict) else ({}, f"{path}: holds no object")

@@ -1,6 +1,6 @@
 """What every procedure works with: the lab, the run folder, and blocks of trials."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite, sqrt
@@ -20,7 +20,7 @@ from labkit.run import (
 )
 from labkit.run.progress import Step, Watcher
 from labkit.sequence import PulseSequence
-from labkit.station.ending import Terminated, said
+from labkit.station.ending import Terminated, said, stop_if_asked
 from labkit.station.interlocks import InterlockError
 from labkit.station.lab import Lab
 
@@ -85,7 +85,6 @@ class Session:
     laser_hz: dict[str, float] = field(default_factory=dict)
     line_widths: dict[str, float] = field(default_factory=dict)
     known_hz: dict[str, float] = field(default_factory=dict)
-    _armed: PulseSequence | None = None
     _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
 
@@ -144,19 +143,15 @@ class Session:
 
     def arm(self, sequence: PulseSequence) -> None:
         """Load a sequence into the instruments, unless it is loaded already."""
-        if sequence != self._armed:
-            self._armed = None
+        if sequence != self.lab.armed:
             self.lab.arm(sequence)
-            self._armed = sequence
 
     def disarm(self) -> None:
         """Switch all drives off; the next `arm` loads anew."""
-        self._armed = None
         self.lab.drives_off()
 
     def make_safe(self) -> None:
         """Bring every instrument to its safe state now; the next `arm` loads anew."""
-        self._armed = None
         self.lab.make_safe()
 
     def measure(
@@ -184,6 +179,7 @@ class Session:
         demands : Demands, optional
             What else it must hold, as click rates; trials, lock and lasers are put in here.
         """
+        stop_if_asked()
         self.arm(sequence)
         self.lab.check_interlocks()
         if locked:
@@ -240,16 +236,17 @@ class Session:
             ended.append(violation)
             problems += [str(violation), *self.lab.recording_faults()]
             return Outcome(problems=tuple(problems), whole=False)
-        problems += self._stopped()
+        problems += self.lab.what_stopped()
         monitors = self.monitors(quick=bool(ended), brief=not locked)
         if ended:
             self.make_safe()  # before counting, which may take its time
         return Outcome(problems=tuple(problems), notes=tuple(notes), whole=whole, monitors=monitors)
 
-    def leave_out(self, block: Block) -> None:
-        """Leave out a block that was verified, for the reason it now has."""
-        self.folder.journal.judge(block.number, good=False, reason=block.reason)
-        self.blocks = [block if one.number == block.number else one for one in self.blocks]
+    def leave_out(self, blocks: Sequence[Block]) -> None:
+        """Leave out blocks that were verified, all at once, for the reason they now have."""
+        changed = {block.number: block for block in blocks}
+        self.folder.journal.judge(*changed, good=False, reason=blocks[0].reason)
+        self.blocks = [changed.get(one.number, one) for one in self.blocks]
 
     def clicks(
         self,
@@ -293,6 +290,7 @@ class Session:
 
         def watch(seconds: float) -> float:
             nonlocal due, last
+            stop_if_asked()
             self.watcher.advance(seconds, total)
             if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
                 writer.sample(seconds, self.monitors(brief=True))
@@ -301,13 +299,6 @@ class Session:
             return due
 
         return watch
-
-    def _stopped(self) -> list[str]:
-        """Return which lasers and drives are no longer on; the next `arm` loads anew then."""
-        stopped = self.lab.what_stopped()
-        if stopped:
-            self._armed = None
-        return stopped
 
     def _remember_lasers(self) -> None:
         """Note where the lasers are, unless that is known since the filters were tuned."""

@@ -299,8 +299,7 @@ class _Course:
         self.good = [one for one in self.good if one.number < changed[0].number]
         self._out_of_trouble_at = len(self.good) + 2 * len(changed)
         self._told = None
-        for one in changed:
-            self.session.leave_out(one)
+        self.session.leave_out(changed)
         return changed
 
     def demands(self, sequence: PulseSequence) -> Demands:

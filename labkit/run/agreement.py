@@ -8,6 +8,7 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
 from labkit.run.integrity import hashes_of, misfits_of
 from labkit.run.journal import Block
+from labkit.run.lines import is_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ def _twice(blocks: list[Block]) -> dict[str, str]:
 def _difference(folder: RunFolder, block: Block) -> str:
     """Return how a block differs from its segment, or ""."""
     try:
+        is_there(folder.path / block.segment)  # refuses a pipe, which would be waited for
         again = count(folder.path / block.segment, block.counts.gates).to_dict()
     except (OSError, TagFileError, ValueError) as error:
         return f"cannot be counted: {error}"

@@ -7,10 +7,12 @@ Consortium, which is an RO-Crate in a zip file with one folder at its root.
 import hashlib
 import json
 import mimetypes
+import os
 import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
+from zlib import error as ZlibError  # noqa: N812  # the library's own name is not that of an error
 
 import labkit
 from labkit.run.folder import open_run
@@ -19,7 +21,16 @@ from labkit.run.manifest import Manifest
 from labkit.run.sealing import files_of, verify_run
 from labkit.run.sole_use import is_in_use
 
-METADATA = "ro-crate-metadata.json"
+METADATA, MANIFEST = "ro-crate-metadata.json", "manifest.json"
+
+SEAL = b"sha256 "
+"""Begins the zip file's comment; then follows the SHA-256 of all bytes before its digits."""
+
+_BLANK = b"0" * 64
+_END_OF_ZIP, _END_LENGTH = b"PK\5\6", 22
+
+LARGEST_METADATA = 1 << 28
+"""Bytes that are read of the metadata at most."""
 
 MEANING = {
     "manifest.json": "experiment, pulse sequence, station, software, settings, how the run ended",
@@ -73,6 +84,8 @@ def export_run(path: Path, to: Path | None = None) -> Path:
             entities = [_pack(crate, folder.path, root, file) for file in files]
             metadata = _metadata(root, folder.manifest(), entities)
             crate.writestr(f"{root}/{METADATA}", json.dumps(metadata, indent=1) + "\n")
+            crate.comment = SEAL + _BLANK
+        _seal(part)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -100,12 +113,22 @@ def import_run(file: Path, out: Path) -> Path:
             raise FileExistsError(message)
         part = out / f".{root}.part"
         shutil.rmtree(part, ignore_errors=True)
+        out.mkdir(parents=True, exist_ok=True)
+        size, free = sum(m.file_size for m in members.values()), shutil.disk_usage(out).free
+        if size > free:
+            message = f"{file}: needs {size:,} bytes in {out}, but there are {free:,} free"
+            raise OSError(message)
         for name, member in members.items():
             place = part / name
             place.parent.mkdir(parents=True, exist_ok=True)
             with crate.open(member) as packed, place.open("wb") as stream:
                 shutil.copyfileobj(packed, stream)
         (part / METADATA).unlink()
+        try:
+            open_run(part)
+        except ValueError:
+            shutil.rmtree(part)
+            raise
         part.rename(target)
     return target
 
@@ -119,23 +142,72 @@ def verify_crate(file: Path) -> list[Misfit]:
         If it is no exported run.
     """
     try:
+        found = _unsealed(file)
         with zipfile.ZipFile(file) as crate:
             _, members = _members(crate, file)
-            metadata = json.loads(crate.read(members.pop(METADATA)))
-            graph = metadata["@graph"]
-            said = {
-                str(entity["@id"]).removeprefix("./"): str(entity["sha256"])
-                for entity in graph
-                if entity.get("@type") == "File"
-            }
-            found = [Misfit(file=n, what="is missing") for n in said if n not in members]
+            said = _said(crate, members.pop(METADATA))
+            found += [Misfit(file=n, what="is missing") for n in said if n not in members]
             for name, member in members.items():
                 if _sha256(crate, member) != said.get(name):
                     found.append(Misfit(file=name, what="is not what the metadata say"))
-    except (zipfile.BadZipFile, OSError, KeyError, TypeError, AttributeError) as error:
+    except (*_DAMAGED, OSError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{file}: must be an exported run (RO-Crate, .eln), but: {error}"
         raise ValueError(message) from None
     return found
+
+
+_DAMAGED = (zipfile.BadZipFile, ZlibError, EOFError, RuntimeError)
+"""What reading a damaged zip file raises; RuntimeError, if it says that it is encrypted."""
+
+
+def _said(crate: zipfile.ZipFile, metadata: zipfile.ZipInfo) -> dict[str, str]:
+    """Return the SHA-256 of each file by the metadata."""
+    if metadata.file_size > LARGEST_METADATA:
+        message = f"its metadata have {metadata.file_size:,} bytes"
+        raise zipfile.BadZipFile(message)
+    try:
+        graph = json.loads(crate.read(metadata))["@graph"]
+    except ValueError as error:
+        message = f"its metadata cannot be read: {error}"
+        raise zipfile.BadZipFile(message) from None
+    return {
+        str(entity["@id"]).removeprefix("./"): str(entity["sha256"])
+        for entity in graph
+        if entity.get("@type") == "File"
+    }
+
+
+def _seal(file: Path) -> None:
+    """Put the SHA-256 of all before it into the comment at the end of a zip file."""
+    with file.open("r+b") as stream:
+        stream.seek(-len(_BLANK), os.SEEK_END)
+        end = stream.tell()
+        digest = _sha256_until(stream, end)
+        stream.seek(end)
+        stream.write(digest.encode())
+
+
+def _unsealed(file: Path) -> list[Misfit]:
+    """Return what does not fit the seal; nothing without one, as of a zip file packed anew."""
+    with file.open("rb") as stream:
+        length = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, length - _END_LENGTH))
+        if stream.read(4) == _END_OF_ZIP or length < len(SEAL + _BLANK):
+            return []
+        stream.seek(-len(SEAL + _BLANK), os.SEEK_END)
+        seal = stream.read()
+        digest = _sha256_until(stream, length - len(_BLANK))
+    if seal == SEAL + digest.encode():
+        return []
+    return [Misfit(file=file.name, what="is not what it was when it was written")]
+
+
+def _sha256_until(stream: BinaryIO, end: int) -> str:
+    digest = hashlib.sha256()
+    stream.seek(0)
+    while chunk := stream.read(min(1 << 20, end - stream.tell())):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _members(crate: zipfile.ZipFile, file: Path) -> tuple[str, dict[str, zipfile.ZipInfo]]:
@@ -147,7 +219,8 @@ def _members(crate: zipfile.ZipFile, file: Path) -> tuple[str, dict[str, zipfile
         if info.is_dir():
             continue
         if (
-            path.is_absolute()
+            not path.parts
+            or path.is_absolute()
             or ".." in path.parts
             or "\\" in info.filename
             or ":" in path.parts[0]
@@ -155,9 +228,16 @@ def _members(crate: zipfile.ZipFile, file: Path) -> tuple[str, dict[str, zipfile
             message = f"{file}: no file may lead out of its folder, but {info.filename!r} does"
             raise ValueError(message)
         roots.add(path.parts[0])
-        members[PurePosixPath(*path.parts[1:]).as_posix()] = info
-    if len(roots) != 1 or METADATA not in members:
-        message = f"{file}: must hold one folder with {METADATA}, but holds {sorted(roots)[:5]}"
+        name = PurePosixPath(*path.parts[1:]).as_posix()
+        if name in members:
+            message = f"{file}: must hold every file once, but holds {info.filename!r} twice"
+            raise ValueError(message)
+        members[name] = info
+    if len(roots) != 1 or not {METADATA, MANIFEST} <= members.keys():
+        message = (
+            f"{file}: must hold one folder with {METADATA} and {MANIFEST}, but holds "
+            f"{sorted(roots)[:5]} without"
+        )
         raise ValueError(message)
     return roots.pop(), members
 
@@ -186,7 +266,7 @@ def _sha256(crate: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
     try:
         with crate.open(member) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-    except zipfile.BadZipFile:
+    except _DAMAGED:
         return ""
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from labkit.run.journal import Block
+from labkit.run.lines import last_line
+from labkit.run.manifest import Manifest
 from labkit.run.record import sha256_of
+
+JOURNAL = "journal.jsonl"
 
 
 class Folder(Protocol):
@@ -16,6 +20,9 @@ class Folder(Protocol):
     @property
     def path(self) -> Path:
         """Where it is."""
+
+    def manifest(self) -> Manifest:
+        """Return what it says about itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +72,14 @@ def misfits_of(
 
 
 def sizes_misfit(folder: Folder, blocks: Iterable[Block]) -> list[Misfit]:
-    """Return segments that are missing or of another length: the look that costs nothing."""
+    """Return segments that are missing or of another length: the look that costs nothing.
+
+    And the journal, if it lacks the end of its last line although the run has ended in order.
+    """
     found = []
+    last = last_line(folder.path / JOURNAL)
+    if last is not None and last.state == "torn" and folder.manifest().status != "running":
+        found.append(Misfit(file=JOURNAL, what="lacks its end; mend it with `labkit runs repair`"))
     for block in blocks:
         path = folder.path / block.segment
         if (outside := _outside(folder.path, block.segment)) is not None:
@@ -97,7 +110,7 @@ def refuse_misfits(folder: Folder, blocks: Iterable[Block]) -> None:
         listed = "; ".join(str(misfit) for misfit in found[:5])
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         message = (
-            f"{folder.path}: {len(found)} of {len(blocks)} tag files do not fit the journal: "
+            f"{folder.path}: {len(found)} of its files are not as they were written: "
             f"{listed}{more}; put them back from a copy, or look with `labkit runs verify`"
         )
         raise ValueError(message)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,18 @@ from analysis.gates import GateSet
 from labkit.run.lines import (
     Line,
     append_lines,
+    corrected,
     framed,
+    is_there,
     last_line,
+    lines_of,
     read_lines,
     write_whole_bytes,
 )
 from labkit.run.packing import Bins, Packed, added
+
+MOST_FLIPS = 20
+"""With more damaged lines than this, none is looked at for the bit that has changed."""
 
 UNVERIFIED = "not verified"
 """Reason of a block for whose checks the process did not live long enough."""
@@ -154,10 +160,12 @@ class Journal:
         lines += framed({"kind": "block", **_plain(block), **_packed_plain(packed, number)})
         append_lines(self.path, lines, durable=False)
 
-    def judge(self, number: int, *, good: bool, reason: str = "") -> None:
-        """Add a block's verdict and bring all lines so far to the disk: one atomic step."""
+    def judge(self, number: int, *others: int, good: bool, reason: str = "") -> None:
+        """Add the verdict on blocks and bring all lines so far to the disk: one atomic step."""
         verdict = {"kind": "verdict", "number": number, "good": good, "reason": reason}
-        append_lines(self.path, framed(verdict), durable=True)
+        append_lines(
+            self.path, framed(verdict | ({"also": others} if others else {})), durable=True
+        )
 
     def read(self) -> list[Block]:
         """Return all finished blocks with their last verdict; a torn last line is passed over.
@@ -196,23 +204,32 @@ class Journal:
             os.fsync(stream.fileno())
         return last.end - last.start
 
-    def mend(self, kept: Path) -> int:
-        """Take out what is damaged and what hangs on it; return how many lines went.
+    def mend(self, kept: Path) -> "Mended":
+        """Put right lines in which one bit has changed; take out others, and what hangs on them.
 
         The journal as it was is kept under another name.
         """
-        content = self.path.read_bytes() if self.path.exists() else b""
-        sound = list(_sound(read_lines(self.path)))
-        gone = sum(1 for _ in read_lines(self.path)) - len(sound)
-        if gone:
+        content = self.path.read_bytes() if is_there(self.path) else b""
+        right, number = _put_right(content, list(read_lines(self.path)))
+        lines = list(lines_of(right))
+        sound = list(_sound(lines))
+        mended = Mended(put_right=number, taken_out=len(lines) - len(sound))
+        if any(mended):
             kept.write_bytes(content)
-            write_whole_bytes(self.path, b"".join(content[x.start : x.end] for x in sound))
-        return gone
+            write_whole_bytes(self.path, b"".join(right[x.start : x.end] for x in sound))
+        return mended
 
     def last_line_damaged(self) -> bool:
-        """Tell whether the last line has its end, but not its checksum."""
+        """Tell whether the last line is damaged: it has its end, or lacks it by one bit only."""
         last = last_line(self.path)
-        return last is not None and last.state == "damaged"
+        if last is None or last.state == "whole":
+            return False
+        return last.state == "damaged" or corrected(self._bytes_of(last)) is not None
+
+    def _bytes_of(self, line: Line) -> bytes:
+        with self.path.open("rb") as stream:
+            stream.seek(line.start)
+            return stream.read(line.end - line.start)
 
     def _bins_of(self, counts: Counts) -> tuple[Bins, int, bool]:
         """Return bins that fit counts, their number, and whether the journal lacks them yet."""
@@ -308,13 +325,14 @@ class _Reader:
             self._bins[int(plain["bins"])] = Bins.from_dict(plain, where)
             return set()
         if kind == "verdict":
-            number = plain["number"]
-            if number not in blocks:
-                message = f"a verdict about block {number}, which has no line"
+            numbers = {plain["number"], *plain.get("also", ())}
+            if absent := numbers - blocks.keys():
+                message = f"a verdict about block {min(absent)}, which has no line"
                 raise ValueError(message)
             good, reason = bool(plain["good"]), str(plain["reason"])
-            blocks[number] = judged(blocks[number], good=good, reason=reason)
-            return {number}
+            for number in numbers:
+                blocks[number] = judged(blocks[number], good=good, reason=reason)
+            return numbers
         if kind == "block":
             block = self._block(plain)
         elif kind == "":
@@ -374,6 +392,31 @@ def _bins_lines(path: Path, position: int) -> Iterator[dict[str, Any]]:
                 yield json.loads(raw[9:])
 
 
+class Mended(NamedTuple):
+    """How many damaged lines of a journal were put right, and how many lines taken out."""
+
+    put_right: int
+    taken_out: int
+
+
+def _put_right(content: bytes, lines: list[Line]) -> tuple[bytes, int]:
+    """Put right damaged lines, unless there are too many for chance flips of a bit."""
+    parts: list[bytes] = []
+    number = 0
+    few = sum(line.state == "damaged" for line in lines) <= MOST_FLIPS
+    rest = iter(zip(lines, [*lines[1:], None], strict=True))
+    for line, after in rest:
+        raw = content[line.start : line.end]
+        right = corrected(raw) if few and line.state != "whole" else None
+        if right is None and few and line.state == "damaged" and after is not None:
+            right = corrected(content[line.start : after.end])  # a byte has become an end of line
+            if right is not None:
+                next(rest)
+        number += right is not None
+        parts.append(raw if right is None else right)
+    return b"".join(parts), number
+
+
 def _sound(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the whole lines, without blocks of lost bins and verdicts about lost blocks."""
     bins: set[object] = set()
@@ -385,7 +428,7 @@ def _sound(lines: Iterable[Line]) -> Iterator[Line]:
         if kind == "bins":
             bins.add(plain.get("bins"))
         elif kind == "verdict":
-            sound = sound and plain.get("number") in blocks
+            sound = sound and {plain.get("number"), *plain.get("also", ())} <= blocks
         elif kind == "block":
             sound = sound and plain.get("bins") in bins
         if sound and kind != "verdict":

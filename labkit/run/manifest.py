@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 import labkit
 from analysis.yamlfile import read_mapping, why
-from labkit.run.lines import write_whole
+from labkit.run.lines import is_there, write_whole
 
 FORMAT_VERSION = 2
 """Version of the run folder's layout; `migrate` reads older ones."""
@@ -142,7 +142,7 @@ def read_manifest(path: Path) -> Manifest:
         If it is no manifest, was changed after it was written, or by a newer labkit.
     """
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if is_there(path) else path.open("rb").read()
         _check_depth(content)
         plain = json.loads(content)
     except (OSError, ValueError) as error:

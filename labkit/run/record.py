@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from errno import EINVAL
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -211,5 +212,7 @@ def _plan(plain: dict[str, Any], where: str) -> Plan:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal digits."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "is no file", str(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from analysis.tagfile.ptu_writer import STOPPED_UNKNOWN
 from analysis.tagfile.source import TagFileError
 from labkit.run.blocks import journal_block, judge_block
 from labkit.run.folder import RunFolder
-from labkit.run.journal import UNVERIFIED, Block, Tail
+from labkit.run.journal import UNVERIFIED, Block, Mended, Tail
 from labkit.run.record import Demands, Plan, Record, RecordWriter, read_record
 
 
@@ -31,8 +31,8 @@ class Recovery:
         Incomplete segments, kept in ``tags/incomplete`` and not counted.
     cut_bytes : int
         Bytes of an unfinished journal line that were cut off.
-    damaged_lines : int
-        Lines of the journal that were damaged; their blocks were counted again.
+    mended : Mended
+        Damaged lines of the journal, put right or taken out; blocks of the latter counted again.
     """
 
     blocks: list[Block]
@@ -40,12 +40,13 @@ class Recovery:
     judged: tuple[str, ...]
     set_aside: tuple[str, ...]
     cut_bytes: int
-    damaged_lines: int
+    mended: Mended
 
     def __str__(self) -> str:
         damage = (
-            f"; {self.damaged_lines} damaged lines of the journal taken out"
-            if self.damaged_lines
+            f"; of damaged lines of the journal {self.mended.put_right} put right, "
+            f"{self.mended.taken_out} taken out"
+            if any(self.mended)
             else ""
         )
         left_out = sum(not block.good for block in self.blocks)
@@ -62,8 +63,8 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
     No trial is counted twice: a block is in the journal or its segment is not counted. No complete
     block is lost: a segment that was closed, but has no journal line, is counted now, and counts
     if it passes the checks of every block, by its own record. Incomplete segments are set aside,
-    not deleted. A last line of the journal that has its end but is damaged is taken out, and its
-    block counted again.
+    not deleted. A last line of the journal that has its end but is damaged is put right, if a bit
+    of it has changed, or taken out, and its block counted again.
 
     Parameters
     ----------
@@ -77,10 +78,10 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
         If the journal is damaged before its last line, and `mend` is False.
     """
     journal = folder.journal
-    cut = journal.cut_unfinished()
-    gone = 0
+    mended = Mended(0, 0)
     if mend or journal.last_line_damaged():
-        gone = journal.mend(_free(folder.path / "journal.damaged.jsonl"))
+        mended = journal.mend(_free(folder.path / "journal.damaged.jsonl"))
+    cut = journal.cut_unfinished()
     tail = Tail(journal)  # the numbers may have gaps that will be closed below
     tail.poll()
     blocks = tail.blocks
@@ -102,7 +103,7 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
             recovered.append(segment)
     return Recovery(
         blocks=journal.numbered(blocks), recovered=tuple(recovered), judged=tuple(judged),
-        set_aside=tuple(aside), cut_bytes=cut, damaged_lines=gone,
+        set_aside=tuple(aside), cut_bytes=cut, mended=mended,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from labkit.run.folder import RunFolder
 from labkit.run.journal import total_counts
 from labkit.run.recovery import recover_run
 from labkit.run.results import LEFT_OVER, left_over, save_counts
-from labkit.run.sealing import seal_run
+from labkit.run.sealing import seal_run, sealed_anew, sealed_files
 from labkit.run.sole_use import sole_use
 
 
@@ -21,7 +21,8 @@ def repair_run(path: Path) -> Iterator[str]:
 
     Damaged lines of the journal are taken out (the journal as it was is kept), and their blocks
     counted and verified again. Results, report and dataset that could not be saved are made from
-    the journal; figures of a procedure need its fits, and stay as they are.
+    the journal; figures of a procedure need its fits, and stay as they are. A file that does not
+    fit the seal, and cannot be made anew, goes on not to fit it.
 
     Raises
     ------
@@ -32,7 +33,8 @@ def repair_run(path: Path) -> Iterator[str]:
     """
     folder = RunFolder(path=path)
     folder.manifest()
-    with sole_use(folder.path):
+    had_seal = sealed_files(folder.path) is not None
+    with sole_use(folder.path), sealed_anew(folder):
         recovery = recover_run(folder, mend=True)
         yield str(recovery)
         for step in left_over(folder):
@@ -43,9 +45,10 @@ def repair_run(path: Path) -> Iterator[str]:
             action(folder)
             yield f"{step}: saved"
         (folder.path / LEFT_OVER).unlink(missing_ok=True)
-        if folder.manifest().status != "running":
+    if folder.manifest().status != "running":
+        if not had_seal:
             seal_run(folder)
-            yield "sealed"
+        yield "sealed"
 
 
 def _report(folder: RunFolder) -> None:

@@ -14,7 +14,7 @@ from labkit.report.run_report import write_run_report
 from labkit.run import Block, RunFolder, main_setting, total_counts
 from labkit.run.dataset import register_dataset
 from labkit.run.journal import purpose_of
-from labkit.run.lines import write_whole
+from labkit.run.lines import is_there, write_whole
 from labkit.run.manifest import Status, drift_between, ended
 from labkit.run.sealing import SEAL, seal_run
 from labkit.station.ending import Terminated, also, said, undisturbed
@@ -219,10 +219,12 @@ def attempt(
 
 def left_over(folder: RunFolder) -> dict[str, str]:
     """Return the steps of a run's end that could not be done, with the reason."""
+    path = folder.path / LEFT_OVER
     try:
-        plain = json.loads((folder.path / LEFT_OVER).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        plain = json.loads(path.read_text(encoding="utf-8")) if is_there(path) else {}
+        if not isinstance(plain, dict):
+            message = f"it must hold an object, but holds a {type(plain).__name__}"
+            raise TypeError(message)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         return {"report": f"{LEFT_OVER} cannot be read: {error}"}
     return {str(step): str(reason) for step, reason in plain.items()}

@@ -1,6 +1,7 @@
 """The seal of a finished run: what every file beside the tags was, so that changes are noticed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from labkit.run.folder import RunFolder, open_run
@@ -22,11 +23,35 @@ def seal_run(folder: RunFolder) -> None:
 
     To be called when nothing more is written; a resumed run is sealed again at its next end.
     """
-    files = {
+    _write(folder, _hashes(folder))
+
+
+@contextmanager
+def sealed_anew(folder: RunFolder) -> Iterator[None]:
+    """Put what is written within the block under the run's seal, if it has one, and nothing else.
+
+    A file that did not fit the seal before, and is not written now, does not fit it afterwards.
+    """
+    old = sealed_files(folder.path)
+    before = {} if old is None else _hashes(folder)
+    yield
+    if old is None:
+        return
+    now = _hashes(folder)
+    kept = {file: digest for file, digest in old.items() if now.get(file) == before.get(file)}
+    if now | kept != old:  # a run on read-only media can be looked at
+        _write(folder, now | kept)
+
+
+def _hashes(folder: RunFolder) -> dict[str, str]:
+    return {
         folder.relative(path): sha256_of(path)
         for path in _files(folder.path)
         if not folder.relative(path).startswith("tags/")
     }
+
+
+def _write(folder: RunFolder, files: dict[str, str]) -> None:
     write_whole(folder.path / SEAL, framed({"files": files}))
 
 

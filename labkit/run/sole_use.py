@@ -50,7 +50,7 @@ def held(lock: Path, refusal: str) -> Iterator[None]:
 def is_in_use(folder: Path) -> bool:
     """Tell whether a process is measuring into a run folder."""
     lock = folder / LOCK
-    if not lock.exists():
+    if not lock.is_file():
         return False
     try:
         with lock.open("r+" if os.name == "nt" else "r", encoding="utf-8") as stream:

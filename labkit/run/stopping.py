@@ -2,12 +2,13 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
 from labkit.run.folder import RunFolder
-from labkit.run.sole_use import is_in_use
+from labkit.run.sole_use import is_in_use, sole_use
 
 REQUEST = "stop.request"
 
@@ -16,13 +17,25 @@ class StopError(RuntimeError):
     """A run cannot be stopped, or has not stopped in time; the message says why."""
 
 
-def hearing_stop(folder: Path) -> Callable[[], None]:
-    """Return what ends this process's work in order once a stop is requested in `folder`.
+@contextmanager
+def stoppable(folder: Path) -> Iterator[None]:
+    """Hold a run folder for measuring into it; from here on a stop that is requested is heard.
 
-    A request that is there already is of an earlier session and is forgotten.
+    A request of before is of an earlier session and is forgotten.
+
+    Raises
+    ------
+    RuntimeError
+        If another process holds it.
     """
+    with sole_use(folder):
+        (folder / REQUEST).unlink(missing_ok=True)
+        yield
+
+
+def hearing_stop(folder: Path) -> Callable[[], None]:
+    """Return what ends this process's work in order once a stop is requested in `folder`."""
     request = folder / REQUEST
-    request.unlink(missing_ok=True)
 
     def hear() -> None:
         if not request.exists():

@@ -75,7 +75,8 @@ class Notify:
         if self.kind == "command":
             subprocess.run(
                 [*self.command, f"{title}: {text}"],
-                check=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, capture_output=True,
+                check=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # a pipe would be waited for while any child holds it
             )  # fmt: skip
         elif self.kind == "email":
             self._mail(title, text)

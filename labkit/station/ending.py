@@ -33,16 +33,22 @@ class _Stop:
     """A handler that raises at a signal; if `once`, further ones hear that it is on its way."""
 
     def __init__(self, *, once: bool) -> None:
-        self._once, self._heard = once, False
+        self._once = once
+        self._heard: int | None = None
 
     def __call__(self, number: int, frame: "FrameType | None") -> None:
-        if self._once and self._heard:
+        if self._once and self._heard is not None:
             _tell("stopping already; the lab is made safe and what was measured is kept\n")
             return
-        self._heard = True
-        if number == signal.SIGINT:
+        self._heard = number
+        self.again()
+
+    def again(self) -> None:
+        """Raise what was heard, if anything was."""
+        if self._heard == signal.SIGINT:
             raise KeyboardInterrupt
-        raise Terminated(signal.Signals(number).name)
+        if self._heard is not None:
+            raise Terminated(signal.Signals(self._heard).name)
 
 
 @contextmanager
@@ -62,6 +68,14 @@ def stopping_once() -> Iterator[None]:
         yield
 
 
+def stop_if_asked() -> None:
+    """Raise again the stop that was heard: somebody's code may have swallowed it on the way."""
+    for name in ("SIGINT", "SIGTERM"):
+        handler = signal.getsignal(getattr(signal, name))
+        if isinstance(handler, _Stop):
+            handler.again()
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Let neither a second Ctrl-C nor SIGTERM interrupt what makes the lab safe."""
@@ -71,6 +85,20 @@ def undisturbed() -> Iterator[None]:
 
     with _handling(wait, "SIGINT", "SIGTERM", "SIGHUP"):
         yield
+
+
+@contextmanager
+def postponed() -> Iterator[None]:
+    """Hear a signal within the block only at its end: half an import is worse than none."""
+    heard: list[int] = []
+
+    def note(number: int, frame: "FrameType | None") -> None:
+        heard.append(number)
+
+    with _handling(note, "SIGINT", "SIGTERM", "SIGHUP"):
+        yield
+    if heard:
+        signal.raise_signal(heard[0])
 
 
 @contextmanager

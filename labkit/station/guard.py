@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import wraps
-from threading import get_ident, local
+from threading import Event, Thread, get_ident, local
 from time import monotonic, sleep
 from typing import Any
 
@@ -14,9 +14,12 @@ from labkit.station.safety import being_made_safe
 
 ACTIONS = (
     "program_pulse", "program_waveform", "load_segments", "load_sequence", "engage", "delatch",
-    "trigger", "write",
+    "trigger", "write", "write_raw",
 )  # fmt: skip
 """Methods that change an instrument past its parameters."""
+
+COMMANDS = ("ask", "ask_raw")
+"""Methods that change an instrument if not all that they send are questions."""
 
 QUERIES = ("lock_state", "temperature_of", "count_rate", "sync_rate", "output_is_on")
 """Methods that change nothing, and may be asked again."""
@@ -30,6 +33,9 @@ ATTEMPTS = 3
 PAUSE = 2.0
 """Seconds between later attempts."""
 
+IDLE = 10.0
+"""Seconds without a setting or a check after which the interlocks are asked all the same."""
+
 LONGEST_CALL = 180.0
 """Seconds after which a call of an instrument hangs: thrice the longest move of a laser."""
 
@@ -39,10 +45,13 @@ class Guard:
 
     A setting is refused if an interlock that names it, or one that must always hold, would be
     violated with the new value in place; allowed all the same is what leads to safety (see
-    `Interlock.is_made_safer_by`) and causes no other violation. Afterwards the interlocks that name
-    the instrument, or what stands on it, are asked: if one is violated now, all is made safe.
-    Actions that are no parameter (a raw ``write``, a waveform) are asked about in the same way.
-    What makes safe is never asked about.
+    `Interlock.is_made_safer_by`) and causes no other violation. If one of them is violated already,
+    all is made safe. Afterwards the interlocks that name the instrument, or what stands on it, are
+    asked: if one is violated now, all is made safe. Actions that are no parameter (a raw ``write``,
+    a waveform) are asked about in the same way. What makes safe is never asked about.
+
+    While nobody sets or measures anything, all interlocks are asked every `IDLE` seconds, readings
+    only; a violation makes all safe, after an alarm.
 
     A query that fails is asked again, `ATTEMPTS` times at once; if the link is at fault, then every
     `PAUSE` seconds for `patience` seconds, after an alarm. A parameter whose link fails is set
@@ -57,6 +66,8 @@ class Guard:
         Instrument to those on whose outputs or parameters it stands: ``voa_a`` to ``daq``.
     read : callable
         Returns the present value of a parameter by its dotted path.
+    glance : callable
+        The same, but settings as they were last known.
     make_safe : callable
     tell, alarm : callable
         Given a line; an alarm needs a person.
@@ -71,16 +82,18 @@ class Guard:
         standing: Mapping[str, AbstractSet[str]],
         *,
         read: Callable[[str], float],
+        glance: Callable[[str], float],
         make_safe: Callable[[], object],
         tell: Callable[[str], object],
         alarm: Callable[[str], object],
         patience: float,
     ) -> None:
         self._instruments, self._rules, self._standing = instruments, rules, standing
-        self._read, self._make_safe = read, make_safe
+        self._read, self._glance, self._make_safe = read, glance, make_safe
         self._tell, self._alarm, self._patience = tell, alarm, patience
         self._inside = local()
         self._calls: dict[int, tuple[str, float]] = {}
+        self._last_asked = monotonic()
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -91,13 +104,50 @@ class Guard:
                 for owner, attribute, wrapped in self._wrapped(name, instrument):
                     placed.append((owner, attribute, vars(owner).get(attribute)))
                     setattr(owner, attribute, wrapped)
-            yield
+            with self._keeping_watch():
+                yield
         finally:
             for owner, attribute, before in reversed(placed):
                 if before is None:
                     delattr(owner, attribute)
                 else:
                     setattr(owner, attribute, before)
+
+    def asked(self) -> None:
+        """Note that the interlocks are being asked."""
+        self._last_asked = monotonic()
+
+    @contextmanager
+    def _keeping_watch(self) -> Iterator[None]:
+        """Ask the interlocks within the block whenever nobody has for `IDLE` seconds."""
+        end = Event()
+
+        def work() -> None:
+            self._inside.depth = 1  # who does not answer at once is not waited for
+            violated: set[str] = set()
+            while not end.wait(0.2 * IDLE):
+                if not self._calls and monotonic() - self._last_asked >= IDLE:
+                    violated = self._look(violated, end)
+
+        thread = Thread(target=work, name="interlocks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join(1.0)
+
+    def _look(self, known: set[str], end: Event) -> set[str]:
+        """Make all safe if an interlock is violated that was not before; return those that are."""
+        self.asked()
+        try:
+            found = violations(self._rules, self._glance)
+        except Exception as error:  # noqa: BLE001, RUF100  # whatever it is: nobody knows
+            found = {"": f"the interlocks cannot be asked: {said(error)}"}
+        if found.keys() - known and not end.is_set():
+            self._alarm(f"{'; '.join(found.values())}; all is made safe")
+            self._make_safe()
+        return set(found)
 
     def hanging(self) -> str:
         """Tell which call of an instrument has lasted longer than `LONGEST_CALL`; "": none."""
@@ -121,13 +171,13 @@ class Guard:
 
     def _methods(self, path: str, owner: Any) -> Iterator[tuple[Any, str, Any]]:
         kinds = (
-            (ACTIONS, self._acting), (QUERIES, self._asking), (WORK, self._working),
-            (("ramp_to",), self._ramping),
+            (ACTIONS, self._acting), (COMMANDS, self._commanding), (QUERIES, self._asking),
+            (WORK, self._working), (("ramp_to",), self._ramping),
         )  # fmt: skip
         for names, wrap in kinds:
             for name in names:
                 method = getattr(owner, name, None)
-                above = name == "write" and "." in path  # a channel writes through its instrument
+                above = name in ("write", *COMMANDS) and "." in path  # through the instrument's
                 if callable(method) and not above:
                     yield owner, name, wrap(f"{path}.{name}", method)
 
@@ -157,6 +207,16 @@ class Guard:
             return self._do(path, lambda: act(*given, **named))
 
         return acting
+
+    def _commanding(self, path: str, act: Callable[[str], Any]) -> Callable[[str], Any]:
+        @wraps(act)
+        def commanding(command: str) -> Any:
+            asking = getattr(self._inside, "asking", False)
+            if asking or all("?" in part for part in command.split(";")):
+                return act(command)
+            return self._do(path, lambda: act(command))
+
+        return commanding
 
     def _working(self, path: str, act: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(act)
@@ -254,6 +314,7 @@ class Guard:
 
     def _check_before(self, path: str, value: Any) -> set[str]:
         """Refuse what may not be; return the violations that there are all the same."""
+        self.asked()
         rules = [rule for rule in self._rules if not rule.conditions or rule.names(path)]
         if not rules:
             return set()
@@ -266,10 +327,15 @@ class Guard:
         if not found:
             return set()
         safer = value is False or any(rule.is_made_safer_by(path, number) for rule in self._rules)
-        if safer and found.keys() <= violations(rules, self._read).keys():
+        now = violations(rules, self._read)
+        if safer and found.keys() <= now.keys():
             return set(found)
         message = f"{path} is not set to {value!r}: " if value is not None else f"no {path}: "
-        raise InterlockError(message + "; ".join(found.values()))
+        message += "; ".join(found.values())
+        if now:
+            self._make_safe()
+            message += "; as it is so already, all was made safe"
+        raise InterlockError(message)
 
     def _check_after(self, path: str, known: set[str]) -> None:
         name = path.split(".", maxsplit=1)[0]

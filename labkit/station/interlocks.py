@@ -32,6 +32,12 @@ class Condition:
         if isnan(self.at_least) or isnan(self.at_most):
             message = f"condition on {self.parameter!r}: its limits must be numbers, but one is nan"
             raise ValueError(message)
+        if self.at_least > self.at_most:
+            message = (
+                f"condition on {self.parameter!r}: `at_least` must not be above `at_most`, but they"
+                f" are {self.at_least:g} and {self.at_most:g}: it can never hold"
+            )
+            raise ValueError(message)
         if self.at_least == -inf and self.at_most == inf:
             message = f"condition on {self.parameter!r} must set `at_least` or `at_most`"
             raise ValueError(message)

@@ -142,7 +142,7 @@ class Lab(Cast):
         except (OSError, RuntimeError, ValueError) as error:
             message = f"{path} cannot be read: {said(error)}"
             raise RuntimeError(message) from error
-        return nan if value is None else float(value)
+        return _number(path, value)
 
     def check_interlocks(self, *, brief: bool = False) -> tuple[str, ...]:
         """Check the station's interlocks; return what forced ones would have refused.
@@ -153,16 +153,18 @@ class Lab(Cast):
             Ask instruments for what may change by itself, as temperatures; settings, which change
             at a setting only, are taken as they were last known.
         """
-        read = self._read_brief if brief else self.read
+        if self.guard is not None:
+            self.guard.asked()
+        read = self.read_brief if brief else self.read
         return check_interlocks(self.file.config.interlocks, cache(read), forced=self.forced)
 
-    def _read_brief(self, path: str) -> float:
+    def read_brief(self, path: str) -> float:
+        """Return a setting as it was last known, and a reading by asking for it."""
         parameter = find(self.instruments, path)
         known = getattr(parameter, "settable", False) and parameter.cache.valid
         if not known:
             return self.read(path)
-        value = parameter.cache.get(get_if_invalid=False)
-        return nan if value is None else float(value)
+        return _number(path, parameter.cache.get(get_if_invalid=False))
 
     def make_safe(self) -> SafetyReport:
         """Bring every instrument to its safe state now."""
@@ -179,6 +181,11 @@ class Lab(Cast):
         for instrument in self.instruments.values():
             _flatten(instrument.snapshot(update=False), instrument.name, flat)
         return flat
+
+    @property
+    def armed(self) -> PulseSequence | None:
+        """The sequence that is loaded and plays; None if none does, as after making safe."""
+        return None if self._loaded is None else self._loaded.sequence
 
     def compile(self, sequence: PulseSequence) -> Programs:
         """Check and compile a sequence for this lab, the same one once; nothing is touched."""
@@ -247,6 +254,15 @@ class Lab(Cast):
             return [f"the tagger cannot be asked what spoiled the recording: {said(error)}"]
 
 
+def _number(path: str, value: object) -> float:
+    """Return a parameter's value as an interlock compares it; nan if it is not known."""
+    try:
+        return nan if value is None else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        message = f"{path} must be a number for an interlock to compare, but is {value!r}"
+        raise RuntimeError(message) from None
+
+
 def _flatten(snapshot: dict[str, Any], prefix: str, flat: dict[str, object]) -> None:
     for name, entry in snapshot.get("parameters", {}).items():
         value = entry.get("value")
@@ -300,7 +316,8 @@ def open_lab(
         rules = tuple(rule for rule in file.config.interlocks if rule.name not in forced)
         guard = Guard(
             instruments, rules, stands_on(file.instruments), read=lab.read,
-            make_safe=lab.make_safe, tell=tell, alarm=alarm, patience=file.config.patience,
+            glance=lab.read_brief, make_safe=lab.make_safe, tell=tell, alarm=alarm,
+            patience=file.config.patience,
         )  # fmt: skip
         if file.config.dead_man is not None:
             heart.tasks.append(_kick(instruments, file.config.dead_man))

@@ -1,9 +1,11 @@
 """Open a station, hand it out, and leave it safe whatever happens."""
 
+import re
+import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
+from functools import cache, partial
 from getpass import getuser
 from inspect import Parameter as Argument
 from inspect import signature
@@ -17,7 +19,7 @@ from zlib import crc32
 from instruments import roles as ask
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile, own_addresses, stands_on
-from labkit.station.ending import ending_on_sigterm, said, undisturbed
+from labkit.station.ending import Terminated, ending_on_sigterm, postponed, said, undisturbed
 from labkit.station.entries import apply_parameters, fitted, nearest, read_entry
 from labkit.station.references import WORLD, import_object, resolve
 from labkit.station.roles import ROLES
@@ -73,31 +75,87 @@ def open_instruments(
     StationError
         If an instrument cannot be opened; names it, its address and what it said.
     """
-    opened: dict[str, Instrument] = {}
-    closed: dict[str, str] = {}
-    first: StationError | None = None
+    opening = _Opening(file, world or {})
     try:
+        with postponed():
+            _import_drivers(file)
         for name in file.instruments:
-            try:
-                opened[name] = _open(file, name, world or {}, opened)
-            except StationError as error:
-                first = first or error
-                closed[name] = str(error)
-        if first is not None and failures is None:
-            raise first  # only now: the others must be made safe too
+            opening.open(name)
+        if opening.closed and failures is None:
+            raise next(iter(opening.closed.values()))  # now: the others must be made safe too
         if failures is not None:
-            failures |= closed
-        yield opened
+            failures |= {name: str(error) for name, error in opening.closed.items()}
+        yield opening.opened
     finally:
-        with undisturbed():
-            report = make_safe(with_safe_state(opened))
-            if failures is None:
-                report = report.joined_by({n: NOT_KNOWN for n in closed if _acts(file, n)})
-            for instrument in reversed(opened.values()):
-                _close(instrument)
-            shout(report)
-            if told is not None:
-                told(report)
+        names_closed = failures is None or bool(opening.left_out())
+        try:
+            with undisturbed():
+                opening.leave(told, names_closed=names_closed)
+        except (KeyboardInterrupt, Terminated):  # just before it was undisturbed, or just after
+            with undisturbed():
+                opening.leave(told, names_closed=names_closed)
+            raise
+
+
+def _import_drivers(file: StationFile) -> None:
+    """Import them before the first instrument is touched; who fails is told when it is opened."""
+    for entry in file.instruments.values():
+        with suppress(Exception):
+            import_object(str(entry["type"]), file.path.parent)
+
+
+class _Opening:
+    """The instruments of a station from the first one's opening to the last one's closing.
+
+    Attributes
+    ----------
+    opened : dict of str to Instrument
+    closed : dict of str to StationError
+        Those that could not be opened.
+    """
+
+    def __init__(self, file: StationFile, world: dict[str, Any]) -> None:
+        self.file, self._world = file, world
+        self.opened: dict[str, Instrument] = {}
+        self.closed: dict[str, StationError] = {}
+        self._has_left = False
+
+    def open(self, name: str) -> None:
+        """Open one, or note why not."""
+        try:
+            self.opened[name] = _open(self.file, name, self._world, self.opened)
+        except StationError as error:
+            self.closed[name] = error
+
+    def left_out(self) -> list[str]:
+        """Return who was not reached, since work was stopped while opening."""
+        return [n for n in self.file.instruments if n not in self.opened.keys() | self.closed]
+
+    def leave(self, told: Told | None, *, names_closed: bool) -> None:
+        """Make all safe, also who was not reached, and close them, once; tell what came of it."""
+        if self._has_left:
+            return
+        for name in _that_act(self.file, self.left_out()):
+            _close_former(name)
+            self.open(name)
+        report = make_safe(with_safe_state(self.opened))
+        if names_closed:
+            report = report.joined_by({n: NOT_KNOWN for n in self.closed if _acts(self.file, n)})
+        for instrument in reversed(self.opened.values()):
+            _close(instrument)
+        self._has_left = True
+        shout(report)
+        if told is not None:
+            told(report)
+
+
+def _that_act(file: StationFile, names: Sequence[str]) -> list[str]:
+    """Return those that have a safe state to be brought to, and what these stand on, in order."""
+    standing = stands_on(file.instruments)
+    needed = {name for name in names if _acts(file, name)}
+    while more := {lower for name in needed for lower in standing[name]} - needed:
+        needed |= more
+    return [name for name in names if name in needed]
 
 
 def _acts(file: StationFile, name: str) -> bool:
@@ -134,9 +192,12 @@ def _open(
     _exchange_one_at_a_time(instrument)
     try:
         apply_parameters(instrument, known)
-    except Exception as error:
-        make_safe(with_safe_state({name: instrument}))
-        _close(instrument)
+    except BaseException as error:
+        with undisturbed():
+            make_safe(with_safe_state({name: instrument}))
+            _close(instrument)
+        if not isinstance(error, Exception):
+            raise
         raise _not_opened(file, name, error) from error
     return instrument
 
@@ -268,10 +329,41 @@ def _places(file: StationFile) -> dict[str, str]:
 
 
 def one_address(address: str) -> str:
-    """Return one spelling for VISA addresses that mean the same: case, board 0, ``inst0``."""
-    parts = address.upper().split("::")
-    parts[0] = parts[0].removesuffix("0") if parts[0] in ("TCPIP0", "USB0", "GPIB0") else parts[0]
-    return "::".join(part for part in parts if part not in ("INST0", "INSTR"))
+    """Return one spelling for addresses that mean the same.
+
+    VISA addresses by case, board 0 and ``inst0``; hosts by their IP address, if they have one; USB
+    numbers in any base; serial ports by the file that a link leads to.
+    """
+    head, *parts = address.split("::")
+    kind = head.upper()
+    if kind.startswith("ASRL") and "/" in head:
+        return f"ASRL{Path(head[4:]).resolve()}"
+    if serial := re.fullmatch(r"(?:COM|ASRL)(\d+)", kind):
+        return f"ASRL{serial[1]}"
+    if url := re.fullmatch(r"(\w+://)([^/:]+)(.*)", address):
+        return f"{url[1].lower()}{_ip_address(url[2])}{url[3].rstrip('/')}"
+    kind = kind.removesuffix("0") if kind in ("TCPIP0", "USB0", "GPIB0") else kind
+    if kind.startswith("TCPIP") and parts:
+        parts[0] = _ip_address(parts[0])
+    if kind.startswith("USB"):
+        parts[:2] = [_number(part) for part in parts[:2]]
+    rest = (part.upper() for part in parts)
+    return "::".join([kind, *(part for part in rest if part not in ("INST0", "INSTR"))])
+
+
+@cache
+def _ip_address(host: str) -> str:
+    try:
+        return socket.gethostbyname(host)
+    except (OSError, UnicodeError):
+        return host.upper()  # nobody knows it now: two spellings of it are two
+
+
+def _number(text: str) -> str:
+    try:
+        return str(int(text, 0))
+    except ValueError:
+        return text
 
 
 @contextmanager

@@ -36,7 +36,7 @@ _LATENCY = 0.1
 """A reader is not faster than this, s: input rates above some 10 MHz overfill the FIFO."""
 
 _LEASH = 60.0
-"""Time that passes at most after somebody who watches the recording has looked at it, s."""
+"""Time of a recording stands at every multiple of it until whoever watches has looked, s."""
 
 _PATIENCE = 0.5
 """Who has not looked within so many seconds of the wall does not watch."""
@@ -173,13 +173,14 @@ class Recorder(TaggerPort):
         """Return the seconds of the present or last recording.
 
         Whoever asks twice has looked at all that he wanted to see where he asked first: time may
-        go on from there for a leash. So an hour that passes in a second is watched as evenly as a
-        real one.
+        go on from there to the next multiple of the leash. So an hour that passes in a second is
+        watched as evenly as a real one, however often he looks in between.
         """
         now = self._clock.now()
-        self._limit, self._seen = self._seen + _LEASH, now
+        leashes = int((self._seen - self._began) / _LEASH + 1e-9) + 1
+        self._limit, self._seen = self._began + leashes * _LEASH, now
         self._waits_until = monotonic() + _TRUST
-        return min(now, self._end) - self._began
+        return round(min(now, self._end) - self._began, 9)
 
     def records(self, limit: int) -> NDArray[np.uint32]:
         """Return up to `limit` waiting records; lets time pass if there are none."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +107,26 @@ def test_stop_before_the_first_tag_of_a_block_is_a_stop_and_no_failure(
     assert found.error is signal_
     assert found.folder.manifest().status == "interrupted"
     assert found.folder.journal.read() == []
+    assert found.unsafe_ports() == {}
+
+
+def test_stop_that_somebody_swallows_stops_all_the_same(short_run, monkeypatch):
+    """As code of a library does that takes any exception, or a callback that cannot pass it on."""
+    from labkit.station.lab import Lab
+
+    recorded = Lab.record
+
+    def record(*given):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return recorded(*given)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(Lab, "record", record)
+    found = short_run(blocks=3)
+    signal.signal(signal.SIGINT, before)
+    assert isinstance(found.error, KeyboardInterrupt)
+    assert len(found.folder.journal.read()) <= 1
     assert found.unsafe_ports() == {}
 
 

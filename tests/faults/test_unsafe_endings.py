@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from shutil import which
 from time import sleep
 
 import pytest
@@ -14,9 +15,18 @@ import pytest
 from labkit.cli import run as labkit
 from labkit.experiment import open_session, read_experiment
 from labkit.run import list_runs
-from labkit.run.stopping import StopError, stop_run
-from labkit.station.ending import Terminated, ending_on_sigterm, stopping_once, undisturbed
+from labkit.run.stopping import REQUEST, StopError, stop_run, stoppable
+from labkit.station import opening
+from labkit.station.ending import (
+    Terminated,
+    ending_on_sigterm,
+    postponed,
+    stopping_once,
+    undisturbed,
+)
+from labkit.station.lab import open_lab
 from simulation.lab.dead_man import DeadManRelay
+from simulation.lab.world import World
 
 ROOT = Path(__file__).parents[2]
 
@@ -140,6 +150,81 @@ def test_two_signals_in_any_phase_give_code_and_status(
     assert "NOT SAFE" not in done.stderr
 
 
+@pytest.mark.skipif(which("nohup") is None, reason="nohup is of POSIX")
+def test_run_under_nohup_outlives_its_terminal(tmp_path, witness_file):
+    script = SIGNALS.format(module="labkit.station.lab", name="_load", number="SIGHUP")
+    command = [sys.executable, "-c", script, "run", witness_file("switch_on"), "--out", tmp_path]
+    done = subprocess.run(
+        ["nohup", *command],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = list_runs(tmp_path)
+    assert folder.manifest().status == "done"
+
+
+def test_signal_is_heard_after_an_import_not_within_it():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    imported = []
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _import(imported)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert imported == ["whole"]
+
+
+def _import(imported):
+    with postponed():
+        signal.raise_signal(signal.SIGINT)
+        imported.append("whole")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Terminated("SIGTERM")])
+@pytest.mark.parametrize(
+    ("step", "number", "after"),
+    [("_open", 1, False), ("_open", 9, True), ("apply_parameters", 4, True)],
+)
+def test_stop_while_opening_leaves_safe_also_what_was_not_open_yet(
+    worlds, station, monkeypatch, stop, step, number, after
+):
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    work, calls = getattr(opening, step), []
+
+    def stopped(*given):
+        calls.append(given)
+        if len(calls) != number:
+            return work(*given)
+        if after:
+            work(*given)
+        raise stop
+
+    monkeypatch.setattr(opening, step, stopped)
+    told = []
+    with pytest.raises(type(stop)), open_lab(station(), told=told.append):
+        pass
+    assert told[0].failed == {}
+    actuators = worlds[-1].wiring.actuator
+    assert all(actuators[f"attenuator_{arm}"].voltage == pytest.approx(5.0) for arm in "ab")
+    assert not any(port.state.emission for port in worlds[-1].wiring.laser.values())
+
+
+def test_stop_while_opening_names_what_can_then_not_be_opened(worlds, station, monkeypatch, capsys):
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    work, stops = opening._open, [KeyboardInterrupt()]
+
+    def stopped(file, name, *more):
+        if stops:
+            worlds[-1].inject({"instrument": "afg", "kind": "disconnect", "count": None})
+            raise stops.pop()
+        return work(file, name, *more)
+
+    monkeypatch.setattr(opening, "_open", stopped)
+    with pytest.raises(KeyboardInterrupt), open_lab(station(impatient="afg")):
+        pass
+    assert "NOT SAFE: afg: it cannot be opened" in capsys.readouterr().err
+
+
 def test_run_is_stopped_from_another_terminal(quick_station, tmp_path, monkeypatch):
     monkeypatch.setattr("labkit.station.watchdog.INTERVAL", 0.02)
     stopped = []
@@ -160,6 +245,27 @@ def test_run_is_stopped_from_another_terminal(quick_station, tmp_path, monkeypat
 def _wait_for(thread):
     thread.start()
     sleep(20.0)
+
+
+def test_stop_that_is_requested_before_the_lab_is_open_is_heard_and_an_old_one_is_not(
+    quick_station, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("labkit.station.watchdog.INTERVAL", 0.02)
+    began = World.start.__func__
+    sequence = read_experiment("autopilot").sequence
+
+    def starting(cls, **options):
+        (list_runs(tmp_path)[-1].path / REQUEST).touch()
+        return began(cls, **options)
+
+    monkeypatch.setattr(World, "start", classmethod(starting))
+    with pytest.raises(Terminated), open_session(quick_station, tmp_path, sequence):
+        sleep(30.0)
+    (folder,) = list_runs(tmp_path)
+    assert folder.manifest().status == "interrupted"
+    (folder.path / REQUEST).touch()
+    with stoppable(folder.path):
+        assert not (folder.path / REQUEST).exists()
 
 
 def test_run_that_nobody_measures_cannot_be_stopped(short_run):

@@ -89,9 +89,18 @@ def starting(cls, **options):
         yield world
 World.start = classmethod(starting)
 
-def counting(path, gates):
-    if "000002" in path.name:
+def die(number, moment):
+    if number == 2 and moment == sys.argv[5]:
         os.kill(os.getpid(), signal.SIGKILL)
+
+judge = blocks.judge_block
+def judging(folder, block, **note):
+    die(block.number, "judging")
+    return judge(folder, block, **note)
+blocks.judge_block = judging
+
+def counting(path, gates):
+    die(int(path.stem[-6:]), "counting")
     worlds[-1].inject({"kind": sys.argv[2], "at": worlds[-1].clock.now() + 10.0, **FAULT})
     return count(path, gates)
 blocks.count = counting
@@ -101,23 +110,32 @@ run_experiment(read_experiment(sys.argv[3]), "virtual", sys.argv[4])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("kind", ["dropped_events", "latched_detector"])
-def test_recovered_block_passes_the_same_checks(tmp_path, witness_file, monkeypatch, kind):
+@pytest.mark.parametrize(
+    ("kind", "moment"),
+    [("dropped_events", "counting"), ("latched_detector", "counting"),
+     ("latched_detector", "judging")],
+)  # fmt: skip
+def test_recovered_block_passes_the_same_checks(tmp_path, witness_file, monkeypatch, kind, moment):
+    """Killed before its line of the journal, and between that and its verdict."""
     monkeypatch.setenv("PYVISA_LIBRARY", "@py")
     file = witness_file(goal={"trials": 8_000_000}, block=2_000_000)
     script = SCRIPT.replace("FAULT", repr(SPOILT[kind]))
     killed = subprocess.run(
-        [sys.executable, "-c", script, str(ROOT), kind, file, tmp_path / "runs"],
+        [sys.executable, "-c", script, str(ROOT), kind, file, tmp_path / "runs", moment],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (folder,) = list_runs(tmp_path / "runs")
+    assert not any(block.good for block in folder.journal.read()[1:])
     recovery = recover_run(folder)
-    assert recovery.recovered == ("tags/block_000002.ptu",)
+    of_it = recovery.recovered if moment == "counting" else recovery.judged
+    assert of_it == ("tags/block_000002.ptu",)
     first, second = recovery.blocks
     assert first.good
     assert not second.good
-    assert second.reason.startswith("recovered")
+    said = "recovered" if moment == "counting" else "verified on resumption"
+    assert second.reason.startswith(said)
+    assert {"dropped_events": "dropped", "latched_detector": "detector 1"}[kind] in second.reason
     assert check_run(folder).differences == {}
 
 
@@ -130,13 +148,11 @@ def unhurried(monkeypatch):
 
 
 @pytest.mark.usefixtures("unhurried")
-def test_conditions_are_sampled_through_a_block_in_time_of_the_experiment(short_run):
-    found = short_run(block=36_000_000, blocks=1, as_published=True)
+def test_conditions_are_sampled_every_minute_of_the_experiment(short_run):
+    found = short_run(block=18_000_000, blocks=1, as_published=True)
     record = read_record(found.folder.record_path(1))
     times = [sample["t"] for sample in record.samples]
-    gaps = [after - before for before, after in zip([0.0, *times], [*times, 1800.0], strict=True)]
-    assert max(gaps) < 120.0, times  # each within 60 s, and what the reading before it took
-    assert len(times) >= 25
+    assert times[:14] == [60.0 * n for n in range(1, 15)]
     wanted = {"locked", "lock_error", "phase_error", "temperature", "pump_laser_hz", "pump_power"}
     assert wanted <= record.samples[0].keys()
     assert record.plan.demands.laser_hz.keys() == {"pump", "read"}

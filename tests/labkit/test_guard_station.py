@@ -1,5 +1,8 @@
 """Whatever the route to an instrument, interlocks are asked; queries are patient, settings not."""
 
+from threading import Event
+from time import sleep
+
 import pytest
 from qcodes.instrument import Instrument
 from qcodes.validators import Numbers
@@ -43,6 +46,14 @@ class Box(Instrument):
         self.raw.append(cmd)
         self.power.cache.set(float(cmd))
 
+    def write_raw(self, cmd):
+        Box.write(self, cmd)
+
+    def ask_raw(self, cmd):
+        if not cmd.endswith("?"):
+            Box.write(self, cmd)
+        return f"{self.power():g}"
+
     def engage(self):
         self.light(True)
 
@@ -78,9 +89,12 @@ def told(box):
         told.safe += 1
         make_safe({"box": box})
 
+    def read(path):
+        return float(find({"box": box}, path)())
+
     guard = Guard(
-        {"box": box}, (COLD, WEAK), {}, read=lambda path: float(find({"box": box}, path)()),
-        make_safe=safe, tell=told.lines.append, alarm=told.alarms.append, patience=0.0,
+        {"box": box}, (COLD, WEAK), {}, read=read, glance=read, make_safe=safe,
+        tell=told.lines.append, alarm=told.alarms.append, patience=0.0,
     )  # fmt: skip
     told.guard = guard
     with guard.installed():
@@ -180,6 +194,54 @@ def test_setting_whose_link_stays_dead_ends_in_its_error(box, told):
     assert (box.deaf, told.alarms) == (9, [])
 
 
+def test_violation_that_is_there_already_makes_safe_when_something_is_set(box, told):
+    box.light(True)
+    box.kelvin = 0.5
+    with pytest.raises(InterlockError, match="as it is so already, all was made safe"):
+        box.level(3.0)
+    assert (told.safe, box.light()) == (1, False)
+
+
+@pytest.mark.parametrize("route", ["ask", "ask_raw", "write_raw"])
+def test_raw_route_that_changes_something_is_asked_about_and_a_question_is_not(route, told, box):
+    box.light(True)
+    command = getattr(box, route)
+    with pytest.raises(InterlockError, match="but it is 5; all was made safe"):
+        command("5")
+    assert told.safe == 1
+    if route != "write_raw":
+        assert command("POWER?") == "0"
+
+
+def test_interlocks_are_asked_while_nobody_does_anything(monkeypatch, box):
+    monkeypatch.setattr(guarding, "IDLE", 0.02)
+    made_safe, alarms, looks = Event(), [], []
+
+    def glance(path):
+        looks.append(path)
+        return float(find({"box": box}, path)())
+
+    guard = Guard(
+        {"box": box}, (COLD,), {}, read=glance, glance=glance, make_safe=made_safe.set,
+        tell=alarms.append, alarm=alarms.append, patience=1e9,
+    )  # fmt: skip
+    with guard.installed():
+        box.kelvin = 0.5
+        assert made_safe.wait(30.0)
+        before = len(looks)
+        while len(looks) < before + 3:
+            sleep(0.01)
+        assert len(alarms) == 1, "the same violation is told once"
+        made_safe.clear()
+        box.kelvin, box.fails = 0.05, 0
+        while len(looks) < before + 6:
+            sleep(0.01)
+        box.fails = 10**9
+        assert made_safe.wait(30.0)
+    assert "interlocks cannot be asked" in alarms[-1]
+    box.fails = 0
+
+
 def test_call_that_does_not_return_is_found(box, told, monkeypatch):
     monkeypatch.setattr(guarding, "LONGEST_CALL", -1.0)
     seen = []
@@ -192,8 +254,8 @@ def test_call_that_does_not_return_is_found(box, told, monkeypatch):
 def test_nothing_is_left_of_the_guard_afterwards(box):
     before = box.power.set, box.power.get
     guard = Guard(
-        {"box": box}, (WEAK,), {}, read=lambda _: 0.0, make_safe=list, tell=print, alarm=print,
-        patience=0.0,
+        {"box": box}, (WEAK,), {}, read=float, glance=float, make_safe=list, tell=print,
+        alarm=print, patience=0.0,
     )  # fmt: skip
     with guard.installed():
         assert box.power.set is not before[0]
@@ -226,6 +288,27 @@ def test_interlocks_of_every_shipped_station_name_all_detectors(name):
     assert rules
     for rule in rules:
         assert {path for path in biased(config) if rule.names(path)} == biased(config)
+
+
+STEADY = {"qcodes": ("awg_pulses.ch{}.state", "pulses.triggered")}
+"""What says that a channel is on, and that its light comes in pulses, where that is no AFG."""
+
+
+@pytest.mark.parametrize("name", STATIONS)
+def test_interlocks_shut_both_attenuators_for_steady_light_of_either_drive(name):
+    config = read_station_file(name).config
+    generator = config.roles["pulse_generator"]
+    output, pulsed = STEADY.get(name, (f"{generator}.ch{{}}.output", f"{generator}.ch{{}}.burst"))
+    shut = {f"{config.roles[f'attenuator_{arm}']}.transmission" for arm in "ab"}
+    for laser in ("pump", "read"):
+        channel = config.channels[f"{laser}_drive"]
+        (rule,) = (
+            rule
+            for rule in config.interlocks
+            if rule.names(output.format(channel)) and rule.names(pulsed.format(channel))
+        )
+        assert biased(config) <= {path for one in rule.conditions for path in one.parameters}
+        assert set(rule.require.parameters) == shut
 
 
 @pytest.mark.parametrize("name", ["virtual", "example", "others"])

@@ -1,10 +1,12 @@
 """The record of a run: no byte changes unnoticed, nothing after a measurement fails it."""
 
+import hashlib
 import json
 import os
 import random
 import shutil
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -147,7 +149,7 @@ def test_swapped_and_missing_segments_are_named_by_whoever_reads_them(finished, 
     shutil.copy(finished.segment_path(1), finished.segment_path(3))
     code, _, error = labkit("analyse", finished.path)
     assert code == 1
-    assert "1 of 3 tag files do not fit the journal: tags/block_000003.ptu: must have" in error
+    assert "1 of its files are not as they were written: tags/block_000003.ptu: must have" in error
     assert set(check_run(finished).differences) == {"tags/block_000003.ptu"}
     finished.segment_path(2).unlink()
     assert "tags/block_000002.ptu: is missing" in labkit("runs", "show", finished.path)[2]
@@ -162,22 +164,58 @@ def test_changed_gates_file_is_not_counted_with(finished, labkit):
     assert "is not what it was when the run began" in error
 
 
+def damage(path, at, number=1):
+    """Change a bit in each of so many bytes."""
+    content = bytearray(path.read_bytes())
+    for place in range(at, at + number):
+        content[place] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize("at", [-20, -300])
 def test_a_damaged_last_line_is_damage_and_its_block_is_counted_again(finished, at):
     before = finished.journal.read()
-    content = bytearray(finished.journal.path.read_bytes())
-    content[at] ^= 1
-    finished.journal.path.write_bytes(content)
+    damage(finished.journal.path, at, 3)
     with pytest.raises(JournalError, match="checksum does not match"):
         finished.journal.read()
     if at == -20:  # the verdict is the last line; the one before is the block's
-        assert recover_run(finished).damaged_lines == 1
+        assert recover_run(finished).mended == (0, 1)
     else:
         assert len(list(repair_run(finished.path))) == 2
     after = finished.journal.read()
     assert [block.counts for block in after] == [block.counts for block in before]
     assert all(block.good for block in after)
     assert not (finished.path / "tags" / "incomplete").exists()
+
+
+def test_blocks_left_out_later_stay_left_out_whatever_bit_of_that_line_changes(finished, labkit):
+    """Taken out, the line would leave them the verdict of before: good."""
+    finished.journal.judge(2, 3, good=False, reason="has changed slowly")
+    seal_run(finished)
+    content = finished.journal.path.read_bytes()
+    begin = content.rfind(b"\n", 0, -1) + 1
+    end = 8 * len(content)
+    for bit in (*range(8 * begin, end - 8, 17), *range(end - 8, end)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        finished.journal.path.write_bytes(changed)
+        if bit % 4 == 0:
+            assert labkit("analyse", finished.path)[0] == 1
+        recover_run(finished, mend=True)
+        assert finished.journal.path.read_bytes() == content
+    assert [block.good for block in finished.journal.read()] == [True, False, False]
+
+
+@pytest.mark.parametrize("byte", [b"\n", b'"', b"{"])
+def test_a_bit_that_makes_or_ends_a_line_is_put_right_too(finished, byte):
+    content = finished.journal.path.read_bytes()
+    places = [n for n in range(len(content)) if (content[n] ^ byte[0]).bit_count() == 1]
+    for place in places[:: max(1, len(places) // 6)]:
+        changed = bytearray(content)
+        changed[place] = byte[0]
+        finished.journal.path.write_bytes(changed)
+        recover_run(finished, mend=True)
+        assert finished.journal.path.read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -199,6 +237,35 @@ def test_strange_files_are_clear_errors(run, labkit, name, content, said):
     assert code == 1
     assert said in error
     assert "Traceback" not in error
+
+
+ODD = {
+    "link": lambda path: path.symlink_to("/dev/zero"),
+    "pipe": os.mkfifo if hasattr(os, "mkfifo") else None,
+    "folder": lambda path: path.mkdir(),
+    "loop": lambda path: path.symlink_to(path.name),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and links of POSIX")
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize(
+    "name",
+    ["manifest.json", "journal.jsonl", "seal.json", "result.json", "events.jsonl",
+     "tags/block_000002.ptu", "tags/block_000002.record.jsonl"],
+)  # fmt: skip
+def test_what_is_no_file_is_neither_read_nor_waited_for(finished, labkit, name, kind):
+    path = finished.path / name
+    path.unlink(missing_ok=True)
+    ODD[kind](path)
+    codes = {}
+    for command in ("show", "verify", "check", "export", "list"):
+        of = ("--out", finished.path.parent) if command == "list" else (finished.path,)
+        codes[command], _, error = labkit("runs", command, *of)
+        assert "Traceback" not in error
+    assert codes["list"] == 0
+    if name not in ("result.json", "events.jsonl"):
+        assert (codes["verify"], codes["export"]) == (1, 1)
 
 
 def test_unknown_keys_of_a_manifest_are_refused(run):
@@ -253,6 +320,69 @@ def test_a_file_changed_in_an_export_is_noticed_and_a_path_out_of_it_refused(fin
         new.writestr("../evil", b"x")
     with pytest.raises(ValueError, match="no file may lead out"):
         verify_crate(forged)
+
+
+def test_no_bit_of_an_export_changes_unnoticed(finished, tmp_path):
+    """Neither in what is packed, nor in names, lengths and times of the zip file itself."""
+    crate = export_run(finished.path, tmp_path / "run.eln")
+    content, rng = crate.read_bytes(), random.Random(9)
+    ends = range(len(content) - 2000, len(content), 11)
+    for at in [*(rng.randrange(len(content)) for _ in range(100)), *ends]:
+        changed = bytearray(content)
+        changed[at] ^= 1 << rng.randrange(8)
+        crate.write_bytes(changed)
+        with suppress(ValueError):  # no zip file any more
+            assert verify_crate(crate), at
+    crate.write_bytes(content + b"x")
+    assert verify_crate(crate)
+
+
+def test_an_export_that_was_packed_anew_elsewhere_is_still_read(finished, tmp_path):
+    crate, again = export_run(finished.path, tmp_path / "run.eln"), tmp_path / "again.eln"
+    with zipfile.ZipFile(crate) as old, zipfile.ZipFile(again, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    assert verify_crate(again) == []
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("names", "metadata", "said"),
+    [
+        (["r/x", "r/x"], None, "every file once"),
+        (["r/x", "r/./x"], None, "every file once"),
+        (["r/../x"], None, "no file may lead out"),
+        (["/r/x"], None, "no file may lead out"),
+        (["r/x"], None, r"manifest\.json, but holds"),
+        (["r/manifest.json"], "[" * 200_000, "recursion"),
+        (["r/manifest.json"], '{"@graph": 3}', "not iterable"),
+        (["r/manifest.json"], "no JSON", "metadata cannot be read"),
+        (["r/manifest.json"], None, "Field required"),
+    ],
+)  # fmt: skip
+def test_strange_zip_files_are_refused_and_leave_nothing(tmp_path, names, metadata, said):
+    file = tmp_path / "x.eln"
+    digest = hashlib.sha256(b"{}").hexdigest()
+    graph = [{"@id": name[2:], "@type": "File", "sha256": digest} for name in names]
+    with zipfile.ZipFile(file, "w") as crate:
+        for name in names:
+            crate.writestr(name, "{}")
+        crate.writestr(f"r/{METADATA}", metadata or json.dumps({"@graph": graph}))
+    with pytest.raises(ValueError, match=said):
+        import_run(file, tmp_path / "runs")
+    assert list((tmp_path / "runs").glob("*")) == []
+
+
+@pytest.mark.long
+def test_what_is_made_anew_is_sealed_and_what_was_changed_stays_told(finished, tmp_path):
+    (finished.path / "note.txt").write_text("as it was")
+    seal_run(finished)
+    (finished.path / "note.txt").write_text("as somebody wants it")
+    assert run_command(["runs", "report", str(finished.path)]) == 0
+    list(repair_run(finished.path))
+    assert [misfit.file for misfit in verify_run(finished.path)] == ["note.txt"]
+    (finished.path / "note.txt").write_text("as it was")
+    export_run(finished.path, tmp_path / "run.eln")
 
 
 def test_what_fails_after_a_measurement_is_said_and_made_up_for_later(run, monkeypatch):

@@ -28,8 +28,9 @@ class FakeSession:
     blocks: list[Block] = field(default_factory=list)
     folder: object = field(default_factory=lambda: SimpleNamespace(path=Path()))
 
-    def leave_out(self, block):
-        self.blocks = [block if one.number == block.number else one for one in self.blocks]
+    def leave_out(self, blocks):
+        changed = {block.number: block for block in blocks}
+        self.blocks = [changed.get(one.number, one) for one in self.blocks]
 
     @property
     def left_out(self):

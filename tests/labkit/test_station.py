@@ -9,10 +9,17 @@ from dataclasses import replace
 import pytest
 from qcodes.instrument import Instrument
 
+from labkit.station import lab as station_lab
 from labkit.station.config import read_station_file
 from labkit.station.ending import Terminated
 from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
-from labkit.station.opening import StationError, open_instruments, open_station, sole_control
+from labkit.station.opening import (
+    StationError,
+    one_address,
+    open_instruments,
+    open_station,
+    sole_control,
+)
 from labkit.station.references import find, resolve
 from labkit.station.safety import make_safe
 from simulation.lab.world import World
@@ -161,6 +168,39 @@ def test_what_comes_after_one_that_cannot_be_opened_is_made_safe_too(station_fil
         pass
     assert sorted(Lamp.made_safe) == ["one", "three"]
     assert "NOT SAFE: two: it cannot be opened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP0::localhost::5025::SOCKET", "tcpip::127.0.0.1::5025::socket"),
+        ("TCPIP::127.0.0.1::INSTR", "TCPIP0::localhost::inst0::INSTR"),
+        ("USB0::0x0699::0x034B::C01::INSTR", "USB::1689::843::C01"),
+        ("ASRL3::INSTR", "COM3"),
+        ("http://localhost:80/api/", "HTTP://127.0.0.1:80/api"),
+    ],
+)
+def test_spellings_of_one_address_are_one(one, other):
+    assert one_address(one) == one_address(other)
+
+
+def test_a_serial_port_is_one_by_whatever_link(tmp_path):
+    (tmp_path / "ttyUSB0").touch()
+    (tmp_path / "by-id").symlink_to(tmp_path / "ttyUSB0")
+    assert one_address(f"ASRL{tmp_path}/by-id::INSTR") == one_address(f"ASRL{tmp_path}/ttyUSB0")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP0::127.0.0.1::5025::SOCKET", "TCPIP0::127.0.0.1::5026::SOCKET"),
+        ("GPIB0::3::INSTR", "GPIB1::3::INSTR"),
+        ("usb:SN1", "usb:SN2"),
+        ("no.such.host.invalid", "no.other.host.invalid"),
+    ],
+)
+def test_addresses_of_two_are_two(one, other):
+    assert one_address(one) != one_address(other)
 
 
 HOLD = """
@@ -347,6 +387,11 @@ def test_making_nothing_safe_is_safe():
     assert make_safe({}).all_safe
 
 
+def test_condition_that_can_never_hold_is_refused():
+    with pytest.raises(ValueError, match="`at_least` must not be above `at_most`"):
+        Condition(parameter="x.y", at_least=0.3, at_most=0.2)
+
+
 def test_condition_with_a_limit_that_is_no_number_is_refused():
     """As a ``when`` it would never hold, and so switch its interlock off."""
     with pytest.raises(ValueError, match="its limits must be numbers, but one is nan"):
@@ -379,3 +424,9 @@ def test_driver_without_a_lock_answers_each_thread_its_own_question():
         with ThreadPoolExecutor(2) as pool:
             told = list(pool.map(lambda channel: [channel.voltage() for _ in range(200)], channels))
     assert told == [[pytest.approx(1.0)] * 200, [pytest.approx(2.0)] * 200]
+
+
+def test_interlock_on_what_is_no_number_says_which_parameter():
+    with pytest.raises(RuntimeError, match=r"awg\.run_mode must be a number .* but is 'CONT'"):
+        station_lab._number("awg.run_mode", "CONT")
+    assert station_lab._number("afg.ch1.burst", True) == 1.0

@@ -249,6 +249,19 @@ def test_time_waits_for_whoever_watches_a_recording_and_stands_while_he_looks(la
     assert not tagger.running()
 
 
+def test_time_stands_at_every_minute_also_for_who_looks_in_between(lab, monkeypatch):
+    """Whoever looks, or an instrument that takes its time, at another moment shifts no minute."""
+    for name in ("_PATIENCE", "_TRUST"):
+        monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
+    tagger = lab.wiring.tagger
+    tagger.start(TaggerSettings(mode="T3"), 600.0)
+    for minute in range(1, 10):
+        lab.clock.advance(17.3)
+        assert [tagger.elapsed(), tagger.elapsed()] == [60.0 * (minute - 1) + 17.3] * 2
+        read_on(tagger)
+        assert [tagger.elapsed(), tagger.elapsed()] == [60.0 * minute] * 2
+
+
 def test_time_does_not_wait_for_somebody_who_has_gone(lab, monkeypatch):
     monkeypatch.setattr("simulation.lab.recorder._TRUST", 0.0)
     tagger = lab.wiring.tagger
