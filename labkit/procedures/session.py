@@ -41,6 +41,9 @@ CLOSED = 1e-3
 SAMPLE_INTERVAL = 60.0
 """Longest time of a recording, by the tagger's clock, from one look at the lab to the next, s."""
 
+MOST_SAMPLES = 20
+"""Of a recording longer than 20 minutes: of a calibration, as witness blocks are shorter."""
+
 LOOK_INTERVAL = 10.0
 """Seconds of the wall after which the lab is looked at anyway: in a real lab this one counts."""
 
@@ -289,7 +292,8 @@ class Session:
         that a virtual lab, whose hours pass in seconds, is watched as a real one, where looks cost
         nothing and are more frequent.
         """
-        due, last = SAMPLE_INTERVAL, monotonic()
+        every = max(SAMPLE_INTERVAL, total / MOST_SAMPLES)
+        due, last = every, monotonic()
 
         def watch(seconds: float) -> float:
             nonlocal due, last
@@ -297,7 +301,7 @@ class Session:
             if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
                 writer.sample(seconds, self.monitors(brief=True))
                 self.lab.check_interlocks(brief=True)
-                due, last = (seconds // SAMPLE_INTERVAL + 1) * SAMPLE_INTERVAL, monotonic()
+                due, last = (seconds // every + 1) * every, monotonic()
             return due
 
         return watch
