@@ -55,10 +55,20 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockCounts:
-    """Counts of one block at θ, and at θ + π if both were taken in turn."""
+    """Counts of one block at θ, and at θ + π if both were taken in turn.
+
+    Raises
+    ------
+    ValueError
+        If there are more clicks than trials, or more coincidences than clicks.
+    """
 
     theta: WitnessCounts
     pi: WitnessCounts | None = None
+
+    def __post_init__(self) -> None:
+        _must_be_possible(self.theta)
+        _must_be_possible(self.pi)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +102,6 @@ class Evidence:
         if len({block.pi is None for block in self.blocks}) > 1:
             message = "`blocks` must all hold `pi` (counts at θ + π), or none, but some do"
             raise ValueError(message)
-        for block in self.blocks:
-            for counts in (block.theta, block.pi):
-                _must_be_possible(counts)
         for light in (self.laser_only, self.laser_only_bright):
             _must_be_possible(light)
         if self.laser_only is None and self.laser_only_bright is not None:

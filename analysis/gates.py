@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -167,7 +168,7 @@ class Gate:
         return plain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: names and cells are kept, asked so often
 class GateSet:
     """Everything that turns tags into counts.
 
@@ -299,12 +300,12 @@ class GateSet:
                 )
                 raise ValueError(message)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Gate names in time order."""
         return tuple(gate.name for gate in self.gates)
 
-    @property
+    @cached_property
     def cells(self) -> tuple[tuple[str, int], ...]:
         """(gate, detector) pairs, gates outermost: the order of all count arrays."""
         return tuple((name, detector) for name in self.names for detector in self.detectors)

@@ -14,7 +14,10 @@ from math import isnan
 from benchmarks import guard
 from benchmarks.timing import Row
 
-ROOMS = ("counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record")
+ROOMS = (
+    "counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record",
+    "long_run",
+)  # fmt: skip
 STUDIES = (
     "red_team", "calibration", "faults", "fuzz", "scaling", "exam", "inference",
     "inference_recovery",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.counting.count import plan_for
 from analysis.gates import GateSet
@@ -92,9 +92,37 @@ def shifted_counts(
         early, late = trials_with_clicks(source, gates, between)
         pairs += [[_ordered(before, after, shifts) for before in early] for after in late]
         singles += [[len(each) for each in clicks] for clicks in (early, late)]
-    depth = np.arange(1, min(shifts, max(trials // len(sources) - 1, 0)) + 1)
-    weight = float(np.sum(trials - len(sources) * depth)) / trials**2 if trials else 0.0
-    return ShiftedCounts(pairs=pairs, accidentals=weight * np.outer(singles[1], singles[0]))
+    return ShiftedCounts(
+        pairs=pairs,
+        accidentals=shifted_accidentals(
+            singles[0], singles[1], trials, files=len(sources), shifts=shifts
+        ),
+    )
+
+
+def shifted_accidentals(
+    early: ArrayLike, late: ArrayLike, trials: int, *, files: int = 1, shifts: int = SHIFTS
+) -> NDArray[np.float64]:
+    """Return n_late n_early/N² times the pairs of trials 1 … `shifts` apart.
+
+    Parameters
+    ----------
+    early, late : array_like, shape (detectors,)
+        Trials with a click of each detector.
+    trials : int
+        N.
+    files : int
+        Between which trials are not shifted.
+    shifts : int
+
+    Returns
+    -------
+    ndarray, shape (detectors, detectors)
+        Element [late detector, early detector].
+    """
+    depth = np.arange(1, min(shifts, max(trials // files - 1, 0)) + 1)
+    weight = float(np.sum(trials - files * depth)) / trials**2 if trials else 0.0
+    return np.asarray(weight * np.outer(np.asarray(late, float), np.asarray(early, float)))
 
 
 def trials_with_clicks(

@@ -2,7 +2,7 @@
 
 from analysis.witness.anytime import AnytimeTest, anytime_test
 from analysis.witness.bound import separable_bound
-from analysis.witness.cells import Cells, cells_of, sum_of_cells
+from analysis.witness.cells import Cells, cells_of, cells_of_blocks
 from analysis.witness.conditions import Condition
 from analysis.witness.estimate import Witness, witness
 from analysis.witness.posterior import WitnessPosterior
@@ -21,12 +21,12 @@ __all__ = [
     "WitnessPosterior",
     "anytime_test",
     "cells_of",
+    "cells_of_blocks",
     "imbalance_correction",
     "judge",
     "largest_separable",
     "ratio_estimate",
     "separable_bound",
-    "sum_of_cells",
     "symmetrised_witness",
     "systematic_bound",
     "witness",

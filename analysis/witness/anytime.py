@@ -13,9 +13,10 @@ process that is valid for it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import lru_cache
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ _NEWTON_STEPS = 9
 _LARGEST_BET = 0.9
 _SAME_GRID = (1.0, 1.1, 1.25, 1.45, 1.7, 2.1)
 _MARGIN = 1.03
+_LATTICE = 1.0 / 32.0
+_MOST_NODES = 1024
+_FEW = range(1, 17)
 BOUNDS = tuple(round(0.3 + 0.025 * step, 3) for step in range(29))
 """Values x of R at which separability (R >= x) is tested, for the upper limit of R."""
 
@@ -115,26 +119,54 @@ def best_tangent(
     x : ndarray
         Bound of R for separable states, in (0, 1].
     """
-    n = cells.n
-    free = cells.low_accidentals[~np.array(assumed)].ravel()
-    exposure = n**2 / np.sum(1.0 / cells.high_accidentals)
-    if free.size:
-        w = _projection(free, n, exposure, s_1, c_1, x)
-    else:
-        w = np.broadcast_to(lowest_w(x), np.broadcast_shapes(x.shape, c_1.shape))
+    exposure, low = _exposures(cells)
+    free = [one for one, taken in zip(low, assumed, strict=True) if not taken]
+    largest = _LARGEST_BET * cells.n * min((one.least for one in free), default=math.inf)
+    w = np.broadcast_to(lowest_w(x), np.broadcast_shapes(x.shape, c_1.shape))
+    if free:
+        share = len(low) / len(free)
+        w = _projection(np.array(_ratio(free, cells.n, share, exposure)), share, s_1, c_1, x)
+    entangled = np.asarray(c_1 > largest_separable(s_1, x))
+    return _tangent(w, x, exposure, np.array(largest), np.where(entangled, c_1, 0.0))
+
+
+class _Low(NamedTuple):
+    """Accidentals of a herald's low cells: Σ(1/Λ), and the smallest Λ."""
+
+    inverse: float
+    least: float
+
+
+def _exposures(cells: Cells) -> tuple[float, tuple[_Low, ...]]:
+    """Return n²/Σ(1/Λ) of the high cells, and what is needed of each herald's low cells."""
+    low = cells.low_accidentals.tolist()
+    high = cells.high_accidentals.ravel().tolist()
+    return cells.n**2 / sum(1.0 / one for one in high), tuple(
+        _Low(sum(1.0 / one for one in herald), min(herald)) for herald in low
+    )
+
+
+def _ratio(free: Sequence[_Low], n: int, share: float, exposure: float) -> float:
+    """Return L_low/L_high, where `free` are the heralds whose low cells are not taken as 1."""
+    return (n / share) ** 2 / sum(one.inverse for one in free) * share / exposure
+
+
+def _tangent(w: Array, x: Array, exposure: float, largest: Array, c_1: Array) -> Tangent:
+    """Return the best bet at tangent points w; none where `c_1` is below them.
+
+    `largest` is the largest bet times the slope: no low cell may lose more than it has.
+    """
     point = Boundary(w=w, x=x)
     c, slope = point.c, point.slope
-    bet = np.maximum(exposure * (c_1 / c - 1.0), 0.0)
-    if free.size:
-        bet = np.minimum(bet, _LARGEST_BET * n * free.min() / slope)
-    bet = np.where(c_1 > largest_separable(s_1, x), bet, 0.0)
+    bet = np.minimum(np.maximum(exposure * (c_1 / c - 1.0), 0.0), largest / slope)
     return Tangent(s=point.s, c=c, slope=slope, bet=bet)
 
 
-def _projection(free: Array, n: int, exposure: float, s_1: Array, c_1: Array, x: Array) -> Array:
-    """Solve for w by Newton's method from the left of a falling, convex function."""
-    share = n / free.size
-    low = free.size**2 / np.sum(1.0 / free) * share
+def _projection(ratio: Array, share: float, s_1: Array, c_1: Array, x: Array) -> Array:
+    """Solve for w by Newton's method from the left of a falling, convex function.
+
+    `ratio` is L_low/L_high and `share` the number of all low cells per free one.
+    """
     rest = share - 1.0
     mean = (s_1 + rest) / share
     w = np.sqrt(1.0 + x * (2.0 * mean - 1.0))
@@ -143,34 +175,112 @@ def _projection(free: Array, n: int, exposure: float, s_1: Array, c_1: Array, x:
         point = Boundary(w=w, x=x)
         s, c, slope = share * point.s - rest, point.c, point.slope
         pull, push = s_1 / s, c_1 / c
-        value = low * (pull - 1.0) + exposure * (push - 1.0) * slope
-        fall = low * pull / s * share * w / x
-        fall += exposure * (push / c * (w + 2.0) / x * slope + (push - 1.0) * 2.0 / w**2)
+        value = ratio * (pull - 1.0) + (push - 1.0) * slope
+        fall = ratio * pull / s * share * w / x
+        fall += push / c * (w + 2.0) / x * slope + (push - 1.0) * 2.0 / w**2
         w = np.clip(w + value / fall, lowest_w(x), np.maximum(last, lowest_w(x)))
     return np.asarray(w)
 
 
-def _growth(cells: Cells, s_1: Array, c_1: Array, x: Array) -> Array:
+class _Grid:
+    """Alternatives (last axis) at bounds (first axis), once for all blocks.
+
+    The middle axis, one or four, is for the sets of heralds whose low cells are taken as 1.
+    """
+
+    def __init__(self, alternatives: Alternatives, bounds: tuple[float, ...]) -> None:
+        self.x = np.array(bounds)[:, np.newaxis, np.newaxis]
+        self._s_1, self._c_1 = np.array(alternatives.s), np.array(alternatives.c)
+        self.c_1 = np.where(self._c_1 > largest_separable(self._s_1, self.x), self._c_1, 0.0)
+        self.lowest = lowest_w(self.x)
+        self._shape = len(bounds), 1, len(alternatives.s)
+        self._nodes: dict[tuple[int, float], Array] = {}
+
+    def projected(self, low: Sequence[_Low], n: int, exposure: float) -> Array:
+        """Return the projections of a block, shape (X, 4, K), cubic between nodes of log(ratio).
+
+        Any tangent is a valid bet; between nodes these are the best to a few parts in 10⁸.
+        """
+        found = []
+        for assumed in _ASSUMED:
+            free = [one for one, taken in zip(low, assumed, strict=True) if not taken]
+            if free:
+                share = len(low) / len(free)
+                found.append(self._between(math.log(_ratio(free, n, share, exposure)), share))
+            else:
+                found.append(np.broadcast_to(self.lowest, self._shape))
+        return np.maximum(np.concatenate(found, axis=1), self.lowest)
+
+    def _between(self, log_ratio: float, share: float) -> Array:
+        number = math.floor(log_ratio / _LATTICE)
+        t = log_ratio / _LATTICE - number
+        w = (-t * (t - 1.0) * (t - 2.0) / 6.0) * self._node(number - 1, share)
+        w += ((t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0) * self._node(number, share)
+        w -= ((t + 1.0) * t * (t - 2.0) / 2.0) * self._node(number + 1, share)
+        w += ((t + 1.0) * t * (t - 1.0) / 6.0) * self._node(number + 2, share)
+        return w
+
+    def _node(self, number: int, share: float) -> Array:
+        if (number, share) not in self._nodes:
+            if len(self._nodes) >= _MOST_NODES:
+                self._nodes.clear()
+            ratio = np.exp(np.array(number * _LATTICE))
+            self._nodes[number, share] = _projection(ratio, share, self._s_1, self._c_1, self.x)
+        return self._nodes[number, share]
+
+
+_grid = lru_cache(maxsize=8)(_Grid)
+
+
+def _growth(cells: Cells, alternatives: Alternatives, bounds: tuple[float, ...]) -> Array:
     """Return what one block adds to the logarithm of every process, shape (X, 4, K)."""
-    n = cells.n
-    high = list(zip(cells.high.ravel(), cells.high_accidentals.ravel(), strict=True))
-    grown = []
-    for assumed in _ASSUMED:
-        tangent = best_tangent(cells, assumed, s_1, c_1, x)
-        bet, per_low = tangent.bet, tangent.slope * tangent.bet / n
-        total = (tangent.slope * tangent.s - tangent.c) * bet
-        for count, accidental in high:
-            total = total + count * np.log1p(bet / (n * accidental))
-        for herald, taken in enumerate(assumed):
-            for count, accidental in zip(
-                cells.low[herald], cells.low_accidentals[herald], strict=True
-            ):
-                if taken:
-                    total = total - per_low
-                else:
-                    total = total + count * np.log1p(-per_low / accidental)
-        grown.append(total)
-    return np.stack(grown, axis=1)
+    n, grid = cells.n, _grid(alternatives, bounds)
+    exposure, low = _exposures(cells)
+    w = grid.projected(low, n, exposure)
+    least = [
+        min((one.least for one, taken in zip(low, assumed, strict=True) if not taken),
+            default=math.inf)
+        for assumed in _ASSUMED
+    ]  # fmt: skip
+    largest = _LARGEST_BET * n * np.array(least)[:, np.newaxis]
+    tangent = _tangent(w, grid.x, exposure, largest, grid.c_1)
+    bet, per_low = tangent.bet, tangent.slope * tangent.bet / n
+    grown = _Grown((tangent.slope * tangent.s - tangent.c) * bet)
+    for count, accidental in zip(cells.high.flat, cells.high_accidentals.flat, strict=True):
+        grown.add(slice(None), count, bet, n * accidental)
+    for herald, (counts, expected) in enumerate(zip(cells.low, cells.low_accidentals, strict=True)):
+        for number, assumed in enumerate(_ASSUMED):
+            if assumed[herald]:
+                grown.total[:, number] -= counts.size * per_low[:, number]
+                continue
+            for count, accidental in zip(counts, expected, strict=True):
+                grown.add(number, count, per_low[:, number], -accidental)
+    return grown.logarithm()
+
+
+class _Grown:
+    """A sum of count · log(1 + bet/exposure); few counts share one logarithm, that of a product."""
+
+    def __init__(self, total: Array) -> None:
+        self.total = total
+        self._product: Array | None = None
+
+    def add(self, sets: int | slice, count: float, bet: Array, exposure: float) -> None:
+        """Add what a cell's count gives to the processes of some sets of heralds."""
+        if not count:
+            return
+        factor = 1.0 + bet / exposure
+        if count in _FEW:
+            if self._product is None:
+                self._product = np.ones_like(self.total)
+            for _ in range(int(count)):
+                self._product[:, sets] *= factor
+        else:
+            self.total[:, sets] += count * np.log(factor)
+
+    def logarithm(self) -> Array:
+        """Return the sum."""
+        return self.total if self._product is None else self.total + np.log(self._product)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -204,9 +314,7 @@ class AnytimeTest:
         """
         if not cells.complete:
             return replace(self, skipped=self.skipped + 1)
-        s_1, c_1 = np.array(self.alternatives.s), np.array(self.alternatives.c)
-        x = np.array(self.bounds)[:, np.newaxis]
-        logs = self.logs + _growth(cells, s_1, c_1, x)
+        logs = self.logs + _growth(cells, self.alternatives, self.bounds)
         after = replace(self, logs=logs, blocks=self.blocks + 1)
         return replace(after, largest=np.maximum(self.largest, after.log_e))
 

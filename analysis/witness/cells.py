@@ -1,10 +1,10 @@
 """Coincidences and accidentals by herald, sorted into low and high cells."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.counts_file import WitnessCounts
 
@@ -12,6 +12,7 @@ Array = NDArray[np.float64]
 
 _SAME = ("r1p1", "r2p2")
 _CROSSED = ("r2p1", "r1p2")
+_ARRAYS = ("low", "high", "low_accidentals", "high_accidentals")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +28,8 @@ class Cells:
         Coincidences by herald and setting (k = 1, or 2 with θ + π).
     low_accidentals, high_accidentals : ndarray, shape (2, k)
         Expected at g² = 1.
+
+    Those of many blocks have an axis of blocks before these.
     """
 
     low: Array
@@ -37,7 +40,21 @@ class Cells:
     @property
     def n(self) -> int:
         """Number of low cells: 2, or 4 with θ + π."""
-        return self.low.size
+        heralds, settings = self.low.shape[-2:]
+        return int(heralds * settings)
+
+    def __len__(self) -> int:
+        """Blocks, if there is an axis of them."""
+        return len(self.low)
+
+    def __getitem__(self, block: int) -> "Cells":
+        """Return one of many blocks."""
+        return Cells(**{name: getattr(self, name)[block] for name in _ARRAYS})
+
+    @property
+    def total(self) -> "Cells":
+        """The sum of many blocks: Λ is computed per block, then summed."""
+        return Cells(**{name: getattr(self, name).sum(axis=0) for name in _ARRAYS})
 
     @property
     def complete(self) -> bool:
@@ -70,59 +87,61 @@ def cells_of(theta: WitnessCounts, pi: WitnessCounts | None = None) -> Cells:
     pi : WitnessCounts, optional
         At θ + π, taken in turn with θ.
     """
-    settings = [(theta, _SAME, _CROSSED)]
-    if pi is not None:
-        settings.append((pi, _CROSSED, _SAME))
-    low = [[_cell(counts, pair) for pair in names] for counts, names, _ in settings]
-    high = [[_cell(counts, pair) for pair in names] for counts, _, names in settings]
-    low_array, high_array = np.array(low, float).T, np.array(high, float).T
-    return Cells(
-        low=low_array[0],
-        low_accidentals=low_array[1],
-        high=high_array[0],
-        high_accidentals=high_array[1],
-    )
+    return cells_of_blocks([(theta, pi)])[0]
 
 
-def sum_of_cells(blocks: Iterable[Cells]) -> Cells:
-    """Add coincidences and accidentals of blocks: Λ is computed per block, then summed.
+def cells_of_blocks(blocks: Iterable[tuple[WitnessCounts, WitnessCounts | None]]) -> Cells:
+    """Sort the counts of many blocks, each as in `cells_of`; arrays of shape (blocks, 2, k).
 
     Raises
     ------
     ValueError
         If there are no blocks, or some have θ + π and some have not.
     """
-    blocks = list(blocks)
-    if not blocks:
+    pairs = list(blocks)
+    if not pairs:
         message = "`blocks` must hold at least one block, but is empty"
         raise ValueError(message)
-    same_settings(blocks)
+    turned = [pi for _, pi in pairs if pi is not None]
+    if len(turned) not in (0, len(pairs)):
+        message = "all blocks must be taken at θ and θ + π, or all at θ, but some are of each kind"
+        raise ValueError(message)
+    same, crossed = _by_herald([theta for theta, _ in pairs])
+    low, high = [same], [crossed]
+    if turned:
+        same, crossed = _by_herald(turned)
+        low.append(crossed)
+        high.append(same)
     return Cells(
-        low=np.sum([block.low for block in blocks], axis=0),
-        high=np.sum([block.high for block in blocks], axis=0),
-        low_accidentals=np.sum([block.low_accidentals for block in blocks], axis=0),
-        high_accidentals=np.sum([block.high_accidentals for block in blocks], axis=0),
+        low=np.stack([counts for counts, _ in low], axis=-1),
+        high=np.stack([counts for counts, _ in high], axis=-1),
+        low_accidentals=np.stack([expected for _, expected in low], axis=-1),
+        high_accidentals=np.stack([expected for _, expected in high], axis=-1),
     )
 
 
-def same_settings(blocks: Iterable[Cells]) -> None:
-    """Check that all blocks have θ + π, or none.
-
-    Raises
-    ------
-    ValueError
-        If not.
-    """
-    kinds = {block.n for block in blocks}
-    if len(kinds) > 1:
-        message = "all blocks must be taken at θ and θ + π, or all at θ, but some are of each kind"
-        raise ValueError(message)
+def _by_herald(blocks: Sequence[WitnessCounts]) -> list[tuple[Array, Array]]:
+    """Return coincidences and accidentals of same and of crossed detectors, shape (blocks, 2)."""
+    numbers = np.array(
+        [
+            (b.trials, *b.pump, *b.read, *(b.coincidences[pair] for pair in (*_SAME, *_CROSSED)))
+            for b in blocks
+        ],
+        float,
+    )
+    trials, pump, read = numbers[:, :1], numbers[:, 1:3], numbers[:, 3:5]
+    return [
+        (numbers[:, 5:7], expected_pairs(read, pump, trials)),
+        (numbers[:, 7:9], expected_pairs(read[:, ::-1], pump, trials)),
+    ]
 
 
 def accidentals(counts: WitnessCounts, pair: str) -> float:
     """Return Λ of the pair r{i}p{j}: n_read n_pump / N."""
-    return counts.read[int(pair[1]) - 1] * counts.pump[int(pair[3]) - 1] / counts.trials
+    read, pump = counts.read[int(pair[1]) - 1], counts.pump[int(pair[3]) - 1]
+    return float(expected_pairs(read, pump, counts.trials))
 
 
-def _cell(counts: WitnessCounts, pair: str) -> tuple[float, float]:
-    return float(counts.coincidences[pair]), accidentals(counts, pair)
+def expected_pairs(read: ArrayLike, pump: ArrayLike, trials: ArrayLike) -> Array:
+    """Return Λ = n_read n_pump / N, of arrays that broadcast."""
+    return np.asarray(np.asarray(read) * np.asarray(pump) / np.asarray(trials), float)

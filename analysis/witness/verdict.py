@@ -13,7 +13,7 @@ from analysis.notebook import html_table
 from analysis.witness import conditions as conditions_
 from analysis.witness.anytime import AnytimeTest, anytime_test
 from analysis.witness.bound import blindness_cancels, separable_bound
-from analysis.witness.cells import Cells, cells_of, sum_of_cells
+from analysis.witness.cells import Cells, cells_of_blocks
 from analysis.witness.conditions import DECLARED, DEMANDS, NOT_MEASURED, Condition
 from analysis.witness.laser_light import FaultLimits, fault_limits, null_laser_only
 from analysis.witness.profile import (
@@ -221,8 +221,8 @@ def judge(
     if not SMALLEST_BOUND <= bound <= 1.0:
         message = f"`bound` must lie between {SMALLEST_BOUND:g} and 1, but is {bound:g}"
         raise ValueError(message)
-    blocks = [cells_of(block.theta, block.pi) for block in evidence.blocks]
-    total = sum_of_cells(blocks)
+    blocks = cells_of_blocks((block.theta, block.pi) for block in evidence.blocks)
+    total = blocks.total
     found = _conditions(evidence, total, measured, timed=timed)
     faults = _faults(evidence, total)
     if found["null_laser_only"].met and (doubt := _doubt(evidence, total, faults)):
@@ -244,8 +244,8 @@ def judge(
         raise ValueError(message)
     if test is None:
         test = anytime_test(limit)
-        for block in blocks:
-            test = test.add(block)
+        for number in range(len(blocks)):
+            test = test.add(blocks[number])
     statistic = _statistic(total, limit)
     even = _weight_difference(blocks) <= LARGEST_WEIGHT_DIFFERENCE
     fixed = fixed_sample_confidence(statistic) if statistic is not None else None
@@ -417,15 +417,14 @@ def _estimate(total: Cells) -> RatioEstimate:
     return RatioEstimate(value=math.inf, low=0.0, high=math.inf)
 
 
-def _weight_difference(blocks: list[Cells]) -> float:
+def _weight_difference(blocks: Cells) -> float:
     """Return how differently the sums weigh the blocks in low and in high cells, 0 to 1.
 
     Each block's means of g² are those of a separable state; their means over blocks are, too, if
     both are taken with the same weights, because c*(s) is concave.
     """
     weights = []
-    for name in ("low_accidentals", "high_accidentals"):
-        by_block = np.array([getattr(block, name) for block in blocks])
+    for by_block in (blocks.low_accidentals, blocks.high_accidentals):
         total = by_block.sum(axis=0)
         share = np.divide(by_block, total, out=np.zeros_like(by_block), where=total > 0.0)
         weights.append(share.mean(axis=(1, 2)))

@@ -431,7 +431,7 @@ def _recounted(run: Path, gates: "GateSet", threads: int, client: "Client | None
     found = []
     with progress_bar("counting", "blocks") as progress:
         for block, counts in zip(blocks, counted, strict=True):
-            found.append(replace(block, counts=counts))
+            found.append(replace(block, counts=counts, shifted=None))
             progress(len(found), len(blocks))
     return found
 

@@ -15,7 +15,7 @@ from labkit.run.evidence import CatchingUpError, RunJudge, TestPoint
 from labkit.run.left_out import left_out_of
 from labkit.sequence import PulseSequence
 
-TURN = 2.0
+TURN = 5.0
 """Seconds after which a judge who is not ready says how far it is."""
 
 REST = 5.0
@@ -64,7 +64,7 @@ class Judging:
         self._task: Future[Judged] | None = None
         self._last = Judged()
         self._asked: object = None
-        self._took, self._rested = 0.0, -inf
+        self._took, self._lasted, self._rested = 0.0, 0.0, -inf
 
     def judged(
         self,
@@ -110,12 +110,15 @@ class Judging:
         """Return what the thread has found, or what it had found before."""
         if self._task is None:
             return self._last
+        if self._lasted > patience:  # the last time: not worth waiting for
+            patience = 0.0
         try:
             found = self._task.result(timeout=patience)
         except TimeoutError:
             return self._last
         self._task = None
-        self._rested, self._took = monotonic(), monotonic() - self._began
+        self._rested = monotonic()
+        self._took = self._lasted = self._rested - self._began
         if found.remark:
             self._asked, self._took = None, 0.0  # goes on at the next look
             if self._last.verdict is not None:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ LASER = "_laser_hz"
 """End of the name of a monitor that is a laser's frequency."""
 
 _COLUMNS = ("block", "time", "value", "sigma", "good")
-_TYPES = ("l", "d", "d", "d", "b")
 _MONITORS = {
     "phase_noise": ("phase noise", "rad"),
     "lock_output": ("lock output", "V"),
@@ -73,25 +71,25 @@ class _Column:
 
     def __init__(self, label: str, unit: str, offset: float) -> None:
         self.label, self.unit, self.offset = label, unit, offset
-        self._parts: dict[str, Any] = {
-            name: array(t) for name, t in zip(_COLUMNS, _TYPES, strict=True)
-        }
+        self._rows = array("d")  # one after another: a row is added by one call
 
     def add(self, block: Block, time: float, value: float, sigma: float) -> None:
-        row = (block.number, time, value - self.offset, sigma, block.good)
-        for part, cell in zip(self._parts.values(), row, strict=True):
-            part.append(cell)
+        self._rows.extend((block.number, time, value - self.offset, sigma, block.good))
 
     def cut(self, last: int) -> None:
-        numbers = self._parts["block"]
-        while numbers and numbers[-1] > last:
-            for part in self._parts.values():
-                part.pop()
+        rows, width = self._rows, len(_COLUMNS)
+        while rows and rows[-width] > last:
+            del rows[-width:]
 
     def series(self) -> Series:
-        columns = {name: np.array(part) for name, part in self._parts.items()}
-        columns["good"] = columns["good"].astype(bool)
-        return Series(label=self.label, unit=self.unit, offset=self.offset, **columns)
+        columns = dict(
+            zip(_COLUMNS, np.array(self._rows).reshape(-1, len(_COLUMNS)).T, strict=True)
+        )
+        return Series(
+            label=self.label, unit=self.unit, offset=self.offset, time=columns["time"],
+            value=columns["value"], sigma=columns["sigma"],
+            block=columns["block"].astype(np.int64), good=columns["good"].astype(bool),
+        )  # fmt: skip
 
 
 class SeriesBook:
@@ -106,6 +104,7 @@ class SeriesBook:
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
         self._about: tuple[object, object] | None = None
+        self._names: dict[tuple[tuple[str, int], ...], tuple[tuple[str, str], ...]] = {}
         self._done = 0
 
     def follow(self, blocks: Sequence[Block], first: int) -> None:
@@ -145,9 +144,8 @@ class SeriesBook:
         if main:
             gates = block.gates
             seconds = block.trials * gates.period
-            clicks = zip(gates.cells, block.singles.ravel().tolist(), strict=True)
-            for (gate, detector), number in clicks if seconds else ():
-                name, label = f"rate.{gate}{detector}", f"{gate} {detector}"
+            clicks = zip(self._names_of(gates.cells), block.singles.ravel().tolist(), strict=True)
+            for (name, label), number in clicks if seconds else ():
                 sigma = sqrt(number + 1) / seconds
                 self._row(name, label, "1/s", block, time, number / seconds, sigma)
         monitors: Mapping[str, float] = block.monitors
@@ -159,6 +157,14 @@ class SeriesBook:
                 laser = name.removesuffix(LASER)
                 column, label = f"laser.{laser}", f"{laser} laser"
                 self._row(column, label, "Hz", block, time, value, offset=value)
+
+    def _names_of(self, cells: tuple[tuple[str, int], ...]) -> tuple[tuple[str, str], ...]:
+        """Return names and labels of the rates of cells, made once."""
+        if cells not in self._names:
+            self._names[cells] = tuple(
+                (f"rate.{gate}{detector}", f"{gate} {detector}") for gate, detector in cells
+            )
+        return self._names[cells]
 
     def _row(
         self, name: str, label: str, unit: str, block: Block, time: float, value: float,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analysis.counting import count
+from analysis.counting.shifted import shifted_counts
 from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
 from labkit.run.integrity import hashes_of, misfits_of
@@ -84,10 +85,15 @@ def _twice(blocks: list[Block]) -> dict[str, str]:
 def _difference(folder: RunFolder, block: Block) -> str:
     """Return how a block differs from its segment, or ""."""
     try:
-        is_there(folder.path / block.segment)  # refuses a pipe, which would be waited for
-        again = count(folder.path / block.segment, block.counts.gates).to_dict()
+        path = folder.path / block.segment
+        is_there(path)  # refuses a pipe, which would be waited for
+        again = count(path, block.gates).to_dict()
+        shifted = None
+        if block.shifted is not None:
+            shifted = shifted_counts(path, block.gates, block.trials).pairs.tolist()
     except (OSError, TagFileError, ValueError) as error:
         return f"cannot be counted: {error}"
     said = block.counts.to_dict()
     wrong = [name for name in again if again[name] != said[name]]
+    wrong += ["shifted"] if shifted != block.shifted else []
     return f"{', '.join(wrong)} differ from the journal" if wrong else ""

@@ -5,14 +5,17 @@ from pathlib import Path
 from time import monotonic, time
 
 from analysis.counting import count
+from analysis.counting.shifted import shifted_counts
 from analysis.counts import Counts
 from analysis.gates import GateSet
+from analysis.tagfile import open_tags
 from analysis.tagfile.source import TagFileError
+from labkit.run.evidence import WITNESS
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block, judged
 from labkit.run.lines import to_disk
 from labkit.run.manifest import utc_now
-from labkit.run.record import Demands, Outcome, Plan, RecordWriter, read_record, sha256_of
+from labkit.run.record import Demands, Outcome, Plan, Record, RecordWriter, read_record, sha256_of
 from labkit.run.verification import evidence_of, problems_of
 
 CLOCK_JUMP = 2.0
@@ -111,6 +114,7 @@ def journal_block(
         duration=duration,
         hashes={folder.relative(file): sha256_of(file) for file in (segment, path)},
         size=segment.stat().st_size,
+        shifted=_shifted(segment, counts, record),
     )
     folder.journal.append(block)
     return judge_block(folder, block, note=note)
@@ -130,6 +134,18 @@ def judge_block(folder: RunFolder, block: Block, *, note: str = "") -> Block:
     reason = "; ".join(filter(None, (note, *notes, *problems)))
     folder.journal.judge(block.number, good=not problems, reason=reason)
     return judged(block, good=not problems, reason=reason)
+
+
+def _shifted(segment: Path, counts: Counts, record: Record) -> list[list[int]] | None:
+    """Return the pairs of shifted trials of a witness block, for the null test of its verdict."""
+    setting, gates = record.plan.setting, counts.gates
+    if setting.get("procedure") != WITNESS or not {"pump", "read"} <= set(gates.names):
+        return None
+    source = open_tags(segment)
+    if source.layout.mode != "T3":
+        return None
+    found: list[list[int]] = shifted_counts(source, gates, counts.trials.number).pairs.tolist()
+    return found
 
 
 def _counted(folder: RunFolder, segment: Path, gates: GateSet, outcome: Outcome) -> Counts:

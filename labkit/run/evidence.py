@@ -1,14 +1,17 @@
 """What a run's blocks say about entanglement: its verdict, every condition from its own blocks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, pi
+from math import floor, inf, pi
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import ClassVar
 
-from analysis.counting.shifted import ShiftedCounts, shifted_counts
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.counting.shifted import ShiftedCounts, shifted_accidentals, shifted_counts
 from analysis.counts import Counts
 from analysis.counts_file import PAIRS, WitnessCounts, witness_counts
 from analysis.evaluation import Evaluation, evaluate
@@ -20,14 +23,14 @@ from analysis.witness import (
     Condition,
     Verdict,
     anytime_test,
-    cells_of,
     judge,
 )
 from analysis.witness import conditions as conditions_
-from analysis.witness.cells import accidentals
+from analysis.witness.cells import accidentals, cells_of_blocks
 from labkit.run.goal import Goal
 from labkit.run.journal import PI, THETA, TURN, Block, main_setting, purpose_of, total_counts
 
+Array = NDArray[np.float64]
 Pair = tuple[Block, Block | None]
 
 WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE = (
@@ -37,6 +40,15 @@ WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE = (
 
 _SHIFTED = "shifted trials of the blocks are counted"
 _ADDED = "blocks are added to the always-valid test"
+
+BOUND_STEPS = 200
+"""The always-valid test is kept up at the multiples of 1/200 on either side of B.
+
+B follows the counts: at every new value all blocks would have to be added anew.
+"""
+
+MOST_TESTS = 6
+"""Tests kept up at a time: B may go to and fro between two steps."""
 
 WHEN = "when"
 """Setting that tells blocks of a repeated calibration apart."""
@@ -83,6 +95,11 @@ class TestPoint:
 class TestCourse:
     """States of the always-valid test, every one or every 2nd, 4th, … pair of blocks, and the last.
 
+    Parameters
+    ----------
+    bound : float
+        Of which log E is told.
+
     Attributes
     ----------
     trials : int
@@ -91,28 +108,32 @@ class TestCourse:
 
     __test__: ClassVar = False
 
-    def __init__(self) -> None:
+    def __init__(self, bound: float) -> None:
+        self._bound = bound
         self._kept: list[TestPoint] = []
-        self._last: TestPoint | None = None
+        self._last: AnytimeTest | None = None
         self._stride, self._seen, self.trials = 1, 0, 0
 
-    def add(self, trials: int, test: AnytimeTest, bound: float) -> None:
+    def add(self, trials: int, test: AnytimeTest) -> None:
         """Add the state after so many more trials."""
         self.trials += trials
         self._seen += 1
-        limit, log_e = test.upper_limit(), test.log_e_at(bound)
-        self._last = TestPoint(trials=self.trials, upper_limit=limit, log_e=log_e)
+        self._last = test
         if self._seen % self._stride == 0:
-            self._kept.append(self._last)
+            self._kept.append(self._point(test))
         if len(self._kept) > MOST_TEST_POINTS:
             self._kept, self._stride = self._kept[1::2], 2 * self._stride
 
     @property
     def points(self) -> tuple[TestPoint, ...]:
         """What is kept, with the last state."""
-        if self._last is None or self._kept[-1:] == [self._last]:
+        if self._last is None or self._kept[-1:] == [(last := self._point(self._last))]:
             return tuple(self._kept)
-        return (*self._kept, self._last)
+        return (*self._kept, last)
+
+    def _point(self, test: AnytimeTest) -> TestPoint:
+        limit, log_e = test.upper_limit(), test.log_e_at(self._bound)
+        return TestPoint(trials=self.trials, upper_limit=limit, log_e=log_e)
 
 
 class CatchingUpError(RuntimeError):
@@ -127,6 +148,31 @@ class CatchingUpError(RuntimeError):
 
     def __init__(self, what: str, done: int, blocks: int) -> None:
         super().__init__(f"no verdict yet: {what}, {done:,} of {blocks:,} so far")
+
+
+class _KeptTest:
+    """The always-valid test after some blocks, and how it came there."""
+
+    def __init__(self, step: int, *, limits: bool) -> None:
+        around = [n / BOUND_STEPS for n in (step, step + 1) if n <= BOUND_STEPS]
+        self.test = anytime_test(*around, limits=limits)
+        self.course = TestCourse(around[0])
+        self.blocks: tuple[BlockCounts, ...] = ()
+
+    def add(self, blocks: tuple[BlockCounts, ...], until: float, *, with_course: bool) -> None:
+        """Add those of `blocks` that come after the ones that it has seen."""
+        first = len(self.blocks)
+        if first == len(blocks):
+            return
+        cells = cells_of_blocks((new.theta, new.pi) for new in blocks[first:])
+        for done, new in enumerate(blocks[first:], first + 1):
+            self.test = self.test.add(cells[done - first - 1])
+            if with_course:
+                self.course.add(_trials(new), self.test)
+            if done < len(blocks) and monotonic() > until:
+                self.blocks = blocks[:done]
+                raise CatchingUpError(_ADDED, done, len(blocks))
+        self.blocks = blocks
 
 
 class RunJudge:
@@ -167,10 +213,11 @@ class RunJudge:
         self._folder, self._goal = folder, goal
         self._declared, self._fixed, self._extra = declared, fixed, tuple(extra)
         self._largest = min(bound, 1.0 if goal is None else goal.bound)
-        self._shifted: dict[str, ShiftedCounts] = {}
-        self._known: dict[tuple[int, int], tuple[object, object, BlockCounts]] = {}
-        self._tests: dict[bool, tuple[float, tuple[BlockCounts, ...], AnytimeTest]] = {}
-        self.course = TestCourse()
+        self._shifted: dict[str, tuple[object, Array]] = {}
+        self._counts: dict[int, tuple[object, WitnessCounts]] = {}
+        self._known: dict[tuple[int, int], BlockCounts] = {}
+        self._tests: dict[tuple[bool, int], _KeptTest] = {}
+        self.course = TestCourse(self._largest)
 
     def evaluate(self, blocks: Sequence[Block]) -> Evaluation | None:
         """Return the evaluation of what a run is about; None without a good block of it.
@@ -222,21 +269,17 @@ class RunJudge:
         self, blocks: tuple[BlockCounts, ...], bound: float, *, limits: bool, until: float = inf
     ) -> AnytimeTest:
         """Return the test after blocks; those that it has seen before are not added again."""
-        kept = self._tests.get(limits)
-        if kept is None or kept[0] != bound or blocks[: len(kept[1])] != kept[1]:
-            kept = bound, (), anytime_test(bound, limits=limits)
-            if limits:
-                self.course = TestCourse()
-        _, seen, test = kept
-        for done, new in enumerate(blocks[len(seen) :], len(seen) + 1):
-            test = test.add(cells_of(new.theta, new.pi))
-            if limits:
-                self.course.add(_trials(new), test, bound)
-            if done < len(blocks) and monotonic() > until:
-                self._tests[limits] = bound, blocks[:done], test
-                raise CatchingUpError(_ADDED, done, len(blocks))
-        self._tests[limits] = bound, blocks, test
-        return test
+        step = floor(bound * BOUND_STEPS + 1e-9)
+        kept = self._tests.pop((limits, step), None)
+        if kept is None or blocks[: len(kept.blocks)] != kept.blocks:
+            kept = _KeptTest(step, limits=limits)
+        self._tests[limits, step] = kept
+        while len(self._tests) > MOST_TESTS:
+            del self._tests[next(iter(self._tests))]
+        if limits:
+            self.course = kept.course
+        kept.add(blocks, until, with_course=limits)
+        return kept.test
 
     def bound(self, blocks: Sequence[Block]) -> float:
         """Return the bound B that the set-up demands, as far as it is measured."""
@@ -245,7 +288,7 @@ class RunJudge:
 
     def _evidence(self, blocks: Sequence[Block], pairs: Sequence[Pair]) -> Evidence:
         dim, bright = (
-            [witness_counts(b.counts) for b in blocks if b.good and _is(b, NULL_TEST, light=light)]
+            [b.witness for b in blocks if b.good and _is(b, NULL_TEST, light=light)]
             for light in ("laser", "bright laser")
         )
         return Evidence(
@@ -257,18 +300,21 @@ class RunJudge:
         )
 
     def _block_counts(self, pair: Pair) -> BlockCounts:
-        """Return the counts of a pair, unpacked once: a block that was counted again is another."""
+        """Return the counts of a pair, the same object as long as they are the same."""
         theta, turned = pair
         number = theta.number, 0 if turned is None else turned.number
-        held = theta.held, None if turned is None else turned.held
+        counts = self._counts_of(theta), None if turned is None else self._counts_of(turned)
         known = self._known.get(number)
-        if known is None or known[0] is not held[0] or known[1] is not held[1]:
-            counts = BlockCounts(
-                theta=witness_counts(theta.counts),
-                pi=None if turned is None else witness_counts(turned.counts),
-            )
-            known = self._known[number] = (*held, counts)
-        return known[2]
+        if known is None or known.theta is not counts[0] or known.pi is not counts[1]:
+            known = self._known[number] = BlockCounts(theta=counts[0], pi=counts[1])
+        return known
+
+    def _counts_of(self, block: Block) -> WitnessCounts:
+        """Return a block's counts, unpacked once: one that was counted again is another."""
+        known = self._counts.get(block.number)
+        if known is None or known[0] is not block.held:
+            known = self._counts[block.number] = block.held, block.witness
+        return known[1]
 
     def _planned(self, pairs: Sequence[Pair]) -> bool:
         """Whether the run's goal fixed the number of trials, and the run has come to it."""
@@ -276,13 +322,13 @@ class RunJudge:
         return goal is not None and goal.fixed and trials_of(pairs) >= (goal.trials or 0.0)
 
     def _conditions(self, blocks: Sequence[Block], until: float) -> list[Condition]:
-        good = [block for block in blocks if block.good]
-        mine = blocks_of(good, main_setting(blocks))
+        mine = blocks_of(blocks, main_setting(blocks))
+        good = _telling(blocks, mine)
         found = single_arm_conditions(good, mine)
         if self._planned(pairs_of(mine)):
             found.append(_fixed_by_goal())
         if mine:
-            found += _background(good, mine)
+            found += _background(good, lambda: total_of(map(self._counts_of, mine)))
         if self._folder is not None and mine and _numbers_trials(self._folder / mine[0].segment):
             found.append(self._null_shuffled(self._folder, mine, until))
         if any(TURN in block.setting for block in mine):
@@ -292,26 +338,46 @@ class RunJudge:
         return [one for one in found if one.source != conditions_.NOT_MEASURED]
 
     def _null_shuffled(self, folder: Path, mine: Sequence[Block], until: float) -> Condition:
-        low, high = [0.0, 0.0], [0.0, 0.0]
-        for done, block in enumerate(mine, 1):
+        found = np.zeros((len(mine), 2, 2))
+        for done, block in enumerate(mine):
             new = block.segment not in self._shifted
-            counts = self._shifted_of(folder, block)
-            if new and done < len(mine) and monotonic() > until:
-                raise CatchingUpError(_SHIFTED, done, len(mine))
+            found[done] = self._shifted_of(folder, block)
+            if new and done + 1 < len(mine) and monotonic() > until:
+                raise CatchingUpError(_SHIFTED, done + 1, len(mine))
+        (same, expected_same), (crossed, expected_crossed) = found.sum(axis=0).tolist()
+        return conditions_.null_shuffled([(same, expected_same), (crossed, expected_crossed)])
+
+    def _shifted_of(self, folder: Path, block: Block) -> Array:
+        """Return pairs and accidentals of the low, then of the high cells."""
+        known = self._shifted.get(block.segment)
+        if known is None or known[0] is not block.held:
+            if block.shifted is None:
+                counts = shifted_counts(folder / block.segment, block.gates, block.trials)
+            else:
+                clicks = self._counts_of(block)
+                counts = ShiftedCounts(
+                    pairs=np.array(block.shifted, np.int64),
+                    accidentals=shifted_accidentals(clicks.pump, clicks.read, block.trials),
+                )
             if block.setting.get(TURN) == PI:
                 counts = counts.exchanged()
-            for sums, cells in ((low, ((0, 0), (1, 1))), (high, ((1, 0), (0, 1)))):
-                sums[0] += sum(float(counts.pairs[cell]) for cell in cells)
-                sums[1] += sum(float(counts.accidentals[cell]) for cell in cells)
-        return conditions_.null_shuffled([(low[0], low[1]), (high[0], high[1])])
+            both = np.array([counts.pairs, counts.accidentals])
+            cells = [[part.trace(), part[::-1].trace()] for part in both]
+            known = self._shifted[block.segment] = block.held, np.array(cells).T
+        return known[1]
 
-    def _shifted_of(self, folder: Path, block: Block) -> ShiftedCounts:
-        if block.segment not in self._shifted:
-            counts = block.counts
-            self._shifted[block.segment] = shifted_counts(
-                folder / block.segment, counts.gates, counts.trials.number
-            )
-        return self._shifted[block.segment]
+
+def _telling(blocks: Iterable[Block], mine: Sequence[Block]) -> list[Block]:
+    """Return the good blocks that are of no witness, and of `mine` the first after each."""
+    numbers, found, follows = {block.number for block in mine}, list[Block](), True
+    for block in blocks:
+        if block.good and not _is(block, WITNESS):
+            found.append(block)
+            follows = True
+        elif follows and block.number in numbers:
+            found.append(block)
+            follows = False
+    return found
 
 
 def _trials(counts: BlockCounts) -> int:
@@ -348,10 +414,7 @@ class Epoch:
         """
         mine = [b for b in self.others if _is(b, SPLITTING) and b.setting.get(WHEN, "") == when]
         both, leaks = (
-            [
-                [witness_counts(b.counts) for b in mine if _is(b, SPLITTING, arm=arm, light=light)]
-                for arm in "AB"
-            ]
+            [[b.witness for b in mine if _is(b, SPLITTING, arm=arm, light=light)] for arm in "AB"]
             for light in ("both", "leaks")
         )
         if not all(both):
@@ -435,7 +498,7 @@ def _badness(condition: Condition) -> float:
     return abs(value - 0.5) if condition.name == "splitting" else condition.high or value
 
 
-def _background(good: Sequence[Block], mine: Sequence[Block]) -> list[Condition]:
+def _background(good: Sequence[Block], count: Callable[[], WitnessCounts]) -> list[Condition]:
     """Return the background's share of the clicks of the witness blocks, worst of repetitions."""
     run: WitnessCounts | None = None
     found = []
@@ -444,7 +507,7 @@ def _background(good: Sequence[Block], mine: Sequence[Block]) -> list[Condition]
         if {b.setting["light"] for b in parts} == {"leaks", "closed"}:
             dark = background_counts([b.counts for b in parts])
             if run is None:
-                run = total_of(witness_counts(block.counts) for block in mine)
+                run = count()
             found.append(conditions_.background(dark, run))
     return [max(found, key=_badness)] if found else []
 
@@ -463,7 +526,7 @@ def _scan(good: Sequence[Block]) -> list[Condition]:
     points: dict[float, WitnessCounts] = {}
     for block in good:
         if _is(block, PHASE_SWEEP):
-            points[float(block.setting["delta_phi"])] = witness_counts(block.counts)
+            points[float(block.setting["delta_phi"])] = block.witness
     phases = sorted(points)
     if len(phases) > 1 and phases[-1] - phases[0] > 2 * pi - 1e-6:
         phases.pop()  # the same phase again

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.counts import Counts
+from analysis.counts_file import WitnessCounts, witness_counts
 from analysis.gates import GateSet
 from labkit.run.lines import (
     Line,
@@ -83,6 +84,9 @@ class Block:
         empty in run folders of format 1.
     size : int
         Bytes of the segment; -1 if not known.
+    shifted : list of list of int, or None
+        Pairs of a pump click with read clicks of later trials, element [read detector, pump
+        detector], see `analysis.counting.shifted`; None where that was not counted.
     """
 
     number: int
@@ -97,6 +101,7 @@ class Block:
     duration: float = 0.0
     hashes: dict[str, str] = field(default_factory=dict)
     size: int = -1
+    shifted: list[list[int]] | None = None
 
     @property
     def trials(self) -> int:
@@ -115,6 +120,12 @@ class Block:
         """Clicks by gate and detector, shape (gates, detectors), without all other counts."""
         held: Counts | Packed = self.__dict__["held"]
         return held.singles() if isinstance(held, Packed) else held.singles
+
+    @property
+    def witness(self) -> WitnessCounts:
+        """The counts that the witness needs, without all others; see `witness_counts`."""
+        held: Counts | Packed = self.__dict__["held"]
+        return held.witness() if isinstance(held, Packed) else witness_counts(held)
 
     @property
     def held(self) -> Counts | Packed:
@@ -355,8 +366,9 @@ class _Reader:
 
 def judged(block: Block, *, good: bool, reason: str) -> Block:
     """Return a block with a verdict; its counts stay packed."""
-    rest = {name: getattr(block, name) for name in _NAMES if name not in ("good", "reason")}
-    return Block(**rest, counts=block.held, good=good, reason=reason)  # type: ignore[arg-type]
+    found = object.__new__(Block)  # nothing to check anew: a long journal has many verdicts
+    found.__dict__.update(block.__dict__, good=good, reason=reason)
+    return found
 
 
 def _check_segment(segment: str) -> None:
@@ -371,7 +383,10 @@ _NAMES = tuple(name for name in Block.__dataclass_fields__ if name != "counts")
 
 
 def _plain(block: Block) -> dict[str, object]:
-    return {name: getattr(block, name) for name in _NAMES if name not in ("good", "reason")}
+    plain = {name: getattr(block, name) for name in _NAMES if name not in ("good", "reason")}
+    if block.shifted is None:
+        del plain["shifted"]
+    return plain
 
 
 def _packed_plain(packed: Packed, bins: int) -> dict[str, object]:

@@ -129,7 +129,7 @@ def object_of(raw: bytes) -> dict[str, Any] | None:
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         return None
     try:
-        plain = json.loads(text)
+        plain = json.loads(text.decode())  # from bytes it would look for their encoding first
     except (ValueError, RecursionError):
         return None
     return plain if isinstance(plain, dict) else None

@@ -17,7 +17,7 @@ import labkit
 from analysis.yamlfile import read_mapping, why
 from labkit.run.lines import is_there, write_whole
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the run folder's layout; `migrate` reads older ones."""
 
 Status = Literal["running", "done", "interrupted", "failed"]
@@ -195,7 +195,8 @@ def migrate(plain: Mapping[str, object], path: Path) -> dict[str, object]:
     """Bring an older manifest to this format.
 
     Version 0 (before the format was numbered) lacked `format_version` and `drift`; version 1 a
-    checksum, and the journal's blocks their verdicts and hashes.
+    checksum, and the journal's blocks their verdicts and hashes; version 2 the pairs of shifted
+    trials of the witness blocks.
     """
     found = plain.get("format_version", 0)
     if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= FORMAT_VERSION:

@@ -4,6 +4,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 from zlib import compress, decompress
 from zlib import error as ZlibError  # noqa: N812  # the library's own name is not that of an error
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.counts import Counts, Quality, Trials
+from analysis.counts_file import PAIRS, WitnessCounts, witness_counts
 from analysis.gates import GateSet
 
 _TRIALS = ("number", "low", "high")
@@ -74,6 +76,21 @@ class Bins:
     def length(self) -> int:
         """Numbers in the vector of one block."""
         return len(_TRIALS) + len(_SUMS) + sum(int(np.prod(shape)) for shape in self._shapes)
+
+    @cached_property
+    def _nine(self) -> NDArray[np.int64]:
+        """Where the numbers of the witness stand: each number of these counts is its own place."""
+        places = np.arange(self.length)
+        nine = witness_counts(self.counts(places, "", ()))
+        return np.array([*nine.pump, *nine.read, *nine.coincidences.values()])
+
+    def witness(self, vector: NDArray[np.int64]) -> WitnessCounts:
+        """Return the counts that the witness needs, of a vector of numbers."""
+        pump_1, pump_2, read_1, read_2, *pairs = vector[self._nine].tolist()
+        return WitnessCounts(
+            trials=int(vector[0]), pump=(pump_1, pump_2), read=(read_1, read_2),
+            coincidences=MappingProxyType(dict(zip(PAIRS, pairs, strict=True))),
+        )  # fmt: skip
 
     def singles(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the table of singles, the first one, of a vector of numbers."""
@@ -153,6 +170,16 @@ class Packed:
     def singles(self) -> NDArray[np.int64]:
         """Return the clicks by gate and detector, shape (gates, detectors)."""
         return self.bins.singles(self.vector())
+
+    def witness(self) -> WitnessCounts:
+        """Return the counts that the witness needs, without all others.
+
+        Raises
+        ------
+        ValueError
+            If there are no gates pump and read, or no detectors 1 and 2.
+        """
+        return self.bins.witness(self.vector())
 
     def counts(self) -> Counts:
         """Unpack."""

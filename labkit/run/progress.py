@@ -8,7 +8,7 @@ from pathlib import Path
 from analysis.counts import Counts
 from analysis.counts_file import witness_counts
 from analysis.evaluation import cross_pairs
-from analysis.witness import cells_of, sum_of_cells, symmetrised_witness
+from analysis.witness import cells_of_blocks, symmetrised_witness
 from labkit.run.evidence import pairs_of
 from labkit.run.goal import Goal
 from labkit.run.journal import Block, total_counts
@@ -202,10 +202,9 @@ def _accidentals(counts: Counts, a: tuple[str, int], b: tuple[str, int]) -> floa
 def _ratio(good: Sequence[Block]) -> float | None:
     pairs = pairs_of(good)
     try:
-        cells = sum_of_cells(
-            cells_of(witness_counts(a.counts), None if b is None else witness_counts(b.counts))
-            for a, b in pairs
-        )
+        cells = cells_of_blocks(
+            (a.witness, None if b is None else b.witness) for a, b in pairs
+        ).total
     except ValueError:  # no pair yet, or other gates than the witness needs
         return None
     if not cells.complete:

@@ -18,7 +18,7 @@ from analysis.witness.anytime import (
     anytime_test,
     best_tangent,
 )
-from analysis.witness.cells import Cells, cells_of, sum_of_cells
+from analysis.witness.cells import Cells, cells_of, cells_of_blocks
 from analysis.witness.separable import (
     Boundary,
     largest_separable,
@@ -26,7 +26,8 @@ from analysis.witness.separable import (
     symmetrised_witness,
 )
 
-OPTIMAL = cells_of(RIEDINGER_2018["optimal"].counts)
+RUN = RIEDINGER_2018["optimal"].counts
+OPTIMAL = cells_of(RUN)
 EXTENDED = cells_of(RIEDINGER_2018["extended"].counts)
 NONE, FIRST, SECOND, BOTH = (False, False), (True, False), (False, True), (True, True)
 ASSUMED = (NONE, FIRST, SECOND, BOTH)
@@ -219,6 +220,27 @@ def test_the_upper_limit_never_rises_and_agrees_with_the_confidence() -> None:
     assert test.log_evidence(0.8) <= test.log_evidence(0.9) <= test.log_evidence(1.0)
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    acc=st.lists(st.floats(0.05, 1e4), min_size=4, max_size=4),
+    counts=st.lists(st.sampled_from([0, 1, 3, 16, 17, 40]), min_size=4, max_size=4),
+)
+def test_bets_between_nodes_are_the_best_ones(acc: list[float], counts: list[int]) -> None:
+    """What `add` bets by interpolation, against every tangent by itself."""
+    cells, x = made(counts[:2], counts[2:], acc[:2], acc[2:]), np.array(0.85)
+    states = alternatives()
+    found = growth(cells, 0.85)
+    for row, assumed in zip(found, ASSUMED, strict=True):
+        t = best_tangent(cells, assumed, np.array(states.s), np.array(states.c), x)
+        exact = (t.slope * t.s - t.c) * t.bet
+        for count, expected in zip(counts[2:], acc[2:], strict=True):
+            exact += count * np.log1p(t.bet / (2 * expected))
+        for count, expected, taken in zip(counts[:2], acc[:2], assumed, strict=True):
+            per_low = t.slope * t.bet / 2
+            exact += -per_low if taken else count * np.log1p(-per_low / expected)
+        assert row == pytest.approx(exact, rel=1e-6, abs=1e-6 * (1 + sum(acc)))
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4, 1e8])
 def test_any_number_of_counts_gives_finite_logarithms(scale: float) -> None:
     for low, high in (((0, 0), (0, 0)), ((0, 0), (9, 5)), ((9, 8), (1, 0)), ((1, 1), (8, 8))):
@@ -236,7 +258,7 @@ def test_theta_and_pi_in_turn_bet_on_four_and_four_cells() -> None:
     assert both.n == 4
     assert two.log_e_at(1.0) == pytest.approx(one.log_e_at(1.0), abs=1e-9)
     with pytest.raises(ValueError, match="some are of each kind"):
-        sum_of_cells([theta, both])
+        cells_of_blocks([(RUN, None), (RUN, RUN)])
 
 
 def test_a_declared_alternative_takes_half_the_weight() -> None:

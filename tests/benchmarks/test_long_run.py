@@ -1,0 +1,69 @@
+"""A long run as the benchmark makes it: its journal says what its segments say."""
+
+from dataclasses import replace
+
+import pytest
+
+from analysis.counting import count
+from analysis.counting.shifted import shifted_counts
+from analysis.counts_file import witness_counts
+from analysis.witness.anytime import AnytimeTest
+from benchmarks.long_run import GATES, calibrations, make_long_run
+from labkit.run import RunFolder, check_run
+from labkit.run.evidence import RunJudge
+from labkit.run.journal import judged
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_long_run(tmp_path_factory.mktemp("long"), 40, kinds=2, shorter=20)
+
+
+def test_the_journal_has_what_the_segments_have(made):
+    folder, _ = made
+    blocks = folder.journal.read()
+    assert [b.number for b in blocks] == list(range(1, 41 + len(calibrations())))
+    for block in (*blocks[-40:-36], blocks[-1]):
+        path = folder.path / block.segment
+        assert block.witness == witness_counts(count(path, GATES))
+        assert block.shifted == shifted_counts(path, GATES, block.trials).pairs.tolist()
+    assert [b.shifted for b in blocks[: len(calibrations())]] == [None] * len(calibrations())
+
+
+def test_shifted_trials_that_are_not_those_of_the_segment_are_told(made, tmp_path):
+    folder, _ = made
+    assert check_run(folder).differences == {}
+    blocks = folder.journal.read()
+    again = RunFolder(path=tmp_path)
+    (tmp_path / "tags").symlink_to(folder.path / "tags")
+    for block in blocks:
+        wrong = [[1, 2], [3, 4]] if block is blocks[-1] else block.shifted
+        again.journal.append(replace(block, counts=block.counts, shifted=wrong))
+    assert "shifted differ from the journal" in check_run(again).differences[blocks[-1].segment]
+
+
+def test_the_verdict_is_the_same_from_the_journal_and_from_the_segments(made):
+    folder, _ = made
+    blocks = folder.journal.read()
+    asked = [judged(block, good=True, reason="") for block in blocks]
+    for block in asked:
+        block.__dict__["shifted"] = None
+    found = RunJudge(folder.path, None).verdict(blocks)
+    assert found.to_dict() == RunJudge(folder.path, None).verdict(asked).to_dict()
+    names = ("pump_balance", "read_balance", "splitting", "device_ratio", "background",
+             "null_laser_only", "null_shuffled", "blocks")  # fmt: skip
+    assert all(found.conditions[name].source != "not measured" for name in names)
+
+
+def test_a_further_block_adds_one_pair_though_the_bound_has_moved(made, monkeypatch):
+    folder, _ = made
+    added, add = [], AnytimeTest.add
+    monkeypatch.setattr(
+        AnytimeTest, "add", lambda t, cells: (added.append(cells), add(t, cells))[1]
+    )
+    judge = RunJudge(folder.path, None)
+    blocks = folder.journal.read()
+    earlier = judge.verdict(blocks[:-2]).bound
+    before = len(added)
+    assert judge.verdict(blocks).bound == judge.verdict(blocks).bound != earlier
+    assert len(added) == before + 1
