@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from labkit.cli import run as labkit
 from labkit.experiment import experiment_from_dict, read_experiment, run_experiment
 from labkit.run import RunFolder, check_run, list_runs
 from labkit.run.progress import Narrator
-from labkit.run.sole_use import is_in_use, sole_use
+from labkit.run.sole_use import LOCK, held, is_in_use, sole_use
 from labkit.station.lab import Lab
 
 pytestmark = pytest.mark.long
@@ -118,6 +119,33 @@ def test_run_of_another_experiment_is_not_resumed(short_run, witness_file, capsy
     error = capsys.readouterr().err
     assert "must be resumed with the experiment it began with, but options differ" in error
     assert folder.manifest_path.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no flock there")
+def test_a_run_is_let_go_of_also_while_a_child_that_is_being_born_has_its_lock(tmp_path):
+    """Between fork and exec a child has all of its parent's files open."""
+    fcntl = pytest.importorskip("fcntl")
+    lock = tmp_path / LOCK
+    with held(lock, "held"):
+        fds = [int(path.name) for path in Path("/dev/fd").iterdir()]
+        mine = [fd for fd in fds if _same_file(fd, lock)]
+        assert mine
+        child = os.dup(mine[0])
+    try:
+        assert not is_in_use(tmp_path)
+        fcntl.flock(child, fcntl.LOCK_SH)  # somebody else looks
+        assert not is_in_use(tmp_path)
+        fcntl.flock(child, fcntl.LOCK_EX)
+        assert is_in_use(tmp_path)
+    finally:
+        os.close(child)
+
+
+def _same_file(fd, path):
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False
 
 
 def test_two_processes_do_not_measure_into_one_run(short_run, witness_file, capsys):
