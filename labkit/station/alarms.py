@@ -1,6 +1,7 @@
 """Tell somebody who is not there: command, e-mail, web hook, push; never in a run's way."""
 
 import json
+import os
 import smtplib
 import subprocess
 import sys
@@ -35,14 +36,17 @@ class Notify:
         title in a header.
     command : tuple of str
         Program and arguments.
-    url : str
-        Of ``webhook`` and ``ntfy``.
+    url, url_from : str
+        Of ``webhook`` and ``ntfy``; or the environment variable that holds it, for addresses that
+        are secrets: the station file is kept in every run.
     host, port : str, int
         SMTP server.
     sender, to : str, tuple of str
         E-mail addresses.
     starttls : bool
         Whether the link to the SMTP server is encrypted.
+    user, password_from : str
+        Login at the SMTP server, and the environment variable that holds its password.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -50,20 +54,30 @@ class Notify:
     kind: Kind
     command: tuple[str, ...] = ()
     url: str = ""
+    url_from: str = ""
     host: str = ""
     port: int = 25
     sender: str = ""
     to: tuple[str, ...] = ()
     starttls: bool = False
+    user: str = ""
+    password_from: str = ""
 
     def __post_init__(self) -> None:
         needed = {
-            "command": ("command",), "webhook": ("url",), "ntfy": ("url",),
-            "email": ("host", "sender", "to"),
+            "command": ("command",), "email": ("host", "sender", "to"),
+            "webhook": ("url_from",) if self.url_from else ("url",),
+            "ntfy": ("url_from",) if self.url_from else ("url",),
         }  # fmt: skip
         missing = [name for name in needed[self.kind] if not getattr(self, name)]
         if missing:
             message = f"notify of kind {self.kind!r} must give {', '.join(missing)}, but does not"
+            raise ValueError(message)
+        if self.url and self.url_from:
+            message = "notify must give url or url_from, but gives both"
+            raise ValueError(message)
+        if bool(self.user) != bool(self.password_from):
+            message = "notify must give user and password_from together, or neither"
             raise ValueError(message)
         if self.url and not self.url.startswith(("http://", "https://")):
             message = f"`url` must begin with http:// or https://, but is {self.url!r}"
@@ -88,7 +102,8 @@ class Notify:
             self._post(text.encode(), {"Title": header})
 
     def _post(self, body: bytes, headers: dict[str, str]) -> None:
-        with urlopen(Request(self.url, data=body, headers=headers), timeout=TIMEOUT):
+        url = _of_environment(self.url_from) if self.url_from else self.url
+        with urlopen(Request(url, data=body, headers=headers), timeout=TIMEOUT):
             pass  # a status that is no success raises
 
     def _mail(self, title: str, text: str) -> None:
@@ -98,7 +113,17 @@ class Notify:
         with smtplib.SMTP(self.host, self.port, timeout=TIMEOUT) as server:
             if self.starttls:
                 server.starttls()
+            if self.user:
+                server.login(self.user, _of_environment(self.password_from))
             server.send_message(message)
+
+
+def _of_environment(name: str) -> str:
+    try:
+        return os.environ[name]
+    except KeyError:
+        message = f"environment variable {name} must be set, as notify in the station file says"
+        raise ValueError(message) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

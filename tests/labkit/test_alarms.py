@@ -4,6 +4,7 @@ import json
 import socketserver
 import sys
 import threading
+from base64 import b64decode
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from time import monotonic, sleep
@@ -55,12 +56,37 @@ def post_office():
                     while (part := self.rfile.readline()) != b".\r\n":
                         text += part
                     letters.append(text.decode())
-                self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+                if word == b"AUTH":
+                    letters.append(b64decode(line.split()[2]).decode())
+                answers = {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 come in\r\n",
+                           b"EHLO": b"250-local\r\n250 AUTH PLAIN\r\n"}  # fmt: skip
+                self.wfile.write(answers.get(word, b"250 ok\r\n"))
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Clerk) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_address[1], letters
         server.shutdown()
+
+
+def test_secrets_come_from_the_environment_not_from_the_station_file(monkeypatch):
+    with web() as (url, posts), post_office() as (port, letters):
+        monkeypatch.setenv("LAB_URL", url)
+        monkeypatch.setenv("LAB_WORD", "sesame")
+        Notify(kind="ntfy", url_from="LAB_URL").send("run_7", "trouble", "hot")
+        letter = Notify(
+            kind="email", host="127.0.0.1", port=port, sender="lab@x.org", to=("me@x.org",),
+            user="lab", password_from="LAB_WORD",
+        )  # fmt: skip
+        letter.send("run_7", "trouble", "hot")
+    assert posts[0][1] == "hot"
+    assert letters[0] == "\0lab\0sesame"
+    monkeypatch.delenv("LAB_URL")
+    with pytest.raises(ValueError, match="environment variable LAB_URL must be set"):
+        Notify(kind="ntfy", url_from="LAB_URL").send("run_7", "trouble", "hot")
+    with pytest.raises(ValueError, match="url or url_from, but gives both"):
+        Notify(kind="ntfy", url_from="LAB_URL", url=url)
+    with pytest.raises(ValueError, match="user and password_from together"):
+        Notify(kind="email", host="x", sender="a", to=("b",), user="lab")
 
 
 def test_every_way_tells_run_state_and_text(tmp_path):
