@@ -250,7 +250,7 @@ def run_experiment(
                 result = procedure(session, experiment.sequence, experiment.checked)
         if experiment.noise_budget and result.evaluation is not None:
             watcher.say("learning what limits R_m")
-            attempt(folder, "noise budget", lambda: learn(folder), watcher.say)
+            attempt(folder, "noise budget", lambda: _learn(folder, watcher), watcher.say)
         save_results(folder, session.blocks, result, watcher.say, ending.unsafe)
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 
@@ -348,6 +348,16 @@ def _recover(folder: RunFolder, watcher: Watcher) -> list[Block]:
         replace(manifest, status="running", reason="", ended="", sessions=manifest.sessions + 1)
     )
     return recovery.blocks
+
+
+def _learn(folder: RunFolder, watcher: Watcher) -> None:
+    """Learn what limits R_m, or say why these data cannot tell."""
+    from simulation.inference.sampling import NoMaximumError
+
+    try:
+        watcher.say(learn(folder).fit)
+    except (ValueError, NoMaximumError) as error:
+        watcher.say(f"no noise budget: {error}")
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:

@@ -91,7 +91,7 @@ def experiment(
     plain: Any = read_yaml(AUTOPILOT)
     witness = {"goal": {"trials": blocks * block}, "block": block, "as_published": as_published}
     options = witness if kind == "witness" else {}
-    whole = plain | {"kind": kind, "options": options}
+    whole = plain | {"kind": kind, "options": options, "noise_budget": False}
     return experiment_from_dict(whole, "test", AUTOPILOT.parent)
 
 

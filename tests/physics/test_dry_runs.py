@@ -21,7 +21,8 @@ RUNS, TRIALS = 200, 4_000_000
 def dry_runs(tmp_path_factory, dry_lab):
     """Expected singles and pairs, and the counts of all runs."""
     folder = tmp_path_factory.mktemp("runs")
-    with dry_lab(folder) as lab:
+    with pytest.MonkeyPatch.context() as patch, dry_lab(folder) as lab:
+        patch.setattr("simulation.lab.recorder._PATIENCE", 0.0)  # nobody watches these recordings
         lab.at_best_phase()
         singles, pairs = lab.expected(TRIALS)
         found = []
