@@ -46,6 +46,9 @@ def run(
     force: Annotated[
         list[str] | None, typer.Option(help="Interlock to override, by name; repeatable.")
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of a virtual lab's chance: another night.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Carry out an experiment at a station.
@@ -55,11 +58,14 @@ def run(
     """
     from labkit.cli.run_display import RunDisplay
     from labkit.experiment import read_experiment, run_experiment
+    from labkit.station.config import with_seed
     from labkit.station.ending import Terminated, stopping_once
 
     plan = read_experiment(experiment)
     display = RunDisplay()
     again = ["labkit", "run", experiment, "--station", station, "--out", str(out)]
+    if seed is not None:
+        again += ["--seed", str(seed)]
     with (
         stopping_once(),
         _saying_unsafe(display),
@@ -69,7 +75,7 @@ def run(
         with display:
             finished = run_experiment(
                 plan,
-                station_named(station),
+                station_named(station) if seed is None else with_seed(station_named(station), seed),
                 out,
                 resume=resume,
                 forced=tuple(force or ()),

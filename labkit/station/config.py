@@ -1,12 +1,12 @@
 """The station file: QCoDeS instruments, and a ``labkit`` section of roles and rules."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
-from analysis.yamlfile import parse_yaml, read_mapping, read_text
+from analysis.yamlfile import parse_yaml, read_mapping, read_text, yaml_text
 from labkit.compiler.programs import Calibration
 from labkit.sequence.timing import Hardware
 from labkit.station.alarms import Alarms
@@ -201,6 +201,25 @@ def read_station_file(station: str | Path | StationFile) -> StationFile:
         config=config,
         instruments={name: dict(entry) for name, entry in instruments.items()},
     )
+
+
+def with_seed(station: str | Path | StationFile, seed: int) -> StationFile:
+    """Return the station of a virtual lab with another seed of its chance: another night.
+
+    Raises
+    ------
+    ValueError
+        If it is a station of real instruments.
+    """
+    file = read_station_file(station)
+    if file.config.world is None:
+        message = f"{file.path}: is a station of real instruments; only a virtual lab has a seed"
+        raise ValueError(message)
+    plain = cast("dict[str, Any]", parse_yaml(file.text, str(file.path)))
+    options = {**file.config.world.options, "seed": seed}
+    plain["labkit"]["world"] = {"factory": file.config.world.factory, "options": options}
+    config = read_mapping(StationConfig, plain["labkit"], f"{file.path}: labkit")
+    return replace(file, text=f"# {file.path.name}, seed {seed}\n{yaml_text(plain)}", config=config)
 
 
 def require_roles(file: StationFile, wanted: Iterable[str] = ()) -> None:

@@ -10,7 +10,7 @@ import pytest
 from qcodes.instrument import Instrument
 
 from labkit.station import lab as station_lab
-from labkit.station.config import read_station_file
+from labkit.station.config import read_station_file, with_seed
 from labkit.station.ending import Terminated
 from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
 from labkit.station.opening import (
@@ -205,7 +205,7 @@ def test_addresses_of_two_are_two(one, other):
 
 HOLD = """
 import sys
-from labkit.station.config import read_station_file
+from labkit.station.config import read_station_file, with_seed
 from labkit.station.opening import sole_control
 try:
     with sole_control(read_station_file(sys.argv[1])):
@@ -430,3 +430,13 @@ def test_interlock_on_what_is_no_number_says_which_parameter():
     with pytest.raises(RuntimeError, match=r"awg\.run_mode must be a number .* but is 'CONT'"):
         station_lab._number("awg.run_mode", "CONT")
     assert station_lab._number("afg.ch1.burst", True) == 1.0
+
+
+def test_a_virtual_lab_has_other_nights_and_a_real_one_has_not():
+    file = read_station_file("virtual")
+    other = with_seed("virtual", 7)
+    assert other.config.world.options == {**file.config.world.options, "seed": 7}
+    assert replace(other.config, world=file.config.world) == file.config
+    assert other.instruments == file.instruments
+    with pytest.raises(ValueError, match="only a virtual lab has a seed"):
+        with_seed("example", 7)
