@@ -482,6 +482,7 @@ def test_witness_gives_up_what_it_cannot_repair(bench):
     )
 
 
+@pytest.mark.long
 def test_autopilot_goes_from_cold_instruments_to_the_verdict(tmp_path, capsys):
     text = read_station_file("virtual").text
     station = tmp_path / "bright.yaml"
