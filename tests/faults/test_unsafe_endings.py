@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -96,10 +95,10 @@ def test_station_within_a_run_does_not_raise_a_second_time(capsys):
 
 def _hear(first, *others):
     try:
-        os.kill(os.getpid(), first)
+        signal.raise_signal(first)
     finally:
         for number in others:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
 
 
 def test_signal_that_nohup_ignores_stays_ignored():
@@ -107,7 +106,7 @@ def test_signal_that_nohup_ignores_stays_ignored():
     try:
         for context in (ending_on_sigterm, stopping_once, undisturbed):
             with context():
-                os.kill(os.getpid(), signal.SIGHUP)
+                signal.raise_signal(signal.SIGHUP)
                 assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
