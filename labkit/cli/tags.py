@@ -205,7 +205,7 @@ def _shifted(sources: "list[TagSource]", counts: "Counts", *, whole: bool) -> "C
 
     name = "null_shuffled"
     if any(source.layout.mode != "T3" for source in sources):
-        return not_measured(name, DEMANDS[name], required=False)
+        return not_measured(name, DEMANDS[name])
     trials = (counts if whole else count(sources[0].path, counts.gates)).trials.number
     found = shifted_counts(sources, counts.gates, trials)
     sums = [

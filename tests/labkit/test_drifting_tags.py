@@ -1,6 +1,7 @@
 """Tag files tell drifts by themselves, whatever their user declares."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from analysis.tagfile.events import Events
 from analysis.tagfile.ptu_writer import write_ptu
 from analysis.witness import largest_separable
+from labkit.cli import tags
 from simulation.recordings.pulses import pulsed_timing
 
 GATES = pulsed_timing().gates
@@ -89,3 +91,13 @@ def test_steady_entangled_light_is_found_and_its_trials_are_shifted(labkit, halv
     found = verdict(labkit, *halves(0.0, 1.1, 8.5, files=1))
     assert found["decision"] == "entangled"
     assert found["conditions"]["null_shuffled"]["source"] == "this run"
+
+
+def test_files_whose_trials_nobody_can_shift_withhold_the_word(labkit, halves, monkeypatch):
+    ask, of_t2 = tags._shifted, SimpleNamespace(layout=SimpleNamespace(mode="T2"))
+    monkeypatch.setattr(
+        tags, "_shifted", lambda _, counts, whole: ask([of_t2], counts, whole=whole)
+    )
+    found = verdict(labkit, *halves(0.0, 1.1, 8.5, files=1))
+    assert found["decision"] == "conditions not met"
+    assert found["reasons"] == ["not measured: null_shuffled"]
