@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from math import inf
+from math import ceil, inf
 from operator import is_
 from time import time
 from typing import TYPE_CHECKING
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 16
 """A course has so many points at most: the witness's posterior costs 50 ms at each."""
+
+POINTS_AT_ONCE = 4
+"""So many of them one look at a live page waits for; the others come with the next looks."""
 
 
 class RunMonitor:
@@ -127,8 +130,8 @@ class RunMonitor:
         self.poll()
         now = time() if now is None else now
         manifest, status, goal = self._read_manifest(), self.status(now), self._goal
-        if self._made != self._looks:
-            self._make(goal)
+        if self._made != self._looks or not self._course.complete:
+            self._make(goal, None if patience == inf else POINTS_AT_ONCE)
         witness = self._about.get("procedure") == "witness"
         counted = self._good if witness else []
         course = self._evaluations
@@ -175,11 +178,12 @@ class RunMonitor:
             self._learned = (written, learned_of(self.folder))
         return self._learned[1]
 
-    def _make(self, goal: Goal | None) -> None:
-        """Evaluate the blocks read so far."""
+    def _make(self, goal: Goal | None, most: int | None) -> None:
+        """Evaluate the blocks read so far, with at most so many new points of the course."""
+        if self._made != self._looks:
+            self._drawn = self._series.series()
         self._made = self._looks
-        self._drawn = self._series.series()
-        self._evaluations = self._course.evaluations(self._good)
+        self._evaluations = self._course.evaluations(self._good, most)
         counted = self._good if self._about.get("procedure") == "witness" else []
         total = self._evaluations[-1].counts if counted else None
         if goal is None:
@@ -209,13 +213,21 @@ def _left_out(block: Block) -> LeftOut:
 
 
 class Course:
-    """Evaluations after more and more blocks; what has been computed once is kept."""
+    """Evaluations after more and more blocks; what has been computed once is kept.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether the last evaluations were all that a course has.
+    """
 
     def __init__(self) -> None:
+        self._sums: dict[int, Counts] = {}
         self._known: dict[int, Evaluation] = {}
         self._blocks: list[Block] = []
+        self.complete = True
 
-    def evaluations(self, good: Sequence[Block]) -> tuple[Evaluation, ...]:
+    def evaluations(self, good: Sequence[Block], most: int | None = None) -> tuple[Evaluation, ...]:
         """Return the evaluations of the first blocks, of more of them, …, of all.
 
         The stride is a power of two, so that a run that grows keeps most of its points: one more
@@ -225,26 +237,37 @@ class Course:
         ----------
         good : sequence of Block
             Blocks of one setting and the same gates, in order.
+        most : int, optional
+            New evaluations beside that of all blocks, spread over the course; the others are left
+            to later calls. By default there is none left.
         """
+        lengths = _lengths(len(good))
+        self._add_up(good, lengths)
+        self._known = {n: self._known[n] for n in lengths if n in self._known}
+        missing = [n for n in lengths[:-1] if n not in self._known]
+        every = 1 if most is None else max(1, ceil(len(missing) / most))
+        for length in (*missing[::every], *lengths[-1:]):
+            if length not in self._known:
+                self._known[length] = evaluate(self._sums[length])
+        self.complete = len(self._known) == len(lengths)
+        return tuple(self._known[length] for length in lengths if length in self._known)
+
+    def _add_up(self, good: Sequence[Block], lengths: Sequence[int]) -> None:
+        """Bring the sums after so many blocks up to date, each by its new blocks."""
         same = _common(self._blocks, good)
-        known = {n: found for n, found in self._known.items() if n <= same}
-        self._blocks = list(good)
+        before = {n: total for n, total in self._sums.items() if n <= same}
+        self._known = {n: found for n, found in self._known.items() if n <= same}
+        self._blocks, self._sums = list(good), {}
         total: Counts | None = None
         done = 0
-        kept: dict[int, Evaluation] = {}
-        nearest = sorted(known)
-        for length in _lengths(len(good)):
-            found = known.get(length)
-            if found is None:
-                before = [n for n in nearest if done < n <= length]
-                if before:
-                    done, total = before[-1], known[before[-1]].counts
+        for length in lengths:
+            if length not in before:
+                if nearer := [n for n in before if done < n <= length]:
+                    done, total = max(nearer), before[max(nearer)]
                 parts = [c for c in (total, folded_sum(good[done:length])) if c is not None]
-                found = evaluate(sum(parts[1:], parts[0]))
-            total, done = found.counts, length
-            kept[length] = found
-        self._known = kept
-        return tuple(kept.values())
+                before[length] = sum(parts[1:], parts[0])
+            total, done = before[length], length
+            self._sums[length] = total
 
 
 def _common(before: Sequence[Block], now: Sequence[Block]) -> int:

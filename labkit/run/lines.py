@@ -4,18 +4,16 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 DEEPEST = 200
 """Brackets that one line may open: no line of labkit's has nearly as many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """One line of a file as it stands there.
 
     Attributes
@@ -96,10 +94,11 @@ def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[Line]:
     for number, raw in enumerate(stream, 1):
         start, position = position, position + len(raw)
         plain = object_of(raw)
-        state: Literal["whole", "damaged", "torn"] = "whole"
-        if plain is None:
-            state = "damaged" if raw.endswith(b"\n") else "torn"
-        yield Line(number=number, start=start, end=position, state=state, plain=plain or {})
+        if plain is not None:
+            yield Line(number, start, position, "whole", plain)
+        else:
+            state: Literal["damaged", "torn"] = "damaged" if raw.endswith(b"\n") else "torn"
+            yield Line(number, start, position, state, {})
 
 
 def last_line(path: Path) -> Line | None:
@@ -123,8 +122,8 @@ def last_line(path: Path) -> Line | None:
 
 def object_of(raw: bytes) -> dict[str, Any] | None:
     """Return the object of a line, or None if it is not whole."""
-    checksum, _, text = raw[:-1].partition(b" ")
-    if not raw.endswith(b"\n") or checksum != b"%08x" % crc32(text):
+    text = raw[9:-1]
+    if raw[-1:] != b"\n" or raw[:9] != b"%08x " % crc32(text):
         return None
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         return None
