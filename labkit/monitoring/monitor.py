@@ -20,7 +20,7 @@ from labkit.monitoring.states import limits_of, states_of
 from labkit.monitoring.status import RunStatus, run_status
 from labkit.procedures import PROCEDURES, options_of
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
-from labkit.run.journal import folded_sum, purpose_of
+from labkit.run.journal import collector_paused, folded_sum, purpose_of
 from labkit.run.progress import WitnessProgress, progress_towards
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class RunMonitor:
             self._clear()
             changed = set(self._tail.blocks)
         if changed:
-            self._take(changed)
+            with collector_paused():
+                self._take(changed)
         return bool(changed)
 
     def _take(self, changed: set[int]) -> None:

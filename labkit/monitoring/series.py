@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from labkit.run import Block, main_setting
+from labkit.run.journal import clicks_of
 
 LASER = "_laser_hz"
 """End of the name of a monitor that is a laser's frequency."""
@@ -143,24 +144,23 @@ class SeriesBook:
     def _add(self, blocks: Sequence[Block], procedure: object) -> None:
         of = np.array([(b.number, began(b), b.good) for b in blocks], float).reshape(-1, 3)
         main = [at for at, b in enumerate(blocks) if b.setting.get("procedure") == procedure]
-        for gates, places in groupby(main, lambda at: blocks[at].gates):
-            with_trials = [at for at in places if blocks[at].trials * gates.period]
-            self._add_rates([blocks[at] for at in with_trials], of[with_trials])
+        with_trials = (at for at in main if blocks[at].trials)
+        for _, group in groupby(with_trials, lambda at: blocks[at].gates):
+            same = list(group)
+            self._add_rates([blocks[at] for at in same], of[same])
+        every = range(len(blocks))
         for name, (label, unit) in _MONITORS.items():
-            places = range(len(blocks)) if name in _OF_ALL_BLOCKS else main
+            places = every if name in _OF_ALL_BLOCKS else main
             self._add_monitor(name, name, label, unit, blocks, of, places)
         for name in sorted({n for b in blocks for n in b.monitors if n.endswith(LASER)}):
             laser = name.removesuffix(LASER)
-            places = range(len(blocks))
-            self._add_monitor(f"laser.{laser}", name, f"{laser} laser", "Hz", blocks, of, places)
+            self._add_monitor(f"laser.{laser}", name, f"{laser} laser", "Hz", blocks, of, every)
 
     def _add_rates(self, blocks: Sequence[Block], of: Array) -> None:
         """Add the click rates of blocks with the same gates."""
-        if not blocks:
-            return
         gates = blocks[0].gates
         seconds = np.array([block.trials for block in blocks]) * gates.period
-        clicks = np.array([block.singles.ravel() for block in blocks])
+        clicks = clicks_of(blocks).reshape(len(blocks), -1)
         for (gate, detector), number in zip(gates.cells, clicks.T, strict=True):
             column = self._column(f"rate.{gate}{detector}", f"{gate} {detector}", "1/s")
             column.add(of, number / seconds, np.sqrt(number + 1) / seconds)

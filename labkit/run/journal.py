@@ -26,7 +26,7 @@ from labkit.run.lines import (
     read_lines,
     write_whole_bytes,
 )
-from labkit.run.packing import Bins, Packed, added
+from labkit.run.packing import Bins, Packed, added, singles_of
 
 MOST_FLIPS = 20
 """With more damaged lines than this, none is looked at for the bit that has changed."""
@@ -312,7 +312,7 @@ class _Reader:
         self, lines: Iterable[Line], blocks: dict[int, Block], position: int = 0
     ) -> tuple[set[int], int]:
         """Add blocks and verdicts; return the numbers concerned, and the byte after the last."""
-        with _collector_paused():
+        with collector_paused():
             return self._read(lines, blocks, position)
 
     def _read(
@@ -342,7 +342,7 @@ class _Reader:
         return changed, position
 
     def _take(self, plain: dict[str, Any], blocks: dict[int, Block], changed: set[int]) -> None:
-        """Take in a line's object; `changed` are the blocks that nobody has seen yet as they are."""
+        """Take in a line's object; blocks that are `changed` have not been seen by anybody yet."""
         kind = plain.pop("kind", "")
         if kind == "bins":
             self._bins[int(plain["bins"])] = Bins.from_dict(plain, str(self._path))
@@ -385,7 +385,7 @@ class _Reader:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Make many objects, none of them garbage: to look for some among them takes half the time."""
     if not gc.isenabled():
         yield
@@ -527,6 +527,14 @@ def sum_of(held: Sequence[Counts | Packed]) -> Counts | None:
             totals.append(one)
     totals += [total for group in by_bins.values() if (total := added(group)) is not None]
     return sum(totals[1:], totals[0]) if totals else None
+
+
+def clicks_of(blocks: Sequence[Block]) -> NDArray[np.int64]:
+    """Return the clicks of blocks with the same gates, shape (blocks, gates, detectors)."""
+    packed = [block.held for block in blocks if isinstance(block.held, Packed)]
+    if len(packed) == len(blocks) and len({id(one.bins) for one in packed}) == 1:
+        return singles_of(packed)
+    return np.array([block.singles for block in blocks])
 
 
 def purpose_of(setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
+from pydantic_core import from_json
+
 DEEPEST = 200
 """Brackets that one line may open: no line of labkit's has nearly as many."""
 
@@ -128,10 +130,18 @@ def object_of(raw: bytes) -> dict[str, Any] | None:
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         return None
     try:
-        plain = json.loads(text.decode())  # from bytes it would look for their encoding first
+        plain = from_json(text, cache_strings="keys")
+    except ValueError:
+        plain = _slowly(text)
+    return plain if isinstance(plain, dict) else None
+
+
+def _slowly(text: bytes) -> object:
+    """Return what a line's text holds, also with half a surrogate pair, as names of files have."""
+    try:
+        return json.loads(text.decode())
     except (ValueError, RecursionError):
         return None
-    return plain if isinstance(plain, dict) else None
 
 
 def corrected(raw: bytes) -> bytes | None:

@@ -1,7 +1,8 @@
 """Counts in few bytes, for the journal: all numbers of a block as one packed vector."""
 
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64encode
+from binascii import a2b_base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -108,8 +109,12 @@ class Bins:
         return int(self._nine.max()) + 1
 
     def singles(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the table of singles of a vector of numbers, or of its beginning."""
-        return vector[len(_TRIALS) + len(_SUMS) : self.length_of_singles].reshape(self._shapes[0])
+        """Return the table of singles of a vector of numbers, or of its beginning.
+
+        Of vectors side by side, shape (numbers, blocks), it has an axis of blocks at its end.
+        """
+        table = vector[len(_TRIALS) + len(_SUMS) : self.length_of_singles]
+        return table.reshape(*self._shapes[0], *vector.shape[1:])
 
     def counts(self, vector: NDArray[np.int64], source: str, warnings: tuple[str, ...]) -> Counts:
         """Return the counts of a vector of numbers."""
@@ -172,7 +177,7 @@ class Packed:
         ValueError
             If the text is none of a block with these bins.
         """
-        return np.frombuffer(self.unpacked(), "<i8").astype(np.int64)
+        return _numbers(self.unpacked())
 
     def unpacked(self) -> bytes:
         """Return the bytes of the numbers; raises as `vector` does."""
@@ -185,8 +190,8 @@ class Packed:
             raise ValueError(message)
         return found
 
-    def _beginning(self, length: int) -> NDArray[np.int64]:
-        """Return the first so many numbers; what comes after them is not unpacked."""
+    def beginning(self, length: int) -> bytes:
+        """Return the bytes of the first so many numbers; what comes after is not unpacked."""
         found = _inflated(self.text, 8 * length, whole=False)
         if len(found) != 8 * length or _first(found) != self.number:
             message = (
@@ -194,11 +199,11 @@ class Packed:
                 f"{self.number} trials, but are others"
             )
             raise ValueError(message)
-        return np.frombuffer(found, "<i8").astype(np.int64, copy=False)
+        return found
 
     def singles(self) -> NDArray[np.int64]:
         """Return the clicks by gate and detector, shape (gates, detectors)."""
-        return self.bins.singles(self._beginning(self.bins.length_of_singles))
+        return self.bins.singles(_numbers(self.beginning(self.bins.length_of_singles)))
 
     def witness(self) -> WitnessCounts:
         """Return the counts that the witness needs, without all others.
@@ -208,7 +213,7 @@ class Packed:
         ValueError
             If there are no gates pump and read, or no detectors 1 and 2.
         """
-        return self.bins.witness(self._beginning(self.bins.length_of_witness))
+        return self.bins.witness(_numbers(self.beginning(self.bins.length_of_witness)))
 
     def counts(self) -> Counts:
         """Unpack."""
@@ -226,7 +231,7 @@ def _inflated(text: str, length: int, *, whole: bool = True) -> bytes:
     whole : bool
     """
     try:
-        packed = b64decode(text, validate=True)
+        packed = a2b_base64(text, strict_mode=True)
         if not whole:
             return decompressobj().decompress(packed, length)
         if len(packed) > length + 1000:
@@ -236,6 +241,10 @@ def _inflated(text: str, length: int, *, whole: bool = True) -> bytes:
     except (ZlibError, ValueError) as error:
         message = f"the counts of a block cannot be unpacked: {error}"
         raise ValueError(message) from None
+
+
+def _numbers(unpacked: bytes) -> NDArray[np.int64]:
+    return np.frombuffer(unpacked, "<i8").astype(np.int64)
 
 
 def _first(numbers: bytes) -> int:
@@ -268,6 +277,14 @@ def added(packed: Iterable[Packed]) -> Counts | None:
     if total is None or bins is None:
         return None
     return bins.counts(total, "; ".join(sources), tuple(warnings))
+
+
+def singles_of(packed: Sequence[Packed]) -> NDArray[np.int64]:
+    """Return the clicks of packed counts with the same bins, shape (blocks, gates, detectors)."""
+    bins = packed[0].bins
+    length = bins.length_of_singles
+    numbers = _numbers(b"".join([one.beginning(length) for one in packed])).reshape(-1, length)
+    return bins.singles(numbers.T).transpose(2, 0, 1)
 
 
 def _groups(packed: Iterable[Packed]) -> Iterator[list[Packed]]:

@@ -113,8 +113,9 @@ def _segments_but(folder: RunFolder, listed: set[str]) -> list[Path]:
     tags = folder.path / "tags"
     if not tags.is_dir():
         return []
-    names = (name for name in os.listdir(tags) if f"tags/{name}" not in listed)
-    return [tags / name for name in sorted(names) if fnmatchcase(name, "block_*.ptu")]
+    with os.scandir(tags) as entries:
+        names = sorted(entry.name for entry in entries if f"tags/{entry.name}" not in listed)
+    return [tags / name for name in names if fnmatchcase(name, "block_*.ptu")]
 
 
 RECOVERED = "recovered: complete segment without its journal line"

@@ -9,9 +9,10 @@ from analysis.counting.shifted import shifted_counts
 from analysis.counts_file import witness_counts
 from analysis.witness.anytime import AnytimeTest
 from benchmarks.long_run import GATES, calibrations, make_long_run
-from labkit.run import RunFolder, check_run
+from labkit.monitoring.monitor import Course
+from labkit.run import RunFolder, Tail, check_run
 from labkit.run.evidence import RunJudge
-from labkit.run.journal import judged
+from labkit.run.journal import clicks_of, judged, sum_of
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,38 @@ def test_the_journal_has_what_the_segments_have(made):
         assert block.witness == witness_counts(count(path, GATES))
         assert block.shifted == shifted_counts(path, GATES, block.trials).pairs.tolist()
     assert [b.shifted for b in blocks[: len(calibrations())]] == [None] * len(calibrations())
+
+
+def test_the_beginning_of_packed_counts_is_unpacked_alone_and_the_same(made):
+    blocks = made[0].journal.read()
+    whole = [block.counts for block in blocks]
+    assert [b.witness for b in blocks] == [witness_counts(one) for one in whole]
+    assert clicks_of(blocks).tolist() == [one.singles.tolist() for one in whole]
+    assert sum_of([b.held for b in blocks]).to_dict() == sum(whole[1:], whole[0]).to_dict()
+
+
+def test_a_verdict_asks_for_its_own_blocks_however_many_there_are(made):
+    class Asked(dict):
+        def keys(self):
+            pytest.fail("all blocks were gone through")
+
+        __iter__ = keys
+
+    tail = Tail(made[0].journal)
+    tail.blocks = Asked()
+    assert tail.poll() == set(range(1, 41 + len(calibrations())))
+
+
+def test_points_of_a_course_that_one_look_leaves_come_with_the_next(made):
+    good = [block for block in made[0].journal.read() if block.setting["procedure"] == "witness"]
+    at_once, bit_by_bit = Course(), Course()
+    all_points = at_once.evaluations(good := good[:20])
+    numbers = [len(bit_by_bit.evaluations(good, 4)) for _ in range(4)]
+    assert numbers == sorted(numbers)
+    assert numbers[0] < len(all_points) == numbers[-1]
+    assert bit_by_bit.complete
+    found = bit_by_bit.evaluations(good, 4)
+    assert [one.to_dict() for one in found] == [one.to_dict() for one in all_points]
 
 
 def test_shifted_trials_that_are_not_those_of_the_segment_are_told(made, tmp_path):
