@@ -24,8 +24,8 @@ from labkit.monitoring.pace import _walk_error
 from labkit.monitoring.series import SeriesBook
 from labkit.monitoring.status import SILENCE
 from labkit.run import Goal, JournalError, total_counts
+from labkit.run.always_valid import TestPoint
 from labkit.run.events import EventLog
-from labkit.run.evidence import TestPoint
 from labkit.run.progress import Step, Watcher
 from labkit.station.config import read_station_file, station_path
 
