@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.shifted import ShiftedCounts, shifted_accidentals, shifted_counts
+from analysis.counting.shifted import shifted_accidentals, shifted_counts
 from analysis.counts import Counts
 from analysis.counts_file import PAIRS, WitnessCounts, witness_counts
 from analysis.evaluation import Evaluation, evaluate
@@ -255,33 +255,53 @@ class RunJudge:
         return [one for one in found if one.source != conditions_.NOT_MEASURED]
 
     def _null_shuffled(self, folder: Path, mine: Sequence[Block], until: float) -> Condition:
-        found = np.zeros((len(mine), 2, 2))
-        for done, block in enumerate(mine):
-            new = block.segment not in self._shifted
-            found[done] = self._shifted_of(folder, block)
-            if new and done + 1 < len(mine) and monotonic() > until:
-                raise CatchingUpError(_SHIFTED, done + 1, len(mine))
+        self._note_shifted([block for block in mine if block.shifted is not None])
+        for done, block in enumerate(mine, 1):
+            new = block.shifted is None and self._learn_shifted(folder, block)
+            if new and done < len(mine) and monotonic() > until:
+                raise CatchingUpError(_SHIFTED, done, len(mine))
+        found = np.array([self._shifted[block.segment][1] for block in mine])
         (same, expected_same), (crossed, expected_crossed) = found.sum(axis=0).tolist()
         return conditions_.null_shuffled([(same, expected_same), (crossed, expected_crossed)])
 
-    def _shifted_of(self, folder: Path, block: Block) -> Array:
-        """Return pairs and accidentals of the low, then of the high cells."""
+    def _note_shifted(self, blocks: Sequence[Block]) -> None:
+        """Note what the journal says of blocks, all that are new at once."""
+        new = [block for block in blocks if not self._has_shifted(block)]
+        if not new:
+            return
+        clicks = [self._counts_of(block) for block in new]
+        weights = {n: shifted_accidentals(1, 1, n).item() for n in {one.trials for one in clicks}}
+        pairs = np.array([block.shifted for block in new], float)
+        read = np.array([one.read for one in clicks], float)
+        pump = np.array([one.pump for one in clicks], float)
+        weight = np.array([weights[one.trials] for one in clicks])[:, np.newaxis, np.newaxis]
+        expected = weight * (read[:, :, np.newaxis] * pump[:, np.newaxis, :])
+        self._take_shifted(new, pairs, expected)
+
+    def _learn_shifted(self, folder: Path, block: Block) -> bool:
+        """Count a block of an older journal; return whether that was needed."""
+        if self._has_shifted(block):
+            return False
+        counts = shifted_counts(folder / block.segment, block.gates, block.trials)
+        pairs, expected = counts.pairs.astype(float), counts.accidentals
+        self._take_shifted([block], pairs[np.newaxis], expected[np.newaxis])
+        return True
+
+    def _has_shifted(self, block: Block) -> bool:
         known = self._shifted.get(block.segment)
-        if known is None or known[0] is not block.held:
-            if block.shifted is None:
-                counts = shifted_counts(folder / block.segment, block.gates, block.trials)
-            else:
-                clicks = self._counts_of(block)
-                counts = ShiftedCounts(
-                    pairs=np.array(block.shifted, np.int64),
-                    accidentals=shifted_accidentals(clicks.pump, clicks.read, block.trials),
-                )
-            if block.setting.get(TURN) == PI:
-                counts = counts.exchanged()
-            both = np.array([counts.pairs, counts.accidentals])
-            cells = [[part.trace(), part[::-1].trace()] for part in both]
-            known = self._shifted[block.segment] = block.held, np.array(cells).T
-        return known[1]
+        return known is not None and known[0] is block.held
+
+    def _take_shifted(self, blocks: Sequence[Block], pairs: Array, expected: Array) -> None:
+        """Note pairs and accidentals of the low, then of the high cells of blocks."""
+        both = np.stack([pairs, expected], axis=1)  # block, kind, read detector, pump detector
+        turned = np.array([block.setting.get(TURN) == PI for block in blocks])
+        both[turned] = both[turned, :, ::-1]  # the read detectors exchange their roles
+        same, crossed = (
+            np.trace(both, axis1=2, axis2=3),
+            np.trace(both[:, :, ::-1], axis1=2, axis2=3),
+        )
+        for block, cells in zip(blocks, np.stack([same, crossed], axis=1), strict=True):
+            self._shifted[block.segment] = block.held, cells
 
 
 def _telling(blocks: Iterable[Block], mine: Sequence[Block]) -> list[Block]:
