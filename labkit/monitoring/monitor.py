@@ -12,12 +12,13 @@ from analysis.evaluation import Evaluation, evaluate
 from labkit.learned import BUDGET, Learned, learned_of
 from labkit.monitoring.events import EventTail
 from labkit.monitoring.judging import Judging
-from labkit.monitoring.pace import time_left
+from labkit.monitoring.pace import TimeLeft, time_left
 from labkit.monitoring.scan import ScanBook
 from labkit.monitoring.series import SeriesBook, began, ended
 from labkit.monitoring.snapshot import LeftOut, Snapshot
 from labkit.monitoring.states import limits_of, states_of
 from labkit.monitoring.status import RunStatus, run_status
+from labkit.monitoring.steps_left import StepTimes, earlier_step_times
 from labkit.procedures import PROCEDURES, options_of
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
 from labkit.run.journal import collector_paused, folded_sum, purpose_of
@@ -50,6 +51,7 @@ class RunMonitor:
         self._tail = Tail(folder.journal)
         self._events = EventTail(folder.path)
         self._judging = Judging(folder.path, executor)
+        self._earlier: tuple[str, StepTimes] | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -147,8 +149,10 @@ class RunMonitor:
             over = ended(counted[-1]) if counted else now
             until = now if status.going_on else over
             progress = with_time(progress, counted, manifest.sessions, until)
-        running = status.state == "running" and goal is not None
-        left = time_left(goal, progress, counted, judged.course, now) if running and goal else None
+        left = None
+        if status.state == "running":
+            left = time_left(goal, progress, counted, judged.course, now) if goal else None
+            left = self._time_left(manifest, left, now)
         return Snapshot(
             name=self.folder.path.name, kind=manifest.kind, comment=manifest.comment,
             host=manifest.host, started=manifest.started, status=status, goal=goal,
@@ -167,6 +171,21 @@ class RunMonitor:
             figures=tuple(sorted((self.folder.path / "figures").glob("*.png"))),
             learned=self._read_learned(),
         )  # fmt: skip
+
+    def _time_left(
+        self, manifest: Manifest, of_goal: TimeLeft | None, now: float
+    ) -> TimeLeft | None:
+        """Return the time left of all steps; of the goal alone if that is the only step left.
+
+        The goal is the last step's. Without earlier runs nobody can tell what comes before it.
+        """
+        outer = self._events.path[0] if self._events.path else None
+        if outer is None or outer.of == 1 or (of_goal is not None and outer.number == outer.of):
+            return of_goal
+        if self._earlier is None or self._earlier[0] != manifest.started:
+            self._earlier = manifest.started, earlier_step_times(self.folder.path, manifest)
+        passed = max(0.0, now - self._events.begun.get(outer.number, now))
+        return self._earlier[1].left(outer, passed)
 
     def _read_learned(self) -> Learned | None:
         """Return the noise budget, read again when it has been replaced."""

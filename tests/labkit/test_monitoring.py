@@ -5,6 +5,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from math import sqrt
 from types import SimpleNamespace
 
@@ -25,7 +26,8 @@ from labkit.monitoring.series import SeriesBook
 from labkit.monitoring.status import SILENCE
 from labkit.run import Goal, JournalError, total_counts
 from labkit.run.always_valid import TestPoint
-from labkit.run.events import EventLog
+from labkit.run.events import EVENTS, EventLog
+from labkit.run.lines import framed
 from labkit.run.progress import Step, Watcher
 from labkit.station.config import read_station_file, station_path
 
@@ -452,3 +454,52 @@ def test_runs_are_compared_by_what_they_set(make_run):
     assert found.settings == {"voa_a_transmission": (0.5, 1.5)}
     assert found.facts["procedure"] == ("witness", "autopilot")
     assert found.facts["trials"] == (f"{runs[0].recorded[1].trials.number:,}",) * 2
+
+
+def with_steps(run, *begun, ended=None):
+    """Write when the steps of a run began, s after 1e9; its manifest says when it ended."""
+    run.folder.path.joinpath(EVENTS).write_text(
+        "".join(
+            framed({
+                "kind": "progress", "time": instant(1e9 + seconds),
+                "path": [{"procedure": "autopilot", "number": n, "of": 3, "what": f"step {n}"}],
+            })
+            for n, seconds in enumerate(begun, 1)
+        ),
+        encoding="utf-8",
+    )  # fmt: skip
+    if ended is not None:
+        manifest = replace(run.folder.manifest(), status="done", ended=instant(1e9 + ended))
+        run.folder.write_manifest(manifest)
+
+
+def instant(seconds):
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def test_time_left_is_that_of_all_steps_by_earlier_runs_of_the_same(make_run):
+    for times, ended in (((0, 10, 40), 140), ((0, 14, 54), 174)):
+        with_steps(make_run(), *times, ended=ended)  # steps of 10, 30, 100 s and 14, 40, 120 s
+    with_steps(make_run(goal={"trials": 5}), 0, 1000, 2000, ended=3000)  # of another goal
+    running = make_run()
+    with_steps(running, 0, 12)
+    left = RunMonitor(running.folder).snapshot(now=1e9 + 12 + 5).time_left
+    assert left.seconds == pytest.approx(35 - 5 + 110)
+    sigma = (1.5 * (5**2 + 10**2) * 2) ** 0.5  # variances of two runs: 50 and 200, times 1 + 1/2
+    assert (left.low, left.high) == pytest.approx((left.seconds - sigma, left.seconds + sigma))
+
+
+def test_time_left_of_steps_is_not_known_without_an_earlier_run(make_run):
+    running = make_run()
+    with_steps(running, 0, 12)
+    assert RunMonitor(running.folder).snapshot(now=1e9 + 20).time_left is None
+
+
+def test_time_left_of_the_last_step_is_by_the_pace_of_its_blocks(make_run):
+    with_steps(make_run(), 0, 10, 40, ended=140)
+    running = make_run()
+    with_steps(running, 0, 1, 2)
+    for _ in range(3):
+        running.add()
+    found = RunMonitor(running.folder).snapshot(now=1e9 + 300)
+    assert found.time_left.seconds == pytest.approx(700)  # 420 of 600 million trials, 60 in 100 s
