@@ -8,6 +8,7 @@ from functools import cache
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import labkit
 from labkit.monitoring import Snapshot
@@ -76,8 +77,9 @@ class Page:
             for row in reversed(snapshot.left_out[-MOST_LEFT_OUT:])
         ]
         events = [
-            {"clock": clock(event.time)[:19], "kind": event.kind, "text": event.text}
+            {"day": said[:10], "clock": said[11:19], "kind": event.kind, "text": event.text}
             for event in reversed(snapshot.events[-MOST_EVENTS:])
+            for said in (clock(event.time),)
         ]
         verdict = None if snapshot.evaluation is None else snapshot.evaluation.verdict
         compared = (
@@ -85,6 +87,7 @@ class Page:
         )
         return templates().get_template("tables.html.jinja").render(
             run=snapshot, rows=rows, left_out=len(snapshot.left_out), events=events, runs=runs,
+            beside=beside,
             comparison=comparison, rows_compared=[(n, v) for n, v in compared if any(map(str, v))],
             verdict=verdict, evidence="" if verdict is None else _evidence(verdict),
             conditions=[] if verdict is None else conditions_of(verdict),
@@ -138,6 +141,7 @@ class Page:
 
 
 PAGE = "page.html.jinja"
+BESIDE = "beside.html.jinja"
 
 MISSING = "the page needs Panel and Bokeh: pip install -e '.[dashboard]'"
 
@@ -173,7 +177,7 @@ def conditions_of(verdict: Any) -> list[dict[str, str]]:
     rows = []
     for one in verdict.conditions.values():
         word, level = words[one.met]
-        value = f"{one.value:.4g}" if isinstance(one.value, float) else str(one.value or "")
+        value = _said(one.value) if isinstance(one.value, float) else str(one.value or "")
         if one.low is not None:
             value += f" [{one.low:.4g}, {one.high:.4g}]"
         rows.append({
@@ -182,6 +186,15 @@ def conditions_of(verdict: Any) -> list[dict[str, str]]:
         })  # fmt: skip
     order = {"bad": 0, "unknown": 1, "good": 2}
     return sorted(rows, key=lambda row: order[row["level"]])
+
+
+def _said(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e5 and not isinf(value) else f"{value:.4g}"
+
+
+def beside(*names: str) -> str:
+    """Return the address of a page that shows runs side by side."""
+    return f"?{urlencode({'beside': names}, doseq=True)}"
 
 
 def _evidence(verdict: Any) -> str:

@@ -175,9 +175,9 @@ class RunMonitor:
     def _time_left(
         self, manifest: Manifest, of_goal: TimeLeft | None, now: float
     ) -> TimeLeft | None:
-        """Return the time left of all steps; of the goal alone if that is the only step left.
+        """Return the time left of all steps by earlier runs; of the goal alone without such runs.
 
-        The goal is the last step's. Without earlier runs nobody can tell what comes before it.
+        So it is, too, if the goal, which is the last step's, is all that is left.
         """
         outer = self._events.path[0] if self._events.path else None
         if outer is None or outer.of == 1 or (of_goal is not None and outer.number == outer.of):
@@ -185,7 +185,7 @@ class RunMonitor:
         if self._earlier is None or self._earlier[0] != manifest.started:
             self._earlier = manifest.started, earlier_step_times(self.folder.path, manifest)
         passed = max(0.0, now - self._events.begun.get(outer.number, now))
-        return self._earlier[1].left(outer, passed)
+        return self._earlier[1].left(outer, passed) or of_goal
 
     def _read_learned(self) -> Learned | None:
         """Return the noise budget, read again when it has been replaced."""

@@ -11,6 +11,9 @@ from labkit.run import Block
 MOST_BLOCKS = 200
 """A scan of more blocks shows the last ones."""
 
+MOST_NAMES = 2
+"""Of more filters than this, moved together, a title tells the number."""
+
 _AXES = {
     "delta_phi": ("Δφ (π)", 1 / pi),
     "delay": ("delay (ns)", 1e9),
@@ -120,6 +123,8 @@ def _scan(blocks: Sequence[Block]) -> Scan:
         for curve, y, sigma in _g2(block) if correlated else _rates(block):
             points.setdefault(curve, []).append((scale * place, y, sigma, block.number))
     apart = " ".join(str(blocks[0].setting[n]) for n in _APART if n in blocks[0].setting)
+    if len(apart.split()) > MOST_NAMES:
+        apart = f"{len(apart.split())} together"
     columns = ("x", "y", "sigma", "block")
     return Scan(
         title=" ".join(filter(None, (procedure.replace("_", " "), apart))),
