@@ -134,7 +134,7 @@ class RunMonitor:
         now = time() if now is None else now
         manifest, status, goal = self._read_manifest(), self.status(now), self._goal
         if self._made != self._looks or not self._course.complete:
-            self._make(goal, None if patience == inf else POINTS_AT_ONCE)
+            self._make(goal, all_points=patience == inf)
         witness = self._about.get("procedure") == "witness"
         counted = self._good if witness else []
         course = self._evaluations
@@ -198,10 +198,13 @@ class RunMonitor:
             self._learned = (written, learned_of(self.folder))
         return self._learned[1]
 
-    def _make(self, goal: Goal | None, most: int | None) -> None:
-        """Evaluate the blocks read so far, with at most so many new points of the course."""
+    def _make(self, goal: Goal | None, *, all_points: bool) -> None:
+        """Evaluate the blocks read so far, with some new points of the course or with all."""
+        most = None if all_points else POINTS_AT_ONCE
         if self._made != self._looks:
             self._drawn = self._series.series()
+            if most is not None and self._evaluations:
+                most = 1  # a new block costs the last point, and this one
         self._made = self._looks
         self._evaluations = self._course.evaluations(self._good, most)
         counted = self._good if self._about.get("procedure") == "witness" else []
