@@ -12,9 +12,12 @@ from urllib.parse import urlencode
 
 import labkit
 from labkit.monitoring import Snapshot
+from labkit.monitoring.scan import TOGETHER
 from labkit.monitoring.status import duration_text
 from labkit.report import headline
 from labkit.report.tables import budget_table
+from labkit.run.evidence import WITNESS
+from labkit.run.progress import said_setting
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -81,7 +84,9 @@ class Page:
             for event in reversed(snapshot.events[-MOST_EVENTS:])
             for said in (clock(event.time),)
         ]
-        verdict = None if snapshot.evaluation is None else snapshot.evaluation.verdict
+        of_witness = snapshot.about.get("procedure", WITNESS) == WITNESS
+        evaluation = snapshot.evaluation if of_witness else None  # calibrations have no verdict
+        verdict = None if evaluation is None else evaluation.verdict
         compared = (
             [] if comparison is None else [*comparison.facts.items(), *comparison.settings.items()]
         )
@@ -238,11 +243,13 @@ def _headline(snapshot: Snapshot) -> list[str]:
         return [*found, "no good block yet"]
     if snapshot.witness is not None:
         return [*found, headline(snapshot.evaluation) or "no verdict yet"]
+    about = {n: v for n, v in snapshot.about.items() if v != "" and not n.startswith(TOGETHER)}
+    procedure = str(about.pop("procedure", "")).replace("_", " ")
     setting = ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in snapshot.about.items()
+        said_setting(name, value) if isinstance(value, float) else f"{name} {value}"
+        for name, value in about.items()
     )
-    return [*found, f"now: {setting}"]
+    return [*found, f"now: {', '.join(filter(None, (procedure, setting)))}"]
 
 
 def _footing(snapshot: Snapshot, now: float) -> list[str]:

@@ -21,7 +21,7 @@ _AXES = {
 }
 """Settings that are scanned: name on the axis, and factor to its unit."""
 
-_TOGETHER = "voltage_"
+TOGETHER = "voltage_"
 """Beginning of the settings of filters that are moved at once, each to its own places."""
 
 _APART = ("filter", "device")
@@ -112,7 +112,7 @@ def _scan(blocks: Sequence[Block]) -> Scan:
         name = {"phase_sweep": "delta_phi", "delay_sweep": "delay", "filters": "voltage"}[procedure]
     label, scale = _AXES.get(name, ("block", 1.0))
     before = 0
-    if any(n.startswith(_TOGETHER) for n in blocks[0].setting):
+    if any(n.startswith(TOGETHER) for n in blocks[0].setting):
         name, label, before = "", "step", blocks[0].number - 1
     points: dict[str, list[tuple[float, float, float, int]]] = {}
     correlated = procedure in ("phase_sweep", "delay_sweep")
