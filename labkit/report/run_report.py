@@ -23,7 +23,7 @@ from labkit.report.tables import ResultTable, budget_table
 from labkit.run import RunFolder
 from labkit.run.events import flat_name, settings_made
 from labkit.run.left_out import left_out_of
-from labkit.run.record import sha256_of
+from labkit.run.lines import sha256_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

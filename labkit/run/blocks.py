@@ -13,9 +13,9 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.evidence import WITNESS
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block, judged
-from labkit.run.lines import to_disk
+from labkit.run.lines import sha256_of, to_disk
 from labkit.run.manifest import utc_now
-from labkit.run.record import Demands, Outcome, Plan, Record, RecordWriter, read_record, sha256_of
+from labkit.run.record import Demands, Outcome, Plan, Record, RecordWriter, read_record
 from labkit.run.verification import evidence_of, problems_of
 
 CLOCK_JUMP = 2.0

@@ -1,10 +1,12 @@
-"""Lines that cannot change unnoticed: a checksum, a JSON object, an end of line."""
+"""Lines and files that cannot change unnoticed: a checksum, a JSON object, an end of line."""
 
+import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from errno import EINVAL
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -207,3 +209,11 @@ def folder_to_disk(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "is no file", str(path))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,9 +1,7 @@
 """A block's own record: what it was meant to be, how the lab was through it, how it ended."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from errno import EINVAL
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -208,11 +206,3 @@ def _plan(plain: dict[str, Any], where: str) -> Plan:
     except KeyError as error:
         message = f"{where}: the plan of the block lacks {error}"
         raise ValueError(message) from None
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    if path.exists() and not path.is_file():
-        raise OSError(EINVAL, "is no file", str(path))
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
