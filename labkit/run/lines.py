@@ -17,7 +17,7 @@ DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class FramedLine:
     """One line of a file as it stands there.
 
     Attributes
@@ -80,7 +80,7 @@ def is_there(path: Path) -> bool:
 _KINDS = {stat.S_IFLNK: "link", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe"}
 
 
-def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
+def read_lines(path: Path, position: int = 0) -> Iterator[FramedLine]:
     """Yield the lines of a file after a byte; none if there is no such file."""
     if not is_there(path):
         return
@@ -89,22 +89,22 @@ def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
         yield from _lines(stream, position)
 
 
-def lines_of(content: bytes) -> Iterator[Line]:
+def lines_of(content: bytes) -> Iterator[FramedLine]:
     """Yield the lines of a file's content."""
     return _lines(BytesIO(content))
 
 
-def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[Line]:
+def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[FramedLine]:
     for number, raw in enumerate(stream, 1):
         start, position = position, position + len(raw)
         plain = object_of(raw)
         state: Literal["whole", "damaged", "torn"] = "whole"
         if plain is None:
             state = "damaged" if raw.endswith(b"\n") else "torn"
-        yield Line(number=number, start=start, end=position, state=state, plain=plain or {})
+        yield FramedLine(number=number, start=start, end=position, state=state, plain=plain or {})
 
 
-def last_line(path: Path) -> Line | None:
+def last_line(path: Path) -> FramedLine | None:
     """Return the last line of a file, without reading the others; None if there is none."""
     if not is_there(path):
         return None
