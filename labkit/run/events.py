@@ -1,6 +1,6 @@
 """What a run tells: its event log (steps, settings, alarms, in order), and the station's alarms."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -141,6 +141,25 @@ def settings_made(folder: Path) -> dict[str, object]:
 def flat_name(name: str) -> str:
     """Return a parameter's name in snapshots (``daq.voa_a.voltage``) as the event log has it."""
     return name.replace(".", "_")
+
+
+def unset_drift(
+    drift: Mapping[str, list[object]], made: Collection[str]
+) -> dict[str, list[object]]:
+    """Return which readings differ between a run's ends without having been set by it.
+
+    Parameters
+    ----------
+    drift : mapping of str to list
+        As in the manifest.
+    made : collection of str
+        Parameters that were set, see `settings_made`.
+    """
+    return {
+        name: ends
+        for name, ends in drift.items()
+        if flat_name(name) not in made and None not in ends
+    }
 
 
 def _plain(value: object) -> object:
