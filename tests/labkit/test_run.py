@@ -349,6 +349,7 @@ def test_a_phase_sweep_replots_from_its_dataset_and_holds_the_station(tmp_path, 
     station = found.snapshot["station"]["instruments"]["voa_a"]["parameters"]
     assert station["transmission"]["value"] == 0.5
     assert found.snapshot["text"] == "the station file"
+    found.conn.close()
 
 
 def test_results_hold_g2_and_witness_with_intervals_and_units(recorded):
