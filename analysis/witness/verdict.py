@@ -12,7 +12,6 @@ from analysis.evidence import BlockCounts, Evidence
 from analysis.notebook import html_table
 from analysis.witness import conditions as conditions_
 from analysis.witness.anytime import AnytimeTest, anytime_test
-from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of_blocks
 from analysis.witness.conditions import DECLARED, DEMANDS, NOT_MEASURED, Condition
 from analysis.witness.laser_light import FaultLimits, fault_limits, null_laser_only
@@ -23,6 +22,7 @@ from analysis.witness.profile import (
     least_fixed_sample_statistic,
     ratio_estimate,
 )
+from analysis.witness.separable import blindness_cancels, separable_bound
 
 ENTANGLED = "entangled"
 NOT_SHOWN = "not shown"

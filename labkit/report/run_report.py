@@ -21,9 +21,9 @@ from labkit.report.figures import PAGE, SEQUENCE, RunPictures, draw_figure, jour
 from labkit.report.page import Section, evaluation_sections, render, section_of
 from labkit.report.tables import ResultTable, budget_table
 from labkit.run import RunFolder
-from labkit.run.events import flat_name, settings_made
+from labkit.run.events import settings_made, unset_drift
 from labkit.run.left_out import left_out_of
-from labkit.run.record import sha256_of
+from labkit.run.lines import sha256_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -231,11 +231,7 @@ def _tables(run: RunPictures) -> Iterator[ResultTable]:
         head = ("block", "began", "procedure", "reason")
         yield ResultTable(title="every block left out", head=head, rows=rows, note=note)
     made = settings_made(folder.path)
-    drift = {
-        name: ends
-        for name, ends in manifest.drift.items()
-        if flat_name(name) not in made and None not in ends
-    }
+    drift = unset_drift(manifest.drift, made)
     if drift:
         yield ResultTable(
             title="drift between both ends, unset by the run",

@@ -11,10 +11,14 @@ from scipy import stats
 from analysis.counts_file import WitnessCounts
 from analysis.published import RIEDINGER_2018
 from analysis.witness import conditions
-from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of
 from analysis.witness.laser_light import fault_limits, null_laser_only
-from analysis.witness.separable import largest_separable, symmetrised_witness
+from analysis.witness.separable import (
+    blindness_cancels,
+    largest_separable,
+    separable_bound,
+    symmetrised_witness,
+)
 
 RUN = RIEDINGER_2018["optimal"].counts
 SHORT = 10_000_000, (1000, 1000), (10_000, 10_000)

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from labkit.run.alarming import alarmed
+from labkit.run.events import alarmed
 from labkit.run.progress import Narrator, WitnessProgress
 from labkit.station.alarms import Alarms, Notifier, Notify
 
