@@ -307,7 +307,7 @@ def _lab(
         if not report.all_safe:
             watcher.left_unsafe(report.failed)
 
-    heart = Heart(tasks=[hearing_stop(folder.path)], say=watcher.alarm)
+    heart = Heart(tasks=[hearing_stop(folder.path)], say=watcher.alarm, note=watcher.say)
     with open_lab(
         file, log=folder.path / WATCHDOG_LOG, tell=watcher.say, alarm=watcher.alarm, told=told,
         heart=heart, **options,
