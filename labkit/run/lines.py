@@ -1,9 +1,11 @@
-"""Lines that cannot change unnoticed: a checksum, a JSON object, an end of line."""
+"""Lines and files that cannot change unnoticed: a checksum, a JSON object, an end of line."""
 
+import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from errno import EINVAL
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +17,7 @@ DEEPEST = 200
 """Brackets that one line may open: no line of labkit's has nearly as many."""
 
 
-class Line(NamedTuple):
+class FramedLine(NamedTuple):
     """One line of a file as it stands there.
 
     Attributes
@@ -78,7 +80,7 @@ def is_there(path: Path) -> bool:
 _KINDS = {stat.S_IFLNK: "link", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe"}
 
 
-def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
+def read_lines(path: Path, position: int = 0) -> Iterator[FramedLine]:
     """Yield the lines of a file after a byte; none if there is no such file."""
     if not is_there(path):
         return
@@ -87,23 +89,23 @@ def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
         yield from _lines(stream, position)
 
 
-def lines_of(content: bytes) -> Iterator[Line]:
+def lines_of(content: bytes) -> Iterator[FramedLine]:
     """Yield the lines of a file's content."""
     return _lines(BytesIO(content))
 
 
-def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[Line]:
+def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[FramedLine]:
     for number, raw in enumerate(stream, 1):
         start, position = position, position + len(raw)
         plain = object_of(raw)
         if plain is not None:
-            yield Line(number, start, position, "whole", plain)
+            yield FramedLine(number, start, position, "whole", plain)
         else:
             state: Literal["damaged", "torn"] = "damaged" if raw.endswith(b"\n") else "torn"
-            yield Line(number, start, position, state, {})
+            yield FramedLine(number, start, position, state, {})
 
 
-def last_line(path: Path) -> Line | None:
+def last_line(path: Path) -> FramedLine | None:
     """Return the last line of a file, without reading the others; None if there is none."""
     if not is_there(path):
         return None
@@ -216,3 +218,11 @@ def folder_to_disk(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "is no file", str(path))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
