@@ -84,8 +84,7 @@ class Page:
             for event in reversed(snapshot.events[-MOST_EVENTS:])
             for said in (clock(event.time),)
         ]
-        of_witness = snapshot.about.get("procedure", WITNESS) == WITNESS
-        evaluation = snapshot.evaluation if of_witness else None  # calibrations have no verdict
+        evaluation = snapshot.evaluation if _of_witness(snapshot) else None
         verdict = None if evaluation is None else evaluation.verdict
         compared = (
             [] if comparison is None else [*comparison.facts.items(), *comparison.settings.items()]
@@ -226,7 +225,14 @@ def _left(snapshot: Snapshot) -> str:
     return f"{said} ({duration_text(left.low)} to {duration_text(left.high)}, 68 %)"
 
 
+def _of_witness(snapshot: Snapshot) -> bool:
+    """Whether the run is about a witness by now: calibrations have no verdict."""
+    return snapshot.about.get("procedure", WITNESS) == WITNESS
+
+
 def _remark(snapshot: Snapshot) -> str:
+    if not _of_witness(snapshot):
+        return ""
     if snapshot.remark or not snapshot.judged or snapshot.judged >= snapshot.blocks:
         return snapshot.remark
     return f"the verdict is of the first {snapshot.judged:,} of {snapshot.blocks:,} blocks so far"

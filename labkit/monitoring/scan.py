@@ -75,22 +75,39 @@ class ScanBook:
         self._blocks: list[Block] = []
         self._made: tuple[int, Scan | None] = (0, None)
         self._over = False
+        self._interrupted: list[Block] = []
 
     def follow(self, blocks: Sequence[Block], first: int) -> None:
         """Take in blocks, of which those before the one numbered `first` are known."""
         self._made = (0, None)
-        while self._blocks and self._blocks[-1].number >= first:
-            self._blocks.pop()
+        for kept in (self._blocks, self._interrupted):
+            while kept and kept[-1].number >= first:
+                kept.pop()
         for block in blocks[first - 1 :]:
             procedure = block.setting.get("procedure")
             if procedure in NO_SCAN or procedure is None:
                 self._over |= procedure == "witness"
                 continue
-            if self._blocks and (self._over or _key(block) != _key(self._blocks[-1])):
-                self._blocks.clear()
+            self._turn_to(block)
             self._over = False
             self._blocks.append(block)
         del self._blocks[:-MOST_BLOCKS]
+
+    def _turn_to(self, block: Block) -> None:
+        """Make room for a block of another scan; one in which filters were tuned goes on after."""
+        if self._over:
+            self._blocks, self._interrupted = [], []
+            return
+        if not self._blocks or _key(block) == _key(self._blocks[-1]):
+            return
+        before = self._blocks
+        if block.setting["procedure"] == "filters":
+            if before[-1].setting["procedure"] != "filters":
+                self._interrupted = before
+            self._blocks = []
+            return
+        same = self._interrupted and _key(block) == _key(self._interrupted[-1])
+        self._blocks, self._interrupted = (self._interrupted if same else []), []
 
     def scan(self) -> Scan | None:
         """Return the scan that was taken last; None if there is none."""

@@ -22,9 +22,10 @@ from labkit.monitoring import monitor as watching
 from labkit.monitoring.comparison import compare_runs
 from labkit.monitoring.monitor import MOST_POINTS
 from labkit.monitoring.pace import _walk_error
+from labkit.monitoring.scan import ScanBook
 from labkit.monitoring.series import SeriesBook
 from labkit.monitoring.status import SILENCE
-from labkit.run import Goal, JournalError, total_counts
+from labkit.run import Block, Goal, JournalError, total_counts
 from labkit.run.always_valid import TestPoint
 from labkit.run.events import EVENTS, EventLog
 from labkit.run.lines import framed
@@ -503,3 +504,32 @@ def test_time_left_of_the_last_step_is_by_the_pace_of_its_blocks(make_run):
         running.add()
     found = RunMonitor(running.folder).snapshot(now=1e9 + 300)
     assert found.time_left.seconds == pytest.approx(700)  # 420 of 600 million trials, 60 in 100 s
+
+
+def test_a_scan_goes_on_after_the_filters_were_tuned_in_it():
+    def block(number, procedure, **setting):
+        found = object.__new__(Block)
+        found.__dict__.update(number=number, setting={"procedure": procedure, **setting})
+        return found
+
+    order = ["phase_sweep", "filters", "filters", "phase_sweep", "filters", "phase_sweep"]
+    blocks = [block(n, name, delta_phi=0.1 * n) for n, name in enumerate(order, 1)]
+    book, seen = ScanBook(), []
+    for n in range(1, 7):
+        for _ in range(2):  # a block comes, then its verdict
+            book.follow(blocks[:n], n)
+        seen.append([one.number for one in book._blocks])
+    assert seen == [[1], [2], [2, 3], [1, 4], [5], [1, 4, 6]]
+    blocks += [block(7, "witness"), block(8, "phase_sweep")]
+    book.follow(blocks, 7)
+    assert [one.number for one in book._blocks] == [8]
+
+
+def test_calibrations_have_no_verdict_on_the_page(run):
+    from labkit.dashboard.page import Page
+
+    run.add(procedure="null_test", temperature=0.07)
+    found = RunMonitor(run.folder).snapshot()
+    assert "Verdict and its conditions" not in Page().tables(found)
+    run.add()
+    assert "Verdict and its conditions" in Page().tables(RunMonitor(run.folder).snapshot())
