@@ -397,8 +397,8 @@ class ScanChart(Chart):
         self.show(scan is not None)
         if scan is None:
             return
-        now = snapshot.steps and snapshot.steps[-1].procedure
-        going = bool(now) and snapshot.about.get("procedure") != "witness"
+        steps = snapshot.steps
+        going = bool(steps) and steps[-1].procedure not in ("autopilot", "witness")
         self.figure.title.text = f"Scan: {scan.title}" + (" (being taken)" if going else " (last)")
         self.figure.xaxis.axis_label = scan.x_label
         self.figure.yaxis.axis_label = scan.y_label

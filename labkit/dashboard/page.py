@@ -217,7 +217,7 @@ def _evidence(verdict: Any) -> str:
 def _left(snapshot: Snapshot) -> str:
     """Return the time left, with its interval, in words."""
     left = snapshot.time_left
-    if left is None:
+    if left is None or left.seconds <= 0.0:  # the goal is reached, calibrations may come again
         return ""
     said = f"about {duration_text(left.seconds)} left"
     if left.low is None or left.high is None or left.low == left.high:

@@ -180,11 +180,13 @@ class RunMonitor:
         So it is, too, if the goal, which is the last step's, is all that is left.
         """
         outer = self._events.path[0] if self._events.path else None
-        if outer is None or outer.of == 1 or (of_goal is not None and outer.number == outer.of):
+        if outer is None or outer.procedure != manifest.kind:
+            return of_goal
+        if of_goal is not None and outer.number == outer.of:
             return of_goal
         if self._earlier is None or self._earlier[0] != manifest.started:
             self._earlier = manifest.started, earlier_step_times(self.folder.path, manifest)
-        passed = max(0.0, now - self._events.begun.get(outer.number, now))
+        passed = max(0.0, now - self._events.begun.get((outer.procedure, outer.number), now))
         return self._earlier[1].left(outer, passed) or of_goal
 
     def _read_learned(self) -> Learned | None:

@@ -83,10 +83,10 @@ def _same(earlier: Manifest, manifest: Manifest) -> bool:
 
 
 def _times_of(folder: Path, manifest: Manifest) -> dict[int, float]:
-    """Return how long each step of the outermost procedure took."""
+    """Return how long each step of the run's procedure took; what came after is the last one's."""
     events = EventTail(folder)
     events.poll()
-    begun = sorted(events.begun.items())
+    begun = sorted((n, time) for (name, n), time in events.begun.items() if name == manifest.kind)
     ends: Sequence[float] = [
         *(time for _, time in begun[1:]), datetime.fromisoformat(manifest.ended).timestamp()
     ]  # fmt: skip

@@ -457,15 +457,19 @@ def test_runs_are_compared_by_what_they_set(make_run):
     assert found.facts["trials"] == (f"{runs[0].recorded[1].trials.number:,}",) * 2
 
 
-def with_steps(run, *begun, ended=None):
-    """Write when the steps of a run began, s after 1e9; its manifest says when it ended."""
+def with_steps(run, *begun, ended=None, after=()):
+    """Write when the steps of a run began, s after 1e9; its manifest says when it ended.
+
+    What a procedure does `after` its steps is told as steps of another one.
+    """
+    names = ["witness"] * len(begun) + ["splitting"] * len(after)
     run.folder.path.joinpath(EVENTS).write_text(
         "".join(
             framed({
                 "kind": "progress", "time": instant(1e9 + seconds),
-                "path": [{"procedure": "autopilot", "number": n, "of": 3, "what": f"step {n}"}],
+                "path": [{"procedure": name, "number": n, "of": 3, "what": f"step {n}"}],
             })
-            for n, seconds in enumerate(begun, 1)
+            for name, n, seconds in zip(names, (1, 2, 3, 1, 2, 3), (*begun, *after), strict=False)
         ),
         encoding="utf-8",
     )  # fmt: skip
@@ -479,8 +483,8 @@ def instant(seconds):
 
 
 def test_time_left_is_that_of_all_steps_by_earlier_runs_of_the_same(make_run):
-    for times, ended in (((0, 10, 40), 140), ((0, 14, 54), 174)):
-        with_steps(make_run(), *times, ended=ended)  # steps of 10, 30, 100 s and 14, 40, 120 s
+    for times, ended in (((0, 10, 40), 140), ((0, 14, 54), 174)):  # 10, 30, 100 s; 14, 40, 120 s
+        with_steps(make_run(), *times, ended=ended, after=(ended - 20,))
     with_steps(make_run(goal={"trials": 5}), 0, 1000, 2000, ended=3000)  # of another goal
     running = make_run()
     with_steps(running, 0, 12)
