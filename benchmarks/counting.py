@@ -294,6 +294,5 @@ def _syncs(trials: int) -> list[Row]:
 
 
 def _start_up() -> list[Row]:
-    shown = process_seconds("import sys; sys.argv = ['labkit', '--help']\n"
-                            "from labkit.cli import app\napp(standalone_mode=False)")  # fmt: skip
+    shown = process_seconds("from labkit.cli import run\nrun(['--help'])")  # fmt: skip
     return [Row(name="0.3 s / labkit --help", ratio=0.3 / shown, target=1, detail=f"{shown:.2f} s")]
