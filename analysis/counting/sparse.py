@@ -165,13 +165,16 @@ class SparseCounter:
         shared = np.flatnonzero(np.diff(trials) == 0)
         if len(shared) == 0:
             return
-        members = np.union1d(shared, shared + 1)
+        member = np.zeros(len(trials), np.bool_)
+        member[shared] = member[shared + 1] = True
         number = len(self.tally.repeated)
-        clicks = np.sort(trials[members] * number + cells[members])
-        again = np.flatnonzero(np.diff(clicks) == 0)
-        self.tally.repeated[:] += np.bincount(clicks[again] % number, minlength=number)
-        self.tally.state[S.CROWDED_TRIALS] += len(np.unique(clicks[again] // number))
-        trial, cell = np.divmod(np.unique(clicks), number)
+        clicks = np.sort(trials[member] * number + cells[member])
+        first = np.diff(clicks, prepend=NONE) != 0
+        again = clicks[~first]
+        self.tally.repeated[:] += np.bincount(again % number, minlength=number)
+        crowded = np.diff(again // number, prepend=NONE) != 0
+        self.tally.state[S.CROWDED_TRIALS] += np.count_nonzero(crowded)
+        trial, cell = np.divmod(clicks[first], number)
         pairs = self.tally.pairs.reshape(-1)
         for step in range(1, len(cell)):  # a pair of cells stands so far apart in its trial
             together = np.flatnonzero(trial[step:] == trial[:-step])
