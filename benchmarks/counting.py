@@ -37,6 +37,8 @@ GATES = GateSet(
 TICKS = {"pump": (0, 240), "read": (492, 732)}
 PERIOD_TICKS = 200_000
 WRAP_T2 = 33_554_432
+TRIALS_TO_WRAP = 524_288
+"""Trials of 50 µs whose end is the end of a T2 wrap (3,125 wraps)."""
 
 
 def bright_t3_block(n: int, seed: int = 1) -> Records:
@@ -64,7 +66,13 @@ def dense_t3_block(n: int, seed: int = 1) -> Records:
 
 
 def sync_t2_block(trials: int, seed: int = 1) -> Records:
-    """Return a sync record every 50 µs and photons in 0.7 % of trials, ending at a wrap."""
+    """Return a sync record every 50 µs and photons in 0.7 % of trials, ending at a wrap.
+
+    `trials` must be a multiple of `TRIALS_TO_WRAP`, so that blocks can follow one another.
+    """
+    if trials % TRIALS_TO_WRAP:
+        message = f"`trials` must be a multiple of {TRIALS_TO_WRAP}, but is {trials}"
+        raise ValueError(message)
     rng = np.random.default_rng(seed)
     hit = np.flatnonzero(rng.random(trials) < 0.007)
     start = np.arange(trials, dtype=np.int64) * PERIOD_TICKS
@@ -73,7 +81,8 @@ def sync_t2_block(trials: int, seed: int = 1) -> Records:
     order = np.argsort(time, kind="stable")
     time, code = time[order], code[order]
     records = (code << 25 | time % WRAP_T2).astype(np.uint32)
-    wraps = np.diff(time // WRAP_T2, prepend=0)
+    end = trials * PERIOD_TICKS // WRAP_T2
+    wraps = np.diff(time // WRAP_T2, prepend=0, append=end)
     at = np.flatnonzero(wraps)
     return np.insert(records, at, (0xFE000000 | wraps[at]).astype(np.uint32))
 
@@ -262,8 +271,8 @@ def _memory_above_imports(path: Path) -> float:
 
 
 def _syncs(trials: int) -> list[Row]:
-    block = sync_t2_block(167_772 * 20)  # a whole number of wraps
-    repeats = max(1, trials // (167_772 * 20))
+    block = sync_t2_block(6 * TRIALS_TO_WRAP)
+    repeats = max(1, trials // (6 * TRIALS_TO_WRAP))
     with recording("T2", block, repeats) as path:
         taken = measured(
             {
