@@ -32,14 +32,17 @@ _CHUNK = 4096
 _LOOKED_UP = 1024
 """Records whose places are looked up at a time, so that all that takes stays in the cache."""
 
-_LANES_OF_BIN = 4
+_SUMS = 4
 """Sums that each bin is kept in: one sum that grows with every record would wait for itself."""
 
 _DENSE_FROM = _CHUNK // 2
 """Gated records of a chunk from which looking at all of them is faster than picking them out."""
 _LANES = np.uint64(0x0101010101010101)
+_BYTE, _BYTES_2, _BYTES_4, _BYTES_7 = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(56)
+_FIRST_1, _FIRST_2, _FIRST_4 = np.uint64(0xFF), np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
+_CELL_BITS = np.uint64(0x7F)
+_AGAIN_BITS = np.uint64(0x8080808080808080)
 _ALL = np.uint8(0xFF)
-_FLAG = np.uint8(0x80)
 _N_OPEN, _AGAIN, _CELLS = 0, 1, 2
 """Places of the list of cells that the open trial clicked in: how many, if again, which."""
 
@@ -310,35 +313,30 @@ def _key(record, pico, width):  # type: ignore[no-untyped-def]
     return np.uint32(np.uint32(code * width) + min(dtime, np.uint32(width - 1)))
 
 
-@numba.njit
-def _fill(records, pico, width, place_of, kept, keys, bins, waiting):  # type: ignore[no-untyped-def]
-    """Count a chunk's records in their bins; list those that are to be looked at, and how many."""
+@numba.njit(inline="always")
+def _fill(  # type: ignore[no-untyped-def]
+    records, pico, width, place_of, keys, bins, pick, kept, waiting
+):
+    """Count a chunk's records in their bins; list those to be looked at if `pick`, and how many."""
     n = np.uint64(0)
     for start in range(0, len(records), _LOOKED_UP):
         part = records[start : start + _LOOKED_UP]
         for i in range(len(part)):
             keys[i] = _key(part[i], pico, width)
-        whole = len(part) // _LANES_OF_BIN * _LANES_OF_BIN
-        for i in range(0, whole, _LANES_OF_BIN):
-            a, b = place_of[keys[i]], place_of[keys[i + 1]]
-            c, d = place_of[keys[i + 2]], place_of[keys[i + 3]]
-            bins[a, 0] += np.uint32(1)
-            bins[b, 1] += np.uint32(1)
-            bins[c, 2] += np.uint32(1)
-            bins[d, 3] += np.uint32(1)
-            waiting[n] = start + i
-            n += kept[a]
-            waiting[n] = start + i + 1
-            n += kept[b]
-            waiting[n] = start + i + 2
-            n += kept[c]
-            waiting[n] = start + i + 3
-            n += kept[d]
+        whole = len(part) // _SUMS * _SUMS
+        for i in range(0, whole, _SUMS):
+            for lane in range(_SUMS):
+                place = place_of[keys[i + lane]]
+                bins[place, lane] += np.uint32(1)
+                if pick:
+                    waiting[n] = start + i + lane
+                    n += kept[place]
         for i in range(whole, len(part)):
             place = place_of[keys[i]]
             bins[place, 0] += np.uint32(1)
-            waiting[n] = start + i
-            n += kept[place]
+            if pick:
+                waiting[n] = start + i
+                n += kept[place]
     return n
 
 
@@ -350,7 +348,7 @@ def _count_picked(  # type: ignore[no-untyped-def]
     """Count a chunk that runs on: fill the bins, then look at gated clicks alone."""
     special_from = 0xF0000000 if pico else 0x80000000
     sync_mask = 0xFFFF if pico else 0x3FF
-    n = _fill(records, pico, width, place_of, kept, keys, bins, waiting)
+    n = _fill(records, pico, width, place_of, keys, bins, True, kept, waiting)
     wrapped, trial, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
     for k in range(n):
         record = np.int64(records[waiting[k]])
@@ -410,20 +408,32 @@ def _mark_cells(records, key_at, firsts, widths, cells):  # type: ignore[no-unty
 
 
 @numba.njit
-def _end_trials(n, clicked, continued, cells, ends):  # type: ignore[no-untyped-def]
+def _end_trials(clicked, continued, cells, ends):  # type: ignore[no-untyped-def]
     """Put each trial's cells where the next one begins, and nothing elsewhere; return the open one.
 
-    Bit 7 says that a cell clicked again. No branch: which record ends a trial cannot be foreseen.
+    Eight records to a word, the first in its lowest byte. Bit 7 says that a cell clicked again. A
+    byte takes over those before it, then those of two and of four, as far as its trial goes back.
     """
-    union, again = clicked & 0x7F, clicked & 0x80
-    for i in range(n):
-        same = np.int64(continued[i])
-        own = np.int64(cells[i])
-        ends[i] = (union | again) & ~same
-        union &= same
-        again = (again & same) | (np.int64(own & union != 0) << 7)
-        union |= own
-    return union | again
+    # two carries, since the next union need not wait to hear which cells clicked again
+    cells_before, again_before = np.uint64(clicked) & _CELL_BITS, np.uint64(clicked) & ~_CELL_BITS
+    for w in range(len(ends)):
+        same, own = continued[w], cells[w]
+        two = same & ((same << _BYTE) | _FIRST_1)
+        four = two & ((two << _BYTES_2) | _FIRST_2)
+        eight = four & ((four << _BYTES_4) | _FIRST_4)
+        union = own | ((own << _BYTE) & same)
+        union |= (union << _BYTES_2) & two
+        union |= (union << _BYTES_4) & four
+        union |= (cells_before * _LANES) & eight
+        before = (union << _BYTE) | cells_before
+        again = ((own & before & same) + _CELL_BITS * _LANES) & _AGAIN_BITS
+        again |= (again << _BYTE) & same
+        again |= (again << _BYTES_2) & two
+        again |= (again << _BYTES_4) & four
+        again |= (again_before * _LANES) & eight
+        ends[w] = (before | (again << _BYTE) | again_before) & ~same
+        cells_before, again_before = union >> _BYTES_7, again >> _BYTES_7
+    return np.int64(cells_before | again_before)
 
 
 @numba.njit
@@ -477,17 +487,18 @@ def _count_dense(  # type: ignore[no-untyped-def]
     sync_mask = 0xFFFF if pico else 0x3FF
     n = len(records)
     continued, cells, ends = lanes[0], lanes[1], lanes[2]
-    _fill(records, pico, width, place_of, kept, keys, bins, waiting)
+    _fill(records, pico, width, place_of, keys, bins, False, kept, waiting)
     _mark_cells(records, key_at, firsts, widths, cells)
     wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
     joins = records[0] < special_from and wrapped + np.int64(records[0] & sync_mask) == last
     continued[0] = _ALL * np.uint8(joins)
     _mark_continued(records, pico, continued)
     byte = (clicked & 0x7F) | (0x80 if clicked & _CROWDED else 0)
-    still_open = _end_trials(n, byte, continued, cells, ends)
     cells[n : n + 8] = 0
-    ends[n : n + 8] = 0
-    own, ended = cells.view(np.uint64)[: (n + 7) // 8], ends.view(np.uint64)[: (n + 7) // 8]
+    continued[n : n + 8] = _ALL
+    words = (n + 7) // 8
+    own, ended = cells.view(np.uint64)[:words], ends.view(np.uint64)[:words]
+    still_open = _end_trials(byte, continued.view(np.uint64)[:words], own, ended)
     gated = 0
     for one in range(len(repeated)):
         clicks = _lanes_with(own, one, one)
@@ -551,7 +562,7 @@ def _t3(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     waiting = np.empty(_CHUNK + 1, np.uint32)
     keys = np.empty(_LOOKED_UP, np.uint32)
-    bins = np.zeros((len(histogram), _LANES_OF_BIN), np.uint32)
+    bins = np.zeros((len(histogram), _SUMS), np.uint32)
     lanes = np.zeros((3, _CHUNK + 8), np.uint8)
     gated = 0
     for start in range(0, len(records), _CHUNK):
@@ -572,7 +583,7 @@ def _t3(  # type: ignore[no-untyped-def]
                 state, repeated, pairs,
             )  # fmt: skip
     for place in range(len(histogram)):
-        for lane in range(_LANES_OF_BIN):
+        for lane in range(_SUMS):
             histogram[place] += np.int64(bins[place, lane])
     state[_RECORDS] += len(records)
 
