@@ -1,16 +1,17 @@
 """An experiment file, carried out at a station into a run folder: one path through labkit."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import InitVar, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from analysis.published import RIEDINGER_2018
 from analysis.yamlfile import read_mapping, read_yaml
 from labkit.compiler import Programs, compile_sequence
-from labkit.learned import learn
+from labkit.learned import learning
 from labkit.procedures import PROCEDURES, Result, options_of
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
@@ -248,10 +249,9 @@ def run_experiment(
                 ending.begin(lab)  # what the working point is made of is no drift
                 procedure, _ = PROCEDURES[experiment.kind].load()
                 result = procedure(session, experiment.sequence, experiment.checked)
-        if experiment.noise_budget and result.evaluation is not None:
-            watcher.say("learning what limits R_m")
-            attempt(folder, "noise budget", lambda: _learn(folder, watcher), watcher.say)
-        save_results(folder, session.blocks, result, watcher.say, ending.unsafe)
+        wanted = experiment.noise_budget and result.evaluation is not None
+        with _learning(folder, watcher) if wanted else nullcontext() as learned:
+            save_results(folder, session.blocks, result, watcher.say, ending.unsafe, learned)
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 
 
@@ -350,14 +350,24 @@ def _recover(folder: RunFolder, watcher: Watcher) -> list[Block]:
     return recovery.blocks
 
 
-def _learn(folder: RunFolder, watcher: Watcher) -> None:
-    """Learn what limits R_m, or say why these data cannot tell."""
-    from simulation.inference.sampling import NoMaximumError
+@contextmanager
+def _learning(folder: RunFolder, watcher: Watcher) -> Iterator[Callable[[], None]]:
+    """Learn what limits R_m beside what happens in the block; yields what waits for the end."""
+    watcher.say("learning what limits R_m")
+    with learning(folder) as found:
 
-    try:
-        watcher.say(learn(folder).fit)
-    except (ValueError, NoMaximumError) as error:
-        watcher.say(f"no noise budget: {error}")
+        def say() -> None:
+            try:
+                watcher.say(found())
+            except ValueError as error:
+                watcher.say(f"no noise budget: {error}")
+
+        @cache
+        def end() -> None:
+            attempt(folder, "noise budget", say, watcher.say)
+
+        yield end
+        end()  # also where no report has waited for it
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:

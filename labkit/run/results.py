@@ -118,6 +118,7 @@ def save_results(
     result: Result,
     say: Callable[[str], object] = print,
     unsafe: Mapping[str, str] | None = None,
+    learned: Callable[[], object] | None = None,
 ) -> None:
     """Write result.json, figures, the counts of the main setting, and a report if there is R_m.
 
@@ -133,6 +134,8 @@ def save_results(
         Told what could not be written.
     unsafe : mapping of str to str, optional
         Instruments that were not safe at the end, for the report.
+    learned : callable, optional
+        Waits for the noise budget that is being learned; the report begins without it.
     """
     text = json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n"
     attempt(folder, "result", lambda: write_whole(folder.path / "result.json", text), say)
@@ -145,7 +148,7 @@ def save_results(
     if result.evaluation is not None:
         attempt(
             folder, "report",
-            lambda: write_run_report(folder, remarks=remarks), say,
+            lambda: write_run_report(folder, remarks=remarks, learned=learned), say,
         )  # fmt: skip
 
 
