@@ -316,7 +316,7 @@ def good_block(
     before = session.earlier(sequence, trials, setting)
     if before is not None:
         return before
-    upkeep(session, sequence)
+    upkeep(session, sequence, trials)
     block = session.measure(sequence, trials, setting)
     if not block.good:
         session.say(f"{place}: {block.reason}; measuring again")
