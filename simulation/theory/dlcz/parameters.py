@@ -146,4 +146,5 @@ class DLCZParameters(Parameters):
         values = [getattr(self, name) for name in names]
         if all(isinstance(value, float) for value in values):
             return np.array(values)
-        return np.stack(np.broadcast_arrays(*values), axis=-1)
+        # device or detector outermost in memory: a last axis of two makes numpy slow
+        return np.moveaxis(np.stack(np.broadcast_arrays(*values)), 0, -1)
