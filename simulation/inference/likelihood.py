@@ -33,7 +33,7 @@ DRIFTS: Final[Mapping[str, Mapping[float, float]]] = {
     "arm_A": {SLOW: 0.5}, "arm_B": {SLOW: 0.5}, "power_pump": {SLOW: 1.0},
     "power_read": {SLOW: 1.0}, "coupler": {SLOW: 0.2}, "detector_1": {SLOW: 0.5},
     "detector_2": {SLOW: 0.5},
-    **{cell: {SLOW: 0.5, FAST: 0.5} for cell in CELLS},
+    **{cell: {SLOW: 0.7, FAST: 0.5} for cell in CELLS},
 }  # fmt: skip
 """What drifts: by correlation time, its standard deviation in units of the allowed drift.
 
