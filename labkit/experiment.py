@@ -16,8 +16,7 @@ from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import Block, RunFolder, create_run, open_run, recover_run
-from labkit.run.alarming import alarmed
-from labkit.run.events import EventLog
+from labkit.run.events import EventLog, alarmed
 from labkit.run.progress import Narrator, Watcher
 from labkit.run.results import Ending, attempt, noting_end, registered, save_results, sealed
 from labkit.run.stopping import hearing_stop, stoppable
@@ -308,7 +307,7 @@ def _lab(
         if not report.all_safe:
             watcher.left_unsafe(report.failed)
 
-    heart = Heart(tasks=[hearing_stop(folder.path)], say=watcher.alarm)
+    heart = Heart(tasks=[hearing_stop(folder.path)], say=watcher.alarm, note=watcher.say)
     with open_lab(
         file, log=folder.path / WATCHDOG_LOG, tell=watcher.say, alarm=watcher.alarm, told=told,
         heart=heart, **options,

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from labkit.run.journal import Block
-from labkit.run.lines import last_line
+from labkit.run.lines import last_line, sha256_of
 from labkit.run.manifest import Manifest
-from labkit.run.record import sha256_of
 
 JOURNAL = "journal.jsonl"
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from labkit.run.folder import RunFolder, open_run
 from labkit.run.integrity import Misfit, hashes_of, misfits_of
-from labkit.run.lines import framed, read_lines, write_whole
-from labkit.run.record import sha256_of
+from labkit.run.lines import framed, read_lines, sha256_of, write_whole
 from labkit.run.sole_use import LOCK
 from labkit.run.summary import SUMMARY
 
