@@ -321,6 +321,7 @@ def good_block(
     if not block.good:
         session.say(f"{place}: {block.reason}; measuring again")
         repair(session, sequence, block)
+        upkeep(session, sequence, trials)
         block = session.measure(sequence, trials, setting)
     if not block.good:
         message = f"{place}: the block is bad after repair too: {block.reason}"

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.counts import Counts, Quality, exact_trials
 from labkit.experiment import read_experiment
-from labkit.procedures import repair
+from labkit.procedures import phase_sweep, repair
 from labkit.procedures.balance import BalanceOptions, _both_arms
 from labkit.procedures.centring import SIGNS, LostLineError, centre
 from labkit.procedures.filters import seen_apart
@@ -178,3 +178,16 @@ def test_a_long_balance_tunes_the_filters_in_between(monkeypatch):
     )
     assert clicks == {"A": 60_000, "B": 60_000}
     assert tuned == [SEQUENCE] * 5  # both gates' light tells where the lines are
+
+
+def test_a_block_that_is_taken_once_more_is_no_later_after_the_tuning(monkeypatch):
+    """A point of 5000 s that lost its lock: tuned again, not measured until 10 000 s."""
+    done, blocks = [], [SimpleNamespace(good=False, reason="no lock"), SimpleNamespace(good=True)]
+    session = SimpleNamespace(
+        earlier=lambda *_: None, say=lambda _: None,
+        measure=lambda *_: done.append("measure") or blocks.pop(0),
+    )  # fmt: skip
+    monkeypatch.setattr(phase_sweep, "upkeep", lambda *given: done.append(given[-1]))
+    monkeypatch.setattr(phase_sweep, "repair", lambda *_: done.append("repair"))
+    assert phase_sweep.good_block(session, SEQUENCE, 10**8, {}, "here").good
+    assert done == [10**8, "measure", "repair", 10**8, "measure"]
