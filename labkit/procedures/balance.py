@@ -182,7 +182,8 @@ def _both_arms(
     clicks, part = dict.fromkeys(DEVICES, 0), options.trials // options.rounds
     rounds = range(1, options.rounds + 1)
     for number in session.steps(f"balance, correction {step}: round", rounds):
-        tune_if_due(session, sequence, 2 * part)
+        if number % 2:  # not within A B B A
+            tune_if_due(session, sequence, 4 * part)
         for arm in reversed(DEVICES) if number % 2 else DEVICES:
             clicks[arm] += _alone(session, pump_only, arm, options, present)
         if min(clicks.values()) == 0:
