@@ -95,7 +95,7 @@ def laser_coincidences(values: Mapping[str, ArrayLike], singles: Real) -> Real:
 
 
 def _last(*parts: Real) -> Real:
-    """Stack on the last axis, which stays outermost in memory: numpy is slow if short ones are in."""
+    """Stack on the last axis, which stays outermost in memory: numpy is slow along short ones."""
     return np.moveaxis(np.stack(np.broadcast_arrays(*parts)), 0, -1)
 
 

@@ -227,7 +227,7 @@ def test_an_ensemble_goes_from_one_mode_to_the_other():
     """0.7 and 0.3 of the weight, 12 σ apart, begun half in each; 0.05 is 4 σ of 1500 draws."""
 
     def log_density(z):
-        far = np.zeros(3) + [12.0, 0.0, 0.0]
+        far = np.array([12.0, 0.0, 0.0])
         near, there = (-0.5 * np.sum((z - at) ** 2, axis=1) for at in (np.zeros(3), far))
         return np.logaddexp(np.log(0.7) + near, np.log(0.3) + there)
 
