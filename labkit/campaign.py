@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from math import isclose, pi
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ BLOCKED = 0.01
 
 UNKNOWN = (0.0, 0.0)
 """Transmissions of attenuators that the manifest does not tell."""
+
+CLOCK = "campaign"
+"""Of all run folders: what drifts from run to run, drifts slowly."""
 
 READ = (
     "witness", "phase_sweep", "delay_sweep", "g2", "pump_probe", "thermometry", "splitting",
@@ -149,8 +153,8 @@ def read_campaign(
         )
         levels = {"pump": pump.level, "read": read_pulse.level}
         ratio = first.energy(read_pulse) / first.energy(pump)
-        for run in read:
-            records += _records(run, first)
+        for run, begin in zip(read, _beginnings(read), strict=True):
+            records += [_dated(record, begin) for record in _records(run, first)]
             if run.skipped:
                 remarks.append(f"{run.name}: not used: blocks of {', '.join(sorted(run.skipped))}")
             if UNKNOWN in run.arms:
@@ -168,6 +172,30 @@ def read_campaign(
         records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio
     )
     return campaign, tuple(remarks)
+
+
+def _beginnings(runs: Sequence[_Run]) -> list[float]:
+    """Return when runs began, s from the first on: by the wall, but none before another's end.
+
+    A virtual lab's trials take no time by the wall.
+    """
+    walls = [_wall(run) for run in runs]
+    found, end = [0.0] * len(runs), 0.0
+    for number in sorted(range(len(runs)), key=lambda n: walls[n]):
+        found[number] = max(walls[number] - min(walls), end)
+        end = found[number] + sum(b.trials * b.gates.period for b in runs[number].blocks)
+    return found
+
+
+def _wall(run: _Run) -> float:
+    """Return when a run's first block was begun, s since 1970; 0 if it does not tell."""
+    began = next((block.started for block in run.blocks if block.started), None)
+    return datetime.fromisoformat(began).timestamp() if began else 0.0
+
+
+def _dated(record: Record, begin: float) -> Record:
+    spans = tuple((begin + first, begin + last) for first, last in record.spans)
+    return replace(record, spans=spans, clock=CLOCK)
 
 
 def _run(folder: RunFolder) -> _Run:
@@ -216,18 +244,17 @@ def _arms(blocks: Sequence[Block], end: Arms) -> list[Arms]:
     A balance notes them with each of its blocks, begins with what is there, and leaves them as in
     its last block.
     """
-    noted = [
-        (float(b.setting["transmission_A"]), float(b.setting["transmission_B"]))
-        if "transmission_A" in b.setting else None
-        for b in blocks
-    ]  # fmt: skip
-    at = [number for number, arms in enumerate(noted) if arms is not None]
-    if not at:
+    noted = {
+        number: (float(b.setting["transmission_A"]), float(b.setting["transmission_B"]))
+        for number, b in enumerate(blocks)
+        if "transmission_A" in b.setting
+    }
+    if not noted:
         return [end] * len(blocks)
-    now, found = noted[at[0]], []
-    for number, arms in enumerate(noted):
-        now = arms or now
-        found.append(end if number > at[-1] and end != UNKNOWN else now)
+    now, last, found = noted[min(noted)], max(noted), []
+    for number in range(len(blocks)):
+        now = noted.get(number, now)
+        found.append(end if number > last and end != UNKNOWN else now)
     return found
 
 

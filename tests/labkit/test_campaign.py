@@ -133,6 +133,10 @@ def test_settings_follow_procedure_arm_level_and_attenuators(tmp_path):
     at_theta, at_pi, blue, aside = campaign.records
     assert at_theta.trials == 2 * 10**6
     assert at_theta.spans == ((0.0, 50.0), (100.0, 150.0))
+    assert blue.spans == (
+        (150.0, 200.0),
+    )  # at the same time by the wall: not before the other's end
+    assert blue.clock == at_theta.clock
     assert at_pi.setting.delta_phi - at_theta.setting.delta_phi == pytest.approx(-np.pi)
     np.testing.assert_array_equal(at_theta.coincidences, 2 * np.array(pairs))
     assert at_theta.before.tolist() == [0, 0]
