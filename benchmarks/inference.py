@@ -113,7 +113,8 @@ def simulated(
             Record(
                 data_set=name, run=name, setting=setting, kind="light" if light else "laser",
                 trials=number, singles=singles,
-                coincidences=np.full((2, 2), np.nan if gates in ("p", "r") else 0.0),
+                coincidences=np.rint(number * clicks.coincidences[0])
+                * (np.nan if gates in ("p", "r") else float(light)),
                 before=_before(values, number, rng), before_seconds=BEFORE,
                 spans=((begin, clock[name]),),
             )
@@ -133,11 +134,12 @@ def _drawn(
     """Replace expected singles by drawn ones, and draw the coincidences given these."""
     data = Data.of(campaign)
     singles, g2, _ = data.expected(values)
-    factor = np.ones(data.singles.shape)
+    factor, heated = np.ones(data.singles.shape), np.ones(data.pairs.shape)
     covariance = drift_covariance(data, values, drift)
     if len(covariance):
         root = np.linalg.cholesky(covariance + 1e-12 * np.eye(len(covariance)))
-        factor[data.normal] = np.exp(root @ rng.standard_normal(len(root)))
+        off, normal = np.exp(root @ rng.standard_normal(len(root))), int(data.normal.sum())
+        factor[data.normal], heated[data.many] = off[:normal], off[normal:]
     found = rng.poisson(singles[0] * factor).astype(np.float64)
     found[np.isnan(data.singles)] = np.nan
     laser = [record.kind == "laser" for record in campaign.records]
@@ -145,7 +147,7 @@ def _drawn(
     records = []
     for at, record in enumerate(campaign.records):
         exposure = np.nan_to_num(found[at][2:, None] * found[at][None, :2]) / record.trials
-        pairs = rng.poisson(g2[0][at] * exposure).astype(np.float64)
+        pairs = rng.poisson(g2[0][at] * heated[at] * exposure).astype(np.float64)
         pairs[np.isnan(record.coincidences)] = np.nan
         records.append(replace(record, singles=found[at], coincidences=pairs))
     return replace(campaign, records=tuple(records))
