@@ -178,6 +178,23 @@ def test_drifts_are_correlated_in_time_within_a_run_only():
     np.testing.assert_allclose(np.diag(found), 1.0)
 
 
+def test_coincidences_do_not_tell_heating_better_than_the_pump_is_steady():
+    """A bright lab of one minute a setting: b to 4 % if 5 % drift, to 3 % if g² felt no drift."""
+    campaign = simulated(_centre(), plan(30.0), np.random.default_rng(1), 0.05)
+    brief = tuple(
+        replace(record, spans=((60.0 * number, 60.0 * number + 60.0),))
+        for number, record in enumerate(campaign.records)
+    )
+    data = Data.of(replace(campaign, records=brief))
+    prior = make_prior(campaign, PRESET)
+    at = np.array([float(to_coordinate(name, _centre()[name])) for name in prior.free])
+    blind = replace(data, many=np.zeros_like(data.many), few=data.paired)
+    for one, low, high in ((data, 0.04, 0.06), (blind, 0.02, 0.03)):
+        of_data, of_prior, _ = Likelihood(one, prior, 0.05, at).information(at)
+        sd = np.sqrt(np.diag(np.linalg.inv(of_data + of_prior)))
+        assert low < sd[prior.free.index("b_pump_A")] < high
+
+
 def test_a_record_of_many_blocks_stands_at_few_instants():
     spans = tuple((500.0 * k, 500.0 * (k + 1)) for k in range(1000))
     record = Record(
