@@ -18,7 +18,7 @@ from simulation.inference.checks import check_fit, prior_conflicts
 from simulation.inference.data import Campaign, Record
 from simulation.inference.likelihood import Data, drift_covariance
 from simulation.inference.model import probabilities
-from simulation.inference.prior import Prior, make_prior
+from simulation.inference.prior import MEMORY, Prior, make_prior
 from simulation.inference.sampling import find_maximum, sample
 from simulation.inference.setting import Setting
 from simulation.inference.wrong import wrong_models
@@ -42,10 +42,18 @@ WINDOWS = (123e-9, 500e-9, 1e-6, 2e-6, 3e-6)
 """Delays at which `delay_sweep` looks for the mechanical fringe by default, s."""
 
 
+LASER = {"dim": (0.15, 3e-4), "bright": (0.15, 0.15)}
+"""Clicks per trial and detector of laser light in the pump and in the read gate (`null_test`)."""
+
+
 def plan(
-    scale: float = 1.0, delays: int = 6, windows: tuple[float, ...] = (0.5e-6, 1.5e-6)
+    scale: float = 1.0,
+    delays: int = 6,
+    windows: tuple[float, ...] = (0.5e-6, 1.5e-6),
+    *,
+    laser: bool = False,
 ) -> list[Planned]:
-    """Return a campaign: data set, setting, trials, gates."""
+    """Return a campaign: data set, setting, trials, gates or light of the laser."""
     found: list[Planned] = []
 
     def add(name: str, setting: Setting, trials: float, gates: str = "pr") -> None:
@@ -78,6 +86,9 @@ def plan(
             add(f"pump_probe {device}", setting, 1.3e8)
         add(f"pump_probe {device}", replace(REFERENCE, e_pump=none, e_read=arms), 1e8, "r")
         add(f"pump_probe {device}", replace(REFERENCE, e_pump=bright, e_read=none), 1e8, "p")
+    if laser:
+        add("null_test", replace(REFERENCE, on_line=False), 2e7, "dim")
+        add("null_test", replace(REFERENCE, on_line=False), 2e6, "bright")
     return found
 
 
@@ -93,13 +104,17 @@ def simulated(
         number = round(trials)
         begin = clock.get(name, 0.0)
         clock[name] = begin + number * PERIOD
-        singles = np.rint(number * clicks.singles[0])
-        singles[:2] = singles[:2] if "p" in gates else np.nan
-        singles[2:] = singles[2:] if "r" in gates else np.nan
+        light = gates not in LASER
+        singles = np.rint(number * (clicks.singles[0] if light else np.repeat(LASER[gates], 2)))
+        if light:
+            singles[:2] = singles[:2] if "p" in gates else np.nan
+            singles[2:] = singles[2:] if "r" in gates else np.nan
         records.append(
             Record(
-                data_set=name, run=name, setting=setting, trials=number, singles=singles,
-                coincidences=np.full((2, 2), 0.0 if gates == "pr" else np.nan),
+                data_set=name, run=name, setting=setting, kind="light" if light else "laser",
+                trials=number, singles=singles,
+                coincidences=np.rint(number * clicks.coincidences[0])
+                * (np.nan if gates in ("p", "r") else float(light)),
                 before=_before(values, number, rng), before_seconds=BEFORE,
                 spans=((begin, clock[name]),),
             )
@@ -119,17 +134,20 @@ def _drawn(
     """Replace expected singles by drawn ones, and draw the coincidences given these."""
     data = Data.of(campaign)
     singles, g2, _ = data.expected(values)
-    factor = np.ones(data.singles.shape)
+    factor, heated = np.ones(data.singles.shape), np.ones(data.pairs.shape)
     covariance = drift_covariance(data, values, drift)
     if len(covariance):
         root = np.linalg.cholesky(covariance + 1e-12 * np.eye(len(covariance)))
-        factor[data.normal] = np.exp(root @ rng.standard_normal(len(root)))
+        off, normal = np.exp(root @ rng.standard_normal(len(root))), int(data.normal.sum())
+        factor[data.normal], heated[data.many] = off[:normal], off[normal:]
     found = rng.poisson(singles[0] * factor).astype(np.float64)
     found[np.isnan(data.singles)] = np.nan
+    laser = [record.kind == "laser" for record in campaign.records]
+    found[laser] = data.singles[laser]
     records = []
     for at, record in enumerate(campaign.records):
         exposure = np.nan_to_num(found[at][2:, None] * found[at][None, :2]) / record.trials
-        pairs = rng.poisson(g2[0][at] * exposure).astype(np.float64)
+        pairs = rng.poisson(g2[0][at] * heated[at] * exposure).astype(np.float64)
         pairs[np.isnan(record.coincidences)] = np.nan
         records.append(replace(record, singles=found[at], coincidences=pairs))
     return replace(campaign, records=tuple(records))
@@ -140,7 +158,8 @@ def narrow_prior(campaign: Campaign) -> Prior:
     preset = riedinger2018()
     usual = make_prior(campaign, preset)
     middle = usual.values(usual.mean[None])
-    apart = ("contrast", "phi", "delta_omega_hz", "splitting", "leak_share", "p_read_A", "p_read_B")
+    apart = ("contrast", "phi", "delta_omega_hz", "splitting", "leak_share", "p_read_A",
+             "p_read_B", *MEMORY)  # fmt: skip
     changes = {n: (float(middle[n][0]), NARROW) for n in usual.free if n not in apart}
     changes |= {
         "contrast": (0.8, 0.6), "phi": (0.0, 0.17), "delta_omega_hz": (45e6, 0.05),
@@ -187,7 +206,7 @@ def calibrate(
     Source: Talts et al., arXiv:1804.06788 (simulation-based calibration).
     """
     rng = np.random.default_rng(seed)
-    planned = plan(scale, delays=5)
+    planned = plan(scale, delays=5, laser=True)
     outline = simulated(_centre(), planned, rng)
     prior = narrow_prior(outline)
     ranks: dict[str, list[float]] = {name: [] for name in prior.free}

@@ -13,6 +13,9 @@ RESULTS: Final = Path(__file__).with_name("inference.json")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "inference.md"
 MARK: Final = "<!-- tables -->"
 
+ODD: Final = 0.05
+"""Shares of hits that are less likely than this are named."""
+
 
 def keep(name: str, result: Any) -> None:
     """Put one result into `RESULTS`, beside the others, and the tables into the page."""
@@ -47,15 +50,20 @@ def _recovery(found: dict[str, Any]) -> str:
         "which they are not.", "",
         "| parameter | determined in | truth in 68 % | in 95 % |", "|---|--:|--:|--:|",
     ]  # fmt: skip
-    totals = [0, 0, 0]
+    totals, odd = [0, 0, 0], []
     for name in names:
         mine = [lab for lab in labs if name in lab["truth"]]
         hits = [sum(_inside(lab, name, level) for lab in mine) for level in (68, 95)]
         totals = [totals[0] + len(mine), totals[1] + hits[0], totals[2] + hits[1]]
         lines.append(f"| `{name}` | {len(mine)} | {hits[0]} | {hits[1]} |")
+        for hit, part in zip(hits, (0.68, 0.95), strict=True):
+            p = float(stats.binomtest(hit, len(mine), part).pvalue)
+            if p < ODD:
+                odd.append(f"`{name}` ({hit} of {len(mine)} in {100 * part:.0f} %, p = {p:.2g})")
     lines.append(
         f"| all | {totals[0]} | {_share(totals[1], totals[0])} | {_share(totals[2], totals[0])} |"
     )
+    lines += ["", f"Outside binomial limits (p < {ODD}): {', '.join(odd) or 'none'}."]
     lines += ["", "| seed | numbers | deviance | p |", "|--:|--:|--:|--:|"]
     for seed, lab in zip(seeds, labs, strict=True):
         lines.append(

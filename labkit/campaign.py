@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from math import isclose, pi
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
 Plain = Mapping[str, Any]
+Arms = tuple[float, float]
 
 CLEAR = 20e-9
 """Clicks earlier than this before the first gate are no light of its pulse, s."""
@@ -39,6 +41,9 @@ BLOCKED = 0.01
 
 UNKNOWN = (0.0, 0.0)
 """Transmissions of attenuators that the manifest does not tell."""
+
+CLOCK = "campaign"
+"""Of all run folders: what drifts from run to run, drifts slowly."""
 
 READ = (
     "witness", "phase_sweep", "delay_sweep", "g2", "pump_probe", "thermometry", "splitting",
@@ -50,7 +55,7 @@ LIGHTS: Mapping[str, tuple[str, ...]] = {
     "thermometry": ("stokes", "anti_stokes", "background"),
     "splitting": ("both", "pump", "leaks"),
     "stray_light": ("leaks", "closed"),
-    "null_test": ("laser",),
+    "null_test": ("laser", "bright laser", "unheralded"),
 }
 """Of a procedure with several kinds of light, those that are understood."""
 
@@ -71,13 +76,13 @@ class _Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Run:
-    """A run folder as the reader needs it."""
+    """A run folder as the reader needs it; `arms` has both attenuators in each of its blocks."""
 
     name: str
     sequence: PulseSequence
     options: Any
     blocks: list[Block]
-    transmission: tuple[float, float]
+    arms: list[Arms]
     hardware: Hardware
     calibration: Calibration | None
     skipped: set[str] = field(default_factory=set)
@@ -148,11 +153,11 @@ def read_campaign(
         )
         levels = {"pump": pump.level, "read": read_pulse.level}
         ratio = first.energy(read_pulse) / first.energy(pump)
-        for run in read:
-            records += _records(run, first)
+        for run, begin in zip(read, _beginnings(read), strict=True):
+            records += [_dated(record, begin) for record in _records(run, first)]
             if run.skipped:
                 remarks.append(f"{run.name}: not used: blocks of {', '.join(sorted(run.skipped))}")
-            if run.transmission == UNKNOWN:
+            if UNKNOWN in run.arms:
                 remarks.append(f"{run.name}: attenuators not known, taken as in {first.name}")
     for path in counts:
         records += _of_counts(path, reference if first else _setting_of_preset(preset))
@@ -167,6 +172,30 @@ def read_campaign(
         records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio
     )
     return campaign, tuple(remarks)
+
+
+def _beginnings(runs: Sequence[_Run]) -> list[float]:
+    """Return when runs began, s from the first on: by the wall, but none before another's end.
+
+    A virtual lab's trials take no time by the wall.
+    """
+    walls = [_wall(run) for run in runs]
+    found, end = [0.0] * len(runs), 0.0
+    for number in sorted(range(len(runs)), key=lambda n: walls[n]):
+        found[number] = max(walls[number] - min(walls), end)
+        end = found[number] + sum(b.trials * b.gates.period for b in runs[number].blocks)
+    return found
+
+
+def _wall(run: _Run) -> float:
+    """Return when a run's first block was begun, s since 1970; 0 if it does not tell."""
+    began = next((block.started for block in run.blocks if block.started), None)
+    return datetime.fromisoformat(began).timestamp() if began else 0.0
+
+
+def _dated(record: Record, begin: float) -> Record:
+    spans = tuple((begin + first, begin + last) for first, last in record.spans)
+    return replace(record, spans=spans, clock=CLOCK)
 
 
 def _run(folder: RunFolder) -> _Run:
@@ -186,12 +215,13 @@ def _run(folder: RunFolder) -> _Run:
     if "options" in plain:
         options = options_of(manifest.kind, dict(plain["options"]), where)  # type: ignore[call-overload]
     station = _station(manifest)
+    blocks = folder.journal.read()
     return _Run(
         name=folder.path.name,
         sequence=sequence,
         options=options,
-        blocks=folder.journal.read(),
-        transmission=_transmission(manifest, station),
+        blocks=blocks,
+        arms=_arms(blocks, _transmission(manifest, station)),
         hardware=read_mapping(Hardware, station.get("hardware", {}), f"{where}: hardware"),
         calibration=read_mapping(Calibration, station["calibration"], f"{where}: calibration")
         if "calibration" in station
@@ -208,7 +238,27 @@ def _station(manifest: Manifest) -> Plain:
     return found if isinstance(found, dict) else {}
 
 
-def _transmission(manifest: Manifest, station: Plain) -> tuple[float, float]:
+def _arms(blocks: Sequence[Block], end: Arms) -> list[Arms]:
+    """Return the attenuators' transmissions in each block, given those at the end of the run.
+
+    A balance notes them with each of its blocks, begins with what is there, and leaves them as in
+    its last block.
+    """
+    noted = {
+        number: (float(b.setting["transmission_A"]), float(b.setting["transmission_B"]))
+        for number, b in enumerate(blocks)
+        if "transmission_A" in b.setting
+    }
+    if not noted:
+        return [end] * len(blocks)
+    now, last, found = noted[min(noted)], max(noted), []
+    for number in range(len(blocks)):
+        now = noted.get(number, now)
+        found.append(end if number > last and end != UNKNOWN else now)
+    return found
+
+
+def _transmission(manifest: Manifest, station: Plain) -> Arms:
     """Return the attenuators' transmissions at the end of a run; zeros if not known."""
     roles = station.get("roles", {})
     snapshot = manifest.snapshot_before | manifest.snapshot_after
@@ -220,7 +270,17 @@ def _transmission(manifest: Manifest, station: Plain) -> tuple[float, float]:
 
 
 def _has_witness(run: _Run) -> bool:
-    return any(b.good and b.setting.get("procedure") == "witness" for b in run.blocks)
+    return any(_is_witness(block) for block in run.blocks)
+
+
+def _is_witness(block: Block) -> bool:
+    return block.good and block.setting.get("procedure") == "witness"
+
+
+def _usual_arms(run: _Run) -> Arms:
+    """Return the attenuators' transmissions in the first witness block, or at the end."""
+    at = [number for number, block in enumerate(run.blocks) if _is_witness(block)]
+    return run.arms[at[0] if at else -1] if run.arms else UNKNOWN
 
 
 def _phase_of(run: _Run) -> float:
@@ -240,15 +300,15 @@ def _records(run: _Run, reference: _Run) -> list[Record]:
     """Return the records of a run, blocks of equal settings added."""
     groups: dict[tuple[str, bool, Setting], list[tuple[Block, tuple[float, float]]]] = {}
     clock = 0.0
-    for block in run.blocks:
+    for block, arms in zip(run.blocks, run.arms, strict=True):
         begin, clock = clock, clock + block.trials * block.gates.period
         if not block.good:
             continue
         played = _played(block.setting, run)
         if played is None:
-            run.skipped.add(str(block.setting.get("procedure", "no procedure")))
+            run.skipped.add(_named(block.setting))
             continue
-        key = played.data_set, played.laser, _setting(played, run, reference)
+        key = played.data_set, played.laser, _setting(played, run, arms, reference)
         groups.setdefault(key, []).append((block, (begin, clock)))
     found = []
     for (data_set, laser, setting), blocks in groups.items():
@@ -258,6 +318,12 @@ def _records(run: _Run, reference: _Run) -> list[Record]:
             record = _record(run.name, data_set, setting, counts, laser=laser)
             found.append(replace(record, spans=spans))
     return found
+
+
+def _named(setting: Plain) -> str:
+    """Return the words for blocks that are not understood: procedure, and light if it has some."""
+    procedure, light = str(setting.get("procedure", "no procedure")), setting.get("light")
+    return f"{procedure} ({light})" if light and procedure in LIGHTS else procedure
 
 
 def _record(run: str, data_set: str, setting: Setting, counts: Counts, *, laser: bool) -> Record:
@@ -292,13 +358,13 @@ def _before(counts: Counts) -> tuple[Real, float]:
     return clicks, float(np.diff(counts.bin_edges)[bins].sum())
 
 
-def _setting(played: _Played, run: _Run, reference: _Run) -> Setting:
+def _setting(played: _Played, run: _Run, arms: Arms, reference: _Run) -> Setting:
     """Return the model's setting of what was played."""
     energies: dict[str, tuple[float, float]] = {"pump": (0.0, 0.0), "read": (0.0, 0.0)}
     names = [pulse.name for pulse in played.sequence.pulses]
-    known = run.transmission != UNKNOWN and reference.transmission != UNKNOWN
-    own_arms = run.transmission if known else (1.0, 1.0)
-    usual_arms = reference.transmission if known else (1.0, 1.0)
+    usual_arms = _usual_arms(reference)
+    if UNKNOWN in (arms, usual_arms):
+        arms = usual_arms = (1.0, 1.0)
     for name in ("pump", "read"):
         if name not in names:
             continue
@@ -306,7 +372,7 @@ def _setting(played: _Played, run: _Run, reference: _Run) -> Setting:
         energy = run.energy(played.sequence.pulse(name)) / unit
         a, b = (
             energy * (own if arm in played.arms else CLOSED) / usual
-            for arm, own, usual in zip("AB", own_arms, usual_arms, strict=True)
+            for arm, own, usual in zip("AB", arms, usual_arms, strict=True)
         )
         energies[name] = (round(a, 9), round(b, 9))
     both = {"pump", "read"} <= set(names)
@@ -346,6 +412,8 @@ def _played(setting: Plain, run: _Run) -> _Played | None:
         options = getattr(run.options, "null_test", run.options)
         laser = (options if isinstance(options, NullTestOptions) else NullTestOptions()).light
         sequence = laser_sequence(sequence, laser)
+        if light == "bright laser":
+            sequence = sequence.with_pulse("read", level=laser.pump_level)
         return _Played(data_set=name, sequence=sequence, on_line=False, laser=True)
     return _Played(data_set=name, sequence=sequence, arms=device, on_line=light not in BESIDE)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.palette import COLORS
 from labkit.procedures import Result
+from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import CLOSED, DEVICES, Device, Session, check_options, only
 from labkit.sequence import PulseSequence
 
@@ -143,7 +144,7 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
     rates, settings, behind = [], [], []
     for step in range(1, options.steps + 1):
         present = {arm: float(attenuators[arm].transmission()) for arm in DEVICES}
-        clicks, trials = _both_arms(session, pump_only, options, present, step)
+        clicks, trials = _both_arms(session, (sequence, pump_only), options, present, step)
         a, b = clicks["A"], clicks["B"]
         settings.append((present["A"], present["B"]))
         rates.append((a / trials, b / trials))
@@ -170,15 +171,21 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
 
 def _both_arms(
     session: Session,
-    pump_only: PulseSequence,
+    sequences: tuple[PulseSequence, PulseSequence],
     options: BalanceOptions,
     present: dict[Device, float],
     step: int,
 ) -> tuple[dict[Device, int], int]:
-    """Return the clicks of both arms, and the trials of each: all, unless it is clear before."""
+    """Return the clicks of both arms, and the trials of each: all, unless it is clear before.
+
+    Filters are tuned with the first sequence, if that is due; the second one is measured with.
+    """
+    sequence, pump_only = sequences
     clicks, part = dict.fromkeys(DEVICES, 0), options.trials // options.rounds
     rounds = range(1, options.rounds + 1)
     for number in session.steps(f"balance, correction {step}: round", rounds):
+        if number % 2:  # not within A B B A
+            tune_if_due(session, sequence, 4 * part)
         for arm in reversed(DEVICES) if number % 2 else DEVICES:
             clicks[arm] += _alone(session, pump_only, arm, options, present)
         if min(clicks.values()) == 0:

@@ -129,7 +129,7 @@ def blocks_of_device(
         for trials in session.steps(f"{procedure} of device {options.device}: block", trials_of):
             block = session.earlier(sequence, trials, setting)
             if block is None:
-                tune_if_due(session, sequence)
+                tune_if_due(session, sequence, trials)
                 block = session.measure(sequence, trials, setting, locked=False)
             blocks.append(block)
     good = [block for block in blocks if block.good]

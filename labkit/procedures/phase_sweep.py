@@ -316,11 +316,12 @@ def good_block(
     before = session.earlier(sequence, trials, setting)
     if before is not None:
         return before
-    upkeep(session, sequence)
+    upkeep(session, sequence, trials)
     block = session.measure(sequence, trials, setting)
     if not block.good:
         session.say(f"{place}: {block.reason}; measuring again")
         repair(session, sequence, block)
+        upkeep(session, sequence, trials)
         block = session.measure(sequence, trials, setting)
     if not block.good:
         message = f"{place}: the block is bad after repair too: {block.reason}"

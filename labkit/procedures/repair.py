@@ -35,9 +35,12 @@ def relock(session: Session, sequence: PulseSequence, *, force: bool = False) ->
         lock(session, sequence, RELOCK)
 
 
-def tune_if_due(session: Session, sequence: PulseSequence) -> bool:
-    """Tune the filters if that is due, and tell whether they were; the lock is left alone."""
-    due = session.untuned >= TUNE_AFTER
+def tune_if_due(session: Session, sequence: PulseSequence, trials: int = 0) -> bool:
+    """Tune the filters if that is due, and tell whether they were; the lock is left alone.
+
+    It is due if the middle of the coming block, of so many trials, is later than `TUNE_AFTER`.
+    """
+    due = session.untuned + 0.5 * trials * sequence.period >= TUNE_AFTER
     if due:
         tune(session, sequence)
     return due
@@ -58,12 +61,12 @@ def retune(session: Session, sequence: PulseSequence) -> None:
     relock(session, sequence)
 
 
-def upkeep(session: Session, sequence: PulseSequence) -> bool:
+def upkeep(session: Session, sequence: PulseSequence, trials: int) -> bool:
     """Tune the filters if that is due, and lock if needed; tell whether the filters were tuned.
 
-    To be called before every long block.
+    To be called before every long block, with its trials.
     """
-    due = tune_if_due(session, sequence)
+    due = tune_if_due(session, sequence, trials)
     relock(session, sequence)
     return due
 

@@ -92,12 +92,14 @@ def _check(
     likelihood = maximum.likelihood
     data = likelihood.data
     singles, g2, _ = data.expected(likelihood.prior.values(maximum.z[None]))
-    rows, cells = np.nonzero(data.normal)
+    rows = data.rows
+    cells = [*np.array(CELLS)[np.nonzero(data.normal)[1]]]
+    cells += [f"r{i + 1}p{j + 1}" for _, i, j in np.argwhere(data.many)]
     mine = np.isin(rows, numbers)
-    raw = likelihood.log_residuals(singles[0])
+    raw = likelihood.log_residuals(singles[0], g2[0])
     noise = likelihood.noise[np.ix_(mine, mine)]
     chi2 = float(raw[mine] @ linalg.solve(noise, raw[mine], assume_a="pos")) if mine.any() else 0.0
-    pairs = data.paired[numbers]
+    pairs = data.few[numbers]
     few = data.poisson[numbers]
     means = np.concatenate(
         [(g2[0] * np.nan_to_num(data.exposure))[numbers][pairs], singles[0][numbers][few]]
@@ -110,7 +112,9 @@ def _check(
         sigma = raw[mine] / np.sqrt(np.diag(noise))
         at = int(np.argmax(np.abs(sigma)))
         setting = data.records[rows[mine][at]].setting
-        worst = f"{CELLS[cells[mine][at]]} at τ = {setting.delay * 1e9:.0f} ns: {sigma[at]:+.1f} σ"
+        worst = (
+            f"{np.array(cells)[mine][at]} at τ = {setting.delay * 1e9:.0f} ns: {sigma[at]:+.1f} σ"
+        )
     return DataSetCheck(
         name=name, run=run, settings=len(numbers), numbers=int(mine.sum()) + len(counted),
         deviance=found, p_value=_share_above(made, found), worst=worst,

@@ -26,7 +26,6 @@ class Record:
     data_set : str
         Procedure, and device where there is one.
     run : str
-        Drifts of different runs have nothing to do with each other.
     setting : Setting
     kind : {"light", "laser"}
         ``laser``: coherent light in both gates, of which only the coincidences tell something.
@@ -40,7 +39,10 @@ class Record:
     before_seconds : float
         How long that is, per trial.
     spans : tuple of (float, float)
-        When its blocks began and ended, s from the start of the run.
+        When its blocks began and ended, s by a clock.
+    clock : str
+        Names that clock; by default it is the run's own. Drifts of records by different clocks have
+        nothing to do with each other.
     exposure : ndarray, shape (2, 2), optional
         Coincidences are Poisson about g² times this; by default the block's own S_i S_j/N.
     """
@@ -55,6 +57,7 @@ class Record:
     before: Real = field(default_factory=lambda: np.zeros(2))
     before_seconds: float = 0.0
     spans: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+    clock: str = ""
     exposure: Real | None = None
 
     def __post_init__(self) -> None:
@@ -161,21 +164,18 @@ class Campaign:
 def correlation_of(records: Sequence[Record], time: float) -> Real:
     """Return the correlation of a slow drift between the means of records, shape (s, s).
 
-    An Ornstein-Uhlenbeck drift of unit variance and this correlation time (s); that of different
-    runs is independent.
+    An Ornstein-Uhlenbeck drift of unit variance and this correlation time (s); that by different
+    clocks is independent.
     """
     found = np.zeros((len(records), len(records)))
-    by_run: dict[str, list[int]] = {}
+    by_clock: dict[str, list[int]] = {}
     for number, record in enumerate(records):
-        by_run.setdefault(record.run, []).append(number)
-    for numbers in by_run.values():
+        by_clock.setdefault(record.clock or record.run, []).append(number)
+    for numbers in by_clock.values():
         parts = [records[number].instants() for number in numbers]
-        instants = np.concatenate([when for when, _ in parts])
-        weight = np.zeros((len(numbers), len(instants)))
-        at = 0
-        for row, (when, share) in enumerate(parts):
-            weight[row, at : at + len(when)] = share
-            at += len(when)
-        kernel = np.exp(-np.abs(instants[:, None] - instants) / time)
-        found[np.ix_(numbers, numbers)] = weight @ kernel @ weight.T
+        instants, weight = (np.concatenate(both) for both in zip(*parts, strict=True))
+        firsts = np.cumsum([0, *(len(when) for when, _ in parts[:-1])])
+        for number, (when, share) in zip(numbers, parts, strict=True):
+            kernel = np.exp(-np.abs(when[:, None] - instants) / time)
+            found[number, numbers] = np.add.reduceat((share @ kernel) * weight, firsts)
     return found

@@ -3,7 +3,9 @@
 Singles S of a cell with many clicks: ln S is normal about ln λ, with variance 1/λ and the
 covariance of the slow drifts of arms, lasers, coupler and detectors (`DRIFTS`), whose sensitivity
 the model gives; cells with few clicks are Poisson. Coincidences of r_i and p_j are Poisson about
-g²_ij S_i S_j/N, so that a drift of any efficiency cancels. Poisson terms are deviances,
+g²_ij S_i S_j/N, so that a drift of any efficiency cancels; but a pump that drifts heats by more or
+less, and where there are many coincidences their logarithm is normal, with the covariance that the
+drifts give to ln g²_ij and to the singles. Poisson terms are deviances,
 2 (λ − y − y ln(λ/y)), never bare likelihoods of 1e7.
 """
 
@@ -19,12 +21,13 @@ from simulation.inference.data import Campaign, Record, correlation_of
 from simulation.inference.model import CELLS, laser_coincidences, probabilities
 from simulation.inference.prior import Prior
 from simulation.inference.setting import Settings
+from simulation.theory.dlcz import PairClicks
 
 Real = NDArray[np.float64]
 Values = Mapping[str, Real]
 
 MANY = 25
-"""From so many clicks on a cell's singles count as normal."""
+"""From so many clicks on a cell's singles, or coincidences, count as normal."""
 
 SLOW, FAST = 1800.0, 120.0
 """Correlation times of slow drifts, and of the lasers' frequencies against the filters, s."""
@@ -33,7 +36,7 @@ DRIFTS: Final[Mapping[str, Mapping[float, float]]] = {
     "arm_A": {SLOW: 0.5}, "arm_B": {SLOW: 0.5}, "power_pump": {SLOW: 1.0},
     "power_read": {SLOW: 1.0}, "coupler": {SLOW: 0.2}, "detector_1": {SLOW: 0.5},
     "detector_2": {SLOW: 0.5},
-    **{cell: {SLOW: 0.5, FAST: 0.5} for cell in CELLS},
+    **{cell: {SLOW: 0.7, FAST: 0.5} for cell in CELLS},
 }  # fmt: skip
 """What drifts: by correlation time, its standard deviation in units of the allowed drift.
 
@@ -59,8 +62,10 @@ class Data:
     trials : ndarray, shape (m,)
     singles : ndarray, shape (m, 4)
     pairs : ndarray, shape (m, 2, 2)
-    normal, poisson, paired : ndarray of bool
-        Which singles are compared as normal, which as Poisson, and which coincidences are.
+    normal, poisson : ndarray of bool, shape (m, 4)
+        Which singles are compared as normal, and which as Poisson.
+    many, few : ndarray of bool, shape (m, 2, 2)
+        The same of coincidences.
     exposure : ndarray, shape (m, 2, 2)
         S_i S_j/N, or what a record says.
     before : ndarray, shape (2,)
@@ -79,7 +84,8 @@ class Data:
     pairs: Real
     normal: NDArray[np.bool_]
     poisson: NDArray[np.bool_]
-    paired: NDArray[np.bool_]
+    many: NDArray[np.bool_]
+    few: NDArray[np.bool_]
     exposure: Real
     before: Real
     before_seconds: float
@@ -106,6 +112,9 @@ class Data:
         for row, record in enumerate(records):
             if record.exposure is not None:
                 exposure[row] = record.exposure
+        paired = np.isfinite(pairs) & (np.nan_to_num(exposure) > 0)
+        own = np.array([r.exposure is None for r in records], np.bool_)[:, None, None]
+        many = paired & (np.nan_to_num(pairs) >= MANY) & own & light[..., None]
         return cls(
             records=records,
             settings=Settings.of([record.setting for record in records]),
@@ -115,7 +124,8 @@ class Data:
             pairs=pairs,
             normal=normal,
             poisson=seen & ~normal,
-            paired=np.isfinite(pairs) & (np.nan_to_num(exposure) > 0),
+            many=many,
+            few=paired & ~many,
             exposure=exposure,
             before=np.sum([r.before for r in records], axis=0) if m else np.zeros(2),
             before_seconds=float(sum(r.before_seconds * r.trials for r in records)),
@@ -128,6 +138,16 @@ class Data:
         return replace(self, records=tuple(records), settings=settings)
 
     @property
+    def paired(self) -> NDArray[np.bool_]:
+        """Which coincidences are compared."""
+        return np.asarray(self.many | self.few)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Settings of what is compared as normal: singles, then coincidences."""
+        return np.concatenate([np.nonzero(self.normal)[0], np.nonzero(self.many)[0]])
+
+    @property
     def numbers(self) -> int:
         """Number of counts that are compared."""
         return int(self.normal.sum() + self.poisson.sum() + self.paired.sum()) + (
@@ -138,8 +158,7 @@ class Data:
         """Return expected singles (n, m, 4), g² (n, m, 2, 2) and clicks before (n, 2)."""
         clicks = probabilities(values, self.settings, reference_delay=self.reference_delay)
         singles = np.moveaxis(self.trials[:, None, None] * clicks.singles, 0, 1)
-        rates = clicks.singles[..., 2:, None] * clicks.singles[..., None, :2]
-        g2 = np.moveaxis(clicks.coincidences / np.maximum(rates, 1e-300), 0, 1)
+        g2 = np.moveaxis(_g2(clicks), 0, 1)
         for at, record in enumerate(self.records):
             if record.kind == "laser":
                 seen = self.singles[at] / self.trials[at]
@@ -158,7 +177,7 @@ def deviance(expected: Real, found: Real) -> Real:
 
 
 def drift_covariance(data: Data, values: Values, drift: float) -> Real:
-    """Return the covariance of ln of the normal singles by slow drifts, shape (q, q).
+    """Return the covariance of ln of the normal singles, then g², by slow drifts, shape (q, q).
 
     Parameters
     ----------
@@ -168,18 +187,20 @@ def drift_covariance(data: Data, values: Values, drift: float) -> Real:
     drift : float
         Relative standard deviation that `DRIFTS` scale with.
     """
-    rows, cells = np.nonzero(data.normal)
+    rows = data.rows
     found = np.zeros((len(rows), len(rows)))
     if not len(rows):
         return found
     aside = np.array([not r.setting.on_line for r in data.records])[rows]
+    aside[data.normal.sum() :] = False
     same = rows[:, None] == rows[None, :]
-    found += ASIDE**2 * (same & aside[:, None])
+    found += ASIDE**2 * (same & aside[:, None] & aside)
     if drift == 0:
         return found
     kernels = {time: kernel[np.ix_(rows, rows)] for time, kernel in data.kernels.items()}
     for name, parts in DRIFTS.items():
-        own = _sensitivity(data, values, name)[rows, cells] * drift
+        singles, g2 = _sensitivity(data, values, name)
+        own = np.concatenate([singles[data.normal], g2[data.many]]) * drift
         kernel = sum(part**2 * kernels[time] for time, part in parts.items())
         found += kernel * own[:, None] * own
     return found
@@ -188,10 +209,11 @@ def drift_covariance(data: Data, values: Values, drift: float) -> Real:
 _STEP = 1e-3
 
 
-def _sensitivity(data: Data, values: Values, name: str) -> Real:
-    """Slope of ln(singles) in ln(what drifts), shape (m, 4); for the coupler in the splitting."""
+def _sensitivity(data: Data, values: Values, name: str) -> tuple[Real, Real]:
+    """Slopes of ln(singles), (m, 4), and ln(g²), (m, 2, 2), in ln(what drifts) or the splitting."""
     if name in CELLS:
-        return np.tile((np.array(CELLS) == name).astype(np.float64), (len(data.records), 1))
+        own = np.tile((np.array(CELLS) == name).astype(np.float64), (len(data.records), 1))
+        return own, np.zeros(data.pairs.shape)
     changed, settings = dict(values), data.settings
     up = 1 + _STEP
     if name.startswith("arm"):
@@ -213,10 +235,18 @@ def _sensitivity(data: Data, values: Values, name: str) -> Real:
         for quantity in (f"eta_{j}", f"leak_pump_{j}", f"leak_read_{j}"):
             changed[quantity] = values[quantity] * up
     there, here = (
-        probabilities(v, s, reference_delay=data.reference_delay).singles[:, 0]
+        probabilities(v, s, reference_delay=data.reference_delay)
         for v, s in ((changed, settings), (values, data.settings))
     )
-    return np.asarray(np.log(there / here) / (_STEP if name == "coupler" else np.log(up)))
+    step = _STEP if name == "coupler" else np.log(up)
+    singles = np.log(there.singles / here.singles)[:, 0] / step
+    g2 = np.log(_g2(there) / _g2(here))[:, 0] / step
+    return np.asarray(singles), np.asarray(g2)
+
+
+def _g2(clicks: PairClicks) -> Real:
+    rates = clicks.singles[..., 2:, None] * clicks.singles[..., None, :2]
+    return np.asarray(np.maximum(clicks.coincidences, 1e-300) / np.maximum(rates, 1e-300))
 
 
 def _times(energy: tuple[Real, Real], factors: tuple[float, float]) -> tuple[Real, Real]:
@@ -239,22 +269,25 @@ class Likelihood:
     def __init__(self, data: Data, prior: Prior, drift: float, at: Real) -> None:
         self.data, self.prior, self.drift = data, prior, drift
         values = prior.values(at[None])
-        singles, _, _ = data.expected(values)
+        singles, g2, _ = data.expected(values)
         covariance = drift_covariance(data, values, drift)
-        covariance[np.diag_indices_from(covariance)] += 1 / singles[0][data.normal]
+        means = [singles[0][data.normal], (g2[0] * data.exposure)[data.many]]
+        covariance[np.diag_indices_from(covariance)] += 1 / np.concatenate(means)
         self.noise = covariance
         self._root = linalg.cholesky(covariance, lower=True) if len(covariance) else covariance
         self._prior_root = linalg.cholesky(prior.covariance, lower=True)
-        self._logs = np.log(data.singles[data.normal] + 0.5)
+        found = [data.singles[data.normal] + 0.5, (data.pairs[data.many] + 0.5)]
+        found[1] = found[1] / data.exposure[data.many]
+        self._logs = np.log(np.concatenate(found))
 
     def residuals(self, z: Real) -> tuple[Real, Real, Real]:
         """Return whitened normal residuals (n, q), Poisson means (n, c), and prior ones (n, k)."""
         data = self.data
         singles, g2, before = data.expected(self.prior.values(z))
-        raw = self.log_residuals(singles)
+        raw = self.log_residuals(singles, g2)
         white = linalg.solve_triangular(self._root, raw.T, lower=True).T if raw.size else raw
         means = np.concatenate(
-            [singles[:, data.poisson], (g2 * np.nan_to_num(data.exposure))[:, data.paired], before],
+            [singles[:, data.poisson], g2[:, data.few] * data.exposure[data.few], before],
             axis=1,
         )
         from_prior = linalg.solve_triangular(
@@ -262,15 +295,16 @@ class Likelihood:
         ).T
         return white, means, from_prior
 
-    def log_residuals(self, singles: Real) -> Real:
-        """Return ln(found/expected) of the normal singles for expected ones (..., m, 4)."""
-        return np.asarray(self._logs - np.log(np.maximum(singles[..., self.data.normal], 1e-300)))
+    def log_residuals(self, singles: Real, g2: Real) -> Real:
+        """Return ln(found/expected) of normal singles (..., m, 4) and g² (..., m, 2, 2)."""
+        expected = [singles[..., self.data.normal], g2[..., self.data.many]]
+        return np.asarray(self._logs - np.log(np.maximum(np.concatenate(expected, -1), 1e-300)))
 
     @property
     def counted(self) -> Real:
         """Counts that belong to the Poisson means."""
         data = self.data
-        return np.concatenate([data.singles[data.poisson], data.pairs[data.paired], data.before])
+        return np.concatenate([data.singles[data.poisson], data.pairs[data.few], data.before])
 
     def deviances(self, z: Real) -> Real:
         """Return the deviance of the data, shape (n,)."""

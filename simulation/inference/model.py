@@ -39,25 +39,22 @@ def pair_marginals(parameters: DLCZParameters) -> PairClicks:
     device = device_moments(parameters)
     eta, p_read = parameters.per_device("eta"), parameters.per_device("p_read")
     detector, dark = parameters.per_detector("eta"), parameters.per_detector("dark")
-    through = np.asarray(parameters.splitting)[..., None]
-    pump = detector * _mixed(eta * device.stokes, through)
-    read = detector * _mixed(eta * p_read * device.mechanics, through)
-    n = np.concatenate(
-        np.broadcast_arrays(
-            pump + parameters.per_detector("leak_pump"),
-            read + parameters.per_detector("leak_read"),
-        ),
-        -1,
-    )
-    darks = np.concatenate([dark, dark], -1)
-    singles = (n + darks) / (1 + n)
+    through = np.asarray(parameters.splitting)
+    pump = detector * _combined(eta * device.stokes, through)
+    read = detector * _combined(eta * p_read * device.mechanics, through)
+    pump = pump + parameters.per_detector("leak_pump")
+    read = read + parameters.per_detector("leak_read")
+    n = _last(pump[..., 0], pump[..., 1], read[..., 0], read[..., 1])
+    singles = (n + _last(dark[..., 0], dark[..., 1], dark[..., 0], dark[..., 1])) / (1 + n)
     cross = np.abs(device.stokes_mechanics) * np.sqrt(p_read) * eta
     lost = parameters.lost_interference[..., None, None]
-    whole = _squares(cross, detector, through[..., 0], np.cos(fringe_phase(parameters)))
-    turned = _squares(cross, detector, through[..., 0], -np.cos(fringe_phase(parameters)))
+    steady, swing = _squares(cross, detector, through, np.cos(fringe_phase(parameters)))
     silent = (1 - dark)[..., :, None] * (1 - dark)[..., None, :]
     vacuum = (1 + n[..., 2:, None]) * (1 + n[..., None, :2])
-    joint = [silent * square / (vacuum * (vacuum - square)) for square in (whole, turned)]
+    joint = [
+        silent * square / (vacuum * (vacuum - square))
+        for square in (steady + swing, steady - swing)
+    ]
     correlated = (1 - lost / 2) * joint[0] + lost / 2 * joint[1]
     pairs = singles[..., 2:, None] * singles[..., None, :2] + correlated
     return _remembered(PairClicks(singles=singles, coincidences=pairs), parameters)
@@ -97,22 +94,37 @@ def laser_coincidences(values: Mapping[str, ArrayLike], singles: Real) -> Real:
     return found
 
 
-def _squares(cross: Real, detector: Real, through: Real, cosine: Real) -> Real:
-    """|⟨p_j r_i⟩|², element [i, j], on a coupler whose reflection is a quarter period late."""
+def _last(*parts: Real) -> Real:
+    """Stack on the last axis, which stays outermost in memory: numpy is slow along short ones."""
+    return np.moveaxis(np.stack(np.broadcast_arrays(*parts)), 0, -1)
+
+
+def _combined(light: Real, through: Real) -> Real:
+    """Return what of the light of A and B goes to detectors 1 and 2."""
+    a, b = light[..., 0], light[..., 1]
+    return _last(through * a + (1 - through) * b, (1 - through) * a + through * b)
+
+
+def _squares(cross: Real, detector: Real, through: Real, cosine: Real) -> tuple[Real, Real]:
+    """|⟨p_j r_i⟩|², element [i, j], on a coupler whose reflection is a quarter period late.
+
+    Two parts: the second changes its sign where the fringe is turned by π.
+    """
     a, b = cross[..., 0], cross[..., 1]
-    mixed = through * (1 - through) * (a**2 + b**2 + 2 * a * b * cosine)
+    mixed = through * (1 - through) * (a**2 + b**2)
     first = (through * a) ** 2 + ((1 - through) * b) ** 2
     second = ((1 - through) * a) ** 2 + (through * b) ** 2
     both = 2 * through * (1 - through) * a * b * cosine
-    square = np.empty((*np.shape(mixed), 2, 2))
-    square[..., 0, 0], square[..., 1, 1] = first - both, second - both
-    square[..., 0, 1] = square[..., 1, 0] = mixed
-    return np.asarray(square * detector[..., :, None] * detector[..., None, :])
+    seen = _square(
+        detector[..., 0] ** 2, detector[..., 0] * detector[..., 1], detector[..., 1] ** 2
+    )
+    return _square(first, mixed, second) * seen, _square(-both, both, -both) * seen
 
 
-def _mixed(arms: Real, through: Real) -> Real:
-    """Return photons at detectors 1, 2 for those of arms A, B; shape (..., 2)."""
-    return np.asarray(through * arms + (1 - through) * arms[..., ::-1])
+def _square(first: Real, mixed: Real, second: Real) -> Real:
+    """Return symmetric matrices, shape (..., 2, 2)."""
+    four = _last(first, mixed, mixed, second)
+    return four.reshape(*four.shape[:-1], 2, 2)
 
 
 def _remembered(light: PairClicks, parameters: DLCZParameters) -> PairClicks:
@@ -125,11 +137,14 @@ def _remembered(light: PairClicks, parameters: DLCZParameters) -> PairClicks:
         return light
     pump, read = light.singles[..., :2], light.singles[..., 2:]
     pairs = light.coincidences
-    own = np.stack([pairs[..., 0, 0], pairs[..., 1, 1]], -1)
-    other = np.stack([pairs[..., 0, 1], pairs[..., 1, 0]], -1)
+    own = _last(pairs[..., 0, 0], pairs[..., 1, 1])
+    other = _last(pairs[..., 0, 1], pairs[..., 1, 0])
     missed = own * blind * (1 - after)
     false, crossed = (pump - own) * after, (pump[..., ::-1] - other) * cross
     own, other = own - missed + false, other + crossed
-    rows = [np.stack([own[..., 0], other[..., 0]], -1), np.stack([other[..., 1], own[..., 1]], -1)]
-    singles = np.concatenate([pump, read - missed + false + crossed], -1)
-    return PairClicks(singles=singles, coincidences=np.stack(rows, -2))
+    four = _last(own[..., 0], other[..., 0], other[..., 1], own[..., 1])
+    read = read - missed + false + crossed
+    return PairClicks(
+        singles=_last(pump[..., 0], pump[..., 1], read[..., 0], read[..., 1]),
+        coincidences=four.reshape(*four.shape[:-1], 2, 2),
+    )

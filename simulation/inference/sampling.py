@@ -26,14 +26,23 @@ ENOUGH = 1e-5
 LEAST_ESS = 200.0
 """Below this effective sample size an ensemble is sampled instead, until it has as much."""
 
-WALKERS = 100
+WALKERS = 200
 """Of an ensemble at least: each step has a price of its own."""
 
-PARTS, THINNED = 10, 3
+PARTS, THINNED = 15, 3
 """An ensemble goes on for at most so many times its steps; every so many steps are kept."""
+
+LESSONS = 3
+"""In so many parts of its first steps, which are not kept, an ensemble learns where it is."""
 
 _FREEDOM = 8.0
 """Of the Student t from which is drawn: heavier tails than the posterior's."""
+
+_DIFFERENCE, _JUMP = 5, 10
+"""Every so many steps walkers move by the difference of two others, and by all of it."""
+
+_BOLD = (0.3, 1.0)
+"""Between these lies β of a step about the Student t, evenly in its logarithm."""
 
 
 class NoMaximumError(RuntimeError):
@@ -181,7 +190,7 @@ def sample(
     rng: np.random.Generator,
     tell: Told = lambda _: None,
     *,
-    steps: int = 600,
+    steps: int = 200,
 ) -> Draws:
     """Draw from the posterior.
 
@@ -221,12 +230,15 @@ def ensemble(
     least: float = 0.0,
     tell: Told = lambda _: None,
 ) -> Draws:
-    """Sample with walkers that move by the difference of two others (ter Braak 2006).
+    """Sample with walkers that learn from one another where the density is.
 
-    Half of the walkers move at a time, by γ(z_a − z_b) of the resting half and a little noise,
-    γ = 0.1 to 1.1 times 2.38/√(2k); every tenth step γ = 1, which jumps between modes. Both moves
-    are symmetric, so a Metropolis step leaves the density invariant. The first third is dropped,
-    and every third position kept.
+    Four steps of five are drawn about a Student t that has learned mean and covariance of the
+    walkers: from z, u = z − mean, λ ~ InvΓ((ν + k)/2, (ν + uᵀC⁻¹u)/2) and a normal n of covariance
+    C, z' = mean + √(1 − β²) u + β√λ n, which leaves the Student t invariant (Kamatani 2018), so
+    that a Metropolis step on the ratio of the densities leaves the posterior so. Every fifth step
+    half of the walkers move at a time, by γ(z_a − z_b) of the resting half and a little noise, γ =
+    0.1 to 1.1 times 2.38/√(2k), or 1, which jumps between modes (ter Braak 2006). What is learned
+    is fixed before the first position that is kept, and of these every third is.
 
     Parameters
     ----------
@@ -251,42 +263,99 @@ def ensemble(
     if walkers % 2 or walkers < 2 * k + 2:
         message = f"walkers must be an even number of at least {2 * k + 2}, but are {walkers}"
         raise ValueError(message)
-    z, density, kept = start.copy(), log_density(start), np.empty((0, walkers, k))
+    walk = _Walk(log_density, start.copy(), log_density(start), _Student.of(start), rng)
+    for _ in range(LESSONS):
+        seen = walk.go(-(-steps // LESSONS), every=1)
+        walk.reference = _Student.of(seen[len(seen) // 2 :].reshape(-1, k))
+    found = np.empty((0, walkers, k))
     for part in range(1, PARTS + 1):
-        more = np.empty((steps // THINNED, walkers, k))
-        for step in range(steps // THINNED * THINNED):
-            _step(log_density, z, density, rng, jump=step % 10 == 9)
-            if step % THINNED == THINNED - 1:
-                more[step // THINNED] = z
-        kept = np.concatenate([kept, more])
-        found = kept[len(kept) // 3 :]
+        found = np.concatenate([found, walk.go(steps, every=THINNED)])
         ess = _effective(found)
         tell(f"ensemble: {ess:.0f} effective draws after {part * steps} steps")
         if ess >= least:
             break
-    return Draws(
-        z=found.reshape(-1, k), ess=ess, tried=THINNED * len(kept) * walkers, fallback=True
-    )
+    return Draws(z=found.reshape(-1, k), ess=ess, tried=walk.taken * walkers, fallback=True)
 
 
-def _step(
-    log_density: Callable[[Real], Real], z: Real, density: Real, rng: np.random.Generator, *,
-    jump: bool,
-) -> None:  # fmt: skip
-    """Move all walkers once, half of them at a time, in place."""
-    walkers, k = z.shape
-    half = walkers // 2
-    order = rng.permutation(walkers)
-    for mine, others in ((order[:half], order[half:]), (order[half:], order[:half])):
-        a = rng.integers(0, half, half)
-        b = (a + rng.integers(1, half, half)) % half
-        usual = 2.38 / np.sqrt(2 * k) * rng.uniform(0.1, 1.1, half)
-        gamma = np.ones(half) if jump else usual
-        move = gamma[:, None] * (z[others[a]] - z[others[b]])
-        there = z[mine] + move + 1e-5 * rng.standard_normal((half, k))
-        found = log_density(there)
-        accepted = np.log(rng.random(half)) < found - density[mine]
-        z[mine[accepted]], density[mine[accepted]] = there[accepted], found[accepted]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Student:
+    """A Student t of `_FREEDOM` about a mean; the covariance is its square root's square."""
+
+    mean: Real
+    root: Real
+
+    @classmethod
+    def of(cls, points: Real) -> "_Student":
+        """Return the one with the moments of points, shape (n, k)."""
+        return cls(mean=points.mean(axis=0), root=linalg.cholesky(np.cov(points.T), lower=True))
+
+    def standardised(self, z: Real) -> Real:
+        """Return z with mean 0 and unit covariance, shape (n, k)."""
+        return np.asarray(linalg.solve_triangular(self.root, (z - self.mean).T, lower=True).T)
+
+    def log_density(self, standardised: Real) -> Real:
+        """Return ln of the density up to a constant, shape (n,)."""
+        k = standardised.shape[1]
+        distance = np.sum(standardised**2, axis=1)
+        return np.asarray(-0.5 * (_FREEDOM + k) * np.log1p(distance / _FREEDOM))
+
+
+@dataclass(slots=True, eq=False)
+class _Walk:
+    """Walkers on their way: positions z (w, k) and their densities (w,), changed in place."""
+
+    log_density: Callable[[Real], Real]
+    z: Real
+    density: Real
+    reference: _Student
+    rng: np.random.Generator
+    taken: int = 0
+
+    def go(self, steps: int, *, every: int) -> Real:
+        """Take so many steps; return the positions after every so many, shape (s, w, k)."""
+        seen = []
+        for step in range(1, steps + 1):
+            self.taken += 1
+            if self.taken % _DIFFERENCE:
+                self._about_the_reference()
+            else:
+                self._by_differences(jump=self.taken % _JUMP == 0)
+            if step % every == 0:
+                seen.append(self.z.copy())
+        return np.array(seen)
+
+    def _about_the_reference(self) -> None:
+        """Move all walkers, each for itself."""
+        own, (walkers, k) = self.reference, self.z.shape
+        u = own.standardised(self.z)
+        scale = (_FREEDOM + np.sum(u**2, axis=1)) / self.rng.chisquare(_FREEDOM + k, walkers)
+        low, high = np.log(_BOLD)
+        beta = np.exp(self.rng.uniform(low, high, walkers))
+        normal = self.rng.standard_normal((walkers, k))
+        v = np.sqrt(1 - beta**2)[:, None] * u + (beta * np.sqrt(scale))[:, None] * normal
+        gained = own.log_density(u) - own.log_density(v)
+        self._decide(np.arange(walkers), own.mean + v @ own.root.T, gained)
+
+    def _by_differences(self, *, jump: bool) -> None:
+        """Move half of the walkers at a time."""
+        walkers, k = self.z.shape
+        half = walkers // 2
+        order = self.rng.permutation(walkers)
+        for mine, others in ((order[:half], order[half:]), (order[half:], order[:half])):
+            a = self.rng.integers(0, half, half)
+            b = (a + self.rng.integers(1, half, half)) % half
+            usual = 2.38 / np.sqrt(2 * k) * self.rng.uniform(0.1, 1.1, half)
+            gamma = np.ones(half) if jump else usual
+            move = gamma[:, None] * (self.z[others[a]] - self.z[others[b]])
+            there = self.z[mine] + move + 1e-5 * self.rng.standard_normal((half, k))
+            self._decide(mine, there, np.zeros(half))
+
+    def _decide(self, mine: NDArray[np.int64], there: Real, gained: Real) -> None:
+        """Let walkers go where they want by Metropolis' rule; `gained` is of the proposals."""
+        found = self.log_density(there)
+        odds = found - self.density[mine] + gained
+        accepted = np.log(self.rng.random(len(mine))) < odds
+        self.z[mine[accepted]], self.density[mine[accepted]] = there[accepted], found[accepted]
 
 
 def _effective(chains: Real) -> float:

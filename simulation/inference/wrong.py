@@ -225,7 +225,8 @@ def _shifted(maximum: Maximum) -> Iterator[WrongModel]:
     rows, cells = np.nonzero(data.normal)
     for (run, name), numbers in split_by_data_set(data.records).items():
         for gate, first in (("pump", 0), ("read", 2)):
-            ones = (np.isin(rows, numbers) & (cells // 2 == first // 2)).astype(np.float64)
+            ones = np.zeros(len(likelihood.noise))
+            ones[: len(rows)] = np.isin(rows, numbers) & (cells // 2 == first // 2)
             if not ones.any():
                 continue
             root = linalg.cholesky(likelihood.noise, lower=True)

@@ -133,6 +133,10 @@ def test_settings_follow_procedure_arm_level_and_attenuators(tmp_path):
     at_theta, at_pi, blue, aside = campaign.records
     assert at_theta.trials == 2 * 10**6
     assert at_theta.spans == ((0.0, 50.0), (100.0, 150.0))
+    assert blue.spans == (
+        (150.0, 200.0),
+    )  # at the same time by the wall: not before the other's end
+    assert blue.clock == at_theta.clock
     assert at_pi.setting.delta_phi - at_theta.setting.delta_phi == pytest.approx(-np.pi)
     np.testing.assert_array_equal(at_theta.coincidences, 2 * np.array(pairs))
     assert at_theta.before.tolist() == [0, 0]
@@ -143,6 +147,50 @@ def test_settings_follow_procedure_arm_level_and_attenuators(tmp_path):
     assert 0 < aside.setting.e_read[1] < 0.1  # the pump's level on the read laser
     assert any("filters" in remark for remark in remarks)
     assert campaign.reference.delta_phi == 0.3
+
+
+def test_attenuators_of_every_block_follow_the_balances_within_a_run(tmp_path):
+    """B is at 0.7, then a balance opens it to 0.8; the manifest tells of the end: 0.84."""
+    four, pairs = [100, 160, 97, 150], [[1, 5], [6, 2]]
+    splitting = {"procedure": "splitting", "arm": "B", "light": "both"}
+    witness = {"procedure": "witness", "delta_phi": 0.3, "delay": 123e-9}
+    red = SEQUENCE.without_pulse("read")
+
+    def balance(b):
+        return (
+            {"procedure": "balance", "arm": "A", "transmission_A": 1.0, "transmission_B": b},
+            red, 10**6, four[:2], None,
+        )  # fmt: skip
+
+    whole = (SEQUENCE, 10**6, four, pairs)
+    path = written(
+        tmp_path, "autopilot", SEQUENCE,
+        [(splitting, *whole), balance(0.7), balance(0.8), (splitting, *whole), balance(0.84),
+         (splitting, *whole), (witness, *whole)],
+        transmission=(1.0, 0.84),
+    )  # fmt: skip
+    campaign, _ = read_campaign([path], riedinger2018())
+    *alone, both = (r.setting.e_read for r in campaign.records)
+    assert [b for _, b in alone] == pytest.approx([0.7 / 0.84, 0.8 / 0.84, 1.0])
+    assert both == pytest.approx((1.0, 1.0))
+
+
+def test_a_bright_read_gate_of_the_null_test_is_laser_light_as_well(tmp_path):
+    settings = [
+        {"procedure": "null_test", "light": light}
+        for light in ("look", "laser", "bright laser", "unheralded")
+    ]
+    path = written(
+        tmp_path, "null_test", SEQUENCE,
+        [(s, SEQUENCE, 10**6, [150_000] * 2 + [300] * 2, np.full((2, 2), 45)) for s in settings],
+    )  # fmt: skip
+    campaign, remarks = read_campaign([path], riedinger2018())
+    dim, bright = campaign.records
+    assert (dim.kind, bright.kind) == ("laser", "laser")
+    assert dim.trials == 2 * 10**6  # g²(0) of one gate is measured with the same light
+    ratio = bright.setting.e_read[0] / dim.setting.e_read[0]  # soft edges: not quite 500
+    assert ratio == pytest.approx(500, rel=0.05)
+    assert any("null_test (look)" in remark for remark in remarks)
 
 
 def test_a_run_without_anything_to_infer_from_is_refused(tmp_path):

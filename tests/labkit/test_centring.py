@@ -7,7 +7,8 @@ import pytest
 
 from analysis.counts import Counts, Quality, exact_trials
 from labkit.experiment import read_experiment
-from labkit.procedures import repair
+from labkit.procedures import phase_sweep, repair
+from labkit.procedures.balance import BalanceOptions, _both_arms
 from labkit.procedures.centring import SIGNS, LostLineError, centre
 from labkit.procedures.filters import seen_apart
 
@@ -142,3 +143,51 @@ def test_lines_that_are_lost_or_not_known_are_scanned(monkeypatch):
     assert len(scans) == 1
     assert bench.said == ["filter pump must be scanned before it can be centred; scanning"]
     assert not bench.blocks
+
+
+@pytest.mark.parametrize(
+    ("untuned", "trials", "due"),
+    [(5300.0, 10**7, True), (5100.0, 10**7, False), (3000.0, 10**8, True), (0.0, 10**8, False)],
+)
+def test_filters_are_tuned_where_the_middle_of_the_coming_block_is_too_late(
+    monkeypatch, untuned, trials, due
+):
+    """90 minutes; 10⁷ trials take 500 s, the 10⁸ of a point of a phase sweep 5000 s."""
+    monkeypatch.setattr(repair, "tune", lambda *_: None)
+    assert repair.tune_if_due(SimpleNamespace(untuned=untuned), SEQUENCE, trials) is due
+
+
+def test_a_long_balance_tunes_the_filters_in_between(monkeypatch):
+    """A round takes 4000 s: after two, the middle of the next two would be 12 000 s later."""
+    tuned = []
+    session = SimpleNamespace(untuned=0.0, steps=lambda _, items: iter(items))
+
+    def alone(session, *_):
+        session.untuned += 2000.0
+        return 10_000
+
+    def tune(session, sequence):
+        tuned.append(sequence)
+        session.untuned = 0.0
+
+    monkeypatch.setattr("labkit.procedures.balance._alone", alone)
+    monkeypatch.setattr(repair, "tune", tune)
+    options = BalanceOptions(trials=40_000_000 * 6, rounds=6)
+    clicks, _ = _both_arms(
+        session, (SEQUENCE, SEQUENCE.without_pulse("read")), options, {"A": 1.0, "B": 1.0}, 1
+    )
+    assert clicks == {"A": 60_000, "B": 60_000}
+    assert tuned == [SEQUENCE] * 2  # both gates' light tells where the lines are
+
+
+def test_a_block_that_is_taken_once_more_is_no_later_after_the_tuning(monkeypatch):
+    """A point of 5000 s that lost its lock: tuned again, not measured until 10 000 s."""
+    done, blocks = [], [SimpleNamespace(good=False, reason="no lock"), SimpleNamespace(good=True)]
+    session = SimpleNamespace(
+        earlier=lambda *_: None, say=lambda _: None,
+        measure=lambda *_: done.append("measure") or blocks.pop(0),
+    )  # fmt: skip
+    monkeypatch.setattr(phase_sweep, "upkeep", lambda *given: done.append(given[-1]))
+    monkeypatch.setattr(phase_sweep, "repair", lambda *_: done.append("repair"))
+    assert phase_sweep.good_block(session, SEQUENCE, 10**8, {}, "here").good
+    assert done == [10**8, "measure", "repair", 10**8, "measure"]

@@ -173,7 +173,8 @@ def _mechanical_phase(parameters: DLCZParameters) -> Real:
 
 
 def _phase_of_b(phase: Real) -> Complex:
-    return np.exp(1j * np.multiply.outer(phase, (0.0, 1.0)))
+    turned = np.exp(1j * phase)
+    return np.moveaxis(np.stack([np.ones_like(turned), turned]), 0, -1)
 
 
 def _combiner(parameters: DLCZParameters) -> Complex:

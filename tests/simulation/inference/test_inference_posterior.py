@@ -178,6 +178,23 @@ def test_drifts_are_correlated_in_time_within_a_run_only():
     np.testing.assert_allclose(np.diag(found), 1.0)
 
 
+def test_coincidences_do_not_tell_heating_better_than_the_pump_is_steady():
+    """A bright lab of one minute a setting: b to 4 % if 5 % drift, to 3 % if g² felt no drift."""
+    campaign = simulated(_centre(), plan(30.0), np.random.default_rng(1), 0.05)
+    brief = tuple(
+        replace(record, spans=((60.0 * number, 60.0 * number + 60.0),))
+        for number, record in enumerate(campaign.records)
+    )
+    data = Data.of(replace(campaign, records=brief))
+    prior = make_prior(campaign, PRESET)
+    at = np.array([float(to_coordinate(name, _centre()[name])) for name in prior.free])
+    blind = replace(data, many=np.zeros_like(data.many), few=data.paired)
+    for one, low, high in ((data, 0.04, 0.06), (blind, 0.02, 0.03)):
+        of_data, of_prior, _ = Likelihood(one, prior, 0.05, at).information(at)
+        sd = np.sqrt(np.diag(np.linalg.inv(of_data + of_prior)))
+        assert low < sd[prior.free.index("b_pump_A")] < high
+
+
 def test_a_record_of_many_blocks_stands_at_few_instants():
     spans = tuple((500.0 * k, 500.0 * (k + 1)) for k in range(1000))
     record = Record(
@@ -203,6 +220,39 @@ def test_the_ensemble_samples_a_normal_distribution_right():
     assert np.all(np.abs(found.z.mean(axis=0)) < 5 * scale / np.sqrt(found.ess))
     with pytest.raises(ValueError, match="even number of at least 32"):
         ensemble(lambda z: -0.5 * np.sum(z**2, axis=1), start[:20], rng, steps=5)
+
+
+def test_an_ensemble_that_starts_three_times_too_wide_learns_the_width():
+    """A sum of five positive parts known to 5 %, each to a factor e: curved, as heating is."""
+
+    def log_density(z):
+        total = np.log(np.exp(z).sum(axis=1))
+        return -0.5 * (np.sum(z**2, axis=1) + ((total - np.log(5)) / 0.05) ** 2)
+
+    rng = np.random.default_rng(6)
+    found = ensemble(log_density, 3 * rng.standard_normal((100, 5)), rng, steps=300, least=400)
+    z = rng.standard_normal((400_000, 5))
+    weights = np.exp(log_density(z) + 0.5 * np.sum(z**2, axis=1))
+    mean = np.average(z, weights=weights, axis=0)
+    spread = np.sqrt(np.average((z - mean) ** 2, weights=weights, axis=0))
+    assert found.ess >= 400
+    assert np.all(np.abs(found.z.mean(axis=0) - mean) < 4 * spread / np.sqrt(found.ess))
+    np.testing.assert_allclose(found.z.std(axis=0), spread, rtol=0.12)
+
+
+def test_an_ensemble_goes_from_one_mode_to_the_other():
+    """0.7 and 0.3 of the weight, 12 σ apart, begun half in each; 0.05 is 4 σ of 1500 draws."""
+
+    def log_density(z):
+        far = np.array([12.0, 0.0, 0.0])
+        near, there = (-0.5 * np.sum((z - at) ** 2, axis=1) for at in (np.zeros(3), far))
+        return np.logaddexp(np.log(0.7) + near, np.log(0.3) + there)
+
+    rng = np.random.default_rng(7)
+    start = rng.standard_normal((60, 3))
+    start[::2, 0] += 12.0
+    found = ensemble(log_density, start, rng, steps=1500)
+    assert np.mean(found.z[:, 0] > 6.0) == pytest.approx(0.3, abs=0.05)
 
 
 def test_too_few_effective_draws_call_the_ensemble(whole):
