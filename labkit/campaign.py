@@ -71,13 +71,14 @@ class _Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Run:
-    """A run folder as the reader needs it."""
+    """A run folder as the reader needs it; `usual` are its attenuators if it is the reference."""
 
     name: str
     sequence: PulseSequence
     options: Any
     blocks: list[Block]
     transmission: tuple[float, float]
+    usual: tuple[float, float]
     hardware: Hardware
     calibration: Calibration | None
     skipped: set[str] = field(default_factory=set)
@@ -106,6 +107,7 @@ def read_campaign(
     preset: DLCZParameters,
     counts: Sequence[str | Path] = (),
     g2: Mapping[str, tuple[float, float]] | None = None,
+    arms: tuple[float, float] | None = None,
 ) -> tuple[Campaign, tuple[str, ...]]:
     """Read run folders, and counts files of the preset's setting.
 
@@ -123,6 +125,9 @@ def read_campaign(
         Files as `analysis.evidence.load_evidence` reads them; ``FILE@RAD`` for those of another Δφ.
     g2 : mapping of str to (float, float), optional
         Blocked-arm g² by device: most probable value and events (`blocked_arm_events`).
+    arms : tuple of float, optional
+        Transmissions of the attenuators A, B to which energies are relative; by default those of
+        the reference run.
 
     Returns
     -------
@@ -142,6 +147,8 @@ def read_campaign(
     if first is None:
         reference, levels, ratio = _setting_of_preset(preset), {}, None
     else:
+        first = first if arms is None else replace(first, usual=arms)
+        arms = first.usual
         pump, read_pulse = (first.sequence.pulse(name) for name in ("pump", "read"))
         reference = Setting(
             delay=first.sequence.delay, delta_phi=_phase_of(first), gates=_gates(first.sequence)
@@ -164,8 +171,9 @@ def read_campaign(
         )
         raise ValueError(message)
     campaign = Campaign(
-        records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio
-    )
+        records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio,
+        arms=None if arms == UNKNOWN else arms,
+    )  # fmt: skip
     return campaign, tuple(remarks)
 
 
@@ -186,12 +194,14 @@ def _run(folder: RunFolder) -> _Run:
     if "options" in plain:
         options = options_of(manifest.kind, dict(plain["options"]), where)  # type: ignore[call-overload]
     station = _station(manifest)
+    transmission = _transmission(manifest, station)
     return _Run(
         name=folder.path.name,
         sequence=sequence,
         options=options,
         blocks=folder.journal.read(),
-        transmission=_transmission(manifest, station),
+        transmission=transmission,
+        usual=transmission,
         hardware=read_mapping(Hardware, station.get("hardware", {}), f"{where}: hardware"),
         calibration=read_mapping(Calibration, station["calibration"], f"{where}: calibration")
         if "calibration" in station
@@ -296,9 +306,9 @@ def _setting(played: _Played, run: _Run, reference: _Run) -> Setting:
     """Return the model's setting of what was played."""
     energies: dict[str, tuple[float, float]] = {"pump": (0.0, 0.0), "read": (0.0, 0.0)}
     names = [pulse.name for pulse in played.sequence.pulses]
-    known = run.transmission != UNKNOWN and reference.transmission != UNKNOWN
+    known = run.transmission != UNKNOWN and reference.usual != UNKNOWN
     own_arms = run.transmission if known else (1.0, 1.0)
-    usual_arms = reference.transmission if known else (1.0, 1.0)
+    usual_arms = reference.usual if known else (1.0, 1.0)
     for name in ("pump", "read"):
         if name not in names:
             continue
