@@ -127,15 +127,10 @@ def compare_with(
     """
     folder.refuse_replay()
     _check_levels(folder, posterior)
+    _check_blocks(folder)
     campaign, _ = read_campaign([folder.path], riedinger2018(), arms=posterior.arms)
     campaign = replace(campaign, reference=posterior.reference)
     open_ones = [r for r in campaign.records if r.kind == "light" and np.all(_open(r))]
-    if not open_ones:
-        message = (
-            f"{folder.path}: must have good blocks at a phase of the read pulse (witness, "
-            "phase_sweep, delay_sweep), but has none"
-        )
-        raise ValueError(message)
     return Moved(
         run=folder.path.name,
         shifts=tuple(shift for record in open_ones for shift in _shifts(record, posterior)),
@@ -147,6 +142,15 @@ def _open(record: Record) -> tuple[bool, ...]:
     at = record.setting
     lit = (energy > CLEARLY for energy in (*at.e_pump, *at.e_read))
     return (*lit, at.on_line, bool(np.all(np.isfinite(record.coincidences))))
+
+
+def _check_blocks(folder: RunFolder) -> None:
+    if not any(block.good and "delta_phi" in block.setting for block in folder.journal.read()):
+        message = (
+            f"{folder.path}: must have good blocks at a phase of the read pulse (witness, "
+            "phase_sweep, delay_sweep), but has none"
+        )
+        raise ValueError(message)
 
 
 def _check_levels(folder: RunFolder, posterior: Posterior) -> None:

@@ -37,6 +37,9 @@ LEAST: Final = 1e-6
 ALIKE: Final = 9.0
 """Changes are told together whose −2 ln density is that close to the best one's."""
 
+CERTAIN: Final = 8.0
+"""Coordinate of a fraction that is 1 to rounding."""
+
 STEPS: Final = 25
 
 REFITTED: Final = 8
@@ -244,26 +247,28 @@ def prior_of(posterior: Posterior) -> Prior:
     """Return a posterior as the prior of new data: normal in the transformed parameters."""
     free = posterior.free
     z = np.array([to_coordinate(name, posterior.draws[name]) for name in free])
+    z = np.nan_to_num(z, posinf=CERTAIN, neginf=-CERTAIN)  # draws that are 0 or 1 to rounding
     covariance = np.atleast_2d(np.cov(z)) + LEAST * np.eye(len(free))
     held = {n: float(v[0]) for n, v in posterior.draws.items() if n not in free}
     return Prior(free=free, mean=z.mean(axis=1), covariance=covariance, held=held)
 
 
 def freed(prior: Prior, direction: Direction) -> Prior:
-    """Return a prior that is wide along a direction; parameters that were held join it there."""
-    held = {n: v for n, v in prior.held.items() if n not in direction}
-    joined = tuple(name for name in direction if name not in prior.free)
-    free, k = (*prior.free, *joined), len(prior.free)
+    """Return a prior that is wide along a direction; parameters that were held join it there.
+
+    What was held at 0 stays there: no factor moves it. Detectors' memory alone begins from
+    something.
+    """
+    start = {n: v for n, v in prior.held.items() if n in direction and v}
+    start |= {n: USUAL[n][0] for n in direction if n in MEMORY and not prior.held.get(n, 1.0)}
+    free, k = (*prior.free, *start), len(prior.free)
     mean, covariance = np.zeros(len(free)), HELD**2 * np.eye(len(free))
     mean[:k], covariance[:k, :k] = prior.mean, prior.covariance
-    mean[k:] = [
-        float(to_coordinate(n, USUAL[n][0] if n in MEMORY and not prior.held[n] else prior.held[n]))
-        for n in joined
-    ]
+    mean[k:] = np.nan_to_num([float(to_coordinate(*one)) for one in start.items()], posinf=CERTAIN)
     along = np.array([direction.get(name, 0.0) for name in free])
     return replace(
         prior, free=free, mean=mean, covariance=covariance + WIDE**2 * np.outer(along, along),
-        held=held,
+        held={n: v for n, v in prior.held.items() if n not in start},
     )  # fmt: skip
 
 
@@ -294,7 +299,7 @@ def _size(wider: Prior, direction: Direction, z: Real) -> str:
     """
     along = np.array([direction.get(name, 0.0) for name in wider.free])
     s = float(WIDE**2 * along @ np.linalg.solve(wider.covariance, z - wider.mean))
-    name, by = next(iter(direction.items()))
+    name, by = next((n, by) for n, by in direction.items() if n in wider.free)
     at = wider.free.index(name)
     was, now = (float(from_coordinate(name, wider.mean[at] + s * by * on)) for on in (0.0, 1.0))
     match PARAMETERS[name].transform:
