@@ -1,5 +1,7 @@
 """A lab that has changed since its posterior: what changed is named, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,9 @@ def test_freed_direction_is_wide_and_all_others_stay(posterior):
     assert wider.sd[at] > 2.5
     assert wider.sd[other] == pytest.approx(prior.sd[other])
     assert wider.values(wider.mean[None])["afterpulse"][0] > 0
+
+
+def test_what_was_held_at_zero_is_moved_by_no_factor(posterior):
+    prior = prior_of(posterior)
+    fixed = replace(prior, held=prior.held | {"n_prompt_C": 0.0})
+    assert "n_prompt_C" in freed(fixed, {"n_prompt_C": 1.0, "n_0_A": 1.0}).held
