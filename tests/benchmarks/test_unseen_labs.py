@@ -23,8 +23,6 @@ from simulation.theory.dlcz import riedinger2018
 
 USUAL = riedinger2018()
 RATES = ClickRates.of_model(replace(USUAL, delta_phi=float(USUAL.delta_phi) - 0.1 * np.pi))
-    replace(riedinger2018(), delta_phi=riedinger2018().delta_phi - 0.1 * np.pi)
-)
 
 
 def test_labs_are_drawn_about_the_paper_and_known_by_their_seed():
