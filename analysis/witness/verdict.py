@@ -120,7 +120,7 @@ class Verdict:
         }
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<12}{text}" for name, text in self._lines())
+        return "\n".join(f"{name:<12}{text}" for name, text in self.lines())
 
     def __repr__(self) -> str:
         return f"<Verdict: {self.sentence}>"
@@ -134,9 +134,10 @@ class Verdict:
             for one in self.conditions.values()
         ]  # fmt: skip
         head = ("condition", "value", "demand", "", "source")
-        return html_table(self._lines()) + html_table(conditions, head)
+        return html_table(self.lines()) + html_table(conditions, head)
 
-    def _lines(self) -> tuple[tuple[str, str], ...]:
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Return the ten lines that ``str`` joins: name and text of each."""
         unmet = "if the conditions held: " if self.decision == CONDITIONS_NOT_MET else ""
         limit = "none yet" if math.isinf(self.upper_limit_95) else f"R < {self.upper_limit_95:.3f}"
         fixed = "needs 20 coincidences of each herald"

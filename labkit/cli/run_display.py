@@ -86,6 +86,8 @@ class RunDisplay(Watcher):
             self._progress = None  # calibrations after it
         text = self._pace.said()
         self._bars.update(self._run, text=text[:_WIDTH])
+        if path[0].procedure == "ending":
+            self._bars.update(self._block, visible=False)
         if len(path) == 1:
             self._show((path[0].number - 1) / path[0].of)
         quiet = not remarks.is_terminal and self._clock() - self._told >= _QUIET

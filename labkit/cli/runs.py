@@ -185,7 +185,9 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
 
     table = Table()
     for head in COLUMNS:
-        table.add_column(head.replace("_", " "), overflow="fold", no_wrap=head == "run")
+        table.add_column(
+            head.replace("left_out", "left out"), overflow="fold", no_wrap=head == "run"
+        )
     for row in rows:
         table.add_row(*(_cell(name, row.get(name)) for name in COLUMNS))
     results.print(table)
@@ -270,9 +272,9 @@ def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
 
 
 def _meant_and_found(folder: "RunFolder") -> dict[str, object]:
-    """Return duration, goal, published R_m (symmetrised) and verdict of a run, None if it has none.
+    """Return duration, goal, R and verdict of a run, None if it has none.
 
-    Verdict and R_m are those of the run's end, as its ``result.json`` has them.
+    R and verdict are those of the run's end, as its ``result.json`` has them.
     """
     from labkit.monitoring.outcome import outcome_of
 
@@ -316,10 +318,10 @@ def show(
     made = settings_made(folder.path)
     drift = unset_drift(manifest.drift, made)
     if drift:
-        print_lines(
-            f"drifted    {len(drift)} readings differ between beginning and end, unset by the run"
-        )
-    for name, (before, after) in drift.items():
+        many = "1 reading differs" if len(drift) == 1 else f"{len(drift)} readings differ"
+        print_lines(f"drifted    {many} between beginning and end, unset by the run")
+    for name, ends in drift.items():
+        before, after = (f"{end:.4g}" if isinstance(end, float) else end for end in ends)
         print_lines(f"  {name}: {before} -> {after}")
     print_lines(f"set        {len(made)} parameters; their last values: labkit runs compare RUN")
 

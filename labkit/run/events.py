@@ -178,6 +178,8 @@ class _Alarming(Watcher):
         self._inner, self._notifier = inner, notifier
         self.unsafe: Mapping[str, str] = {}
         self._trials = -1
+        self._troubled = False
+        self.reached = ""
 
     def say(self, text: str) -> None:
         self._inner.say(text)
@@ -193,11 +195,14 @@ class _Alarming(Watcher):
 
     def report(self, progress: WitnessProgress) -> None:
         self._inner.report(progress)
-        if progress.trials > self._trials:
-            self._notifier.tell("running")
+        self.reached = str(progress) if progress.trials else ""
+        if self._troubled and progress.trials > self._trials:
+            self._troubled = False
+            self._notifier.tell("running", self.reached)
         self._trials = progress.trials
 
     def alarm(self, text: str) -> None:
+        self._troubled = True
         self._notifier.tell("trouble", text)
         self._inner.alarm(text)
 
@@ -234,4 +239,4 @@ def alarmed(watcher: Watcher, alarms: Alarms, run: str) -> Iterator[Watcher]:
             asked = isinstance(error, KeyboardInterrupt | Terminated)
             told.tell_end("interrupted" if asked else "failed", said(error))
             raise
-        told.tell_end("done")
+        told.tell_end("done", told.reached)

@@ -255,6 +255,21 @@ def test_theta_and_pi_must_differ_by_three_sigma() -> None:
     assert same.problem == "no fringe (theta and theta+pi agree)"
 
 
+@pytest.mark.parametrize(
+    ("share", "met"), [(0.05, None), (0.3, False), (1.0, False)], ids=["1 h", "8 h", "26 h"]
+)
+def test_a_fringe_is_denied_only_by_data_that_could_show_one(
+    share: float, met: bool | None
+) -> None:
+    """The paper's rates and no fringe: a twentieth of the night tells nothing, a third does."""
+    singles = [round(share * n) for n in (*RUN.pump, *RUN.read)]
+    flat = [round(share * n) for n in (80, 60, 60, 80)]
+    part = counts(round(share * RUN.trials), singles[:2], singles[2:], flat)
+    found = conditions.fringe_of_turn(cells_of(part, part))
+    assert found.met is met
+    assert bool(found.problem)
+
+
 @pytest.mark.parametrize(("contrast", "wanted"), [(0.0, 0.001), (0.76, 1.0)])
 def test_first_harmonic_of_a_scan(contrast: float, wanted: float) -> None:
     """8 phases of 1.4e8 trials at the paper's rates; 400 scans: σ of 0.1 % is 0.16 %."""
