@@ -149,23 +149,27 @@ class LabMoved:
         The best first, then those that explain the data nearly as well; empty if none does.
     left : float
         p-value of the data with the best of them; as `p_value` without.
+    learned_p_value : float
+        Of the data that the posterior comes from.
     """
 
     deviance: float
     p_value: float
     changes: tuple[Change, ...]
     left: float
+    learned_p_value: float
 
     @property
     def moved(self) -> bool:
-        """Whether the lab is another than the posterior's."""
-        return bool(self.changes) or self.p_value < ALPHA
+        """Whether the lab is another than the posterior's; where that fits nothing, by a change."""
+        return bool(self.changes) or self.p_value < ALPHA <= self.learned_p_value
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
         return {
             "moved": self.moved, "deviance": self.deviance, "p_value": self.p_value,
             "changes": [one.to_dict() for one in self.changes], "p_value_with": self.left,
+            "learned_p_value": self.learned_p_value,
             "said": list(self.sentences()),
         }  # fmt: skip
 
@@ -173,6 +177,11 @@ class LabMoved:
         """Say whether the lab has moved, and what explains it."""
         if not self.moved:
             yield f"the lab has not moved, as far as this run tells (p = {self.p_value:.2g})"
+            if self.p_value < ALPHA:
+                yield (
+                    "the run does not fit the posterior, but nor did the data that it comes from "
+                    f"(p = {self.learned_p_value:.2g}): the model is to be mended first"
+                )
             return
         if not self.changes:
             yield (
@@ -240,6 +249,7 @@ def what_moved(
     return LabMoved(
         deviance=fit.deviance, p_value=fit.p_value, changes=named,
         left=check_fit(tried[0][2], rng).p_value if named else fit.p_value,
+        learned_p_value=posterior.p_value,
     )  # fmt: skip
 
 

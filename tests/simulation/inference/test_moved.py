@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.inference import _centre, plan, simulated
 from simulation.inference.likelihood import Data
-from simulation.inference.moved import freed, prior_of, what_moved
+from simulation.inference.moved import LabMoved, freed, prior_of, what_moved
 from simulation.inference.posterior import Posterior, Sampler
 from simulation.inference.prior import make_prior
 from simulation.inference.sampling import find_maximum
@@ -79,6 +79,14 @@ def test_change_that_no_single_one_explains_is_an_alarm_too(posterior):
     assert found.moved
     assert found.left < 1e-3
     assert any("still do not fit" in text for text in found.sentences())
+
+
+def test_misfit_that_the_posterior_had_itself_is_no_move():
+    found = LabMoved(deviance=90.0, p_value=1e-5, changes=(), left=1e-5, learned_p_value=0.3)
+    assert found.moved
+    misfit = replace(found, learned_p_value=1e-6)
+    assert not misfit.moved
+    assert "the model is to be mended first" in list(misfit.sentences())[-1]
 
 
 def test_freed_direction_is_wide_and_all_others_stay(posterior):
