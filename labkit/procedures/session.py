@@ -346,9 +346,9 @@ class Session:
             is the phase error (rad).
         """
         lock = self.lab.phase_lock
-        watched = {"locked": float(lock.lock_state() == "locked")} | self._laser_frequencies()
+        watched = self._laser_frequencies()
         if quick:
-            return watched
+            return {"locked": float(lock.lock_state() == "locked")} | watched
         errors = [float(lock.error()) for _ in range(1 if brief else READINGS)]
         watched |= {
             "lock_error": errors[-1],
@@ -361,7 +361,8 @@ class Session:
         if self.fringe_volts is not None:
             rms = sqrt(sum(error**2 for error in errors) / len(errors))
             watched["phase_error" if brief else "phase_noise"] = rms / self.fringe_volts
-        return watched
+        # Last: what it came to while the others were read spoils the block, too.
+        return {"locked": float(lock.lock_state() == "locked")} | watched
 
 
 @contextmanager
