@@ -45,7 +45,7 @@ WARM = 0.1
 WIRE = ("silence", "delay", "garbage", "partial", "disconnect")
 SETTINGS = {
     "afg": "OUTP1:STAT", "awg": "OUTP:STAT", "lock": "AMAN", "laser_pump": "OUTPut:STATe",
-    "laser_read": "OUTPut:STATe", "daq": "Dev1/ao0", "bias": "+B",
+    "laser_read": "OUTPut:STATe", "daq": "Dev1/ao0", "bias": "current",
 }  # fmt: skip
 _LASER = (
     "OUTPut:STATe 0", "OUTPut:TRACk 0", "SOURce:CPOWer 0", "SOURce:POWer:DIODe 5",
@@ -75,7 +75,7 @@ STUCK = {
     "laser_pump": _LASER,
     "laser_read": _LASER,
     "daq": tuple(f"Dev1/ao{number}" for number in range(10)),
-    "bias": ("+B",),
+    "bias": ("current",),
 }  # fmt: skip
 """Settings that are stuck from the start, by instrument; at a wrong value where one is given."""
 
@@ -510,6 +510,10 @@ def _station(folder: Path, case: Case) -> Path:
     return path
 
 
+_PLACES = re.compile(r" at TCPIP0\S+|\S+station\.yaml: ")
+"""What differs from one computer to the next."""
+
+
 def table(found: list[Found]) -> str:
     """Return the page: sums by phase, then every case."""
     outcomes = sorted({one.outcome for one in found})
@@ -529,18 +533,20 @@ def table(found: list[Found]) -> str:
         f"{100 * CHANGE:.0f} % and five standard deviations from an untroubled run's. *Went on*: "
         "nothing was noticed. What changes no rate, as a coupler, polarisation or crosstalk, the "
         "conditions of the verdict must find (see [procedures](procedures.md)).", "",
-        "A `daq` that confirms a voltage and does not put it out cannot be found out: the card has "
-        "no read-back (see [what is read back](safety.md)).", "",
+        "*Stuck* is a setting that the instrument confirms and ignores from the start, at a wrong "
+        "value where one is given. Detector bias without read-back (`bias stick`) that stays on "
+        "cannot be found out (see [what is read back](safety.md)).", "",
         f"| phase | {' | '.join(outcomes)} | sum |", "|---|" + "--:|" * (len(outcomes) + 1),
     ]  # fmt: skip
     for phase, sums in by_phase.items():
         row = " | ".join(str(sums[outcome] or "") for outcome in outcomes)
         lines.append(f"| {phase} | {row} | {sums.total()} |")
-    lines += ["", "| fault | phase | outcome | exit | left out because | counts, but |",
+    lines += ["", "| fault | phase | outcome | exit | because | counts, but |",
               "|---|---|---|--:|---|---|"]  # fmt: skip
     for one in found:
         fault, phase = one.case.split(" | ")
-        reasons = [re.sub(r" at TCPIP0\S+", "", text.split(";")[0])[:90] for text in one.left_out]
+        said = one.left_out or [one.reason]
+        reasons = [_PLACES.sub("", text.split(";")[0])[:90] for text in said]
         why = "; ".join(dict.fromkeys(reasons)).replace("|", "/")
         named = f" ({', '.join(one.shouted)})" if one.shouted else ""
         lines.append(
