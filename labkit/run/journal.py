@@ -340,7 +340,10 @@ class _Reader:
             if absent := numbers - blocks.keys():
                 message = f"a verdict about block {min(absent)}, which has no line"
                 raise ValueError(message)
-            good, reason = bool(plain["good"]), str(plain["reason"])
+            good, reason = plain["good"], str(plain["reason"])
+            if not isinstance(good, bool):
+                message = f"`good` must be true or false, but is {good!r}"
+                raise TypeError(message)
             for number in numbers:
                 blocks[number] = judged(blocks[number], good=good, reason=reason)
             return numbers

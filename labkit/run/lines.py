@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from zlib import crc32
 
 DEEPEST = 200
@@ -36,6 +36,14 @@ class Line:
     end: int
     state: Literal["whole", "damaged", "torn"]
     plain: dict[str, Any]
+
+
+def _no_number(word: str) -> NoReturn:
+    message = f"{word} is no number of JSON's"
+    raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 def framed(plain: Mapping[str, object]) -> str:
@@ -129,7 +137,7 @@ def object_of(raw: bytes) -> dict[str, Any] | None:
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         return None
     try:
-        plain = json.loads(text.decode())  # from bytes it would look for their encoding first
+        plain = _DECODER.decode(text.decode())
     except (ValueError, RecursionError):
         return None
     return plain if isinstance(plain, dict) else None

@@ -1,6 +1,7 @@
 """Bring a run that ended anyhow, even by kill -9, into a state from which it can go on."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.blocks import journal_block, judge_block
 from labkit.run.folder import RunFolder
 from labkit.run.journal import UNVERIFIED, Block, Mended, Tail
-from labkit.run.record import Demands, Plan, Record, RecordWriter, read_record
+from labkit.run.record import Demands, Plan, Record, RecordWriter, read_record, sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
     there = (folder.path / "tags").glob("block_*.ptu")
     for path in sorted(path for path in there if folder.relative(path) not in listed):
         segment = folder.relative(path)
-        found = _recovered(folder, path, set(blocks))
+        found = _recovered(folder, path, blocks)
         if found is None:
             folder.set_aside(path)
             aside.append(segment)
@@ -111,11 +112,14 @@ RECOVERED = "recovered: complete segment without its journal line"
 """Begins the reason of a block that was counted only on resumption."""
 
 
-def _recovered(folder: RunFolder, path: Path, there: set[int]) -> Block | None:
-    """Journal a closed segment with its record; None if it is not both."""
+def _recovered(folder: RunFolder, path: Path, there: Mapping[int, Block]) -> Block | None:
+    """Journal a closed segment with its record; None if it is not both, or a copy of another."""
     number = folder.number_of(path)
     record = None if number is None else _record(folder, number)
     if number is None or number in there or record is None or not _is_closed(path):
+        return None
+    digest = sha256_of(path)
+    if any(block.hashes.get(block.segment) == digest for block in there.values()):
         return None
     counts = count(path, record.plan.gates)
     return journal_block(folder, number, counts, note=RECOVERED)
