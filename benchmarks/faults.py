@@ -494,7 +494,12 @@ def _station(folder: Path, case: Case) -> Path:
     text = station_path("virtual").read_text(encoding="utf-8")
     text = text.replace("simulation.lab.world.World", f"{__name__}.Started")
     text = text.replace("  lock_range:", "  patience: 0.0\n  lock_range:")
-    for name in {fault.split(" ")[0] for fault in case.faults} & {"afg", "awg", "lock", "fridge"}:
+    silent = {
+        name
+        for name, kind, *_ in ((*fault.split(" "), "") for fault in case.faults)
+        if kind in WIRE
+    }
+    for name in silent & {"afg", "awg", "lock", "fridge"}:
         address = f"    address: 'world:{name}'\n"
         before, _, after = text.partition(address)
         head, brace, rest = after.partition("    init: {")

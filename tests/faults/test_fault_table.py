@@ -53,7 +53,9 @@ CASES = [
 
 @pytest.mark.parametrize(("instrument", "kind", "when"), CASES)
 def test_fault_of_an_instrument(short_run, record_property, instrument, kind, when):
-    found = short_run(fault(instrument, kind), when=when, impatient=instrument, blocks=2)
+    # A short time-out only for who gives no whole answer: on a busy machine others take longer.
+    impatient = instrument if kind in WIRE else ""
+    found = short_run(fault(instrument, kind), when=when, impatient=impatient, blocks=2)
     record_property("fault table", (f"{instrument} {kind}", when, str(found)))
     found.check()
     assert set(found.shouted) <= {instrument} | SERVES.get(instrument, set())
