@@ -89,12 +89,14 @@ class EventTail:
         plain: dict[str, Any] | None = object_of(raw)
         if plain is None:
             return
-        kind = str(plain.get("kind"))
-        if kind == "progress":
-            self.path = tuple(Step(**step) for step in plain["path"])
-            return
-        text = str(plain.get("text", ""))
-        time = datetime.fromisoformat(str(plain["time"])).timestamp()
+        kind, text = str(plain.get("kind")), str(plain.get("text", ""))
+        try:
+            if kind == "progress":
+                self.path = tuple(Step(**step) for step in plain["path"])
+                return
+            time = datetime.fromisoformat(str(plain["time"])).timestamp()
+        except (KeyError, TypeError, ValueError):
+            return  # the log is no evidence: a line that labkit did not write is passed over
         self.recent.append(Event(time=time, kind=kind, text=text))
         self.alarms += kind == "alarm"
         if text.startswith("alarms: "):
