@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.correlation import LEVEL
+from analysis.correlation import LEVEL, check_level
 from analysis.counts_file import count_of, must_not_exceed
 
 Real = NDArray[np.float64]
@@ -47,7 +47,7 @@ def share(successes: int, trials: int, level: float = LEVEL) -> Interval:
         If there were no trials, a count is impossible or the level is outside (0, 1).
     """
     k, n = _of(successes, trials)
-    _check_level(level)
+    check_level(level)
     if n == 0:
         message = "`trials` must be at least 1 for a share, but is 0; measure longer"
         raise ValueError(message)
@@ -148,9 +148,3 @@ def _of(successes: int, trials: int) -> tuple[int, int]:
     k, n = count_of("successes", successes), count_of("trials", trials)
     must_not_exceed("successes", k, "trials", n)
     return k, n
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        message = f"`level` must lie between 0 and 1, but is {level}"
-        raise ValueError(message)

@@ -211,9 +211,7 @@ def g2(
     a small shift for few counts; the witness R_m of the paper is quoted with 16 % and 84 %.
     """
     pair, name_a, name_b = names
-    if not 0.0 < level < 1.0:
-        message = f"`level` must lie between 0 and 1, but is {level}"
-        raise ValueError(message)
+    check_level(level)
     n = trials_of(trials)
     n_a, n_b, c = (
         count_of(name_a, singles_a),
@@ -281,3 +279,10 @@ def pooled_g2(estimates: Iterable[G2]) -> GammaPosterior:
         events=sum(pair.coincidences for pair in pairs),
         exposure=sum(pair.accidentals for pair in pairs),
     )
+
+
+def check_level(level: float) -> None:
+    """Raise ValueError unless a level of confidence lies between 0 and 1."""
+    if not 0 < level < 1:
+        message = f"`level` must lie between 0 and 1, but is {level}"
+        raise ValueError(message)

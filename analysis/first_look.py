@@ -37,7 +37,7 @@ _WINDOWS = (1, 4, 16, 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class ClickPulse:
     """Clicks that stand above the background, in seconds after the trial's start."""
 
     start: float
@@ -70,7 +70,7 @@ class FirstLook:
         Seconds since the start.
     rates : dict of int to ndarray of float64, shape (slices,)
         Clicks per second by channel.
-    pulses : tuple of Pulse
+    pulses : tuple of ClickPulse
         Found in the clicks of all channels together.
     """
 
@@ -81,7 +81,7 @@ class FirstLook:
     arrivals: dict[int, IntArray]
     rate_edges: NDArray[np.float64]
     rates: dict[int, NDArray[np.float64]]
-    pulses: tuple[Pulse, ...]
+    pulses: tuple[ClickPulse, ...]
 
     @property
     def bins_of_interest(self) -> int:
@@ -231,7 +231,7 @@ def _since_sync(source: TagSource) -> Iterator[tuple[Events, IntArray]]:
         yield events, since
 
 
-def find_pulses(histogram: IntArray, edges: NDArray[np.float64]) -> Iterator[Pulse]:
+def find_pulses(histogram: IntArray, edges: NDArray[np.float64]) -> Iterator[ClickPulse]:
     """Yield what stands above a flat background.
 
     The background is the median of the bins, or their mean once pulses are taken out; a pulse is a
@@ -255,7 +255,7 @@ def find_pulses(histogram: IntArray, edges: NDArray[np.float64]) -> Iterator[Pul
     starts, stops = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     for start, stop in zip(*_merge(starts, stops), strict=True):
         clicks = int(histogram[start:stop].sum())
-        pulse = Pulse(
+        pulse = ClickPulse(
             start=float(edges[start]),
             stop=float(edges[stop]),
             clicks=clicks,

@@ -401,6 +401,7 @@ def _quick(case: Case) -> Iterator[_Trouble]:
         patch.object(opening, "make_safe", making_safe),
         patch.object(opening, "watched", lambda *_: nullcontext()),
         patch("labkit.experiment.save_results", lambda *_: None),
+        patch("labkit.experiment.save_report", lambda *_: None),
         patch("labkit.experiment.registered", lambda *_: nullcontext()),
         patch("labkit.station.safety.PATIENCE", 8.0), patch("labkit.cli.runs._show"),
         _sockets_only(),

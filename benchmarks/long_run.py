@@ -18,7 +18,7 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.timing import Row
-from labkit.run import Block, Outcome, RecordWriter, RunFolder, Tail, create_run, take_block
+from labkit.run import Block, BlockOutcome, RecordWriter, RunFolder, Tail, create_run, take_block
 from labkit.run.evidence import RunJudge
 from labkit.sequence.pulses import riedinger2018_sequence
 from simulation.recordings.clicks import ClickModel
@@ -213,14 +213,14 @@ _BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def _take(folder: RunFolder, number: int, kind: Kind, shorter: int) -> Block:
-    def record(path: Path, writer: RecordWriter) -> Outcome:
+    def record(path: Path, writer: RecordWriter) -> BlockOutcome:
         trials = kind.trials // shorter
         simulate_ptu(path, kind.source, trials, seed=number, overwrite=True)
         path.with_suffix(".gates.yaml").unlink()
         readings = {"locked": 1.0, "temperature": 0.05, "pump_laser_hz": 1.9294e14,
                     "read_laser_hz": 1.9293e14, "phase_noise": 0.04}  # fmt: skip
         writer.sample(30.0, readings)
-        return Outcome(monitors=readings)
+        return BlockOutcome(monitors=readings)
 
     return take_block(folder, GATES, number, record, kind.setting)
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 from benchmarks.timing import Row
 from labkit.run import (
     Block,
-    Outcome,
+    BlockOutcome,
     RecordWriter,
     RunFolder,
     check_run,
@@ -51,12 +51,12 @@ def run(scale: float) -> Iterator[Row]:
         yield _many_runs(out / "many", round(RUNS * scale))
 
 
-def _recorder(path: Path, writer: RecordWriter) -> Outcome:
+def _recorder(path: Path, writer: RecordWriter) -> BlockOutcome:
     seed = int(path.stem.removeprefix("block_"))
     simulate_ptu(path, riedinger2018(), TRIALS, seed=seed, overwrite=True)
     path.with_suffix(".gates.yaml").unlink()
     writer.sample(0.5, {"locked": 1.0, "temperature": 0.05})
-    return Outcome(monitors={"locked": 1.0})
+    return BlockOutcome(monitors={"locked": 1.0})
 
 
 def _made(out: Path) -> RunFolder:
@@ -166,7 +166,7 @@ def _clock_jump(_: RunFolder) -> AbstractContextManager[object]:
 def _full_disk(_: RunFolder) -> AbstractContextManager[object]:
     """Begin a segment that is not written to its end."""
 
-    def record(path: Path, writer: RecordWriter) -> Outcome:
+    def record(path: Path, writer: RecordWriter) -> BlockOutcome:
         path.write_bytes(b"PQTTTR")
         raise OSError(ENOSPC, "No space left on device", str(path))
 
@@ -197,10 +197,10 @@ DAYS = 21
 TROUBLES = (_quiet, _clock_jump, _full_disk, _slow_disk, _torn_line)
 
 
-def _bright(path: Path, writer: RecordWriter) -> Outcome:
+def _bright(path: Path, writer: RecordWriter) -> BlockOutcome:
     simulate_ptu(path, riedinger2018(), 36_000_000, seed=1, overwrite=True)
     path.with_suffix(".gates.yaml").unlink()
-    return Outcome(monitors={"locked": 1.0, "temperature": 0.05, "pump_laser_hz": 1.9e14})
+    return BlockOutcome(monitors={"locked": 1.0, "temperature": 0.05, "pump_laser_hz": 1.9e14})
 
 
 def _fill(folder: RunFolder, first: Block, last: int, begin: int = 2) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from instruments.plugins import plugin_driver
-
 DRIVERS: dict[str, str] = {
     "AWG5014Pulses": "instruments.adapters.awg5014",
     "AWG5014Waveforms": "instruments.adapters.awg5014",
@@ -61,6 +59,30 @@ DRIVERS: dict[str, str] = {
 """Modules of the drivers by short name."""
 
 __all__ = ["DRIVERS", *DRIVERS]
+
+
+def plugin_driver(name: str) -> Any:
+    """Return the driver that an installed plug-in calls `name` (group ``labkit.instruments``).
+
+    Raises
+    ------
+    AttributeError
+        If there is none, or it cannot be loaded; the message names the plug-in.
+    """
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="labkit.instruments", name=name):
+        try:
+            return point.load()
+        except Exception as error:  # foreign code may fail in any way
+            owner = point.dist.name if point.dist is not None else "an unknown package"
+            message = (
+                f"driver {name!r} of plug-in {owner} ({point.value}) cannot be loaded: "
+                f"{type(error).__name__}: {error}"
+            )
+            raise AttributeError(message) from error
+    message = f"module 'instruments' has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 def drivers_in(package: str, folder: str) -> Callable[[str], Any]:

@@ -16,8 +16,8 @@ from instruments.bases.parameters import (
     reading,
     switch,
 )
+from instruments.bases.safe_state import Servo, check_output_limits
 from instruments.bases.scpi import ScpiInstrument
-from instruments.bases.servo import Servo, check_output_limits
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -16,10 +16,17 @@ from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import Block, RunFolder, create_run, open_run, recover_run
-from labkit.run.alarming import alarmed
-from labkit.run.events import EventLog
-from labkit.run.progress import Narrator, Watcher
-from labkit.run.results import Ending, attempt, noting_end, registered, save_results, sealed
+from labkit.run.events import EventLog, alarmed
+from labkit.run.progress import Narrator, Step, Watcher
+from labkit.run.results import (
+    Ending,
+    attempt,
+    noting_end,
+    registered,
+    save_report,
+    save_results,
+    sealed,
+)
 from labkit.run.stopping import hearing_stop, stoppable
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
@@ -231,28 +238,35 @@ def run_experiment(
         stoppable(folder.path),
         sealed(folder, watcher.say),
         alarmed(log, file.config.notify, folder.path.name) as watcher,
-        noting_end(folder) as ending,
-        registered(folder, watcher.say),
     ):
-        blocks = [] if resume is None else _recover(folder, watcher)
-        number = folder.manifest().sessions
-        with (
-            _lab(
-                file, folder, watcher, ending, forced=forced, session=number, programs=programs
-            ) as lab,
-            log.settings(lab.instruments.values()),
-        ):
-            session = Session(lab=lab, folder=folder, watcher=watcher, blocks=blocks)
-            with ending.snapshots(lab):
-                _prepare(experiment, session)
-                ending.begin(lab)  # what the working point is made of is no drift
-                procedure, _ = PROCEDURES[experiment.kind].load()
-                result = procedure(session, experiment.sequence, experiment.checked)
-        if experiment.noise_budget and result.evaluation is not None:
-            watcher.say("learning what limits R_m")
-            attempt(folder, "noise budget", lambda: _learn(folder, watcher), watcher.say)
-        save_results(folder, session.blocks, result, watcher.say, ending.unsafe)
+        with noting_end(folder) as ending, registered(folder, watcher.say):
+            blocks = [] if resume is None else _recover(folder, watcher)
+            number = folder.manifest().sessions
+            with (
+                _lab(
+                    file, folder, watcher, ending, forced=forced, session=number, programs=programs
+                ) as lab,
+                log.settings(lab.instruments.values()),
+            ):
+                session = Session(lab=lab, folder=folder, watcher=watcher, blocks=blocks)
+                with ending.snapshots(lab):
+                    _prepare(experiment, session)
+                    ending.begin(lab)  # what the working point is made of is no drift
+                    procedure, _ = PROCEDURES[experiment.kind].load()
+                    result = procedure(session, experiment.sequence, experiment.checked)
+                watcher.step(_ending(1, "instruments to their safe state"))
+            watcher.step(_ending(2, "results"))
+            if experiment.noise_budget and result.evaluation is not None:
+                watcher.say("learning what limits R_m")
+                attempt(folder, "noise budget", lambda: _learn(folder, watcher), watcher.say)
+            save_results(folder, session.blocks, result, watcher.say)
+        watcher.step(_ending(3, "report"))
+        save_report(folder, result, watcher.say, ending.unsafe)
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
+
+
+def _ending(number: int, what: str) -> tuple[Step]:
+    return (Step(procedure="ending", number=number, of=3, what=what),)
 
 
 @contextmanager
@@ -308,7 +322,7 @@ def _lab(
         if not report.all_safe:
             watcher.left_unsafe(report.failed)
 
-    heart = Heart(tasks=[hearing_stop(folder.path)], say=watcher.alarm)
+    heart = Heart(tasks=[hearing_stop(folder.path)], say=watcher.alarm, note=watcher.say)
     with open_lab(
         file, log=folder.path / WATCHDOG_LOG, tell=watcher.say, alarm=watcher.alarm, told=told,
         heart=heart, **options,

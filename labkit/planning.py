@@ -10,7 +10,7 @@ from analysis.counts_file import WitnessCounts
 from labkit.report.tables import ResultTable
 from simulation.inference.goals import Goals, goals_at
 from simulation.inference.operation import Knobs, Operation
-from simulation.inference.optimum import Optimum, best_settings, expected_trials
+from simulation.inference.optimum import BestSettings, best_settings, expected_trials
 from simulation.inference.planning import (
     ClickRates,
     Spread,
@@ -97,7 +97,7 @@ class Answer:
     R : float
         Expected symmetrised witness.
     claims, sigmas, fibres : tuple
-    optimum, goals : Optimum, Goals or None
+    optimum, goals : BestSettings, Goals or None
     remarks : tuple of str
         What is assumed.
     """
@@ -106,7 +106,7 @@ class Answer:
     R: float
     claims: tuple[ClaimPlan, ...]
     sigmas: tuple[SigmaPlan, ...] = ()
-    optimum: Optimum | None = None
+    optimum: BestSettings | None = None
     goals: Goals | None = None
     fibres: tuple[FibreStudy, ...] = ()
     remarks: tuple[str, ...] = field(default=())
@@ -293,7 +293,7 @@ def _sigma_plans(
     )  # fmt: skip
 
 
-def _optimum_table(found: Optimum) -> ResultTable:
+def _optimum_table(found: BestSettings) -> ResultTable:
     knobs = found.knobs
     rows = [
         ("θ", "as it is" if knobs.theta is None else f"{knobs.theta / np.pi:.2f} π"),

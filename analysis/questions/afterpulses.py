@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.correlation import LEVEL
+from analysis.correlation import LEVEL, check_level
 from analysis.counts import Counts
 from analysis.questions.background import Cell, Corrected, drawn, gate_width, interval_of
 
@@ -63,9 +63,7 @@ def without_memory(
         If the calibration has no early click, the dead time blinds the whole late gate, or more
         afterpulses are expected than there are clicks.
     """
-    if not 0 < level < 1:
-        message = f"`level` must lie between 0 and 1, but is {level}"
-        raise ValueError(message)
+    check_level(level)
     own_early = (early[0], late[1])
     rng = np.random.default_rng(_SEED)
     n = counts.trials.number

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.binomial import Interval
-from analysis.correlation import LEVEL
+from analysis.correlation import LEVEL, check_level
 from analysis.counts import Counts
 
 Cell = tuple[str, int]
@@ -62,9 +62,7 @@ def without_background(
     ValueError
         If a cell has no more clicks than its background explains, or the level is not allowed.
     """
-    if not 0 < level < 1:
-        message = f"`level` must lie between 0 and 1, but is {level}"
-        raise ValueError(message)
+    check_level(level)
     rng = np.random.default_rng(_SEED)
     n = counts.trials.number
     dark = {detector: counts.single(off, detector) for _, detector in (a, b)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.correlation import LEVEL
+from analysis.correlation import LEVEL, check_level
 from analysis.questions.trial_delays import TrialPairs
 from analysis.tagfile import TagSource, open_tags
 from analysis.tagfile.codec import Decoder
@@ -75,9 +75,7 @@ class DelayHistogram:
         The clicks of a pulse or a bunch share their pairs, which makes bins depend on each other;
         the interval is that of each bin alone.
         """
-        if not 0 < level < 1:
-            message = f"`level` must lie between 0 and 1, but is {level}"
-            raise ValueError(message)
+        check_level(level)
         none = self.pairs == 0
         expected = np.where(self.expected > 0, self.expected, nan)
         low = special.gammaincinv(self.pairs + 1, (1 - level) / 2) / expected

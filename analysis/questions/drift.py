@@ -45,9 +45,11 @@ class Drift:
     change: float
 
     def __str__(self) -> str:
+        change = 100.0 * self.change
+        digits = "+.0f" if abs(change) >= 10.0 else "+.2g"
         return (
             f"{self.total:,} events, p(scatter) {self.p_scatter:.3g}, "
-            f"p(trend) {self.p_trend:.3g}, change {100 * self.change:+.2g} %"
+            f"p(trend) {self.p_trend:.3g}, change {change:{digits}} %"
         )
 
     def to_dict(self) -> dict[str, float]:

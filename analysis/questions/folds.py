@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from analysis.binomial import Interval
-from analysis.correlation import G2, LEVEL, GammaPosterior
+from analysis.correlation import G2, LEVEL, GammaPosterior, check_level
 from analysis.counting.patterns import Cell, Patterns
 from analysis.heralded import heralded_g2
 
@@ -72,9 +72,7 @@ def fold(found: Patterns, cells: Sequence[Cell], level: float = LEVEL) -> Fold:
     if len(cells) < 2 or len(set(cells)) < len(cells):
         message = f"a coincidence needs two or more different cells, but got {list(cells)}"
         raise ValueError(message)
-    if not 0 < level < 1:
-        message = f"`level` must lie between 0 and 1, but is {level}"
-        raise ValueError(message)
+    check_level(level)
     singles = [found.all_of(cell) for cell in cells]
     if 0 in singles:
         gate, detector = cells[singles.index(0)]

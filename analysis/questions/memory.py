@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from analysis.binomial import Interval
-from analysis.correlation import LEVEL, GammaPosterior
+from analysis.correlation import LEVEL, GammaPosterior, check_level
 from analysis.questions.delays import correlate
 from analysis.tagfile import TagSource, open_tags
 
@@ -126,9 +126,7 @@ def detector_memory(
     ValueError
         If there are no two clicks within 2L, or the level or reach is not allowed.
     """
-    if not 0 < level < 1:
-        message = f"`level` must lie between 0 and 1, but is {level}"
-        raise ValueError(message)
+    check_level(level)
     source = path if isinstance(path, TagSource) else open_tags(path)
     if not reach >= source.resolution:
         message = f"`reach` must be at least a tick of {source.resolution:g} s, but is {reach!r}"

@@ -23,7 +23,7 @@ class Format:
     suffixes : tuple of str
         In lower case, with the dot.
     magic : bytes
-        First bytes of every such file; empty for text.
+        First bytes of every such file; empty where there are none.
     reader : str
         Where its `TagSource` is, as ``"package.module:name"``; loaded when needed.
     writer : str
@@ -32,7 +32,7 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    magic: bytes
+    magic: bytes = b""
     reader: str
     writer: str = ""
 
@@ -81,7 +81,6 @@ _OWN = (
     Format(
         name="csv",
         suffixes=(".csv",),
-        magic=b"",
         reader="analysis.tagfile.csv_table:CsvFile",
         writer="analysis.tagfile.csv_table:CsvSink",
     ),
@@ -120,31 +119,26 @@ _OWN = (
     Format(
         name="becker-hickl",
         suffixes=(".spc",),
-        magic=b"",
         reader="analysis.tagfile.becker_hickl:SpcFile",
     ),
     Format(
         name="swabian-dump",
         suffixes=(".dump",),
-        magic=b"",
         reader="analysis.tagfile.swabian:SwabianDump",
     ),
     Format(
         name="ttbin",
         suffixes=(".ttbin",),
-        magic=b"",
         reader="analysis.tagfile.swabian:TtbinFile",
     ),
     Format(
         name="qutag",
         suffixes=(".qutag",),
-        magic=b"",
         reader="analysis.tagfile.qutag:QutagFile",
     ),
     Format(
         name="qutag-text",
         suffixes=(".txt",),
-        magic=b"",
         reader="analysis.tagfile.qutag:QutagText",
     ),
 )

@@ -26,6 +26,14 @@ FEW_COINCIDENCES = 20
 DESCRIPTIVE = "posterior probability of R_m below the bound; describes, decides nothing"
 
 
+def caution_lines(cautions: Mapping[str, str]) -> list[str]:
+    """Return `Witness.cautions` as lines, one for all posteriors with the same reason."""
+    named: dict[str, list[str]] = {}
+    for name, reason in cautions.items():
+        named.setdefault(reason, []).append(f"R_m({name})")
+    return [f"{', '.join(names)}: {reason}" for reason, names in named.items()]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
     """R_m heralded by detector 1, by detector 2, and symmetrised, with the g² behind it.

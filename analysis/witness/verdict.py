@@ -12,7 +12,6 @@ from analysis.evidence import BlockCounts, Evidence
 from analysis.notebook import html_table
 from analysis.witness import conditions as conditions_
 from analysis.witness.anytime import AnytimeTest, anytime_test
-from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of_blocks
 from analysis.witness.conditions import DECLARED, DEMANDS, NOT_MEASURED, Condition
 from analysis.witness.laser_light import FaultLimits, fault_limits, null_laser_only
@@ -23,6 +22,7 @@ from analysis.witness.profile import (
     least_fixed_sample_statistic,
     ratio_estimate,
 )
+from analysis.witness.separable import blindness_cancels, separable_bound
 
 ENTANGLED = "entangled"
 NOT_SHOWN = "not shown"
@@ -120,7 +120,7 @@ class Verdict:
         }
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<12}{text}" for name, text in self._lines())
+        return "\n".join(f"{name:<12}{text}" for name, text in self.lines())
 
     def __repr__(self) -> str:
         return f"<Verdict: {self.sentence}>"
@@ -134,9 +134,10 @@ class Verdict:
             for one in self.conditions.values()
         ]  # fmt: skip
         head = ("condition", "value", "demand", "", "source")
-        return html_table(self._lines()) + html_table(conditions, head)
+        return html_table(self.lines()) + html_table(conditions, head)
 
-    def _lines(self) -> tuple[tuple[str, str], ...]:
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Return the ten lines that ``str`` joins: name and text of each."""
         unmet = "if the conditions held: " if self.decision == CONDITIONS_NOT_MET else ""
         limit = "none yet" if math.isinf(self.upper_limit_95) else f"R < {self.upper_limit_95:.3f}"
         fixed = "needs 20 coincidences of each herald"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from instruments.bases.recording import BlockReader, Fault
 from instruments.links.vendor_library import optional_package
-from instruments.picoquant_timeharp260.inputs import DURATION_STEP, RECORD_TYPES, TimeHarpTagger
+from instruments.picoquant_timeharp260.driver import DURATION_STEP, RECORD_TYPES, TimeHarpTagger
 from instruments.picoquant_timeharp260.library import MODES, NANO
 from instruments.roles import RecordSink, TaggerFormat
 

@@ -14,7 +14,7 @@ from qcodes.instrument import Instrument
 from qcodes.validators import Bool, MultiTypeOr, Numbers
 
 from instruments.bases.parameters import Declared, add_parameters, number, number_in, reading
-from instruments.bases.servo import Servo, check_output_limits
+from instruments.bases.safe_state import Servo, check_output_limits
 from instruments.links.visa import VisaLink
 from instruments.srs.sim900 import SRSSIM900, check_line
 

@@ -11,10 +11,9 @@ from qcodes.validators import Enum, Numbers
 
 from instruments.bases.parameters import Declared, add_parameters, whole_steps
 from instruments.bases.recording import RecordingTagger
-from instruments.bases.t2_records import RECORD_TYPE
 from instruments.links.vendor_library import optional_package
 from instruments.roles import RecordSink, TaggerFormat
-from instruments.swabian.stream import SwabianStream
+from instruments.swabian.stream import RECORD_TYPE, SwabianStream
 
 if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import print_json, remarks
+from labkit.cli.output import print_json, print_lines, remarks
 from labkit.cli.questions import Gates
 from labkit.cli.tags import Json, finite
 
@@ -142,7 +142,6 @@ def _plain(each: "Corrected") -> dict[str, object]:
 
 
 def _show(found: "dict[str, Corrected]", undefined: dict[str, str], what: str) -> None:
-    from labkit.cli.tables import print_lines
 
     for name, reason in undefined.items():
         remarks.print(f"g2.{name} is undefined: {reason}", markup=False, soft_wrap=True)

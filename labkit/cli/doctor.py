@@ -102,7 +102,7 @@ def visa_backends() -> dict[str, str]:
 
 def vendor_libraries() -> dict[str, str]:
     """Return by device whether its vendor's library loads, for those made for this system."""
-    from instruments.picoquant_harps.library import HHLib, MHLib, PH330Lib
+    from instruments.picoquant_harps.driver import HHLib, MHLib, PH330Lib
     from instruments.picoquant_timeharp260.library import FILE_NAMES
 
     devices = {

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from labkit.cli.output import print_json, results
+from labkit.cli.output import print_json, print_lines
 
 
 class Protocol(StrEnum):
@@ -56,7 +56,7 @@ def estimate(
     if json:
         print_json({"protocol": protocol.value, "level": level} | plain)
         return
-    results.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_lines(text)
 
 
 def _bell(files: list[Path], level: float) -> tuple[str, dict[str, Any]]:

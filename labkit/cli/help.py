@@ -33,7 +33,7 @@ class App(typer.Typer):
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """Add a command, which presents itself as all do."""
-        return super().command(name, cls=Command, **options)
+        return super().command(name, cls=CommandPage, **options)
 
 
 class _Page(Page):
@@ -81,7 +81,7 @@ class _Page(Page):
             raise
 
 
-class Command(_Page, TyperCommand):
+class CommandPage(_Page, TyperCommand):
     """One command."""
 
 

@@ -10,7 +10,15 @@ from rich.markup import escape
 
 from labkit.cli.help import App
 from labkit.cli.new import write_new
-from labkit.cli.output import UNSAFE, print_json, remarks, results, table_of, without_logs
+from labkit.cli.output import (
+    UNSAFE,
+    print_json,
+    print_lines,
+    remarks,
+    results,
+    table_of,
+    without_logs,
+)
 from labkit.cli.tags import Json
 from labkit.cli.verify import verify
 
@@ -167,7 +175,7 @@ def _show_limits(limits: dict[str, Any]) -> None:
 
 def _show_problems(findings: dict[str, Any]) -> None:
     for problem in findings["problems"]:
-        results.print(f"problem: {problem}", markup=False, highlight=False, soft_wrap=True)
+        print_lines(f"problem: {problem}")
     for name, reason in findings["not_safe"].items():
         results.print(f"NOT SAFE: {name}: {reason}", style="bold red", markup=False, soft_wrap=True)
     if not findings["problems"] and findings["safe"]:
@@ -251,7 +259,7 @@ def exam(
         if json:
             print_json({"fault": fault, "said": said(fault)})
         else:
-            results.print(said(fault), markup=False, highlight=False, soft_wrap=True)
+            print_lines(said(fault))
         return
     write_new({output: exam_station(seed)})
     remarks.print(

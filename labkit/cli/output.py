@@ -98,6 +98,11 @@ def _told(error: BaseException) -> str:
     return said(error)
 
 
+def print_lines(text: str) -> None:
+    """Print text as it is: no markup, no colours, no wrapping."""
+    results.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on stdout and nothing else; nan and infinity raise ValueError."""
     if sys.stdout is None:  # closed by the shell, `>&-`

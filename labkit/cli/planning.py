@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import print_json, remarks, results
+from labkit.cli.output import print_json, print_lines, remarks
 from labkit.cli.simulate import DataSet
 from labkit.cli.tags import Json
 from labkit.cli.theory import Settings, changes_of
@@ -216,7 +216,7 @@ def budget(
         return
     print_table(budget_table(found))
     for text in found.sentences():
-        results.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_lines(text)
     for text in operation.remarks(knobs):
         remarks.print(f"assumed: {text}", markup=False, highlight=False, soft_wrap=True)
 
@@ -333,4 +333,4 @@ def sequence(
         print_json({"sequence": pulses.to_dict(), "gates": programs.gates.to_dict()})
         return
     for text in (str(pulses), str(programs.gates), "all timing rules are respected"):
-        results.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_lines(text)

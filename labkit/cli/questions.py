@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import print_json, remarks
+from labkit.cli.output import print_json, print_lines, remarks
 from labkit.cli.tags import Json, finite
 
 if TYPE_CHECKING:
@@ -205,7 +205,6 @@ def _show(
     found: "Segments", courses: "dict[str, G2Course]", fringes: "dict[str, FringeFit]"
 ) -> None:
     from analysis.questions.drift import rate_drifts
-    from labkit.cli.tables import print_lines
 
     cells = found.counts[0].gates.cells
     heads = [f"{gate}{detector}" for gate, detector in cells]
@@ -273,7 +272,6 @@ def coincidences(
     from analysis.counting.patterns import count_patterns
     from analysis.gates import GateSet, gates_path
     from analysis.questions.folds import cell_of, fold, heralded
-    from labkit.cli.tables import print_lines
 
     gate_set = GateSet.from_yaml(gates or gates_path(files[0]))
     wanted = [[cell_of(name, gate_set.cells) for name in text.split(",")] for text in of]
@@ -319,7 +317,6 @@ def correlate(
     independent trials.
     """
     from analysis.questions.delays import correlate as correlation
-    from labkit.cli.tables import print_lines
 
     try:
         first, second = (int(part) for part in channels.split(","))
@@ -360,7 +357,6 @@ def delays(
     """Find the detectors' delays from arrival times in a gate."""
     from analysis.counting import count
     from analysis.questions.alignment import delays_between
-    from labkit.cli.tables import print_lines
 
     counts = count(file, gates)
     found = delays_between(counts, gate)
@@ -390,7 +386,6 @@ def detector(
 ) -> None:
     """Estimate dead time and afterpulses of a detector."""
     from analysis.questions.memory import detector_memory
-    from labkit.cli.tables import print_lines
 
     found = detector_memory(file, channel, reach=reach)
     if json:
@@ -414,7 +409,6 @@ def shifted(
     from analysis.correlation import LEVEL, GammaPosterior
     from analysis.counting import count
     from analysis.counting.shifted import shifted_counts
-    from labkit.cli.tables import print_lines
 
     counts = count(file, gates)
     found = shifted_counts(file, counts.gates, counts.trials.number, shifts=shifts)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import Self
 
 from labkit.cli.output import remarks
@@ -87,6 +86,8 @@ class RunDisplay(Watcher):
             self._progress = None  # calibrations after it
         text = self._pace.said()
         self._bars.update(self._run, text=text[:_WIDTH])
+        if path[0].procedure == "ending":
+            self._bars.update(self._block, visible=False)
         if len(path) == 1:
             self._show((path[0].number - 1) / path[0].of)
         quiet = not remarks.is_terminal and self._clock() - self._told >= _QUIET
@@ -129,12 +130,7 @@ class RunDisplay(Watcher):
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
 

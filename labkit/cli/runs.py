@@ -10,7 +10,7 @@ import typer
 
 from labkit.cli.help import App
 from labkit.cli.lab import station_named
-from labkit.cli.output import UNSAFE, print_json, remarks, results, say_error
+from labkit.cli.output import UNSAFE, print_json, print_lines, remarks, results, say_error
 from labkit.cli.tags import Json
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def replay(
 
 def _show(finished: "Finished", plan: "Experiment") -> None:
     from analysis.published import RIEDINGER_2018
-    from labkit.cli.tables import print_evaluation, print_lines
+    from labkit.cli.tables import print_evaluation
 
     print_lines(f"run folder: {finished.folder.path}")
     evaluation = finished.result.evaluation
@@ -185,7 +185,9 @@ def list_(out: Out = Path("runs"), json: Json = False) -> None:
 
     table = Table()
     for head in COLUMNS:
-        table.add_column(head.replace("_", " "), overflow="fold", no_wrap=head == "run")
+        table.add_column(
+            head.replace("left_out", "left out"), overflow="fold", no_wrap=head == "run"
+        )
     for row in rows:
         table.add_row(*(_cell(name, row.get(name)) for name in COLUMNS))
     results.print(table)
@@ -224,7 +226,7 @@ def times(
         print_json({name: asdict(row) for name, row in rows.items()})
         return
     for name, row in rows.items():
-        results.print(f"{name:<14} {row}", markup=False, highlight=False, soft_wrap=True)
+        print_lines(f"{name:<14} {row}")
 
 
 def _as_in_manifest(plain: dict[str, Any]) -> dict[str, Any]:
@@ -270,9 +272,9 @@ def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
 
 
 def _meant_and_found(folder: "RunFolder") -> dict[str, object]:
-    """Return duration, goal, published R_m (symmetrised) and verdict of a run, None if it has none.
+    """Return duration, goal, R and verdict of a run, None if it has none.
 
-    Verdict and R_m are those of the run's end, as its ``result.json`` has them.
+    R and verdict are those of the run's end, as its ``result.json`` has them.
     """
     from labkit.monitoring.outcome import outcome_of
 
@@ -285,11 +287,6 @@ def _meant_and_found(folder: "RunFolder") -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print(text: str) -> None:
-    """Print text as it is."""
-    results.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 @runs_app.command()
 def show(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], json: Json = False
@@ -297,7 +294,7 @@ def show(
     """Show one run: how it ended, its blocks, what was left out, what drifted, what is damaged."""
     from labkit.monitoring.outcome import outcome_of
     from labkit.run import open_run
-    from labkit.run.events import flat_name, settings_made
+    from labkit.run.events import settings_made, unset_drift
     from labkit.run.integrity import sizes_misfit
     from labkit.run.left_out import left_out_of
 
@@ -313,24 +310,20 @@ def show(
             | {"damaged": {misfit.file: misfit.what for misfit in misfits}}
         )
         return
-    _print(str(manifest))
-    _print(str(outcome_of(folder)))
-    _print(str(left_out))
+    print_lines(str(manifest))
+    print_lines(str(outcome_of(folder)))
+    print_lines(str(left_out))
     for misfit in misfits:
         remarks.print(f"damaged: {misfit}", style="red", markup=False, soft_wrap=True)
     made = settings_made(folder.path)
-    drift = {
-        name: ends
-        for name, ends in manifest.drift.items()
-        if flat_name(name) not in made and None not in ends
-    }
+    drift = unset_drift(manifest.drift, made)
     if drift:
-        _print(
-            f"drifted    {len(drift)} readings differ between beginning and end, unset by the run"
-        )
-    for name, (before, after) in drift.items():
-        _print(f"  {name}: {before} -> {after}")
-    _print(f"set        {len(made)} parameters; their last values: labkit runs compare RUN")
+        many = "1 reading differs" if len(drift) == 1 else f"{len(drift)} readings differ"
+        print_lines(f"drifted    {many} between beginning and end, unset by the run")
+    for name, ends in drift.items():
+        before, after = (f"{end:.4g}" if isinstance(end, float) else end for end in ends)
+        print_lines(f"  {name}: {before} -> {after}")
+    print_lines(f"set        {len(made)} parameters; their last values: labkit runs compare RUN")
 
 
 @runs_app.command()
@@ -354,8 +347,8 @@ def verify(
         print_json({"misfits": {misfit.file: misfit.what for misfit in misfits}})
     else:
         for misfit in misfits:
-            _print(str(misfit))
-        _print(f"{len(misfits)} files are not what they were" if misfits else "all files fit")
+            print_lines(str(misfit))
+        print_lines(f"{len(misfits)} files are not what they were" if misfits else "all files fit")
     if misfits:
         raise typer.Exit(1)
 
@@ -378,7 +371,7 @@ def report(
     folder = open_run(run)
     with sealed_anew(folder):
         path = write_run_report(folder, output)
-    _print(f"report: {path}")
+    print_lines(f"report: {path}")
 
 
 @runs_app.command()
@@ -389,7 +382,7 @@ def repair(
     from labkit.run.repairing import repair_run
 
     for line in repair_run(run):
-        _print(line)
+        print_lines(line)
 
 
 @runs_app.command()
@@ -403,7 +396,7 @@ def export(
     """Pack a run into one file (RO-Crate, .eln) that electronic lab notebooks read."""
     from labkit.run.crate import export_run
 
-    _print(str(export_run(run, output)))
+    print_lines(str(export_run(run, output)))
 
 
 @runs_app.command("import")
@@ -414,7 +407,7 @@ def import_(
     """Unpack an exported run; refused unless every file in it is what it was."""
     from labkit.run.crate import import_run
 
-    _print(str(import_run(file, out)))
+    print_lines(str(import_run(file, out)))
 
 
 @runs_app.command()
@@ -430,7 +423,7 @@ def check(
     if json:
         print_json(found.to_dict())
     else:
-        results.print(str(found), markup=False, highlight=False, soft_wrap=True)
+        print_lines(str(found))
     if found.differences:
         raise typer.Exit(1)
 
@@ -450,7 +443,7 @@ def stop(
     folder = open_run(run)
     stop_run(folder, patience)
     manifest = folder.manifest()
-    results.print(str(manifest), markup=False, highlight=False, soft_wrap=True)
+    print_lines(str(manifest))
     if manifest.unsafe:
         raise typer.Exit(UNSAFE)
 

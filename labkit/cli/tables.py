@@ -6,7 +6,8 @@ from rich.table import Table
 
 from analysis.evaluation import Evaluation
 from analysis.published import PublishedWitness
-from labkit.cli.output import remarks, results
+from analysis.witness.estimate import caution_lines
+from labkit.cli.output import print_lines, remarks, results
 from labkit.report.tables import PUBLISHED, ResultTable, counts_table, g2_table, witness_table
 
 
@@ -37,13 +38,8 @@ def print_evaluation(
 
 def print_cautions(cautions: Mapping[str, str]) -> None:
     """Print what could be misread, on stderr."""
-    for name, reason in cautions.items():
-        remarks.print(f"caution: R_m({name}): {reason}", markup=False, soft_wrap=True)
-
-
-def print_lines(text: str) -> None:
-    """Print text as it is: no markup, no colours, no wrapping."""
-    results.print(text, markup=False, highlight=False, soft_wrap=True)
+    for line in caution_lines(cautions):
+        remarks.print(f"caution: {line}", markup=False, soft_wrap=True)
 
 
 def print_table(table: ResultTable) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from labkit.cli.output import check_folder, print_json, progress_bar, remarks
+from labkit.cli.output import check_folder, print_json, print_lines, progress_bar, remarks
 from labkit.cli.scale import Scheduler, Workers, fetched_file, local_files, shared
 
 if TYPE_CHECKING:
@@ -554,7 +554,7 @@ def witness(
         )
         return
     from analysis.published import find_published
-    from labkit.cli.tables import print_cautions, print_lines, print_table
+    from labkit.cli.tables import print_cautions, print_table
     from labkit.report.tables import g2_table, witness_table
 
     print_table(g2_table(found.g2, "second-order coherence g²"))
@@ -598,7 +598,6 @@ def info(
     if json:
         print_json({**summary.to_dict(), "header": tags})
         return
-    from labkit.cli.tables import print_lines
 
     print_lines(str(summary))
     if plot and seen is not None:
@@ -635,7 +634,6 @@ def gates(
 ) -> None:
     """Propose gates: the pulses found in a tag file, or better ones inside given gates."""
     from analysis.tagfile import open_tags
-    from labkit.cli.tables import print_lines
 
     source = open_tags(file, as_type=as_type)
     if given is not None and not optimise:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labkit.cli.help import App
-from labkit.cli.output import check_folder, print_json, progress_bar, remarks, results, table_of
+from labkit.cli.output import (
+    check_folder,
+    print_json,
+    print_lines,
+    progress_bar,
+    remarks,
+    results,
+    table_of,
+)
 from labkit.cli.scale import Scheduler, Workers, shared
 
 if TYPE_CHECKING:
@@ -45,7 +53,7 @@ def list_models() -> None:
 
     for name in MODELS:
         model = get(name)
-        results.print(f"{name:<18} {model.paper}", markup=False, highlight=False, soft_wrap=True)
+        print_lines(f"{name:<18} {model.paper}")
         results.print(
             f"{'':<18} → {', '.join(model.results)}", markup=False, highlight=False, soft_wrap=True
         )
@@ -194,7 +202,7 @@ def equations(model: ModelName, settings: Settings = None) -> None:
     """Print Hamiltonian, drift and diffusion of a model with a steady state as LaTeX."""
     chosen = _model(model)
     shown = chosen.show(**changes_of(settings, chosen.parameters.words()))
-    results.print(str(shown), markup=False, highlight=False, soft_wrap=True)
+    print_lines(str(shown))
 
 
 @theory.command()
@@ -316,7 +324,7 @@ def figure(
     if page is not None:
         folder = Path(os.path.relpath(out, page.parent)).as_posix()
         page.write_text(files.gallery(made, folder), encoding="utf-8")
-        results.print(str(page), markup=False, highlight=False, soft_wrap=True)
+        print_lines(str(page))
 
 
 def _draw_model(
@@ -343,7 +351,7 @@ def _draw_model(
 
 
 def _tell(path: Path, caption: str) -> None:
-    results.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    print_lines(str(path))
     remarks.print(caption, markup=False, highlight=False)
 
 

@@ -1,6 +1,8 @@
 """What a run was meant to reach and what it found, as its files say it, in a few words."""
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +23,8 @@ class RunOutcome:
         From its beginning to its end, or until now while it goes on.
     goal : str
     witness : str
-        Symmetrised R_m as published: mode, and 16 % to 84 %.
+        R of the verdict, symmetrised, with its 68 % interval; in a folder without a verdict R_m as
+        published (mode, and 16 % to 84 %).
     decision, sentence : str
         Verdict in a word, and in a line.
     problem : str
@@ -60,15 +63,23 @@ def outcome_of(folder: RunFolder) -> RunOutcome:
     return RunOutcome(
         duration=duration,
         goal="" if goal is None else str(goal),
-        witness="" if not witness else _witness(witness["sym"]),
+        witness=_ratio(verdict.get("R") if verdict else None, witness),
         decision="" if not verdict else str(verdict["decision"]),
         sentence="" if not verdict else _sentence(verdict),
         problem=problem,
     )
 
 
-def _witness(sym: dict[str, float]) -> str:
-    return f"{sym['mode']:.3f} [{sym['low']:.3f}, {sym['high']:.3f}]"
+def _ratio(decided: Mapping[str, float | None] | None, published: Mapping[str, Any] | None) -> str:
+    """Write R with its interval; null of JSON stands for infinity."""
+    if decided is not None:
+        names, found = ("value", "low", "high"), decided
+    elif published:
+        names, found = ("mode", "low", "high"), published["sym"]
+    else:
+        return ""
+    value, low, high = (math.inf if one is None else one for one in map(found.get, names))
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _sentence(verdict: dict[str, Any]) -> str:

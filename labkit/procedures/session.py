@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeVar
 from analysis.counts import Counts
 from labkit.run import (
     Block,
+    BlockOutcome,
     Demands,
     EmptyBlockError,
-    Outcome,
     RecordWriter,
     RunFolder,
     take_block,
@@ -190,7 +190,7 @@ class Session:
         )  # fmt: skip
         ended: list[BaseException] = []
 
-        def record(path: Path, writer: RecordWriter) -> Outcome:
+        def record(path: Path, writer: RecordWriter) -> BlockOutcome:
             return self._record(path, writer, trials, sequence.period, ended, locked=locked)
 
         number = self.blocks[-1].number + 1 if self.blocks else len(self.folder.journal.read()) + 1
@@ -215,7 +215,7 @@ class Session:
         ended: list[BaseException],
         *,
         locked: bool,
-    ) -> Outcome:
+    ) -> BlockOutcome:
         """Record a segment; what ends it before its time, but in order, is put into `ended`."""
         notes: list[str] = []
         problems: list[str] = []
@@ -237,14 +237,16 @@ class Session:
             self.make_safe()
             ended.append(violation)
             problems += [str(violation), *self.lab.recording_faults()]
-            return Outcome(problems=tuple(problems), whole=False)
+            return BlockOutcome(problems=tuple(problems), whole=False)
         problems += self.lab.what_stopped()
         monitors = _known(
             self.monitors(quick=bool(ended), brief=not locked), "at its end", problems
         )
         if ended:
             self.make_safe()  # before counting, which may take its time
-        return Outcome(problems=tuple(problems), notes=tuple(notes), whole=whole, monitors=monitors)
+        return BlockOutcome(
+            problems=tuple(problems), notes=tuple(notes), whole=whole, monitors=monitors
+        )
 
     def leave_out(self, blocks: Sequence[Block]) -> None:
         """Leave out blocks that were verified, all at once, for the reason they now have."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import labkit
 from analysis.evaluation import Evaluation
 from analysis.published import PublishedWitness
+from analysis.witness.estimate import caution_lines
 from labkit.report.diagnostics import diagnose
 from labkit.report.tables import ResultTable, counts_table, g2_table, witness_table
 
@@ -82,7 +83,7 @@ def render(
     verdict = None if evaluation is None else evaluation.verdict
     return environment.get_template("report.html.jinja").render(
         title=title, headline="" if evaluation is None else headline(evaluation),
-        verdict="" if verdict is None else str(verdict), warnings=warnings, sections=sections,
+        verdict=() if verdict is None else verdict.lines(), warnings=warnings, sections=sections,
         version=labkit.__version__,
     )  # fmt: skip
 
@@ -97,7 +98,7 @@ def _warnings(evaluation: Evaluation) -> list[str]:
     return [
         *evaluation.counts.quality.warnings,
         *(f"{name} is undefined: {reason}" for name, reason in evaluation.undefined.items()),
-        *(f"R_m({name}): {reason}" for name, reason in evaluation.cautions.items()),
+        *caution_lines(evaluation.cautions),
     ]
 
 

@@ -15,15 +15,16 @@ import numpy as np
 from analysis.counts import Counts
 from analysis.published import RIEDINGER_2018
 from analysis.witness import Verdict
+from analysis.witness.conditions import NOT_MEASURED
 from labkit.learned import PICTURE
 from labkit.monitoring.outcome import outcome_of
 from labkit.report.figures import PAGE, SEQUENCE, RunPictures, draw_figure, journal_style
 from labkit.report.page import Section, evaluation_sections, render, section_of
 from labkit.report.tables import ResultTable, budget_table
 from labkit.run import RunFolder
-from labkit.run.events import flat_name, settings_made
+from labkit.run.events import settings_made, unset_drift
 from labkit.run.left_out import left_out_of
-from labkit.run.record import sha256_of
+from labkit.run.lines import sha256_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +127,7 @@ def _clock(iso: str) -> str:
 
 def conditions_table(verdict: Verdict) -> ResultTable:
     """Return the conditions of a verdict with their evidence: what is wrong first."""
-    words = {False: "NOT MET", None: "not known", True: "met"}
+    words = {False: "NOT MET", None: "undecided", True: "met"}
     rows = []
     for word in words:
         for one in verdict.conditions.values():
@@ -136,7 +137,8 @@ def conditions_table(verdict: Verdict) -> ResultTable:
             if one.low is not None:
                 value += f" [{one.low:.4g}, {one.high:.4g}]"
             name = one.name.replace("_", " ")
-            rows.append((words[word], name, value, str(one.demand), one.source))
+            said = "not known" if one.source == NOT_MEASURED else words[word]
+            rows.append((said, name, value, str(one.demand), one.source))
     return ResultTable(
         title="conditions of the verdict, and controls",
         head=("", "condition", "value", "demand", "from"), rows=tuple(rows),
@@ -147,7 +149,8 @@ def ungated_table(counts: Counts) -> ResultTable:
     """Return what the clicks outside all gates are: an even background, and light at other times.
 
     The background is the median density per bin outside the gates; what exceeds it is light: edges
-    and tails of the pulses, the lock pulse.
+    and tails of the pulses. The histogram ends soon after the last gate; later clicks (the lock
+    pulse, and the background until the next trial) are told as one number of all detectors.
     """
     edges = counts.bin_edges
     middle, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
@@ -165,8 +168,11 @@ def ungated_table(counts: Counts) -> ResultTable:
         rows.append(
             (f"detector {detector}", f"{total:,}", f"{even:,.0f}", f"{rate:.3g}", f"{rest:,.0f}")
         )
+    within = sum(int(clicks[outside].sum()) for clicks in counts.histogram)
+    later = max(counts.quality.ungated_clicks - within, 0)
     note = (
-        "background: median density of the bins outside all gates; rest: edges and tails of pulses"
+        "background: median density outside all gates; rest: edges and tails of pulses; "
+        f"{later:,} more clicks came later than {edges[-1] * 1e9:,.0f} ns: lock pulse, background"
     )
     head = ("", "clicks outside the gates", "even background", "background (1/s)", "rest")
     return ResultTable(
@@ -230,11 +236,7 @@ def _tables(run: RunPictures) -> Iterator[ResultTable]:
         head = ("block", "began", "procedure", "reason")
         yield ResultTable(title="every block left out", head=head, rows=rows, note=note)
     made = settings_made(folder.path)
-    drift = {
-        name: ends
-        for name, ends in manifest.drift.items()
-        if flat_name(name) not in made and None not in ends
-    }
+    drift = unset_drift(manifest.drift, made)
     if drift:
         yield ResultTable(
             title="drift between both ends, unset by the run",

@@ -13,22 +13,22 @@ from labkit.run.journal import (
     total_counts,
 )
 from labkit.run.manifest import Manifest
-from labkit.run.record import Demands, Outcome, RecordWriter
+from labkit.run.record import BlockOutcome, Demands, RecordWriter
 from labkit.run.recovery import Recovery, recover_run
 from labkit.run.references import usual_rates
-from labkit.run.verification import Evidence, problems_of
+from labkit.run.verification import BlockEvidence, problems_of
 
 __all__ = [
     "Agreement",
     "Block",
+    "BlockEvidence",
+    "BlockOutcome",
     "Demands",
     "EmptyBlockError",
-    "Evidence",
     "Goal",
     "Journal",
     "JournalError",
     "Manifest",
-    "Outcome",
     "RecordWriter",
     "Recovery",
     "RunFolder",

@@ -13,9 +13,16 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.evidence import WITNESS
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block, judged
-from labkit.run.lines import to_disk
+from labkit.run.lines import sha256_of, to_disk
 from labkit.run.manifest import utc_now
-from labkit.run.record import Demands, Outcome, Plan, Record, RecordWriter, read_record, sha256_of
+from labkit.run.record import (
+    BlockOutcome,
+    BlockPlan,
+    BlockRecord,
+    Demands,
+    RecordWriter,
+    read_record,
+)
 from labkit.run.verification import evidence_of, problems_of
 
 CLOCK_JUMP = 2.0
@@ -26,7 +33,7 @@ class EmptyBlockError(RuntimeError):
     """A block's segment cannot be counted; it is set aside and the run can go on."""
 
 
-Recorder = Callable[[Path, RecordWriter], Outcome]
+Recorder = Callable[[Path, RecordWriter], BlockOutcome]
 """Records one segment to the given path, which must be complete and closed on return, and notes
 samples of the lab's state meanwhile."""
 
@@ -65,7 +72,7 @@ def take_block(
     """
     folder.check_disk()
     started, steady, wall = utc_now(), monotonic(), time()
-    plan = Plan(
+    plan = BlockPlan(
         setting=dict(setting or {}), gates=gates, demands=demands or Demands(), started=started
     )
     writer = RecordWriter(folder.record_path(number), plan)
@@ -75,7 +82,7 @@ def take_block(
     jump = (time() - wall) - duration
     if abs(jump) > CLOCK_JUMP:
         note = f"the computer's clock jumped by {jump:+.1f} s during the block"
-        outcome = Outcome(
+        outcome = BlockOutcome(
             problems=outcome.problems, notes=(*outcome.notes, note), whole=outcome.whole,
             monitors=outcome.monitors,
         )  # fmt: skip
@@ -136,7 +143,7 @@ def judge_block(folder: RunFolder, block: Block, *, note: str = "") -> Block:
     return judged(block, good=not problems, reason=reason)
 
 
-def _shifted(segment: Path, counts: Counts, record: Record) -> list[list[int]] | None:
+def _shifted(segment: Path, counts: Counts, record: BlockRecord) -> list[list[int]] | None:
     """Return the pairs of shifted trials of a witness block, for the null test of its verdict."""
     setting, gates = record.plan.setting, counts.gates
     if setting.get("procedure") != WITNESS or not {"pump", "read"} <= set(gates.names):
@@ -148,7 +155,7 @@ def _shifted(segment: Path, counts: Counts, record: Record) -> list[list[int]] |
     return found
 
 
-def _counted(folder: RunFolder, segment: Path, gates: GateSet, outcome: Outcome) -> Counts:
+def _counted(folder: RunFolder, segment: Path, gates: GateSet, outcome: BlockOutcome) -> Counts:
     """Count a segment; one that cannot be counted must not stand in the way of the next."""
     if not segment.exists():
         message = f"{segment.name}: the recording ended before there was anything to write"

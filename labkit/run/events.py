@@ -1,6 +1,6 @@
-"""The event log of a run: every step, every setting that labkit changed, every alarm, in order."""
+"""What a run tells: its event log (steps, settings, alarms, in order), and the station's alarms."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Any
 from labkit.run.lines import append_lines, framed, read_lines
 from labkit.run.manifest import utc_now
 from labkit.run.progress import Step, Watcher, WitnessProgress
+from labkit.station.alarms import Alarms, Notifier
+from labkit.station.ending import Terminated, said
 
 EVENTS = "events.jsonl"
 """In a run folder: lines as in its journal; ``kind`` is step, setting, alarm or progress."""
@@ -141,6 +143,25 @@ def flat_name(name: str) -> str:
     return name.replace(".", "_")
 
 
+def unset_drift(
+    drift: Mapping[str, list[object]], made: Collection[str]
+) -> dict[str, list[object]]:
+    """Return which readings differ between a run's ends without having been set by it.
+
+    Parameters
+    ----------
+    drift : mapping of str to list
+        As in the manifest.
+    made : collection of str
+        Parameters that were set, see `settings_made`.
+    """
+    return {
+        name: ends
+        for name, ends in drift.items()
+        if flat_name(name) not in made and None not in ends
+    }
+
+
 def _plain(value: object) -> object:
     """Return a value as JSON can hold it."""
     if value is None or isinstance(value, bool | int | str):
@@ -148,3 +169,74 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else str(value)
     return str(value)
+
+
+class _Alarming(Watcher):
+    """Passes everything on, and what changes a run's state also to the alarms."""
+
+    def __init__(self, inner: Watcher, notifier: Notifier) -> None:
+        self._inner, self._notifier = inner, notifier
+        self.unsafe: Mapping[str, str] = {}
+        self._trials = -1
+        self._troubled = False
+        self.reached = ""
+
+    def say(self, text: str) -> None:
+        self._inner.say(text)
+
+    def step(self, path: tuple[Step, ...]) -> None:
+        self._inner.step(path)
+
+    def point(self, text: str) -> None:
+        self._inner.point(text)
+
+    def advance(self, done: float, total: float) -> None:
+        self._inner.advance(done, total)
+
+    def report(self, progress: WitnessProgress) -> None:
+        self._inner.report(progress)
+        self.reached = str(progress) if progress.trials else ""
+        if self._troubled and progress.trials > self._trials:
+            self._troubled = False
+            self._notifier.tell("running", self.reached)
+        self._trials = progress.trials
+
+    def alarm(self, text: str) -> None:
+        self._troubled = True
+        self._notifier.tell("trouble", text)
+        self._inner.alarm(text)
+
+    def left_unsafe(self, who: Mapping[str, str]) -> None:
+        self.unsafe = who
+        self._inner.left_unsafe(who)
+
+    def tell_end(self, state: str, reason: str = "") -> None:
+        if self.unsafe:
+            reason += f"; NOT SAFE: {', '.join(f'{n} ({w})' for n, w in self.unsafe.items())}"
+            state = f"{state}, and the lab is NOT SAFE"
+        self._notifier.tell(state, reason.removeprefix("; "))
+
+
+@contextmanager
+def alarmed(watcher: Watcher, alarms: Alarms, run: str) -> Iterator[Watcher]:
+    """Watch a run within the block and tell its states: running, trouble, and how it ended.
+
+    Parameters
+    ----------
+    watcher : Watcher
+        Told everything too.
+    alarms : Alarms
+    run : str
+        Its name.
+    """
+    notifier = Notifier(run, alarms, watcher.say)
+    told = _Alarming(watcher, notifier)
+    with notifier.running():
+        notifier.tell("running")
+        try:
+            yield told
+        except BaseException as error:
+            asked = isinstance(error, KeyboardInterrupt | Terminated)
+            told.tell_end("interrupted" if asked else "failed", said(error))
+            raise
+        told.tell_end("done", told.reached)

@@ -9,9 +9,8 @@ from pathlib import Path
 from analysis.gates import GateSet, gates_path
 from labkit.run.integrity import is_inside, refuse_misfits
 from labkit.run.journal import Block, Journal, main_setting, purpose_of
-from labkit.run.lines import write_whole
+from labkit.run.lines import sha256_of, write_whole
 from labkit.run.manifest import Manifest, new_manifest, read_manifest, write_manifest
-from labkit.run.record import sha256_of
 from labkit.run.sole_use import is_in_use
 from labkit.run.summary import keep_summary, kept_summary, summary_row
 from labkit.sequence import PulseSequence

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from labkit.run.journal import Block
-from labkit.run.lines import last_line, read_lines
+from labkit.run.lines import last_line, read_lines, sha256_of
 from labkit.run.manifest import Manifest
-from labkit.run.record import sha256_of
 
 JOURNAL = "journal.jsonl"
 

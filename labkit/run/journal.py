@@ -14,7 +14,7 @@ from analysis.counts import Counts
 from analysis.counts_file import WitnessCounts, witness_counts
 from analysis.gates import GateSet
 from labkit.run.lines import (
-    Line,
+    FramedLine,
     append_lines,
     corrected,
     framed,
@@ -237,7 +237,7 @@ class Journal:
             return False
         return last.state == "damaged" or corrected(self._bytes_of(last)) is not None
 
-    def _bytes_of(self, line: Line) -> bytes:
+    def _bytes_of(self, line: FramedLine) -> bytes:
         with self.path.open("rb") as stream:
             stream.seek(line.start)
             return stream.read(line.end - line.start)
@@ -307,7 +307,7 @@ class _Reader:
         self._bins: dict[int, Bins] = {}
 
     def read(
-        self, lines: Iterable[Line], blocks: dict[int, Block], position: int = 0
+        self, lines: Iterable[FramedLine], blocks: dict[int, Block], position: int = 0
     ) -> tuple[set[int], int]:
         """Add blocks and verdicts; return the numbers concerned, and the byte after the last."""
         after = f" after byte {position}" if position else ""
@@ -417,7 +417,7 @@ class Mended(NamedTuple):
     taken_out: int
 
 
-def _put_right(content: bytes, lines: list[Line]) -> tuple[bytes, int]:
+def _put_right(content: bytes, lines: list[FramedLine]) -> tuple[bytes, int]:
     """Put right damaged lines, unless there are too many for chance flips of a bit."""
     parts: list[bytes] = []
     number = 0
@@ -435,7 +435,7 @@ def _put_right(content: bytes, lines: list[Line]) -> tuple[bytes, int]:
     return b"".join(parts), number
 
 
-def _sound(lines: Iterable[Line]) -> Iterator[Line]:
+def _sound(lines: Iterable[FramedLine]) -> Iterator[FramedLine]:
     """Yield the whole lines, without blocks of lost bins and verdicts about lost blocks."""
     bins: set[object] = set()
     blocks: set[object] = set()

@@ -1,10 +1,12 @@
-"""Lines that cannot change unnoticed: a checksum, a JSON object, an end of line."""
+"""Lines and files that cannot change unnoticed: a checksum, a JSON object, an end of line."""
 
+import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from errno import EINVAL
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -15,7 +17,7 @@ DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class FramedLine:
     """One line of a file as it stands there.
 
     Attributes
@@ -86,7 +88,7 @@ def is_there(path: Path) -> bool:
 _KINDS = {stat.S_IFLNK: "link", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe"}
 
 
-def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
+def read_lines(path: Path, position: int = 0) -> Iterator[FramedLine]:
     """Yield the lines of a file after a byte; none if there is no such file."""
     if not is_there(path):
         return
@@ -95,22 +97,22 @@ def read_lines(path: Path, position: int = 0) -> Iterator[Line]:
         yield from _lines(stream, position)
 
 
-def lines_of(content: bytes) -> Iterator[Line]:
+def lines_of(content: bytes) -> Iterator[FramedLine]:
     """Yield the lines of a file's content."""
     return _lines(BytesIO(content))
 
 
-def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[Line]:
+def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[FramedLine]:
     for number, raw in enumerate(stream, 1):
         start, position = position, position + len(raw)
         plain = object_of(raw)
         state: Literal["whole", "damaged", "torn"] = "whole"
         if plain is None:
             state = "damaged" if raw.endswith(b"\n") else "torn"
-        yield Line(number=number, start=start, end=position, state=state, plain=plain or {})
+        yield FramedLine(number=number, start=start, end=position, state=state, plain=plain or {})
 
 
-def last_line(path: Path) -> Line | None:
+def last_line(path: Path) -> FramedLine | None:
     """Return the last line of a file, without reading the others; None if there is none."""
     if not is_there(path):
         return None
@@ -215,3 +217,11 @@ def folder_to_disk(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    if path.exists() and not path.is_file():
+        raise OSError(EINVAL, "is no file", str(path))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -96,13 +96,18 @@ class Manifest:
             [
                 f"{self.kind:<10} {self.status}{reason}",
                 *([f"replay     of {self.replay_of}: no measurement"] if self.replay_of else []),
-                f"started    {self.started}",
-                f"ended      {self.ended or 'not yet'}",
+                f"started    {_second(self.started)}",
+                f"ended      {_second(self.ended) or 'not yet'}",
                 f"host       {self.host}, labkit {self.versions.get('labkit', '?')}",
                 *([f"comment    {self.comment}"] if self.comment else []),
                 *(f"NOT SAFE   {name}: {why}" for name, why in self.unsafe.items()),
             ]
         )
+
+
+def _second(time: str) -> str:
+    """Return a time of ISO 8601 without the part of a second, and with a blank for T."""
+    return time[:19].replace("T", " ") + (" UTC" if time.endswith("+00:00") else time[26:])
 
 
 def new_manifest(

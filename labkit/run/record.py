@@ -1,9 +1,7 @@
 """A block's own record: what it was meant to be, how the lab was through it, how it ended."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from errno import EINVAL
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,7 +64,7 @@ class Demands:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class BlockPlan:
     """What a block is for.
 
     Attributes
@@ -85,7 +83,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class BlockOutcome:
     """What the recording of a block says of itself.
 
     Attributes
@@ -107,23 +105,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class BlockRecord:
     """A block's record as read back.
 
     Attributes
     ----------
-    plan : Plan
+    plan : BlockPlan
     samples : list of dict
         Readings through the block; ``t`` is the time since its start by the tagger's clock, s.
-    outcome : Outcome or None
+    outcome : BlockOutcome or None
         None if the process died before the recording had ended.
     damage : str
         What is wrong with the file, or "".
     """
 
-    plan: Plan
+    plan: BlockPlan
     samples: list[dict[str, float]]
-    outcome: Outcome | None
+    outcome: BlockOutcome | None
     damage: str = ""
 
     def monitors(self) -> dict[str, float]:
@@ -147,10 +145,10 @@ class RecordWriter:
     ----------
     path : Path
         Replaced if it exists.
-    plan : Plan
+    plan : BlockPlan
     """
 
-    def __init__(self, path: Path, plan: Plan) -> None:
+    def __init__(self, path: Path, plan: BlockPlan) -> None:
         self.path = path
         path.unlink(missing_ok=True)
         plain = {
@@ -164,12 +162,12 @@ class RecordWriter:
         plain = {"kind": "sample", "t": round(seconds, 3), **readings}
         append_lines(self.path, framed(plain), durable=False)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: BlockOutcome) -> None:
         """Note how the recording ended."""
         append_lines(self.path, framed({"kind": "end", **asdict(outcome)}), durable=True)
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> BlockRecord:
     """Read a block's record, also one that its process did not finish.
 
     Raises
@@ -177,9 +175,9 @@ def read_record(path: Path) -> Record:
     ValueError
         If its first line, the plan, is damaged or missing.
     """
-    plan: Plan | None = None
+    plan: BlockPlan | None = None
     samples: list[dict[str, float]] = []
-    outcome: Outcome | None = None
+    outcome: BlockOutcome | None = None
     damage = ""
     for line in read_lines(path):
         if line.state == "damaged":
@@ -192,27 +190,19 @@ def read_record(path: Path) -> Record:
         elif kind == "sample":
             samples.append(line.plain)
         elif kind == "end":
-            outcome = read_mapping(Outcome, line.plain, str(path))
+            outcome = read_mapping(BlockOutcome, line.plain, str(path))
     if plan is None:
         message = f"{path}: must begin with the plan of its block, but that is missing or damaged"
         raise ValueError(message)
-    return Record(plan=plan, samples=samples, outcome=outcome, damage=damage)
+    return BlockRecord(plan=plan, samples=samples, outcome=outcome, damage=damage)
 
 
-def _plan(plain: dict[str, Any], where: str) -> Plan:
+def _plan(plain: dict[str, Any], where: str) -> BlockPlan:
     try:
-        return Plan(
+        return BlockPlan(
             setting=plain["setting"], gates=GateSet.from_dict(plain["gates"], where=where),
             demands=read_mapping(Demands, plain["demands"], where), started=plain["started"],
         )  # fmt: skip
     except KeyError as error:
         message = f"{where}: the plan of the block lacks {error}"
         raise ValueError(message) from None
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    if path.exists() and not path.is_file():
-        raise OSError(EINVAL, "is no file", str(path))
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

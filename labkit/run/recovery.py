@@ -13,7 +13,8 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.blocks import journal_block, judge_block
 from labkit.run.folder import RunFolder
 from labkit.run.journal import UNVERIFIED, Block, Mended, Tail
-from labkit.run.record import Demands, Plan, Record, RecordWriter, read_record, sha256_of
+from labkit.run.lines import sha256_of
+from labkit.run.record import BlockPlan, BlockRecord, Demands, RecordWriter, read_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ def _judged_now(folder: RunFolder, block: Block) -> Block:
     return judge_block(folder, block, note="verified on resumption")
 
 
-def _record(folder: RunFolder, number: int) -> Record | None:
+def _record(folder: RunFolder, number: int) -> BlockRecord | None:
     """Return a block's record; one of format 1 tells what the block was for, but not more."""
     path, old = folder.record_path(number), folder.intent_path(number)
     try:
@@ -140,7 +141,7 @@ def _record(folder: RunFolder, number: int) -> Record | None:
             gates = GateSet.from_dict(plain["gates"], where=str(old))
             RecordWriter(
                 path,
-                Plan(
+                BlockPlan(
                     setting=plain["setting"], gates=gates, demands=Demands(),
                     started=plain["started"],
                 ),

@@ -118,9 +118,8 @@ def save_results(
     blocks: list[Block],
     result: Result,
     say: Callable[[str], object] = print,
-    unsafe: Mapping[str, str] | None = None,
 ) -> None:
-    """Write result.json, figures, the counts of the main setting, and a report if there is R_m.
+    """Write result.json, figures, and the counts of the main setting.
 
     What cannot be written fails no measurement; see `labkit.run.repairing`.
 
@@ -132,22 +131,39 @@ def save_results(
     result : Result
     say : callable
         Told what could not be written.
-    unsafe : mapping of str to str, optional
-        Instruments that were not safe at the end, for the report.
     """
     text = json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n"
     attempt(folder, "result", lambda: write_whole(folder.path / "result.json", text), say)
     attempt(folder, "figures", lambda: save_figures(folder, result), say)
     attempt(folder, "counts", lambda: save_counts(folder, blocks), say)
+
+
+def save_report(
+    folder: RunFolder,
+    result: Result,
+    say: Callable[[str], object] = print,
+    unsafe: Mapping[str, str] | None = None,
+) -> None:
+    """Write the report of a run that has R_m, once the manifest says how the run ended.
+
+    What cannot be written fails no measurement; see `labkit.run.repairing`.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    result : Result
+    say : callable
+        Told what could not be written.
+    unsafe : mapping of str to str, optional
+        Instruments that were not safe at the end.
+    """
+    if result.evaluation is None:
+        return
     remarks = [
         *(f"NOT SAFE at the end: {n}: {w}" for n, w in (unsafe or {}).items()),
         *result.diagnosis,
     ]
-    if result.evaluation is not None:
-        attempt(
-            folder, "report",
-            lambda: write_run_report(folder, remarks=remarks), say,
-        )  # fmt: skip
+    attempt(folder, "report", lambda: write_run_report(folder, remarks=remarks), say)
 
 
 def save_figures(folder: RunFolder, result: Result) -> None:

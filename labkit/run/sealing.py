@@ -7,8 +7,7 @@ from pathlib import Path
 
 from labkit.run.folder import RunFolder, open_run
 from labkit.run.integrity import SEAL, Misfit, hashes_of, is_inside, misfits_of, sealed_files
-from labkit.run.lines import framed, write_whole
-from labkit.run.record import sha256_of
+from labkit.run.lines import framed, sha256_of, write_whole
 from labkit.run.sole_use import LOCK
 from labkit.run.summary import SUMMARY
 

@@ -12,7 +12,7 @@ from analysis.constancy import surely_changed, unsteady
 from analysis.counts import Counts
 from analysis.questions.stretches import clicks_in_stretches
 from analysis.tagfile import PtuFile
-from labkit.run.record import Record
+from labkit.run.record import BlockRecord
 
 HOPPED = "has hopped by"
 """Words in the reason of a block whose laser is not where it was."""
@@ -37,12 +37,12 @@ LAST_WRAP = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class BlockEvidence:
     """All that is known of a block when it is judged.
 
     Attributes
     ----------
-    record : Record
+    record : BlockRecord
     counts : Counts
     flags : int
         Warning flags in the header of its segment.
@@ -51,13 +51,13 @@ class Evidence:
         they must be steady.
     """
 
-    record: Record
+    record: BlockRecord
     counts: Counts
     flags: int = 0
     stretches: NDArray[np.int64] | None = None
 
 
-def evidence_of(record: Record, counts: Counts, segment: Path) -> Evidence:
+def evidence_of(record: BlockRecord, counts: Counts, segment: Path) -> BlockEvidence:
     """Return all that is known of a block by its record, its counts and its segment.
 
     Raises
@@ -69,15 +69,17 @@ def evidence_of(record: Record, counts: Counts, segment: Path) -> Evidence:
     if record.plan.demands.steady:
         length = max(1, round(STRETCH / counts.gates.period))
         stretches = clicks_in_stretches(segment, counts.gates, counts.trials.number, length)
-    return Evidence(record=record, counts=counts, flags=header_flags(segment), stretches=stretches)
+    return BlockEvidence(
+        record=record, counts=counts, flags=header_flags(segment), stretches=stretches
+    )
 
 
-def problems_of(evidence: Evidence) -> list[str]:
+def problems_of(evidence: BlockEvidence) -> list[str]:
     """Return why a block does not count; empty if it passes every check."""
     return [problem for check in CHECKS for problem in check(evidence)]
 
 
-def _recorded(evidence: Evidence) -> Iterator[str]:
+def _recorded(evidence: BlockEvidence) -> Iterator[str]:
     record = evidence.record
     if record.damage:
         yield record.damage
@@ -90,12 +92,12 @@ def _recorded(evidence: Evidence) -> Iterator[str]:
         yield from record.outcome.problems
 
 
-def _flags(evidence: Evidence) -> Iterator[str]:
+def _flags(evidence: BlockEvidence) -> Iterator[str]:
     if evidence.flags:
         yield f"the header of the segment has warning flags {evidence.flags:#x}"
 
 
-def _trials(evidence: Evidence) -> Iterator[str]:
+def _trials(evidence: BlockEvidence) -> Iterator[str]:
     number = evidence.counts.trials.number
     wanted, outcome = evidence.record.plan.demands.trials, evidence.record.outcome
     if number < 1:
@@ -107,7 +109,7 @@ def _trials(evidence: Evidence) -> Iterator[str]:
         yield f"{missing:,} trial starts are missing among {number:,}"
 
 
-def _lock(evidence: Evidence) -> Iterator[str]:
+def _lock(evidence: BlockEvidence) -> Iterator[str]:
     demands = evidence.record.plan.demands
     if not demands.locked:
         return
@@ -128,7 +130,7 @@ def _lock(evidence: Evidence) -> Iterator[str]:
         yield f"the {PHASE_PROBLEM} was loose within it: {rms:.2g} rad rms of {len(errors)} looks"
 
 
-def _bounds(evidence: Evidence) -> Iterator[str]:
+def _bounds(evidence: BlockEvidence) -> Iterator[str]:
     outcome = evidence.record.outcome
     at_end = {} if outcome is None else {"t": nan, **outcome.monitors}
     for name, (low, high) in evidence.record.plan.demands.bounds.items():
@@ -139,7 +141,7 @@ def _bounds(evidence: Evidence) -> Iterator[str]:
                 break
 
 
-def _lasers(evidence: Evidence) -> Iterator[str]:
+def _lasers(evidence: BlockEvidence) -> Iterator[str]:
     demands = evidence.record.plan.demands
     if not demands.locked:
         return
@@ -152,7 +154,7 @@ def _lasers(evidence: Evidence) -> Iterator[str]:
             yield f"the {laser} laser {HOPPED} {away / 1e9:+.3g} GHz"
 
 
-def _silent(evidence: Evidence) -> Iterator[str]:
+def _silent(evidence: BlockEvidence) -> Iterator[str]:
     counts = evidence.counts
     for gate in evidence.record.plan.demands.lit:
         for detector in counts.gates.detectors:
@@ -160,7 +162,7 @@ def _silent(evidence: Evidence) -> Iterator[str]:
                 yield f"detector {detector} has no {gate} click: latched?"
 
 
-def _rates(evidence: Evidence) -> Iterator[str]:
+def _rates(evidence: BlockEvidence) -> Iterator[str]:
     demands = evidence.record.plan.demands
     changed = list(
         _changed(evidence, demands.rates, demands.rate_sigmas, demands.rate_change, "changed by")
@@ -174,7 +176,7 @@ def _rates(evidence: Evidence) -> Iterator[str]:
 
 
 def _changed(
-    evidence: Evidence,
+    evidence: BlockEvidence,
     expected: dict[str, list[float]],
     sigmas: dict[str, list[float]],
     allowed: float,
@@ -191,7 +193,7 @@ def _changed(
                 yield f"{gate} {RATE_PROBLEM} {detector} {verb} {100 * change:+.0f} %"
 
 
-def _steady(evidence: Evidence) -> Iterator[str]:
+def _steady(evidence: BlockEvidence) -> Iterator[str]:
     if evidence.stretches is None:
         return
     found = unsteady(evidence.stretches)
@@ -204,7 +206,7 @@ def _steady(evidence: Evidence) -> Iterator[str]:
         )
 
 
-CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[BlockEvidence], Iterator[str]], ...] = (
     _recorded, _flags, _trials, _lock, _lasers, _bounds, _silent, _rates, _steady,
 )  # fmt: skip
 """All of them; every one is asked, whatever the others say."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class ParameterRange:
     """A parameter within a range.
 
     Attributes
@@ -73,21 +73,21 @@ class Interlock:
     ----------
     name : str
         What it protects; also what ``--force`` takes.
-    require : Condition
-    when : Condition or tuple of Condition
+    require : ParameterRange
+    when : ParameterRange or tuple of ParameterRange
         Checked in this order; none: always.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     name: str
-    require: Condition
-    when: Condition | tuple[Condition, ...] = ()
+    require: ParameterRange
+    when: ParameterRange | tuple[ParameterRange, ...] = ()
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
+    def conditions(self) -> tuple[ParameterRange, ...]:
         """All of `when`."""
-        return (self.when,) if isinstance(self.when, Condition) else self.when
+        return (self.when,) if isinstance(self.when, ParameterRange) else self.when
 
     def names(self, path: str) -> bool:
         """Tell whether a parameter plays a part in it."""

@@ -48,11 +48,14 @@ class Heart:
         Tells why no beat may be given, though the thread lives; "": nothing hangs.
     say : callable
         Given a line that somebody must see.
+    note : callable, optional
+        Given a line worth knowing; by default `say`.
     """
 
     tasks: list[Callable[[], object]] = field(default_factory=list)
     hanging: Callable[[], str] = str
     say: Callable[[str], object] = field(default=lambda text: sys.stderr.write(f"{text}\n"))
+    note: Callable[[str], object] | None = None
 
     @contextmanager
     def beating(self, beat: Callable[[], object], interval: float | None = None) -> Iterator[None]:
@@ -169,7 +172,7 @@ def watched(
     instruments = openable(file, world)
     lost = [name for name, entry in instruments.items() if entry["options"] is None]
     if lost and file.config.world is not None:
-        heart.say(
+        (heart.note or heart.say)(
             f"if this process dies, its watchdog cannot reach {', '.join(lost)}: they live in it"
         )
     plan = {

@@ -31,7 +31,7 @@ CLAIMS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class DrawInterval:
     """A number over the draws of a posterior; all three equal for a point.
 
     Attributes
@@ -45,7 +45,7 @@ class Interval:
     high: float
 
     @classmethod
-    def of(cls, values: ArrayLike) -> "Interval":
+    def of(cls, values: ArrayLike) -> "DrawInterval":
         """Return the quantiles of values, shape (n,)."""
         found = np.quantile(np.ravel(values), QUANTILES, method="inverted_cdf")
         return cls(low=float(found[0]), median=float(found[1]), high=float(found[2]))
@@ -58,7 +58,7 @@ class Interval:
         }
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, float | None]) -> "Interval":
+    def from_dict(cls, plain: Mapping[str, float | None]) -> "DrawInterval":
         """Return the interval that `to_dict` made plain.
 
         Raises
@@ -87,22 +87,22 @@ class BudgetRow:
     Attributes
     ----------
     source, label : str
-    g2_A, g2_B, R_m, trials : Interval
+    g2_A, g2_B, R_m, trials : DrawInterval
         With this source alone switched off; trials to the always-valid claim.
-    cost : Interval
+    cost : DrawInterval
         R_m as it is less R_m without this source alone.
-    left : Interval
+    left : DrawInterval
         R_m with this source and all rows above it switched off: the steps of the waterfall.
     """
 
     source: str
     label: str
-    g2_A: Interval
-    g2_B: Interval
-    R_m: Interval
-    trials: Interval
-    cost: Interval
-    left: Interval
+    g2_A: DrawInterval
+    g2_B: DrawInterval
+    R_m: DrawInterval
+    trials: DrawInterval
+    cost: DrawInterval
+    left: DrawInterval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +111,12 @@ class NoiseBudget:
 
     Attributes
     ----------
-    g2_A, g2_B, R_m, trials : Interval
+    g2_A, g2_B, R_m, trials : DrawInterval
         As it is.
     rows : tuple of BudgetRow
-    total : Interval
+    total : DrawInterval
         R_m as it is less R_m without all sources.
-    interaction : Interval
+    interaction : DrawInterval
         `total` less the sum of all rows' `cost`: sources do not add, as R_m falls with the square
         of a contrast of which each takes its part.
     confidence : float
@@ -125,13 +125,13 @@ class NoiseBudget:
         Of the posterior; 1 for a point.
     """
 
-    g2_A: Interval
-    g2_B: Interval
-    R_m: Interval
-    trials: Interval
+    g2_A: DrawInterval
+    g2_B: DrawInterval
+    R_m: DrawInterval
+    trials: DrawInterval
     rows: tuple[BudgetRow, ...]
-    total: Interval
-    interaction: Interval
+    total: DrawInterval
+    interaction: DrawInterval
     confidence: float
     draws: int
 
@@ -162,16 +162,16 @@ class NoiseBudget:
         """
         names = ("g2_A", "g2_B", "R_m", "trials")
         return cls(
-            **{name: Interval.from_dict(plain["now"][name]) for name in names},
+            **{name: DrawInterval.from_dict(plain["now"][name]) for name in names},
             rows=tuple(
                 BudgetRow(
                     source=str(row["cause"]), label=str(row["label"]),
-                    **{n: Interval.from_dict(row[n]) for n in (*names, "cost", "left")},
+                    **{n: DrawInterval.from_dict(row[n]) for n in (*names, "cost", "left")},
                 )
                 for row in plain["budget"]
             ),
-            total=Interval.from_dict(plain["total"]),
-            interaction=Interval.from_dict(plain["interaction"]),
+            total=DrawInterval.from_dict(plain["total"]),
+            interaction=DrawInterval.from_dict(plain["interaction"]),
             confidence=float(plain["confidence"]), draws=int(plain["draws"]),
         )  # fmt: skip
 
@@ -267,14 +267,15 @@ def noise_budget(
         rows.append(
             BudgetRow(
                 source=name, label=source.label, **alone.intervals(),
-                cost=Interval.of(now.R_m - alone.R_m),
-                left=Interval.of(np.minimum(left.witness, LARGEST)),
+                cost=DrawInterval.of(now.R_m - alone.R_m),
+                left=DrawInterval.of(np.minimum(left.witness, LARGEST)),
             )
         )  # fmt: skip
     total = now.R_m - np.minimum(left.witness, LARGEST)
     return NoiseBudget(
-        **now.intervals(), rows=tuple(rows), total=Interval.of(total),
-        interaction=Interval.of(total - parts), confidence=confidence, draws=int(np.size(now.R_m)),
+        **now.intervals(), rows=tuple(rows), total=DrawInterval.of(total),
+        interaction=DrawInterval.of(total - parts), confidence=confidence,
+        draws=int(np.size(now.R_m)),
     )  # fmt: skip
 
 
@@ -300,9 +301,9 @@ class _Numbers:
             trials=np.array(trials),
         )
 
-    def intervals(self) -> Mapping[str, Interval]:
+    def intervals(self) -> Mapping[str, DrawInterval]:
         return {
-            name: Interval.of(getattr(self, name)) for name in ("g2_A", "g2_B", "R_m", "trials")
+            name: DrawInterval.of(getattr(self, name)) for name in ("g2_A", "g2_B", "R_m", "trials")
         }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from simulation.inference.budget import Interval
+from simulation.inference.budget import DrawInterval
 from simulation.inference.operation import USUAL, Knobs, Operation
 from simulation.theory.dlcz import DLCZParameters
 from simulation.theory.protocols.bell2018 import Bell2018, solve
@@ -21,20 +21,20 @@ class Goals:
 
     Attributes
     ----------
-    S : Interval
+    S : DrawInterval
         CHSH of coincidences at the phases of Marinković et al. (2018) about the best one.
-    bell_trials : Interval
+    bell_trials : DrawInterval
         For S > 2 by 3 σ; inf where there is no violation.
-    fidelity, concurrence : Interval
+    fidelity, concurrence : DrawInterval
         Of the devices just before the read, given a click: with (|10⟩ + e^{iφ}|01⟩)/√2,
         F = (p₁₀ + p₀₁)/2 + |d|, and concurrence; mean of both heralds. Contrast and phase noise
         are taken as lost in the read.
     """
 
-    S: Interval
-    bell_trials: Interval
-    fidelity: Interval
-    concurrence: Interval
+    S: DrawInterval
+    bell_trials: DrawInterval
+    fidelity: DrawInterval
+    concurrence: DrawInterval
 
     def to_dict(self) -> dict[str, dict[str, float | None]]:
         """Return plain types."""
@@ -60,8 +60,8 @@ def goals_at(operation: Operation, knobs: Knobs = USUAL) -> Goals:
     found = [populations(heralded_devices(parameters, j)) for j in (1, 2)]
     fidelity = np.mean([(one.p10 + one.p01) / 2 + np.abs(one.d) for one in found], axis=0)
     return Goals(
-        S=Interval.of(np.asarray(bell["S"])),
-        bell_trials=Interval.of(np.asarray(bell["time"]) / knobs.period),
-        fidelity=Interval.of(fidelity),
-        concurrence=Interval.of(np.mean([one.concurrence for one in found], axis=0)),
+        S=DrawInterval.of(np.asarray(bell["S"])),
+        bell_trials=DrawInterval.of(np.asarray(bell["time"]) / knobs.period),
+        fidelity=DrawInterval.of(fidelity),
+        concurrence=DrawInterval.of(np.mean([one.concurrence for one in found], axis=0)),
     )

@@ -31,7 +31,7 @@ _SPREAD = float(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class CalibrationRun:
     """A run that could be made: settings that share its trials alike, and what is counted.
 
     Attributes
@@ -47,7 +47,7 @@ class Calibration:
     gates: tuple[str, ...]
 
 
-def calibrations(reference: Setting, read_over_pump: float) -> tuple[Calibration, ...]:
+def calibrations(reference: Setting, read_over_pump: float) -> tuple[CalibrationRun, ...]:
     """Return the usual calibrations at a reference setting.
 
     Parameters
@@ -139,8 +139,12 @@ def degeneracies(draws: Real, free: Sequence[str]) -> tuple[str, ...]:
 
 
 def information_per_trial(
-    calibration: Calibration, prior: Prior, maximum: Maximum, reference_delay: float, drift: float
-) -> "Trials":
+    calibration: CalibrationRun,
+    prior: Prior,
+    maximum: Maximum,
+    reference_delay: float,
+    drift: float,
+) -> "CalibrationTrials":
     """Return what a calibration would tell, as a function of its trials."""
     k = len(maximum.z)
     points = np.concatenate(
@@ -161,7 +165,7 @@ def information_per_trial(
 
     single = np.moveaxis(slopes(logs), 1, -1)[has]
     paired = np.moveaxis(slopes(g2), 1, -1)[both].reshape(-1, k)
-    return Trials(
+    return CalibrationTrials(
         single=single, rates=rates[:, 0][has], paired=paired, joint=joint[:, 0][both].ravel(),
         settings=len(calibration.settings),
         spread=drift * _SPREAD,
@@ -169,7 +173,7 @@ def information_per_trial(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trials:
+class CalibrationTrials:
     """Fisher information of a calibration against its trials.
 
     Attributes
@@ -201,7 +205,7 @@ class Trials:
         )
 
 
-def _words(maximum: Maximum, number: int, helps: dict[str, Trials]) -> str:
+def _words(maximum: Maximum, number: int, helps: dict[str, CalibrationTrials]) -> str:
     prior = maximum.likelihood.prior
     covariance = maximum.covariance
     scale = np.sqrt(np.diag(covariance))
@@ -223,7 +227,9 @@ def _words(maximum: Maximum, number: int, helps: dict[str, Trials]) -> str:
     return f"{text}; {best[1]} of {best[0]:.0e} trials would"
 
 
-def _trials_for(information: Real, trials: Trials, number: int, goal: float) -> float | None:
+def _trials_for(
+    information: Real, trials: CalibrationTrials, number: int, goal: float
+) -> float | None:
     """Return the fewest trials, to a factor 1.8, that bring a standard deviation to a goal."""
     for power in np.arange(6.0, np.log10(MOST_TRIALS) + 1e-9, 0.25):
         total = information + trials.information(10**power)
@@ -232,8 +238,8 @@ def _trials_for(information: Real, trials: Trials, number: int, goal: float) -> 
     return None
 
 
-def _of(name: str, settings: list[tuple[Setting, str]]) -> Calibration:
-    return Calibration(
+def _of(name: str, settings: list[tuple[Setting, str]]) -> CalibrationRun:
+    return CalibrationRun(
         name=name, settings=tuple(s for s, _ in settings), gates=tuple(g for _, g in settings)
     )
 

@@ -31,7 +31,7 @@ FIRST: Final = ("theta", "delay", "e_pump", "e_read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Optimum:
+class BestSettings:
     """The best settings.
 
     Attributes
@@ -72,7 +72,7 @@ def best_settings(
     start: Knobs = USUAL,
     confidence: float = 0.99,
     bound: float = 1.0,
-) -> Optimum:
+) -> BestSettings:
     """Find the knobs that bring the always-valid claim soonest, in time.
 
     The phase is set to θ = 0 if it is among them. The others are searched by Nelder–Mead on a
@@ -137,7 +137,7 @@ def _told(
     start: Knobs,
     claim: Callable[[Knobs], float],
     border: tuple[str, ...],
-) -> Optimum:
+) -> BestSettings:
     trials = claim(knobs)
     if not math.isfinite(trials):
         message = (
@@ -146,7 +146,7 @@ def _told(
         )
         raise ValueError(message)
     before = claim(start) * start.period
-    return Optimum(
+    return BestSettings(
         knobs=knobs, trials=trials, seconds=trials * knobs.period,
         gain=before / (trials * knobs.period), R_m=float(np.median(operation.at(knobs).witness)),
         at_border=border,

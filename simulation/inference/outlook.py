@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from simulation.inference.budget import CLAIMS, Interval, noise_budget
+from simulation.inference.budget import CLAIMS, DrawInterval, noise_budget
 from simulation.inference.operation import USUAL, Knobs, Operation
 from simulation.inference.optimum import best_settings
 from simulation.inference.planning import ClickRates, claim_trials, sigma_trials
@@ -69,16 +69,18 @@ def outlook(
     return found | {"optimum": plain}
 
 
-def prediction(model: NoisyModel) -> dict[str, Interval]:
+def prediction(model: NoisyModel) -> dict[str, DrawInterval]:
     """Return g² of every pair, R_m of both heralds and their mean, by the model: no witness."""
     g2 = pair_clicks(model.parameters).g2
     by_herald = measurable_witness(g2)
     found = {f"g2_r{i}p{j}": g2[..., i - 1, j - 1] for i in (1, 2) for j in (1, 2)}
     found |= {f"R_m({j})": by_herald[..., j - 1] for j in (1, 2)}
-    return {name: Interval.of(value) for name, value in (found | {"R_m": model.witness}).items()}
+    return {
+        name: DrawInterval.of(value) for name, value in (found | {"R_m": model.witness}).items()
+    }
 
 
-def trials_to_sigma(model: NoisyModel, bound: float) -> Interval:
+def trials_to_sigma(model: NoisyModel, bound: float) -> DrawInterval:
     """Return the trials to 3 σ: worked out at the median draw of the claim's trials.
 
     The ends of the interval go with those of the claim's trials, whose ratio to these changes by
@@ -90,11 +92,11 @@ def trials_to_sigma(model: NoisyModel, bound: float) -> Interval:
     order = np.argsort(claims, kind="stable")
     middle = order[(len(order) - 1) // 2]
     median = sigma_trials(rates[int(picked[middle])], SIGMA, bound=bound)
-    spread = Interval.of(claims)
+    spread = DrawInterval.of(claims)
     if not np.isfinite(median):
-        return Interval(low=np.inf, median=np.inf, high=np.inf)
+        return DrawInterval(low=np.inf, median=np.inf, high=np.inf)
     factor = median / float(claims[middle])
-    return Interval(low=factor * spread.low, median=median, high=factor * spread.high)
+    return DrawInterval(low=factor * spread.low, median=median, high=factor * spread.high)
 
 
 def _budget(model: NoisyModel, bound: float) -> list[dict[str, object]]:

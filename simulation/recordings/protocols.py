@@ -27,7 +27,7 @@ SHORTEST_DELAY: Final = 60e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Setting:
+class ProtocolSetting:
     """One recording of a protocol.
 
     Attributes
@@ -44,7 +44,7 @@ class Setting:
     delay: float
 
 
-def bell_settings(**changes: Any) -> list[Setting]:
+def bell_settings(**changes: Any) -> list[ProtocolSetting]:
     """Four settings of the Bell test, b1r1 … b2r2, of `simulation.theory.protocols.bell2018`."""
     p = bell2018.with_heating(bell2018.MODEL.parameters(**changes))
     found = []
@@ -52,29 +52,33 @@ def bell_settings(**changes: Any) -> list[Setting]:
         b, r = name.split()
         phase = getattr(p, f"phi_{b[0]}_{b[1]}") + getattr(p, f"phi_{r[0]}_{r[1]}")
         turned = replace(p, delta_phi=p.delta_phi + phase)
-        found.append(Setting(name=b + r, model=click_model(turned), delay=p.delay))
+        found.append(ProtocolSetting(name=b + r, model=click_model(turned), delay=p.delay))
     return found
 
 
-def memory_settings(**changes: Any) -> list[Setting]:
+def memory_settings(**changes: Any) -> list[ProtocolSetting]:
     """Both ends of the memory's fringe: ``phase0`` and ``phasepi`` of the second coherent state."""
     p = memory2020.Memory2020(**changes)
     light = np.moveaxis(_patterns(memory2020.fringe_state(p), "w"), -1, 0)
     ends = memory2020.at_both_ends(p, np.moveaxis(light, 0, -1))
     return [
-        Setting(name=name, model=_heralded(ends[..., k], p.dark), delay=_number("tau", p.tau))
+        ProtocolSetting(
+            name=name, model=_heralded(ends[..., k], p.dark), delay=_number("tau", p.tau)
+        )
         for k, name in enumerate(("phase0", "phasepi"))
     ]
 
 
-def single_phonon_settings(**changes: Any) -> list[Setting]:
+def single_phonon_settings(**changes: Any) -> list[ProtocolSetting]:
     """Three-fold coincidences of `simulation.theory.protocols.single_phonons2017`."""
     p = single_phonons2017.SinglePhonons2017(**changes)
     light = _patterns(single_phonons2017.pattern_state(p), "s")
-    return [Setting(name="", model=_heralded(light, p.dark), delay=_number("delay", p.delay))]
+    return [
+        ProtocolSetting(name="", model=_heralded(light, p.dark), delay=_number("delay", p.delay))
+    ]
 
 
-def teleportation_settings(**changes: Any) -> list[Setting]:
+def teleportation_settings(**changes: Any) -> list[ProtocolSetting]:
     """Six inputs H, V, D, A, L, R: ports H, V of the herald are the detectors of the pump gate.
 
     In the read gate detector 1 is r_H, detector 2 r_V, whose click is the right one.
@@ -83,7 +87,7 @@ def teleportation_settings(**changes: Any) -> list[Setting]:
     d = _number("dark", p.dark)
     dark = np.full((2, 2), d)
     return [
-        Setting(
+        ProtocolSetting(
             name=name, model=ClickModel(light=light, dark=dark), delay=_number("delay", p.delay)
         )
         for name, light in zip(
@@ -92,7 +96,7 @@ def teleportation_settings(**changes: Any) -> list[Setting]:
     ]
 
 
-PROTOCOLS: Final[Mapping[str, Callable[..., list[Setting]]]] = {
+PROTOCOLS: Final[Mapping[str, Callable[..., list[ProtocolSetting]]]] = {
     "bell2018": bell_settings,
     "memory2020": memory_settings,
     "single_phonons2017": single_phonon_settings,

@@ -38,7 +38,7 @@ class Row(NamedTuple):
     filled: tuple[Pair, ...]
 
 
-class Step(NamedTuple):
+class PivotStep(NamedTuple):
     """One pivot: its slot and unknown, the rows it is eliminated from, and its own row."""
 
     pivot: int
@@ -52,7 +52,7 @@ class EliminationBlock(NamedTuple):
     """Unknowns that depend on each other: what known ones add to right-hand sides, then pivots."""
 
     known: tuple[tuple[int, tuple[Pair, ...]], ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PivotStep, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

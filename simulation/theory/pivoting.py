@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.theory.elimination import NOTHING, EliminationBlock, EliminationPlan, Row, Step
+from simulation.theory.elimination import NOTHING, EliminationBlock, EliminationPlan, PivotStep, Row
 from simulation.theory.half_matrices import pairs, place
 
 Real = NDArray[np.float64]
@@ -145,7 +145,7 @@ class _Planner:
         self.slot[row, outside] = NOTHING
         return int(self.slot[row, -1]), terms
 
-    def _note_solution(self, row: int, step: Step) -> None:
+    def _note_solution(self, row: int, step: PivotStep) -> None:
         """Remember along which axes the solved unknown varies."""
         axes = self.axes[row, step.unknown]
         if step.right != NOTHING:
@@ -223,7 +223,7 @@ class _Planner:
 
     def _eliminate(
         self, row: int, column: int, rows: Sequence[int], columns: Sequence[int]
-    ) -> Step:
+    ) -> PivotStep:
         across = [c for c in (*columns, -1) if self.slot[row, c] != NOTHING]
         changed = []
         for r in rows:
@@ -242,7 +242,7 @@ class _Planner:
             added, widened, filled = map(tuple, kinds)
             lead = int(self.slot[r, column])
             changed.append(Row(lead=lead, added=added, widened=widened, filled=filled))
-        return Step(
+        return PivotStep(
             pivot=int(self.slot[row, column]),
             unknown=column,
             rows=tuple(changed),

@@ -47,7 +47,7 @@ class Choice(NamedTuple):
         return f"be one of {', '.join(self.options)}"
 
 
-class Word(NamedTuple):
+class Pattern(NamedTuple):
     """Words that match a regular expression as a whole; `text` completes "the value must …"."""
 
     pattern: str
@@ -58,7 +58,7 @@ class Quantity(NamedTuple):
     """What a parameter means: unit (empty for a number), allowed values, meaning, source."""
 
     unit: str
-    allowed: Range | Choice | Word
+    allowed: Range | Choice | Pattern
     meaning: str
     source: str
 
@@ -131,7 +131,7 @@ class Parameters:
     def __post_init__(self) -> None:
         for name, item in self.quantities().items():
             value = getattr(self, name)
-            if value is None or isinstance(item.allowed, Choice | Word):
+            if value is None or isinstance(item.allowed, Choice | Pattern):
                 _check_word(name, value, item)
             else:
                 object.__setattr__(self, name, checked(name, value, item.allowed))
@@ -189,7 +189,11 @@ def _check_word(name: str, value: object, item: Quantity) -> None:
     allowed = item.allowed
     if value is None or (isinstance(allowed, Choice) and value in allowed.options):
         return
-    if isinstance(allowed, Word) and isinstance(value, str) and fullmatch(allowed.pattern, value):
+    if (
+        isinstance(allowed, Pattern)
+        and isinstance(value, str)
+        and fullmatch(allowed.pattern, value)
+    ):
         return
     message = f"`{name}` must {allowed.text}, but is {value!r}"
     raise ValueError(message)

@@ -11,10 +11,14 @@ from scipy import stats
 from analysis.counts_file import WitnessCounts
 from analysis.published import RIEDINGER_2018
 from analysis.witness import conditions
-from analysis.witness.bound import blindness_cancels, separable_bound
 from analysis.witness.cells import Cells, cells_of
 from analysis.witness.laser_light import fault_limits, null_laser_only
-from analysis.witness.separable import largest_separable, symmetrised_witness
+from analysis.witness.separable import (
+    blindness_cancels,
+    largest_separable,
+    separable_bound,
+    symmetrised_witness,
+)
 
 RUN = RIEDINGER_2018["optimal"].counts
 SHORT = 10_000_000, (1000, 1000), (10_000, 10_000)
@@ -249,6 +253,21 @@ def test_theta_and_pi_must_differ_by_three_sigma() -> None:
     same = conditions.fringe_of_turn(cells_of(RUN, RUN))
     assert (same.value, same.met) == (0.0, False)
     assert same.problem == "no fringe (theta and theta+pi agree)"
+
+
+@pytest.mark.parametrize(
+    ("share", "met"), [(0.05, None), (0.3, False), (1.0, False)], ids=["1 h", "8 h", "26 h"]
+)
+def test_a_fringe_is_denied_only_by_data_that_could_show_one(
+    share: float, met: bool | None
+) -> None:
+    """The paper's rates and no fringe: a twentieth of the night tells nothing, a third does."""
+    singles = [round(share * n) for n in (*RUN.pump, *RUN.read)]
+    flat = [round(share * n) for n in (80, 60, 60, 80)]
+    part = counts(round(share * RUN.trials), singles[:2], singles[2:], flat)
+    found = conditions.fringe_of_turn(cells_of(part, part))
+    assert found.met is met
+    assert bool(found.problem)
 
 
 @pytest.mark.parametrize(("contrast", "wanted"), [(0.0, 0.001), (0.76, 1.0)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.witness.panels import Array, resolve
+from analysis.witness.posterior import Array, resolve
 
 
 def test_a_narrow_peak_between_distant_landmarks_is_resolved() -> None:

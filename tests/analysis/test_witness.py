@@ -11,6 +11,7 @@ from analysis.counts_file import PAIRS
 from analysis.published import RIEDINGER_2018
 from analysis.witness import Witness, witness, witness_ratio
 from analysis.witness.distribution import RatioDistribution
+from analysis.witness.estimate import caution_lines
 from analysis.witness.posterior import ratio_posterior
 
 
@@ -142,6 +143,8 @@ def test_few_coincidences_are_cautioned_by_the_herald_that_has_fewer() -> None:
     assert many.cautions == {}
     assert set(few.cautions) == {"2", "sym"}
     assert few.cautions["sym"].startswith("only 19 coincidences")
+    said = caution_lines({"1": "few", "2": "none", "sym": "few"})
+    assert said == ["R_m(1), R_m(sym): few", "R_m(2): none"]
 
 
 def test_a_very_clear_result_is_narrow_and_certain() -> None:

@@ -6,7 +6,7 @@ from scipy import integrate
 
 from analysis.correlation import GammaPosterior
 from analysis.witness.distribution import RatioDistribution
-from analysis.witness.panels import resolve
+from analysis.witness.posterior import resolve
 
 CASES = [
     (9, 10.8, 130, 16.7),

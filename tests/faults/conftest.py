@@ -161,6 +161,7 @@ def short_run(
     monkeypatch.setenv("PYVISA_LIBRARY", "@py")
     monkeypatch.setattr("labkit.station.opening.watched", lambda *_: nullcontext())
     monkeypatch.setattr("labkit.experiment.save_results", lambda *_: None)
+    monkeypatch.setattr("labkit.experiment.save_report", lambda *_: None)
     monkeypatch.setattr("labkit.experiment.registered", lambda *_: nullcontext())
 
     def run(
@@ -211,6 +212,7 @@ def quick_station(
     """A station file for whole experiments in this process."""
     monkeypatch.setenv("PYVISA_LIBRARY", "@py")
     monkeypatch.setattr("labkit.experiment.save_results", lambda *_: None)
+    monkeypatch.setattr("labkit.experiment.save_report", lambda *_: None)
     monkeypatch.setattr("labkit.experiment.registered", lambda *_: nullcontext())
     yield station()
     Instrument.close_all()

@@ -6,8 +6,7 @@ import pytest
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 from qcodes.parameters import Parameter
 
-from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, VoltageActuator
-from instruments.bases.calibration import TransmissionTable
+from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, TransmissionTable, VoltageActuator
 from instruments.nidaq_output import NIDAQOutput
 from instruments.roles import Actuator, Attenuator, TunableFilter
 from labkit.station.safety import make_safe

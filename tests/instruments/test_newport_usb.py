@@ -3,8 +3,13 @@ import ctypes
 import pytest
 
 from instruments.newport_tlb6700.driver import NewportTLB6700
-from instruments.newport_tlb6700.raw_usb import Endpoints, NewportRawUsb
-from instruments.newport_tlb6700.usb import NewportDotNet, NewportUsbDll, open_port
+from instruments.newport_tlb6700.usb import (
+    Endpoints,
+    NewportDotNet,
+    NewportRawUsb,
+    NewportUsbDll,
+    open_port,
+)
 from simulation.lab.instruments.tlb6700 import SimulatedTLB6700
 from simulation.lab.instruments.tlb6700_head import TLBHead
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from analysis.tagfile import GENERIC_T2, PtuWriter, find_layout
 from analysis.tagfile import SYNC as FILE_SYNC
 from analysis.tagfile.codec import Decoder
-from instruments.bases.t2_records import RECORD_TYPE, SYNC, T2Encoder
 from instruments.roles import TimeTagger
+from instruments.swabian.stream import RECORD_TYPE, SYNC, T2Encoder
 from instruments.swabian.timetagger import SwabianTimeTagger
 from simulation.lab.instruments.swabian import SimulatedTimeTagger
 from simulation.lab.ports.tagger import TaggerFlags, TaggerPort, TaggerRates, TimeTags

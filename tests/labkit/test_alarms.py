@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from labkit.run.alarming import alarmed
+from labkit.run.events import alarmed
 from labkit.run.progress import Narrator, WitnessProgress
 from labkit.station.alarms import Alarms, Notifier, Notify
 
@@ -127,14 +127,19 @@ def test_run_that_recovers_is_told_and_an_unsafe_end_too(monkeypatch):
     sent = []
     monkeypatch.setattr(Notifier, "tell", lambda _, *told: sent.append(told))
     with alarmed(Narrator(lambda _: None), Alarms(), "run_7") as watcher:
-        watcher.report(WitnessProgress(trials=10, goal_trials=None, block_trials=5, seconds=0.0,
-                                       goal_seconds=None))  # fmt: skip
-        watcher.alarm("block 2 left out")
+        for trials, trouble in ((10, "block 2 left out"), (10, ""), (20, ""), (30, "")):
+            watcher.report(WitnessProgress(trials=trials, goal_trials=None, block_trials=5,
+                                           seconds=1.0, goal_seconds=None))  # fmt: skip
+            if trouble:
+                watcher.alarm(trouble)
         watcher.left_unsafe({"snspd": "no answer"})
-    assert sent == [
-        ("running",), ("running",), ("trouble", "block 2 left out"),
-        ("done, and the lab is NOT SAFE", "NOT SAFE: snspd (no answer)"),
-    ]  # fmt: skip
+    (begun, trouble, again, ended) = sent
+    assert (begun, trouble) == (("running",), ("trouble", "block 2 left out"))
+    assert again[0] == "running"
+    assert again[1].startswith("20 trials"), "not at the report of no further good block"
+    assert ended[0] == "done, and the lab is NOT SAFE"
+    assert ended[1].startswith("30 trials")
+    assert ended[1].endswith("; NOT SAFE: snspd (no answer)")
 
 
 def test_sign_of_life():

@@ -8,9 +8,9 @@ import pytest
 from analysis.counting import count
 from analysis.counts import exact_trials
 from analysis.gates import GateSet
-from labkit.run import Block, Demands, Evidence, Outcome, problems_of, usual_rates
+from labkit.run import Block, BlockEvidence, BlockOutcome, Demands, problems_of, usual_rates
 from labkit.run.evidence import BALANCE, SPLITTING, STRAY_LIGHT
-from labkit.run.record import Plan, Record
+from labkit.run.record import BlockPlan, BlockRecord
 from labkit.run.references import calibrated_rates, since_balance, usual_bounds
 from labkit.run.verification import evidence_of
 from simulation.recordings.ptu import simulate_ptu
@@ -34,9 +34,9 @@ def counts(segment):
 
 def problems(counts, samples=(), monitors=None, stretches=None, **demands):
     held = {"locked": 1.0} if monitors is None else monitors
-    plan = Plan(setting={}, gates=counts.gates, demands=Demands(**demands), started="")
-    record = Record(plan=plan, samples=list(samples), outcome=Outcome(monitors=held))
-    return problems_of(Evidence(record=record, counts=counts, stretches=stretches))
+    plan = BlockPlan(setting={}, gates=counts.gates, demands=Demands(**demands), started="")
+    record = BlockRecord(plan=plan, samples=list(samples), outcome=BlockOutcome(monitors=held))
+    return problems_of(BlockEvidence(record=record, counts=counts, stretches=stretches))
 
 
 def rates(counts, factor=1.0):
@@ -80,8 +80,8 @@ def test_a_rate_with_few_clicks_is_compared_exactly(counts):
 
 
 def test_stretches_add_up_to_the_block_and_a_flash_leaves_it_out(segment, counts):
-    plan = Plan(setting={}, gates=counts.gates, demands=Demands(steady=True), started="")
-    record = Record(plan=plan, samples=[], outcome=Outcome(monitors={"locked": 1.0}))
+    plan = BlockPlan(setting={}, gates=counts.gates, demands=Demands(steady=True), started="")
+    record = BlockRecord(plan=plan, samples=[], outcome=BlockOutcome(monitors={"locked": 1.0}))
     evidence = evidence_of(record, counts, segment)
     assert np.array_equal(evidence.stretches.sum(axis=0), counts.singles)
     assert len(evidence.stretches) == 10

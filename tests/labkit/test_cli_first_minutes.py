@@ -177,6 +177,20 @@ def test_doctor_tells_which_vendor_library_loads(monkeypatch):
     assert "Newport" not in found
 
 
+def test_a_run_tells_the_R_of_its_verdict(labkit, tmp_path):
+    """Not the published estimator's, which a flat prior pulls down where there are few counts."""
+    run = create_run(tmp_path, kind="witness", experiment={}, station="", gates=GATES)
+    write_manifest(replace(run.manifest(), status="done"), run.manifest_path)
+    few = {"value": 1.124, "low": 0.74, "high": None}
+    found = {
+        "verdict": {"decision": "not shown", "R": few},
+        "witness": witness(RIEDINGER_2018["optimal"].counts).to_dict(),
+    }
+    (run.path / "result.json").write_text(json.dumps(found))
+    (row,) = json.loads(labkit("runs", "list", "--out", tmp_path, "--json")[1])["runs"]
+    assert row["R_m"] == "1.124 [0.740, inf]"
+
+
 def test_runs_are_listed_with_goal_duration_R_m_and_verdict(labkit, tmp_path):
     experiment = {"kind": "witness", "options": {"goal": {"trials": 4e8}}}
     counts = RIEDINGER_2018["optimal"].counts
@@ -195,7 +209,7 @@ def test_runs_are_listed_with_goal_duration_R_m_and_verdict(labkit, tmp_path):
     code, out, _ = labkit("runs", "list", "--out", tmp_path / "good", "--json")
     (row,) = json.loads(out)["runs"]
     assert (code, row["duration"], row["verdict"]) == (0, "1:02:03", "not shown")
-    assert row["R_m"].startswith("0.735 [")
+    assert row["R_m"].startswith("0.735 ["), "as published, where the verdict has none"
     assert row["goal"] == "400,000,000 trials"
     out = labkit("runs", "list", "--out", tmp_path / "good")[1]
     assert row["run"] in out, "it must be copied"

@@ -10,7 +10,7 @@ from qcodes.validators import Numbers
 from labkit.station import guard as guarding
 from labkit.station.config import STATIONS, read_station_file
 from labkit.station.guard import Guard
-from labkit.station.interlocks import Condition, Interlock, InterlockError
+from labkit.station.interlocks import Interlock, InterlockError, ParameterRange
 from labkit.station.references import find
 from labkit.station.safety import make_safe
 
@@ -62,10 +62,10 @@ class Box(Instrument):
         self.light(False)
 
 
-COLD = Interlock(name="cold", require=Condition(parameter="box.temperature", at_most=0.2))
+COLD = Interlock(name="cold", require=ParameterRange(parameter="box.temperature", at_most=0.2))
 WEAK = Interlock(
-    name="weak", require=Condition(parameter="box.power", at_most=1.0),
-    when=Condition(parameter="box.light", at_least=1),
+    name="weak", require=ParameterRange(parameter="box.power", at_most=1.0),
+    when=ParameterRange(parameter="box.light", at_least=1),
 )  # fmt: skip
 
 

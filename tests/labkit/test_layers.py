@@ -1,8 +1,10 @@
-"""The layer contract catches a planted violation."""
+"""The layer contract catches a planted violation; no circles; a class name means one class."""
 
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -85,3 +87,17 @@ def test_circle_is_named():
     for one, other in (("a.x", "a.y"), ("a.y", "a.z"), ("a.z", "a.x"), ("b", "a.x")):
         graph.add_import(importer=one, imported=other)
     assert sorted(find_cycle(graph)) == ["a.x", "a.y", "a.z"]
+
+
+TWO_MEANINGS = {"Setting"}
+"""Of a simulated instrument's table, and what a block is measured at: each stays in its room."""
+
+
+def test_public_class_name_means_one_class():
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+    found = Counter(
+        found[1]
+        for file in files
+        for found in re.finditer(r"^class ([A-Z]\w*)", file.read_text(), re.MULTILINE)
+    )
+    assert {name for name, count in found.items() if count > 1} == TWO_MEANINGS

@@ -516,7 +516,9 @@ def test_autopilot_goes_from_cold_instruments_to_the_verdict(tmp_path, capsys):
     assert run(["analyse", str(finished.folder.path), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)["verdict"]
     assert again == json.loads((finished.folder.path / "result.json").read_text())["verdict"]
-    assert verdict.sentence in (finished.folder.path / "report.html").read_text(encoding="utf-8")
+    page = (finished.folder.path / "report.html").read_text(encoding="utf-8")
+    assert verdict.sentence in page
+    assert "<td>done</td>" in page, "the report is made once the run has ended"
     watched = RunMonitor(finished.folder).snapshot().evaluation.verdict
     assert watched.sentence == verdict.sentence
     assert json.loads((finished.folder.path / "result.json").read_text())["steps"]["lock"]

@@ -15,8 +15,8 @@ import pytest
 from labkit.cli import run as run_command
 from labkit.run import (
     Block,
+    BlockOutcome,
     JournalError,
-    Outcome,
     Tail,
     check_run,
     create_run,
@@ -50,7 +50,7 @@ def recorder(number, trials=TRIALS, **outcome):
         simulate_ptu(path, riedinger2018(), trials, seed=number, overwrite=True)
         path.with_suffix(".gates.yaml").unlink()
         writer.sample(0.5, {"locked": 1.0, "temperature": 0.05})
-        return Outcome(**outcome)
+        return BlockOutcome(**outcome)
 
     return record
 

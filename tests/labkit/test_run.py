@@ -17,9 +17,9 @@ from analysis.tagfile import PtuFile
 from labkit.cli import run as labkit
 from labkit.run import (
     Block,
+    BlockOutcome,
     Goal,
     JournalError,
-    Outcome,
     create_run,
     list_runs,
     open_run,
@@ -54,7 +54,7 @@ def recorder(number):
     def record(path, writer):
         simulate_ptu(path, riedinger2018(), TRIALS, seed=number, overwrite=True)
         path.with_suffix(".gates.yaml").unlink()
-        return Outcome(monitors={"rate": 5.0})
+        return BlockOutcome(monitors={"rate": 5.0})
 
     return record
 
@@ -78,7 +78,7 @@ def test_bad_blocks_stay_in_the_journal_but_not_in_the_result(run, gates):
 
     def unlocked(path, writer):
         recorder(2)(path, writer)
-        return Outcome(problems=("lock lost",))
+        return BlockOutcome(problems=("lock lost",))
 
     take_block(run, gates, 2, unlocked)
     blocks = run.journal.read()
@@ -349,6 +349,7 @@ def test_a_phase_sweep_replots_from_its_dataset_and_holds_the_station(tmp_path, 
     station = found.snapshot["station"]["instruments"]["voa_a"]["parameters"]
     assert station["transmission"]["value"] == 0.5
     assert found.snapshot["text"] == "the station file"
+    found.conn.close()
 
 
 def test_results_hold_g2_and_witness_with_intervals_and_units(recorded):

@@ -12,7 +12,7 @@ from qcodes.instrument import Instrument
 from labkit.station import lab as station_lab
 from labkit.station.config import read_station_file, with_seed
 from labkit.station.ending import Terminated
-from labkit.station.interlocks import Condition, Interlock, InterlockError, check_interlocks
+from labkit.station.interlocks import Interlock, InterlockError, ParameterRange, check_interlocks
 from labkit.station.opening import (
     StationError,
     one_address,
@@ -364,11 +364,11 @@ def test_reference_to_nothing_lists_what_there_is():
         find({"voa": 1}, "dac.voltage")
 
 
-COLD = Interlock(name="cold", require=Condition(parameter="fridge.t", at_most=0.2))
+COLD = Interlock(name="cold", require=ParameterRange(parameter="fridge.t", at_most=0.2))
 SHUT = Interlock(
     name="protect detectors",
-    require=Condition(parameter="voa.transmission", at_most=0.5),
-    when=Condition(parameter="bias.current", at_least=1e-6),
+    require=ParameterRange(parameter="voa.transmission", at_most=0.5),
+    when=ParameterRange(parameter="bias.current", at_least=1e-6),
 )
 
 
@@ -404,13 +404,13 @@ def test_making_nothing_safe_is_safe():
 
 def test_condition_that_can_never_hold_is_refused():
     with pytest.raises(ValueError, match="`at_least` must not be above `at_most`"):
-        Condition(parameter="x.y", at_least=0.3, at_most=0.2)
+        ParameterRange(parameter="x.y", at_least=0.3, at_most=0.2)
 
 
 def test_condition_with_a_limit_that_is_no_number_is_refused():
     """As a ``when`` it would never hold, and so switch its interlock off."""
     with pytest.raises(ValueError, match="its limits must be numbers, but one is nan"):
-        Condition(parameter="a.b", at_least=float("nan"))
+        ParameterRange(parameter="a.b", at_least=float("nan"))
 
 
 def test_instruments_of_a_real_station_are_held_by_one_process(monkeypatch, tmp_path):

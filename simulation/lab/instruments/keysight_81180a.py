@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.lab.clock import VirtualClock
-from simulation.lab.instruments.keysight_memory import Memory
+from simulation.lab.instruments.keysight_memory import SegmentMemory
 from simulation.lab.ports.drives import PhaseDrive, PhaseDrivePort, Trigger, Volts
 from simulation.lab.servers.scpi_grammar import read_block
 from simulation.lab.servers.scpi_values import (
@@ -111,7 +111,7 @@ class Simulated81180A(SimulatedScpi):
         self.clock = clock or VirtualClock()
         self.selected = 1
         self.hung = False
-        self.memories = {n: Memory(model=model, points=memory_points) for n in self.channels}
+        self.memories = {n: SegmentMemory(model=model, points=memory_points) for n in self.channels}
         serial = {"A": "IL50280120,1.64", "B": "IL53C00110,3.10"}[model]
         super().__init__(f"Agilent Technologies,81180{model},{serial}")
         self._register_memory()
@@ -167,7 +167,7 @@ class Simulated81180A(SimulatedScpi):
     # --- memory ---------------------------------------------------------------------------------
 
     @property
-    def _memory(self) -> Memory:
+    def _memory(self) -> SegmentMemory:
         return self.memories[self.selected]
 
     def _sequence(self, channel: int | None = None) -> int:

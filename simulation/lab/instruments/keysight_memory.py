@@ -17,7 +17,7 @@ MAX_LOOPS = {"A": 1_048_575, "B": 16_777_216}
 MIN_STEPS = 3
 
 
-class Memory:
+class SegmentMemory:
     """Segments by number, and sequences of (segment, loops) by number.
 
     Parameters

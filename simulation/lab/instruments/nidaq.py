@@ -9,7 +9,7 @@ FULL_SCALE = 10.0
 """V."""
 
 BITS = 16
-STEP = 2 * FULL_SCALE / 2**BITS
+STEP: float = 2 * FULL_SCALE / 2**BITS
 """V, of the converters."""
 
 

@@ -17,7 +17,7 @@ from simulation.lab.instruments.tektronix_afg3152c_modes import (
 )
 from simulation.lab.instruments.tektronix_afg3152c_output import ChannelState, drive_of
 from simulation.lab.instruments.tektronix_afg3152c_units import AmplitudeUnit
-from simulation.lab.instruments.tektronix_memory import MAX_POINTS, USER, WaveformMemory
+from simulation.lab.instruments.tektronix_memory import MAX_POINTS, USER, UserWaveforms
 from simulation.lab.ports.drives import PulseDrivePort, Trigger
 from simulation.lab.servers.scpi_grammar import make_block, read_block
 from simulation.lab.servers.scpi_values import (
@@ -138,7 +138,7 @@ class SimulatedAFG3152C(SimulatedScpi):
         self.ports = ports or (PulseDrivePort(), PulseDrivePort())
         self.trigger_latency = trigger_latency
         self.levels: dict[int, _Levels] = {}
-        self.memory = WaveformMemory()
+        self.memory = UserWaveforms()
         self._saved: dict[int, tuple[dict[Hashable, Value], dict[int, _Levels]]] = {}
         super().__init__(f"TEKTRONIX,AFG3152C,{serial},SCPI:99.0 FV:1.0.1")
         self._register_levels()

@@ -15,7 +15,7 @@ EDIT = {"EMEM": "EMEM", "EMEM1": "EMEM", "EMEMORY": "EMEM", "EMEM2": "EMEM2", "E
 """Edit memories by the words for them."""
 
 
-class WaveformMemory:
+class UserWaveforms:
     """Waveforms by name, as 14-bit codes; a locked user waveform does not change."""
 
     def __init__(self) -> None:

@@ -27,10 +27,10 @@ from simulation.theory.quantities import (
     POSITIVE_OR_INFINITE,
     Choice,
     Parameters,
+    Pattern,
     Quantity,
     Range,
     Value,
-    Word,
 )
 
 Real = NDArray[np.float64]
@@ -50,7 +50,7 @@ _OF_DEVICE: Final = {
     "eta_r": (0.4, "", FRACTION, "from device to read detector"),
     "phi": (0.0, "rad", FINITE, "phase of the Stokes path"),
 }
-_PATTERN: Final = Word(
+_PATTERN: Final = Pattern(
     "[01x]{2,16}", "be a word of 1 (click), 0 (silent), x (not asked), one per output"
 )
 _INTERFEROMETERS: Final = ("fourier", "hadamard")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulation.inference.budget import Interval, NoiseBudget, noise_budget
+from simulation.inference.budget import DrawInterval, NoiseBudget, noise_budget
 from simulation.inference.operation import Knobs, Operation
 from simulation.theory.dlcz import riedinger2018
 from simulation.theory.dlcz.sources import SOURCES
@@ -94,7 +94,7 @@ def test_sentences_tell_the_dearest_first_and_figure_shows_every_source():
 
 
 def test_interval_of_values_with_a_never_is_no_nan():
-    found = Interval.of([1.0, 2.0, np.inf])
+    found = DrawInterval.of([1.0, 2.0, np.inf])
     assert (found.low, found.median, found.high) == (1.0, 2.0, np.inf)
     assert found.text(".0f") == "2 [1, ∞]"
 
