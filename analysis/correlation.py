@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from analysis.counts_file import count_of, must_not_exceed, trials_of
+from analysis.incomplete_gamma import gammainc, gammaincinv, log_density
 
 LEVEL = 0.68
 """Probability inside an interval: from the 16 % to the 84 % quantile."""
-
-_TINY = float(np.finfo(float).tiny)
-_STIRLING_FROM = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,35 +44,18 @@ class GammaPosterior:
         return np.where(impossible, 0.0, np.exp(self.log_density(g)))
 
     def log_density(self, g: ArrayLike) -> NDArray[np.float64]:
-        """Logarithm of the density at g; what is not positive is taken for the smallest number.
-
-        It is counted from the mode, C (log(1 + t) - t) with t = gλ/C - 1: the terms of
-        C log g - λg are so large at many counts that their rounding would drown the shape.
-        """
-        positive: NDArray[np.float64] = np.maximum(np.asarray(g, dtype=float), _TINY)
-        if self.events == 0:
-            return np.asarray(math.log(self.exposure) - self.exposure * positive)
-        t = (positive - self.mode) / self.mode
-        log_ratio = np.where(t < -0.5, np.log(positive / self.mode), np.log1p(np.maximum(t, -0.5)))
-        return np.asarray(self.events * (log_ratio - t) + self._log_peak())
-
-    def _log_peak(self) -> float:
-        """Logarithm of the density at the mode, log λ + C log C - C - log C!."""
-        events, log_exposure = self.events, math.log(self.exposure)
-        if events < _STIRLING_FROM:
-            return log_exposure + events * (math.log(events) - 1.0) - math.lgamma(events + 1)
-        series = (1.0 - (1.0 - 2.0 / (7.0 * events**2)) / (30.0 * events**2)) / (12.0 * events)
-        return log_exposure - 0.5 * math.log(2.0 * math.pi * events) - series
+        """Logarithm of the density at g; what is not positive is taken for the smallest number."""
+        mean = self.exposure * np.asarray(g, dtype=float)
+        return log_density(self.events + 1.0, mean) + math.log(self.exposure)
 
     def cdf(self, g: ArrayLike) -> NDArray[np.float64]:
         """Probability that the true value is below g."""
         mean = self.exposure * np.maximum(np.asarray(g, dtype=float), 0.0)
-        return np.asarray(special.gammainc(self.events + 1, mean))
+        return gammainc(self.events + 1.0, mean)
 
     def quantile(self, q: ArrayLike) -> NDArray[np.float64]:
         """Value below which the true g lies with probability q (0 to 1)."""
-        q = np.asarray(q, dtype=float)
-        return np.asarray(special.gammaincinv(self.events + 1, q) / self.exposure)
+        return gammaincinv(self.events + 1.0, q) / self.exposure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +118,8 @@ class G2:
     @property
     def heralding_interval(self) -> tuple[float, float]:
         """Quantiles of the binomial posterior Beta(C + 1, n_b - C + 1), sided as for g²."""
+        from scipy import special  # slow to load
+
         tails = (1.0 - self.level) / 2.0, (1.0 + self.level) / 2.0
         shape = self.coincidences + 1, self.singles_b - self.coincidences + 1
         if self.one_sided:

@@ -24,5 +24,12 @@ def write_netcdf(data: "xr.Dataset", path: str | Path, *, title: str, version: s
     version : str
         Of labkit.
     """
+    from xarray.backends import H5NetCDFStore
+
     labelled = data.assign_attrs(Conventions=CONVENTIONS, title=title, labkit_version=version)
-    labelled.to_netcdf(path, engine="h5netcdf")
+    # `to_netcdf` would first load all its engines and, where it is installed, dask's scheduler
+    store = H5NetCDFStore.open(str(path), mode="w", lock=False)
+    try:
+        labelled.dump_to_store(store)
+    finally:
+        store.close()

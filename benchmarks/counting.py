@@ -20,9 +20,9 @@ from analysis.tagfile.source import Records
 from benchmarks.timing import (
     Row,
     Taken,
+    labkit,
     measured,
     process_megabytes,
-    process_seconds,
     seconds,
 )
 
@@ -37,6 +37,8 @@ GATES = GateSet(
 TICKS = {"pump": (0, 240), "read": (492, 732)}
 PERIOD_TICKS = 200_000
 WRAP_T2 = 33_554_432
+TRIALS_TO_WRAP = 524_288
+"""Trials of 50 µs whose end is the end of a T2 wrap (3,125 wraps)."""
 
 
 def bright_t3_block(n: int, seed: int = 1) -> Records:
@@ -64,7 +66,13 @@ def dense_t3_block(n: int, seed: int = 1) -> Records:
 
 
 def sync_t2_block(trials: int, seed: int = 1) -> Records:
-    """Return a sync record every 50 µs and photons in 0.7 % of trials, ending at a wrap."""
+    """Return a sync record every 50 µs and photons in 0.7 % of trials, ending at a wrap.
+
+    `trials` must be a multiple of `TRIALS_TO_WRAP`, so that blocks can follow one another.
+    """
+    if trials % TRIALS_TO_WRAP:
+        message = f"`trials` must be a multiple of {TRIALS_TO_WRAP}, but is {trials}"
+        raise ValueError(message)
     rng = np.random.default_rng(seed)
     hit = np.flatnonzero(rng.random(trials) < 0.007)
     start = np.arange(trials, dtype=np.int64) * PERIOD_TICKS
@@ -73,7 +81,8 @@ def sync_t2_block(trials: int, seed: int = 1) -> Records:
     order = np.argsort(time, kind="stable")
     time, code = time[order], code[order]
     records = (code << 25 | time % WRAP_T2).astype(np.uint32)
-    wraps = np.diff(time // WRAP_T2, prepend=0)
+    end = trials * PERIOD_TICKS // WRAP_T2
+    wraps = np.diff(time // WRAP_T2, prepend=0, append=end)
     at = np.flatnonzero(wraps)
     return np.insert(records, at, (0xFE000000 | wraps[at]).astype(np.uint32))
 
@@ -157,7 +166,8 @@ def count_with_numpy_t2(path: Path, offset: int) -> np.ndarray:
 def run(scale: float = 1.0) -> list[Row]:
     """Measure; `scale` shrinks the 1e8-record files for a quick look."""
     records = round(100e6 * scale)
-    return [*_bright(records), *_dense(records // 2), *_syncs(records), *_start_up()]
+    return [*_bright(records), *_dense(records // 2), *_syncs(records),
+            *_start_up(scale)]  # fmt: skip
 
 
 def _bright(records: int) -> list[Row]:
@@ -185,13 +195,11 @@ def _bright(records: int) -> list[Row]:
         _same_pairs(small)
         memory = _memory_above_imports(path)
         against_eta = _eta(path)
-    two, one = median(taken["two"].wall), median(taken["labkit"].wall)
     return [
         _row("bright T3: speed / readinto by 1 MiB", 0.45, taken, "readinto", len(block) * repeats),
         _row("bright T3: speed / (ptufile + numpy)", 40, peers, "ptufile", len(block) * few),
         _row("bright T3: speed / (ptufile + pandas)", 20, peers, "pandas", len(block) * few),
-        Row(name="bright T3: two threads / one", ratio=one / two, target=1.8,
-            detail=f"wall time; {os.cpu_count()} cores"),
+        _two_threads("bright T3", taken),
         Row(name="bright T3: 150 MB / peak memory above imports", ratio=150 / max(memory, 1.0),
             target=1, detail=f"{memory:.0f} MB"),
         *against_eta,
@@ -236,6 +244,14 @@ def _same_pairs(path: Path) -> None:
         raise RuntimeError(message)
 
 
+def _in_order(path: Path) -> None:
+    """Refuse to measure on a file in disorder, which would be counted twice."""
+    found = count(path, GATES).quality.out_of_order
+    if found:
+        message = f"the file's tags must be in order, but {found} are not"
+        raise RuntimeError(message)
+
+
 def _eta(path: Path) -> list[Row]:
     """Compare with ETA if the environment variable ETA_PYTHON names an interpreter that has it."""
     interpreter = os.environ.get("ETA_PYTHON")
@@ -262,8 +278,8 @@ def _memory_above_imports(path: Path) -> float:
 
 
 def _syncs(trials: int) -> list[Row]:
-    block = sync_t2_block(167_772 * 20)  # a whole number of wraps
-    repeats = max(1, trials // (167_772 * 20))
+    block = sync_t2_block(6 * TRIALS_TO_WRAP)
+    repeats = max(1, trials // (6 * TRIALS_TO_WRAP))
     with recording("T2", block, repeats) as path:
         taken = measured(
             {
@@ -272,6 +288,7 @@ def _syncs(trials: int) -> list[Row]:
                 "readinto": lambda: read_into(path),
             }
         )
+        _in_order(path)
         gc.collect()
         small = path.with_name("small.ptu")
         few = min(repeats, 3)
@@ -283,17 +300,50 @@ def _syncs(trials: int) -> list[Row]:
                 "numpy": lambda: count_with_numpy_t2(small, offset),
             }
         )
-    two, one = median(taken["two"].wall), median(taken["labkit"].wall)
     return [
         _row("T2 with syncs: speed / readinto by 1 MiB", 0.45, taken, "readinto",
              len(block) * repeats),
         _row("T2 with syncs: speed / plain numpy", 12, peers, "numpy", len(block) * few),
-        Row(name="T2 with syncs: two threads / one", ratio=one / two, target=1.8,
-            detail=f"wall time; {os.cpu_count()} cores"),
+        _two_threads("T2 with syncs", taken),
     ]  # fmt: skip
 
 
-def _start_up() -> list[Row]:
-    shown = process_seconds("import sys; sys.argv = ['labkit', '--help']\n"
-                            "from labkit.cli import app\napp(standalone_mode=False)")  # fmt: skip
-    return [Row(name="0.3 s / labkit --help", ratio=0.3 / shown, target=1, detail=f"{shown:.2f} s")]
+def _two_threads(name: str, taken: dict[str, Taken]) -> Row:
+    ratio, noise = taken["labkit"].per(taken["two"], by_wall=True)
+    busy = f"wall time; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    return Row(name=f"{name}: two threads / one", ratio=ratio, noise=noise, target=1.8, detail=busy)
+
+
+def _start_up(scale: float) -> list[Row]:
+    """Measure commands as a user starts them, against the seconds they may take."""
+    with TemporaryDirectory() as folder:
+        paper, small = Path(folder) / "paper.ptu", Path(folder) / "small"
+        labkit("simulate", "riedinger2018", "-o", paper)()
+        _write_many(small, round(1000 * scale))
+        may = {
+            "labkit --version": (0.15, labkit("--version")),
+            "labkit --help": (0.3, labkit("--help")),
+            "labkit analyse, paper-size T3 (10⁹ trials)": (0.42, labkit("analyse", paper)),
+            "labkit theory list": (0.42, labkit("theory", "list")),
+        }
+        taken = measured({name: job for name, (_, job) in may.items()})
+        files = sorted(small.glob("*.ptu"))
+        many = measured({"many": lambda: count(files, GATES)})["many"]
+    ratio, noise = many.of(0.8 * len(files) / 1000)
+    return [
+        *(_may_take(name, seconds, taken[name]) for name, (seconds, _) in may.items()),
+        Row(name="0.8 s / 1,000 PTU files of 3,000 records", ratio=ratio, noise=noise, target=1,
+            detail=f"{len(files)} files: {many}"),
+    ]  # fmt: skip
+
+
+def _write_many(folder: Path, number: int) -> None:
+    folder.mkdir()
+    for each in range(number):
+        _write(folder / f"{each:04}.ptu", bright_t3_block(2750, seed=each), 1)
+
+
+def _may_take(name: str, allowed: float, taken: Taken) -> Row:
+    ratio, noise = taken.of(allowed)
+    return Row(name=f"{allowed:.3g} s / {name}", ratio=ratio, noise=noise, target=1,
+               detail=str(taken))  # fmt: skip

@@ -1,11 +1,13 @@
 """Theory: maps of entanglement against scipy in a double loop; click probabilities by batches."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy.linalg import solve_continuous_lyapunov
 
-from benchmarks.timing import Row, measured, seconds
+from benchmarks.timing import Row, Taken, labkit, measured
 from simulation.theory.couplings import radiation_pressure, single_mode_squeezing
 from simulation.theory.dlcz import click_probabilities, riedinger2018
 from simulation.theory.models import get, point, yu2020
@@ -39,6 +41,7 @@ def run(scale: float = 1.0) -> list[Row]:
     """Measure; `scale` shrinks the side of the maps and the batch of clicks."""
     return [
         *_maps(max(20, round(SIDE * scale))),
+        *_command_line(max(20, round(2000 * scale))),
         *_all_results(max(20, round(SIDE * scale))),
         *_own_model(),
         *_clicks(max(200, round(10_000 * scale))),
@@ -62,24 +65,49 @@ def _maps(side: int) -> list[Row]:
         "rates": {"kappa_2_hz": 1e6 * ratio[:, None], "g_2_hz": 3.8e6 * ratio},
         "temperature": {"temperature": temperature, "G_hz": coupling},
     }
-    times = seconds(
+    times = measured(
         {"loop": lambda: double_loop(*matrices)}
-        | {name: lambda m=m: model.evaluate(wanted, **m) for name, m in maps.items()},
-        rounds=7,
+        | {name: lambda m=m: model.evaluate(wanted, **m) for name, m in maps.items()}
     )
     _agree(
         model.evaluate(wanted, **maps["detunings"])["E_N"][tuple(sample)], double_loop(*matrices)
     )
-    peer = times["loop"] / sample.shape[1]
     return [
-        Row(
-            name=f"{side}×{side} map over {name}: speed / scipy in a double loop",
-            ratio=peer / (times[name] / side**2),
-            target=100 if name == "temperature" else 50,
-            detail=f"{times[name] / side**2 * 1e6:.2f} µs/point, peer {peer * 1e6:.0f} µs",
+        _per_point(
+            f"{side}×{side} map over {name}: speed / scipy in a double loop",
+            100 if name == "temperature" else 50,
+            (times["loop"], sample.shape[1]), (times[name], side**2),
         )
         for name in maps
-    ]
+    ]  # fmt: skip
+
+
+def _command_line(side: int) -> list[Row]:
+    """Measure the whole command, start and file included, beside the loop over sampled points."""
+    rng = np.random.default_rng(2)
+    sampled = yu2020.linear(
+        yu2020.Yu2020(delta_1=rng.uniform(0.4, 1.6, 400), delta_2=rng.uniform(-1.6, -0.4, 400))
+    )
+    matrices = (sampled.drift, sampled.diffusion)
+    axes = ("--x", f"delta_1:0.4:1.6:{side}", "--y", f"delta_2:-1.6:-0.4:{side}")
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "map.nc"
+        command = labkit("theory", "sweep", "yu2020", *axes, "--only", "E_N", "--overwrite",
+                         "-o", target)  # fmt: skip
+        times = measured({"loop": lambda: double_loop(*matrices), "labkit": command})
+    return [
+        _per_point(
+            f"labkit theory sweep, {side}×{side}, E_N and stability / scipy in a double loop", 100,
+            (times["loop"], 400), (times["labkit"], side**2),
+        )
+    ]  # fmt: skip
+
+
+def _per_point(name: str, target: float, peer: tuple[Taken, int], ours: tuple[Taken, int]) -> Row:
+    ratio, noise = peer[0].per(ours[0])
+    each, other = (np.median(taken.processor) / points * 1e6 for taken, points in (ours, peer))
+    return Row(name=name, ratio=ratio * ours[1] / peer[1], noise=noise, target=target,
+               detail=f"{each:.2f} µs/point, peer {other:.0f} µs, processor time")  # fmt: skip
 
 
 def _all_results(side: int) -> list[Row]:
@@ -140,9 +168,11 @@ def _own_model() -> list[Row]:
         raise ValueError(message)
     taken = measured({"ours": ours, "peer": peer})
     own, other = (float(np.median(taken[name].processor)) for name in ("ours", "peer"))
+    ratio, noise = taken["peer"].per(taken["ours"])
     return [
         Row(name="own model, one point: speed / QuTiP cut at four quanta a mode", target=100,
-            ratio=other / own, detail=f"{own * 1e3:.2f} ms, peer {other:.2f} s, processor time"),
+            ratio=ratio, noise=noise,
+            detail=f"{own * 1e3:.2f} ms, peer {other:.2f} s, processor time"),
     ]  # fmt: skip
 
 
@@ -161,17 +191,16 @@ def _agree(found: np.ndarray, expected: np.ndarray) -> None:
 def _clicks(batch: int) -> list[Row]:
     single = riedinger2018()
     many = replace(single, delta_phi=np.linspace(0, 2 * np.pi, batch))
-    times = seconds(
-        {
-            "one": lambda: click_probabilities(single),
-            "many": lambda: click_probabilities(many),
-        },
+    times = measured(
+        {"one": lambda: click_probabilities(single), "many": lambda: click_probabilities(many)},
         rounds=9,
     )
-    per_point = times["many"] / batch
+    ratio, noise = times["one"].per(times["many"])
+    at_once, spread = times["one"].of(1e-3)
+    per_point = np.median(times["many"].processor) / batch
     return [
-        Row(name="1 ms / click probabilities of one point", ratio=1e-3 / times["one"], target=1,
-            detail=f"{times['one'] * 1e3:.2f} ms"),
+        Row(name="1 ms / click probabilities of one point", ratio=at_once, noise=spread, target=1,
+            detail=str(times["one"])),
         Row(name=f"click probabilities: batch of {batch} / one by one",
-            ratio=times["one"] / per_point, target=20, detail=f"{per_point * 1e6:.1f} µs/point"),
+            ratio=ratio * batch, noise=noise, target=20, detail=f"{per_point * 1e6:.1f} µs/point"),
     ]  # fmt: skip

@@ -48,13 +48,13 @@ class BrightCounter:
         else:
             cell_of = np.full(self._histogram.shape, NONE, np.int16)
             cell_of[:rows, :columns] = plan.cell_of
-            places = _places(plan)
+            width, places = _places(plan)
             if len(tally.repeated) <= MOST_BITS:
                 kept, bits = _bits_of(cell_of, rows)
-                self._constants = (*head, places, kept, *_windows(plan), bits, *sums)
+                self._constants = (*head, width, places, kept, *_windows(plan), bits, *sums)
             else:
                 kind = "T3, many cells"
-                self._constants = (*head, places, cell_of.reshape(-1), opened, *sums)
+                self._constants = (*head, width, places, cell_of.reshape(-1), opened, *sums)
         self._kernel = _KERNELS[layout.family, kind]
 
     def count(self, records: Records) -> None:
@@ -115,10 +115,11 @@ def _windows(plan: Plan) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     return firsts, widths
 
 
-def _places(plan: Plan) -> NDArray[np.uint16] | NDArray[np.uint32]:
-    """Return the place in the flat histogram by a T3 record's bits above the sync number.
+def _places(plan: Plan) -> tuple[np.uint32, NDArray[np.uint16] | NDArray[np.uint32]]:
+    """Return the places in the flat histogram by a T3 record's code and dtime, and their columns.
 
-    These are special bit, channel and dtime; special records have the row after the last.
+    A code is special bit and channel; special records have the row after the last. All dtimes from
+    the last column on have its place: so the table is small, for the processor's first cache.
     """
     rows, beyond = plan.cell_of.shape
     columns = beyond + 1
@@ -126,14 +127,16 @@ def _places(plan: Plan) -> NDArray[np.uint16] | NDArray[np.uint32]:
     row_of = np.full(codes, rows, np.int64)
     photons = codes - 1 if plan.layout.family == "pico" else 64
     row_of[:photons] = plan.row_of_channel[:photons]
+    bins = np.array([_bins(plan, shift) for shift in (*plan.shift_of_row.tolist(), 0)])
+    width = 1 + max(np.flatnonzero(np.diff(each))[-1:].sum() + 1 for each in bins)
     size = np.uint16 if (rows + 1) * columns <= 1 << 16 else np.uint32
-    places = np.empty((codes, plan.layout.dtime_bins), size)
-    ticks = np.arange(plan.layout.dtime_bins)
-    shifts = np.append(plan.shift_of_row, 0)
-    for shift in set(shifts[row_of].tolist()):
-        bins = plan.timeline.bin_of(ticks + shift)
-        late = bins[plan.late_from :]
-        late[late == plan.timeline.n_bins] = beyond
-        chosen = shifts[row_of] == shift
-        places[chosen] = np.add.outer(row_of[chosen] * columns, bins)
-    return places.reshape(-1)
+    places = (row_of * columns)[:, np.newaxis] + bins[row_of, :width]
+    return np.uint32(width), places.astype(size).reshape(-1)
+
+
+def _bins(plan: Plan, shift: int) -> NDArray[np.int64]:
+    """Return the column of each dtime; clicks later than the sync period have one of their own."""
+    bins = plan.timeline.bin_of(np.arange(plan.layout.dtime_bins) + shift)
+    late = bins[plan.late_from :]
+    late[late == plan.timeline.n_bins] = plan.timeline.n_bins + 1
+    return bins

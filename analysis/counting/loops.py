@@ -29,11 +29,20 @@ _CROWDED = 1 << 62
 """Bit of a trial in which a cell clicked again, beside the bits of its cells."""
 _STRIDE = 8
 _CHUNK = 4096
+_LOOKED_UP = 1024
+"""Records whose places are looked up at a time, so that all that takes stays in the cache."""
+
+_SUMS = 4
+"""Sums that each bin is kept in: one sum that grows with every record would wait for itself."""
+
 _DENSE_FROM = _CHUNK // 2
 """Gated records of a chunk from which looking at all of them is faster than picking them out."""
 _LANES = np.uint64(0x0101010101010101)
+_BYTE, _BYTES_2, _BYTES_4, _BYTES_7 = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(56)
+_FIRST_1, _FIRST_2, _FIRST_4 = np.uint64(0xFF), np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
+_CELL_BITS = np.uint64(0x7F)
+_AGAIN_BITS = np.uint64(0x8080808080808080)
 _ALL = np.uint8(0xFF)
-_FLAG = np.uint8(0x80)
 _N_OPEN, _AGAIN, _CELLS = 0, 1, 2
 """Places of the list of cells that the open trial clicked in: how many, if again, which."""
 
@@ -296,20 +305,50 @@ def _runs_on(records, pico, wrapped, last):  # type: ignore[no-untyped-def]
     return not odd
 
 
+@numba.njit(inline="always")
+def _key(record, pico, width):  # type: ignore[no-untyped-def]
+    """Return where a T3 record's place stands: its code's row, and its dtime or the last column."""
+    code = np.uint32(record >> (28 if pico else 25))
+    dtime = np.uint32((record >> (16 if pico else 10)) & (0xFFF if pico else 0x7FFF))
+    return np.uint32(np.uint32(code * width) + min(dtime, np.uint32(width - 1)))
+
+
+@numba.njit(inline="always")
+def _fill(  # type: ignore[no-untyped-def]
+    records, pico, width, place_of, keys, bins, pick, kept, waiting
+):
+    """Count a chunk's records in their bins; list those to be looked at if `pick`, and how many."""
+    n = np.uint64(0)
+    for start in range(0, len(records), _LOOKED_UP):
+        part = records[start : start + _LOOKED_UP]
+        for i in range(len(part)):
+            keys[i] = _key(part[i], pico, width)
+        whole = len(part) // _SUMS * _SUMS
+        for i in range(0, whole, _SUMS):
+            for lane in range(_SUMS):
+                place = place_of[keys[i + lane]]
+                bins[place, lane] += np.uint32(1)
+                if pick:
+                    waiting[n] = start + i + lane
+                    n += kept[place]
+        for i in range(whole, len(part)):
+            place = place_of[keys[i]]
+            bins[place, 0] += np.uint32(1)
+            if pick:
+                waiting[n] = start + i
+                n += kept[place]
+    return n
+
+
 @numba.njit
 def _count_picked(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, kept, waiting, bit_of, state, histogram, repeated, pairs
-):
-    """Count a chunk that runs on: fill the histogram, then look at gated clicks alone."""
+    records, pico, counted, wrap, width, place_of, kept, keys, bins, waiting, bit_of, state,
+    repeated, pairs,
+):  # fmt: skip
+    """Count a chunk that runs on: fill the bins, then look at gated clicks alone."""
     special_from = 0xF0000000 if pico else 0x80000000
-    key_at = np.uint32(16 if pico else 10)
     sync_mask = 0xFFFF if pico else 0x3FF
-    n = np.uint64(0)
-    for i in range(len(records)):
-        place = place_of[records[i] >> key_at]
-        histogram[place] += 1
-        waiting[n] = i
-        n += kept[place]
+    n = _fill(records, pico, width, place_of, keys, bins, True, kept, waiting)
     wrapped, trial, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
     for k in range(n):
         record = np.int64(records[waiting[k]])
@@ -322,7 +361,7 @@ def _count_picked(  # type: ignore[no-untyped-def]
                 close_trial(clicked, state, pairs)
             clicked = 0
             trial = sync
-        bit = bit_of[place_of[record >> key_at]]
+        bit = bit_of[place_of[_key(records[waiting[k]], pico, width)]]
         if clicked & bit:
             clicked |= _repeat(bit, repeated)
         clicked |= bit
@@ -369,20 +408,32 @@ def _mark_cells(records, key_at, firsts, widths, cells):  # type: ignore[no-unty
 
 
 @numba.njit
-def _end_trials(n, clicked, continued, cells, ends):  # type: ignore[no-untyped-def]
+def _end_trials(clicked, continued, cells, ends):  # type: ignore[no-untyped-def]
     """Put each trial's cells where the next one begins, and nothing elsewhere; return the open one.
 
-    Bit 7 says that a cell clicked again. No branch: which record ends a trial cannot be foreseen.
+    Eight records to a word, the first in its lowest byte. Bit 7 says that a cell clicked again. A
+    byte takes over those before it, then those of two and of four, as far as its trial goes back.
     """
-    union, again = clicked & 0x7F, clicked & 0x80
-    for i in range(n):
-        same = np.int64(continued[i])
-        own = np.int64(cells[i])
-        ends[i] = (union | again) & ~same
-        union &= same
-        again = (again & same) | (np.int64(own & union != 0) << 7)
-        union |= own
-    return union | again
+    # two carries, since the next union need not wait to hear which cells clicked again
+    cells_before, again_before = np.uint64(clicked) & _CELL_BITS, np.uint64(clicked) & ~_CELL_BITS
+    for w in range(len(ends)):
+        same, own = continued[w], cells[w]
+        two = same & ((same << _BYTE) | _FIRST_1)
+        four = two & ((two << _BYTES_2) | _FIRST_2)
+        eight = four & ((four << _BYTES_4) | _FIRST_4)
+        union = own | ((own << _BYTE) & same)
+        union |= (union << _BYTES_2) & two
+        union |= (union << _BYTES_4) & four
+        union |= (cells_before * _LANES) & eight
+        before = (union << _BYTE) | cells_before
+        again = ((own & before & same) + _CELL_BITS * _LANES) & _AGAIN_BITS
+        again |= (again << _BYTE) & same
+        again |= (again << _BYTES_2) & two
+        again |= (again << _BYTES_4) & four
+        again |= (again_before * _LANES) & eight
+        ends[w] = (before | (again << _BYTE) | again_before) & ~same
+        cells_before, again_before = union >> _BYTES_7, again >> _BYTES_7
+    return np.int64(cells_before | again_before)
 
 
 @numba.njit
@@ -423,8 +474,9 @@ def _sum_of_overflows(records, pico, counted, wrap):  # type: ignore[no-untyped-
 
 @numba.njit
 def _count_dense(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, firsts, widths, lanes, state, histogram, repeated, pairs
-):
+    records, pico, counted, wrap, width, place_of, kept, keys, bins, waiting, firsts, widths, lanes,
+    state, repeated, pairs,
+):  # fmt: skip
     """Count a chunk that runs on and is mostly gated, without a branch per record.
 
     A byte per record says which cell it is in, another which cells the trial has clicked in that
@@ -435,18 +487,18 @@ def _count_dense(  # type: ignore[no-untyped-def]
     sync_mask = 0xFFFF if pico else 0x3FF
     n = len(records)
     continued, cells, ends = lanes[0], lanes[1], lanes[2]
-    for i in range(n):
-        histogram[place_of[records[i] >> key_at]] += 1
+    _fill(records, pico, width, place_of, keys, bins, False, kept, waiting)
     _mark_cells(records, key_at, firsts, widths, cells)
     wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
     joins = records[0] < special_from and wrapped + np.int64(records[0] & sync_mask) == last
     continued[0] = _ALL * np.uint8(joins)
     _mark_continued(records, pico, continued)
     byte = (clicked & 0x7F) | (0x80 if clicked & _CROWDED else 0)
-    still_open = _end_trials(n, byte, continued, cells, ends)
     cells[n : n + 8] = 0
-    ends[n : n + 8] = 0
-    own, ended = cells.view(np.uint64)[: (n + 7) // 8], ends.view(np.uint64)[: (n + 7) // 8]
+    continued[n : n + 8] = _ALL
+    words = (n + 7) // 8
+    own, ended = cells.view(np.uint64)[:words], ends.view(np.uint64)[:words]
+    still_open = _end_trials(byte, continued.view(np.uint64)[:words], own, ended)
     gated = 0
     for one in range(len(repeated)):
         clicks = _lanes_with(own, one, one)
@@ -470,11 +522,10 @@ def _count_dense(  # type: ignore[no-untyped-def]
 
 @numba.njit
 def _count_any(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, bit_of, state, histogram, repeated, pairs
+    records, pico, counted, wrap, width, place_of, bit_of, state, histogram, repeated, pairs
 ):
     """Count a chunk with markers, reserved codes or disorder, record by record."""
     special_from = 0xF0000000 if pico else 0x80000000
-    key_at = 16 if pico else 10
     sync_mask = 0xFFFF if pico else 0x3FF
     wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
     for raw in records:
@@ -495,7 +546,7 @@ def _count_any(  # type: ignore[no-untyped-def]
             state[_BACKWARDS] += 1
             state[_HIGHEST] = max(state[_HIGHEST], last)
         last = sync
-        place = place_of[record >> key_at]
+        place = place_of[_key(raw, pico, width)]
         histogram[place] += 1
         bit = bit_of[place]
         if clicked & bit:
@@ -506,39 +557,34 @@ def _count_any(  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always")
 def _t3(  # type: ignore[no-untyped-def]
-    records,
-    pico,
-    counted,
-    wrap,
-    place_of,
-    kept,
-    firsts,
-    widths,
-    bit_of,
-    state,
-    histogram,
-    repeated,
-    pairs,
-):
-    waiting = np.empty(_CHUNK, np.uint32)
+    records, pico, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state, histogram,
+    repeated, pairs,
+):  # fmt: skip
+    waiting = np.empty(_CHUNK + 1, np.uint32)
+    keys = np.empty(_LOOKED_UP, np.uint32)
+    bins = np.zeros((len(histogram), _SUMS), np.uint32)
     lanes = np.zeros((3, _CHUNK + 8), np.uint8)
     gated = 0
     for start in range(0, len(records), _CHUNK):
         chunk = records[start : start + _CHUNK]
         if not _runs_on(chunk, pico, state[_WRAPPED], state[_LAST]):
             _count_any(
-                chunk, pico, counted, wrap, place_of, bit_of, state, histogram, repeated, pairs
-            )
+                chunk, pico, counted, wrap, width, place_of, bit_of, state, histogram, repeated,
+                pairs,
+            )  # fmt: skip
         elif gated >= _DENSE_FROM and len(firsts) > 0:
             gated = _count_dense(
-                chunk, pico, counted, wrap, place_of, firsts, widths, lanes, state, histogram,
-                repeated, pairs,
+                chunk, pico, counted, wrap, width, place_of, kept, keys, bins, waiting, firsts,
+                widths, lanes, state, repeated, pairs,
             )  # fmt: skip
         else:
             gated = _count_picked(
-                chunk, pico, counted, wrap, place_of, kept, waiting, bit_of, state, histogram,
-                repeated, pairs,
+                chunk, pico, counted, wrap, width, place_of, kept, keys, bins, waiting, bit_of,
+                state, repeated, pairs,
             )  # fmt: skip
+    for place in range(len(histogram)):
+        for lane in range(_SUMS):
+            histogram[place] += np.int64(bins[place, lane])
     state[_RECORDS] += len(records)
 
 
@@ -548,6 +594,7 @@ def hydra_t3(  # type: ignore[no-untyped-def]
     records,
     counted,
     wrap,
+    width,
     place_of,
     kept,
     firsts,
@@ -560,8 +607,8 @@ def hydra_t3(  # type: ignore[no-untyped-def]
 ):
     """Count T3 records of the HydraHarp family."""
     _t3(
-        records, False, counted, wrap, place_of, kept, firsts, widths, bit_of, state, histogram,
-        repeated, pairs,
+        records, False, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state,
+        histogram, repeated, pairs,
     )  # fmt: skip
 
 
@@ -570,6 +617,7 @@ def pico_t3(  # type: ignore[no-untyped-def]
     records,
     counted,
     wrap,
+    width,
     place_of,
     kept,
     firsts,
@@ -582,18 +630,28 @@ def pico_t3(  # type: ignore[no-untyped-def]
 ):
     """Count T3 records of the PicoHarp 300."""
     _t3(
-        records, True, counted, wrap, place_of, kept, firsts, widths, bit_of, state, histogram,
-        repeated, pairs,
+        records, True, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state,
+        histogram, repeated, pairs,
     )  # fmt: skip
 
 
 @numba.njit(inline="always")
 def _t3_many(  # type: ignore[no-untyped-def]
-    records, pico, counted, wrap, place_of, cell_of, opened, state, histogram, repeated, pairs
+    records,
+    pico,
+    counted,
+    wrap,
+    width,
+    place_of,
+    cell_of,
+    opened,
+    state,
+    histogram,
+    repeated,
+    pairs,
 ):
     """Count T3 records in any number of cells, which are kept as a list."""
     special_from = 0xF0000000 if pico else 0x80000000
-    key_at = 16 if pico else 10
     sync_mask = 0xFFFF if pico else 0x3FF
     wrapped, last = state[_WRAPPED], state[_LAST]
     n_open = opened[_N_OPEN]
@@ -611,7 +669,7 @@ def _t3_many(  # type: ignore[no-untyped-def]
             state[_BACKWARDS] += 1
             state[_HIGHEST] = max(state[_HIGHEST], last)
         last = sync
-        place = place_of[record >> key_at]
+        place = place_of[_key(raw, pico, width)]
         histogram[place] += 1
         cell = cell_of[place]
         if n_open == 0:  # the first click of a trial needs no look at others: no branch
@@ -629,19 +687,41 @@ def _t3_many(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def hydra_t3_many(  # type: ignore[no-untyped-def]
-    records, counted, wrap, place_of, cell_of, opened, state, histogram, repeated, pairs
+    records, counted, wrap, width, place_of, cell_of, opened, state, histogram, repeated, pairs
 ):
     """Count T3 records of the HydraHarp family in many cells."""
     _t3_many(
-        records, False, counted, wrap, place_of, cell_of, opened, state, histogram, repeated, pairs
+        records,
+        False,
+        counted,
+        wrap,
+        width,
+        place_of,
+        cell_of,
+        opened,
+        state,
+        histogram,
+        repeated,
+        pairs,
     )
 
 
 @numba.njit(cache=True, nogil=True)
 def pico_t3_many(  # type: ignore[no-untyped-def]
-    records, counted, wrap, place_of, cell_of, opened, state, histogram, repeated, pairs
+    records, counted, wrap, width, place_of, cell_of, opened, state, histogram, repeated, pairs
 ):
     """Count T3 records of the PicoHarp 300 in many cells."""
     _t3_many(
-        records, True, counted, wrap, place_of, cell_of, opened, state, histogram, repeated, pairs
+        records,
+        True,
+        counted,
+        wrap,
+        width,
+        place_of,
+        cell_of,
+        opened,
+        state,
+        histogram,
+        repeated,
+        pairs,
     )

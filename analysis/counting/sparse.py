@@ -25,6 +25,7 @@ class SparseCounter:
         self.tally = tally
         self._decoder = Decoder(plan.layout)
         self._held_trials, self._held_cells = _EMPTY, _EMPTY
+        self._bin_of_dtime: IntArray | None = None
         self._trial_number = 0
         self._block_start = 0
 
@@ -51,25 +52,40 @@ class SparseCounter:
     def _count_t3(
         self, sync: IntArray, dtime: NDArray[np.int32], channel: NDArray[np.uint8]
     ) -> None:
+        state = self.tally.state
         photon = channel < SYNC
-        self.tally.state[S.MARKERS] += np.count_nonzero(~photon)
-        sync = sync[photon]
+        if not photon.all():
+            state[S.MARKERS] += np.count_nonzero(~photon)
+            sync, dtime, channel = sync[photon], dtime[photon], channel[photon]
         if len(sync) == 0:
             return
-        before = self.tally.state[S.LAST]
+        before = state[S.LAST]
         steps = np.diff(sync, prepend=before)
         if steps.min() < 0:
             peak = np.concatenate([[before], sync[:-1]])[steps < 0].max()
-            self.tally.state[S.HIGHEST] = max(self.tally.state[S.HIGHEST], peak)
-        self.tally.state[S.BACKWARDS] += np.count_nonzero(steps < 0)
-        self.tally.state[S.LAST] = sync[-1]
+            state[S.HIGHEST] = max(state[S.HIGHEST], peak)
+            state[S.BACKWARDS] += np.count_nonzero(steps < 0)
+        state[S.LAST] = sync[-1]
         trial = self._trial_number + np.cumsum(steps != 0)
         self._trial_number = int(trial[-1])
-        dtime, rows = dtime[photon], self.plan.row_of_channel[channel[photon]]
-        bins = self.plan.timeline.bin_of(dtime + self.plan.shift_of_row[rows])
-        late = (dtime >= self.plan.late_from) & (bins == self.plan.timeline.n_bins)
-        self.tally.state[S.LATE] += np.count_nonzero(late)
+        rows = self.plan.row_of_channel[channel]
+        bins = self._bins(dtime, rows)
+        late = dtime >= self.plan.late_from
+        if late.any():
+            state[S.LATE] += np.count_nonzero(late & (bins == self.plan.timeline.n_bins))
         self._add_clicks(trial, rows, bins)
+
+    def _bins(self, dtime: NDArray[np.int32], rows: NDArray[np.uint8]) -> IntArray:
+        """Return bins, for many clicks from a table if all detectors share it."""
+        plan = self.plan
+        if len(set(plan.shift_of_row.tolist())) > 1 or (
+            self._bin_of_dtime is None and len(dtime) < plan.layout.dtime_bins
+        ):
+            return plan.timeline.bin_of(dtime + plan.shift_of_row[rows])
+        if self._bin_of_dtime is None:
+            ticks = np.arange(plan.layout.dtime_bins) + plan.shift_of_row[0]
+            self._bin_of_dtime = plan.timeline.bin_of(ticks)
+        return self._bin_of_dtime[dtime]
 
     def _count_t2(self, time: IntArray, channel: NDArray[np.uint8]) -> None:
         state, plan = self.tally.state, self.plan
@@ -141,9 +157,9 @@ class SparseCounter:
 
     def _add_clicks(self, trial: IntArray, rows: NDArray[np.uint8], bins: IntArray) -> None:
         shape = self.tally.histogram.shape
-        places = np.ravel_multi_index((rows, bins), shape)
+        places = rows * np.int64(shape[1]) + bins
         self.tally.histogram[:] += np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
-        clicked = self.plan.cell_of[rows, bins]
+        clicked = self.plan.cell_of.reshape(-1)[places]
         gated = clicked != NONE
         trials = np.concatenate([self._held_trials, trial[gated]])
         cells = np.concatenate([self._held_cells, clicked[gated].astype(np.int64)])
@@ -165,13 +181,16 @@ class SparseCounter:
         shared = np.flatnonzero(np.diff(trials) == 0)
         if len(shared) == 0:
             return
-        members = np.union1d(shared, shared + 1)
+        member = np.zeros(len(trials), np.bool_)
+        member[shared] = member[shared + 1] = True
         number = len(self.tally.repeated)
-        clicks = np.sort(trials[members] * number + cells[members])
-        again = np.flatnonzero(np.diff(clicks) == 0)
-        self.tally.repeated[:] += np.bincount(clicks[again] % number, minlength=number)
-        self.tally.state[S.CROWDED_TRIALS] += len(np.unique(clicks[again] // number))
-        trial, cell = np.divmod(np.unique(clicks), number)
+        clicks = np.sort(trials[member] * number + cells[member])
+        first = np.diff(clicks, prepend=NONE) != 0
+        again = clicks[~first]
+        self.tally.repeated[:] += np.bincount(again % number, minlength=number)
+        crowded = np.diff(again // number, prepend=NONE) != 0
+        self.tally.state[S.CROWDED_TRIALS] += np.count_nonzero(crowded)
+        trial, cell = np.divmod(clicks[first], number)
         pairs = self.tally.pairs.reshape(-1)
         for step in range(1, len(cell)):  # a pair of cells stands so far apart in its trial
             together = np.flatnonzero(trial[step:] == trial[:-step])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -376,8 +377,11 @@ def _read_tag(
             f"at byte {offset + len(raw)}; {_CORRUPT}"
         )
         raise TagFileError(message)
+    plain = _plain_tag(raw, offset)
+    if plain is not None:
+        return plain, offset + TAG.size
     ident, number, type_code, field = TAG.unpack(raw)
-    tag_name = ident.partition(b"\0")[0].decode("latin-1")
+    tag_name = _name_of(ident)
     tag_type = _TYPES.get(type_code)
     if tag_type is None:
         message = (
@@ -395,9 +399,34 @@ def _read_tag(
             f"{_place(name, tag_name, offset)} holds no valid {tag_type.name} ({error}); {_CORRUPT}"
         )
         raise TagFileError(message) from error
-    index = None if number < 0 else number
-    tag = Tag(name=tag_name, value=value, type=tag_type, index=index, offset=offset)
+    tag = Tag(name=tag_name, value=value, type=tag_type, index=_index_of(number), offset=offset)
     return tag, offset + TAG.size + len(payload)
+
+
+@lru_cache(maxsize=1024)
+def _plain_tag(raw: bytes, offset: int) -> Tag | None:
+    """Return a tag without payload, or None if it has one or is not valid.
+
+    The files of a night have nearly all their tags in common.
+    """
+    ident, number, type_code, field = TAG.unpack(raw)
+    tag_type = _TYPES.get(type_code)
+    if tag_type is None or tag_type in PAYLOAD_TYPES:
+        return None
+    try:
+        value = decode_value(tag_type, field, b"")
+    except (ValueError, OverflowError):
+        return None
+    name = _name_of(ident)
+    return Tag(name=name, value=value, type=tag_type, index=_index_of(number), offset=offset)
+
+
+def _name_of(ident: bytes) -> str:
+    return ident.partition(b"\0")[0].decode("latin-1")
+
+
+def _index_of(number: int) -> int | None:
+    return None if number < 0 else number
 
 
 def _place(name: str, tag_name: str, offset: int) -> str:

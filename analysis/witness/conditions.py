@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from analysis.counts_file import WitnessCounts
+from analysis.incomplete_gamma import gammainc, gammaincc
 from analysis.witness.cells import Cells, accidentals
 
 THIS_RUN = "this run"
@@ -351,8 +351,8 @@ def poisson_p(count: float, expected: float) -> float:
     """Return the two-sided p of a Poisson count: twice the smaller tail, at most 1."""
     if expected == 0.0:
         return 1.0 if count == 0.0 else 0.0
-    upper = 1.0 if count == 0.0 else float(special.gammainc(count, expected))
-    lower = float(special.gammaincc(count + 1.0, expected))
+    upper = 1.0 if count == 0.0 else float(gammainc(count, expected))
+    lower = float(gammaincc(count + 1.0, expected))
     return min(1.0, 2.0 * min(lower, upper))
 
 

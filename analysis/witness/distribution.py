@@ -114,7 +114,8 @@ class RatioDistribution:
         )
         a, b = a[:, np.newaxis], b[np.newaxis, :]
         spread = np.maximum(np.abs(a - b), 1e-3 * (a + b + 1e-3))
-        return np.unique(4.0 * (a + b - 1.0) / spread**2)
+        points = np.sort((4.0 * (a + b - 1.0) / spread**2).ravel())
+        return points[np.diff(points, prepend=-np.inf) > 0.0]
 
 
 def _flushed(x: Array) -> Array:

@@ -11,9 +11,8 @@ the run's cannot tell detectors without fault from blind ones whose lost clicks 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scipy import special
-
 from analysis.counts_file import WitnessCounts
+from analysis.incomplete_gamma import gammaincinv
 from analysis.witness.cells import accidentals
 from analysis.witness.conditions import SMALLEST_P, THIS_RUN, Condition, condition, poisson_p
 
@@ -61,13 +60,13 @@ class _Light:
         found, expected = _sum(self.counts, pairs)
         if found == 0.0 or expected == 0.0:
             return 0.0
-        return float(special.gammaincinv(found, _ONE_SIDED)) / expected
+        return float(gammaincinv(found, _ONE_SIDED)) / expected
 
     def upper(self, pairs: Iterable[str]) -> float:
         found, expected = _sum(self.counts, pairs)
         if expected == 0.0:
             return float("inf")
-        return float(special.gammaincinv(found + 1.0, 1.0 - _ONE_SIDED)) / expected
+        return float(gammaincinv(found + 1.0, 1.0 - _ONE_SIDED)) / expected
 
 
 def fault_limits(

@@ -124,7 +124,7 @@ def _first_borders(landmarks: Array) -> Array:
     inner = np.arange(landmarks.min(), landmarks.max(), _STEP)
     left = np.arange(landmarks.min(), -_OUTERMOST - _OUTER_STEP, -_OUTER_STEP)
     right = np.arange(landmarks.max(), _OUTERMOST + _OUTER_STEP, _OUTER_STEP)
-    borders = np.unique(np.concatenate([landmarks, inner, left, right]))
+    borders = np.sort(np.concatenate([landmarks, inner, left, right]))
     return borders[np.r_[True, np.diff(borders) > 1e-9]]
 
 

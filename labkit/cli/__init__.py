@@ -1,59 +1,64 @@
 """The ``labkit`` command: thin shells around the packages; heavy imports happen inside commands."""
 
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
 from labkit import __version__
-from labkit.cli import (
-    conversion,
-    corrections,
-    dashboard,
-    demo,
-    doctor,
-    estimate,
-    infer,
-    lab,
-    new,
-    planning,
-    plot,
-    questions,
-    reproduce,
-    runs,
-    simulate,
-    tags,
-    theory,
-)
 from labkit.cli.help import App
 from labkit.cli.output import any_encoding, reader_left, say_error
 
-app = App(
-    name="labkit",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
+ROOMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "demo": ("demo",),
+        "tags": ("analyse", "witness", "info", "gates"),
+        "conversion": ("convert", "merge"),
+        "questions": ("blocks", "coincidences", "correlate", "delays", "detector", "shifted"),
+        "corrections": ("afterpulses", "background"),
+        "theory": ("theory",),
+        "reproduce": ("reproduce",),
+        "simulate": ("simulate",),
+        "estimate": ("estimate",),
+        "infer": ("infer",),
+        "planning": ("plan", "budget", "match", "sequence"),
+        "lab": ("lab",),
+        "new": ("new",),
+        "runs": ("run", "replay", "runs"),
+        "plot": ("plot",),
+        "dashboard": ("dashboard",),
+        "doctor": ("doctor",),
+    }
 )
-for room in (
-    demo,
-    tags,
-    conversion,
-    questions,
-    corrections,
-    theory,
-    reproduce,
-    simulate,
-    estimate,
-    infer,
-    planning,
-    lab,
-    new,
-    runs,
-    plot,
-    dashboard,
-    doctor,
-):
-    room.register(app)
+"""Modules and their commands: to carry out one, only its own module is loaded."""
+
+_STARTING = 100_000
+"""Objects that a command makes between two looks for garbage: imports make many, and no garbage."""
+
+
+def app_for(arguments: Sequence[str] = ()) -> App:
+    """Return the commands among which the arguments choose: all, if they name none."""
+    first = arguments[0] if arguments else ""
+    rooms = tuple(room for room, commands in ROOMS.items() if first in commands)
+    return _app(rooms or (() if first == "--version" else tuple(ROOMS)))
+
+
+@cache
+def _app(rooms: tuple[str, ...]) -> App:
+    app = App(
+        name="labkit",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    for room in rooms:
+        import_module(f"labkit.cli.{room}").register(app)
+    app.callback()(labkit)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,7 +67,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def labkit(
     _version: Annotated[
         bool,
@@ -82,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     130, 143: stopped by Ctrl-C, or from outside.
     """
     try:
-        app(list(arguments), prog_name="labkit")
+        app_for(arguments)(list(arguments), prog_name="labkit")
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
             return _after_broken_pipe(end.__context__)
@@ -103,6 +107,7 @@ def _after_broken_pipe(error: BrokenPipeError) -> int:
 
 def main() -> None:
     """Entry point of the ``labkit`` script."""
+    gc.set_threshold(_STARTING)
     any_encoding()
     code = run(sys.argv[1:])
     reader_left()

@@ -35,7 +35,6 @@ Station = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to the app."""
-    lab_app.command()(verify)
     app.add_typer(lab_app, name="lab")
 
 
@@ -288,3 +287,6 @@ def station_named(name: str) -> "str | StationFile":
     from labkit import twin
 
     return twin.station_named(name)
+
+
+lab_app.command()(verify)

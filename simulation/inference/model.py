@@ -40,12 +40,8 @@ def pair_marginals(parameters: DLCZParameters) -> PairClicks:
     eta, p_read = parameters.per_device("eta"), parameters.per_device("p_read")
     detector, dark = parameters.per_detector("eta"), parameters.per_detector("dark")
     through = np.asarray(parameters.splitting)[..., None]
-    share = np.stack(
-        np.broadcast_arrays(np.concatenate([through, 1 - through], -1),
-                            np.concatenate([1 - through, through], -1)), -2
-    )  # fmt: skip
-    pump = detector * (share @ (eta * device.stokes)[..., None])[..., 0]
-    read = detector * (share @ (eta * p_read * device.mechanics)[..., None])[..., 0]
+    pump = detector * _mixed(eta * device.stokes, through)
+    read = detector * _mixed(eta * p_read * device.mechanics, through)
     n = np.concatenate(
         np.broadcast_arrays(
             pump + parameters.per_detector("leak_pump"),
@@ -108,8 +104,15 @@ def _squares(cross: Real, detector: Real, through: Real, cosine: Real) -> Real:
     first = (through * a) ** 2 + ((1 - through) * b) ** 2
     second = ((1 - through) * a) ** 2 + (through * b) ** 2
     both = 2 * through * (1 - through) * a * b * cosine
-    rows = [np.stack([first - both, mixed], -1), np.stack([mixed, second - both], -1)]
-    return np.asarray(np.stack(rows, -2) * detector[..., :, None] * detector[..., None, :])
+    square = np.empty((*np.shape(mixed), 2, 2))
+    square[..., 0, 0], square[..., 1, 1] = first - both, second - both
+    square[..., 0, 1] = square[..., 1, 0] = mixed
+    return np.asarray(square * detector[..., :, None] * detector[..., None, :])
+
+
+def _mixed(arms: Real, through: Real) -> Real:
+    """Return photons at detectors 1, 2 for those of arms A, B; shape (..., 2)."""
+    return np.asarray(through * arms + (1 - through) * arms[..., ::-1])
 
 
 def _remembered(light: PairClicks, parameters: DLCZParameters) -> PairClicks:

@@ -5,7 +5,8 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import constants
+
+from simulation.theory import constants
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]

@@ -9,7 +9,10 @@ its own, because numba's cache on disk sees no other.
 import numba
 import numpy as np
 
-_compiled = numba.njit(error_model="numpy")
+_FUSED = {"contract", "nsz"}
+"""Products and sums may be rounded once; nan and infinity keep their meaning."""
+
+_compiled = numba.njit(error_model="numpy", fastmath=_FUSED)
 _EPSILON = 2.0**-52
 _SWEEPS = 40
 """Double shifts per eigenvalue after which a matrix is left to LAPACK; 2 to 4 are usual."""
@@ -79,50 +82,46 @@ def _double_shift(a, low, high, exceptional):  # type: ignore[no-untyped-def]  #
     else:
         trace = a[high, high] + a[high - 1, high - 1]
         determinant = a[high, high] * a[high - 1, high - 1] - a[high, high - 1] * a[high - 1, high]
-    x = (a[low, low] * (a[low, low] - trace) + determinant + a[low, low + 1] * a[low + 1, low]) / a[
-        low + 1, low
-    ]
-    y = a[low, low] + a[low + 1, low + 1] - trace
-    z = a[low + 2, low + 1]
+    head = a[low + 1, low]  # the first column of (A - λ₁)(A - λ₂), times `head`
+    x = a[low, low] * (a[low, low] - trace) + determinant + a[low, low + 1] * head
+    y = head * (a[low, low] + a[low + 1, low + 1] - trace)
+    z = head * a[low + 2, low + 1]
     for k in range(low, high):
-        rows = min(3, high - k + 1)
-        if rows == 2:
+        if k == high - 1:
             z = 0.0
-        scale = abs(x) + abs(y) + abs(z)
-        if scale > 0.0:
-            x, y, z = x / scale, y / scale, z / scale
-            length = np.sqrt(x * x + y * y + z * z)
+        length = np.sqrt(x * x + y * y + z * z)
+        if length > 0.0:
             if x < 0.0:
                 length = -length
             if k > low:
-                a[k, k - 1] = -length * scale
+                a[k, k - 1] = -length
                 a[k + 1, k - 1] = 0.0
-                if rows == 3:
+            # reflection 1 − w uᵀ, w = (x + length, y, z), u = w/(length (x + length))
+            x += length
+            weight = 1.0 / (length * x)
+            u_0, u_1, u_2 = weight * x, weight * y, weight * z
+            if k < high - 1:
+                if k > low:
                     a[k + 2, k - 1] = 0.0
-            # reflection 1 − u vᵀ, u = (x + length, y, z)/length, v = (1, y, z)/(x + length)
-            first = x + length
-            u_0, u_1, u_2 = first / length, y / length, z / length
-            v_1, v_2 = y / first, z / first
-            if rows == 3:
                 for j in range(k, high + 1):
-                    part = a[k, j] + v_1 * a[k + 1, j] + v_2 * a[k + 2, j]
-                    a[k, j] -= u_0 * part
-                    a[k + 1, j] -= u_1 * part
-                    a[k + 2, j] -= u_2 * part
+                    part = u_0 * a[k, j] + u_1 * a[k + 1, j] + u_2 * a[k + 2, j]
+                    a[k, j] -= part * x
+                    a[k + 1, j] -= part * y
+                    a[k + 2, j] -= part * z
                 for i in range(low, min(high, k + 3) + 1):
                     part = u_0 * a[i, k] + u_1 * a[i, k + 1] + u_2 * a[i, k + 2]
-                    a[i, k] -= part
-                    a[i, k + 1] -= part * v_1
-                    a[i, k + 2] -= part * v_2
+                    a[i, k] -= part * x
+                    a[i, k + 1] -= part * y
+                    a[i, k + 2] -= part * z
             else:
                 for j in range(k, high + 1):
-                    part = a[k, j] + v_1 * a[k + 1, j]
-                    a[k, j] -= u_0 * part
-                    a[k + 1, j] -= u_1 * part
+                    part = u_0 * a[k, j] + u_1 * a[k + 1, j]
+                    a[k, j] -= part * x
+                    a[k + 1, j] -= part * y
                 for i in range(low, high + 1):
                     part = u_0 * a[i, k] + u_1 * a[i, k + 1]
-                    a[i, k] -= part
-                    a[i, k + 1] -= part * v_1
+                    a[i, k] -= part * x
+                    a[i, k + 1] -= part * y
         if k < high - 1:
             x, y = a[k + 1, k], a[k + 2, k]
             z = a[k + 3, k] if k < high - 2 else 0.0
@@ -152,7 +151,7 @@ def _largest_real_part(a, n):  # type: ignore[no-untyped-def]
     return largest
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_FUSED)
 def largest_real_parts(matrices, found):  # type: ignore[no-untyped-def]
     """Fill `found` (m,) for C-ordered `matrices` (m, n, n); nan where QR does not converge."""
     n = matrices.shape[1]

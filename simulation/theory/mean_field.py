@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import hbar
 
 from simulation.theory.baths import non_negative
+from simulation.theory.constants import hbar
 from simulation.theory.couplings import force
 from simulation.theory.network import Network, known
 

@@ -11,7 +11,8 @@ Source: Fan & Cheng, Eqs. (9)–(17); Hofer et al., Phys. Rev. A 84, 052327 (201
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import constants
+
+from simulation.theory import constants
 
 Real = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 from typer.main import get_command
 
-from labkit.cli import app
+from labkit.cli import app_for
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.md"))
@@ -83,7 +83,7 @@ def test_commands_in_the_pages_exist_with_their_options():
 
 
 def check_command(words, where):
-    command = get_command(app)
+    command = get_command(app_for())
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
         assert words[0] in command.commands, where
         command = command.commands[words.pop(0)]

@@ -11,7 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 from typer.main import get_command
 
-from labkit.cli import app
+from labkit.cli import ROOMS, app_for
 from labkit.cli import run as run_command
 
 SCRIPT = "import sys; from labkit.cli import main; sys.argv[0] = 'labkit'; main()"
@@ -23,10 +23,17 @@ def walk(command, words=()):
         yield from walk(part, (*words, name))
 
 
-COMMANDS = dict(walk(get_command(app)))
+COMMANDS = dict(walk(get_command(app_for())))
 LEAVES = {words: each for words, each in COMMANDS.items() if not hasattr(each, "commands")}
 every_command = pytest.mark.parametrize("words", COMMANDS, ids=lambda words: "-".join(words))
 every_leaf = pytest.mark.parametrize("words", LEAVES, ids=lambda words: "-".join(words))
+
+
+def test_each_command_is_found_in_its_room_alone():
+    named = [command for commands in ROOMS.values() for command in commands]
+    assert sorted(named) == sorted(words[0] for words in COMMANDS if len(words) == 1)
+    for commands in ROOMS.values():
+        assert set(get_command(app_for([commands[0], "--json"])).commands) == set(commands)
 
 
 def help_of(words):

@@ -6,7 +6,6 @@ Entanglement" and "Rates and Extrapolation of Results".
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -126,6 +125,8 @@ def heating_curve(
     ValueError
         If an argument is negative or a lifetime not positive.
     """
+    from scipy import special  # slow to load
+
     t = _positive_or_zero("time", time)
     n_init = _positive_or_zero("n_init", n_init)
     excess = _positive_or_zero("n_start", n_start) - n_init

@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import constants
+
+from simulation.theory import constants
 
 
 def single_device_probability(*, spread: float, tolerance_hz: float, wavelength: float) -> float:
@@ -90,7 +91,7 @@ def _tolerance(spread: float, tolerance_hz: float, wavelength: float) -> float:
         if not value > 0.0:
             message = f"`{name}` must be above 0, but is {value}"
             raise ValueError(message)
-    return wavelength**2 * tolerance_hz / float(constants.c)
+    return wavelength**2 * tolerance_hz / constants.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,4 +146,7 @@ class DLCZParameters(Parameters):
         values = [getattr(self, name) for name in names]
         if all(isinstance(value, float) for value in values):
             return np.array(values)
-        return np.stack(np.broadcast_arrays(*values), axis=-1)
+        found = np.empty((*np.broadcast_shapes(*map(np.shape, values)), len(values)))
+        for number, value in enumerate(values):  # np.stack takes four times as long
+            found[..., number] = value
+        return found

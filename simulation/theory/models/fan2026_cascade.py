@@ -17,8 +17,8 @@ from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import constants
 
+from simulation.theory import constants
 from simulation.theory.baths import thermal_occupation
 from simulation.theory.couplings import dispersive, triple_resonance
 from simulation.theory.gaussian import occupation

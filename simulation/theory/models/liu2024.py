@@ -27,8 +27,8 @@ from typing import Annotated, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import constants
 
+from simulation.theory import constants
 from simulation.theory.baths import thermal_occupation
 from simulation.theory.couplings import dispersive
 from simulation.theory.linear_model import NOISE_TOLERANCE, LinearModel, noise_margin

@@ -17,10 +17,10 @@ from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import c as speed_of_light
-from scipy.constants import mu_0
 
 from simulation.theory.baths import thermal_occupation
+from simulation.theory.constants import c as speed_of_light
+from simulation.theory.constants import mu_0
 from simulation.theory.couplings import beam_splitter, radiation_pressure
 from simulation.theory.gaussian import occupation
 from simulation.theory.linear_model import LinearModel
