@@ -1,16 +1,17 @@
 """An experiment file, carried out at a station into a run folder: one path through labkit."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import InitVar, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from analysis.published import RIEDINGER_2018
 from analysis.yamlfile import read_mapping, read_yaml
 from labkit.compiler import Programs, compile_sequence
-from labkit.learned import learn
+from labkit.learned import learning
 from labkit.procedures import PROCEDURES, Result, options_of
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
@@ -238,7 +239,9 @@ def run_experiment(
         stoppable(folder.path),
         sealed(folder, watcher.say),
         alarmed(log, file.config.notify, folder.path.name) as watcher,
+        ExitStack() as beside,
     ):
+        learned = None
         with noting_end(folder) as ending, registered(folder, watcher.say):
             blocks = [] if resume is None else _recover(folder, watcher)
             number = folder.manifest().sessions
@@ -257,11 +260,10 @@ def run_experiment(
                 watcher.step(_ending(1, "instruments to their safe state"))
             watcher.step(_ending(2, "results"))
             if experiment.noise_budget and result.evaluation is not None:
-                watcher.say("learning what limits R_m")
-                attempt(folder, "noise budget", lambda: _learn(folder, watcher), watcher.say)
+                learned = beside.enter_context(_learning(folder, watcher))
             save_results(folder, session.blocks, result, watcher.say)
         watcher.step(_ending(3, "report"))
-        save_report(folder, result, watcher.say, ending.unsafe)
+        save_report(folder, result, watcher.say, ending.unsafe, learned)
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 
 
@@ -364,14 +366,24 @@ def _recover(folder: RunFolder, watcher: Watcher) -> list[Block]:
     return recovery.blocks
 
 
-def _learn(folder: RunFolder, watcher: Watcher) -> None:
-    """Learn what limits R_m, or say why these data cannot tell."""
-    from simulation.inference.sampling import NoMaximumError
+@contextmanager
+def _learning(folder: RunFolder, watcher: Watcher) -> Iterator[Callable[[], None]]:
+    """Learn what limits R_m beside what happens in the block; yields what waits for the end."""
+    watcher.say("learning what limits R_m")
+    with learning(folder) as found:
 
-    try:
-        watcher.say(learn(folder).fit)
-    except (ValueError, NoMaximumError) as error:
-        watcher.say(f"no noise budget: {error}")
+        def say() -> None:
+            try:
+                watcher.say(found())
+            except ValueError as error:
+                watcher.say(f"no noise budget: {error}")
+
+        @cache
+        def end() -> None:
+            attempt(folder, "noise budget", say, watcher.say)
+
+        yield end
+        end()  # also where no report has waited for it
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:

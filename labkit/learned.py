@@ -1,8 +1,12 @@
 """What limits R_m in a run, learned from its own blocks and kept beside them."""
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.run import RunFolder
@@ -141,3 +145,53 @@ def learned_of(folder: RunFolder) -> Learned | None:
             f"({type(error).__name__}: {error}); make it anew with that command"
         )
         raise ValueError(message) from None
+
+
+@contextmanager
+def learning(folder: RunFolder) -> Iterator[Callable[[], str]]:
+    """Let another process `learn` within the block, so that nothing else need wait for it.
+
+    Yields what waits for its end and returns how the model fits, `Learned.fit`; as `learn` it
+    raises ValueError if these data cannot tell, and RuntimeError if the process fails.
+    """
+    command = [sys.executable, "-m", "labkit.learned", str(folder.path)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, encoding="utf-8",
+    )  # fmt: skip
+
+    def wait() -> str:
+        said, trouble = process.communicate()
+        if process.returncode == 0:
+            return said.strip()
+        if process.returncode == _CANNOT_TELL:
+            raise ValueError(said.strip())
+        last = trouble.strip().rpartition("\n")[2]
+        message = f"the process that learns must end well, but ended with {process.returncode}"
+        raise RuntimeError(f"{message}: {last}" if last else message)
+
+    try:
+        yield wait
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+_CANNOT_TELL = 3
+"""Exit code: nothing is wrong but that the data do not tell."""
+
+
+def main() -> None:
+    """Learn from the run folder that is named; say how the model fits, or why nobody can tell."""
+    from simulation.inference.sampling import NoMaximumError
+
+    try:
+        sys.stdout.write(learn(RunFolder(path=Path(sys.argv[1]))).fit)
+    except (ValueError, NoMaximumError) as error:
+        sys.stdout.write(str(error))
+        sys.exit(_CANNOT_TELL)
+
+
+if __name__ == "__main__":
+    main()

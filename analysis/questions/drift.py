@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 from analysis.binomial import Interval
 from analysis.correlation import LEVEL, GammaPosterior
@@ -122,7 +122,7 @@ def _probabilities(
     if expected.min() >= _MANY:
         sigma = float(np.sqrt(total * (shares @ centred**2)))
         return (
-            float(stats.chi2.sf(scatter(c), len(c) - 1)),
+            float(special.chdtrc(len(c) - 1, scatter(c))),
             float(special.erfc(trend(c) / sigma / np.sqrt(2.0))),
         )
     draws = np.random.default_rng(_SEED).multinomial(total, shares, size=_DRAWS)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from functools import cache
 from threading import RLock, Timer
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
 from pyvisa import ResourceManager
@@ -16,9 +17,12 @@ from pyvisa.errors import Error as VisaError
 from pyvisa.errors import VisaIOError
 from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
+from qcodes.utils import DelayedKeyboardInterrupt
 
 if TYPE_CHECKING:
     from typing import Unpack
+
+    from serial import Serial
 
 
 @cache
@@ -92,11 +96,25 @@ class VisaLink(VisaInstrument):
     def ask_raw(self, cmd: str) -> str:
         """Send a query and return its reply without terminator."""
         with self.lock, self._exchange(cmd):
-            reply = super().ask_raw(cmd).strip()
+            wire = _wire(self.visa_handle)
+            reply = super().ask_raw(cmd) if wire is None else self._ask_directly(wire, cmd)
+            reply = reply.strip()
             if _bytes_are_waiting(self.visa_handle):
                 message = f"{reply!r} came, and more after it"
                 raise ConnectionResetError(message)
             return reply
+
+    def _ask_directly(self, wire: "socket.socket | Serial", cmd: str) -> str:
+        """Ask past pyvisa-py, which reads serial lines byte by byte, each with a system call."""
+        handle = self.visa_handle
+        ends = handle.write_termination or "", handle.read_termination or "\n"
+        with DelayedKeyboardInterrupt({"instrument": self.name, "reason": "query"}):
+            self.visa_log.debug("Querying: %s", cmd)
+            send = wire.sendall if isinstance(wire, socket.socket) else wire.write
+            send(f"{cmd}{ends[0]}".encode(handle.encoding))
+            reply = _read_until(wire, ends[1].encode(), self._bound).decode(handle.encoding)
+            self.visa_log.debug("Response: %s", reply)
+        return reply
 
     def write_bytes(self, data: bytes, what: str, chunk: int = 32_000) -> None:
         """Send bytes as one message, in chunks of bounded time even if nobody takes them.
@@ -241,6 +259,42 @@ class VisaLink(VisaInstrument):
         else:
             message = f"{where}: the link was lost during {what!r} ({error}); {advice}"
         return ConnectionError(message)
+
+
+def _wire(handle: MessageBasedResource) -> "socket.socket | Serial | None":
+    """Return what is beneath a pyvisa-py resource; ``None`` for other libraries and buses."""
+    if isinstance(handle, SerialInstrument):
+        sessions = getattr(handle.visalib, "sessions", {})
+        interface = getattr(sessions.get(handle.session), "interface", None)
+        return interface if hasattr(interface, "in_waiting") else None
+    return _raw_socket(handle)
+
+
+def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float) -> bytes:
+    """Return what comes up to an end of message.
+
+    Raises
+    ------
+    VisaIOError
+        If it has not come after so many seconds.
+    ConnectionResetError
+        If more comes after it.
+    """
+    received, deadline = b"", monotonic() + seconds
+    while end not in received:
+        if not select.select([wire], [], [], max(0.0, deadline - monotonic()))[0]:
+            raise VisaIOError(StatusCode.error_timeout)
+        if isinstance(wire, socket.socket):
+            part = wire.recv(1 << 16)
+        else:
+            part = wire.read(max(1, wire.in_waiting))
+        if not part:
+            raise VisaIOError(StatusCode.error_timeout)  # hung up: nothing more will come
+        received += part
+    if not received.endswith(end) or received.count(end) > 1:
+        message = f"{received!r} came, more than a reply"
+        raise ConnectionResetError(message)
+    return received
 
 
 def _raw_socket(handle: MessageBasedResource) -> socket.socket | None:

@@ -263,28 +263,22 @@ def _cell(name: str, value: object) -> str:
 
 def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
     """Return a run's row; one that cannot be read must not hide the others."""
+    from labkit.run.summary import kept_summary
+
+    kept = kept_summary(folder.path)
+    if kept is not None and "verdict" in kept:
+        return kept | {"run": folder.path.name}
+    from labkit.monitoring.outcome import listed
+
     try:
-        return folder.summary() | _meant_and_found(folder)
+        row, problem = listed(folder)
     except ValueError as error:
         remarks.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
         unknown = dict.fromkeys(("kind", "started", *COLUMNS[1:]))
         return {"run": folder.path.name} | unknown | {"status": "unreadable", "reason": str(error)}
-
-
-def _meant_and_found(folder: "RunFolder") -> dict[str, object]:
-    """Return duration, goal, R and verdict of a run, None if it has none.
-
-    R and verdict are those of the run's end, as its ``result.json`` has them.
-    """
-    from labkit.monitoring.outcome import outcome_of
-
-    found = outcome_of(folder)
-    if found.problem:
-        remarks.print(found.problem, markup=False, highlight=False, soft_wrap=True)
-    return {
-        "duration": found.duration or None, "goal": found.goal or None,
-        "R_m": found.witness or None, "verdict": found.decision or None,
-    }  # fmt: skip
+    if problem:
+        remarks.print(problem, markup=False, highlight=False, soft_wrap=True)
+    return row
 
 
 @runs_app.command()

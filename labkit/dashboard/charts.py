@@ -32,6 +32,9 @@ SHOWN_IN = {"Hz": ("MHz", 1e-6), "K": ("mK", 1e3), "rad": ("mrad", 1e3), "1/s": 
 """Units of the laboratory: name, and how many of them is 1 SI unit."""
 
 HEIGHT = 270
+MOST_IN_LINE, LINE_OF_MANY = 4, 3
+"""Entries of a legend that stand in one line, and so many in each line of more."""
+
 OTHER = "#8a8580"
 """Of the run that is compared with: reads on paper and in the dark."""
 
@@ -149,10 +152,13 @@ class Chart:
             if one not in self.figure.above:
                 style_legend(one)
                 self.figure.add_layout(one, "above")
-            for item in one.items:
-                seen = shown is None or item.label.value in shown
-                if item.visible != seen:
-                    item.visible = seen
+            seen = [shown is None or item.label.value in shown for item in one.items]
+            for item, visible in zip(one.items, seen, strict=True):
+                if item.visible != visible:
+                    item.visible = visible
+            columns = "auto" if sum(seen) <= MOST_IN_LINE else LINE_OF_MANY
+            if one.ncols != columns:
+                one.ncols = columns
 
 
 def style_legend(legend: Legend) -> None:
@@ -391,8 +397,8 @@ class ScanChart(Chart):
         self.show(scan is not None)
         if scan is None:
             return
-        now = snapshot.steps and snapshot.steps[-1].procedure
-        going = bool(now) and snapshot.about.get("procedure") != "witness"
+        steps = snapshot.steps
+        going = bool(steps) and steps[-1].procedure not in ("autopilot", "witness")
         self.figure.title.text = f"Scan: {scan.title}" + (" (being taken)" if going else " (last)")
         self.figure.xaxis.axis_label = scan.x_label
         self.figure.yaxis.axis_label = scan.y_label

@@ -1,6 +1,6 @@
 """The live page, served by Panel; it asks the run folder anew every few seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from logging import LogRecord, getLogger
 from socket import getfqdn, gethostname
@@ -8,11 +8,17 @@ from time import time
 from typing import Any
 from urllib.parse import quote
 
-from labkit.dashboard.page import MISSING, PAGE, css, templates, variables
+from labkit.dashboard.page import BESIDE, MISSING, PAGE, beside, css, templates, variables
 from labkit.dashboard.watch import LOCAL, SPANS, Watch
 
 MOST_VISITORS = 20
 """So many pages are kept up at a time; a further one is told so."""
+
+MOST_BESIDE = 4
+"""So many runs are shown side by side; each is a page of its own."""
+
+MOST_FURTHER = 6
+"""So many others are offered beside them."""
 
 NO_RUN = "none"
 
@@ -137,15 +143,37 @@ def view(watch: Watch, every: float) -> Any:
     context = None if document is None else document.session_context
     if context is not None and context.server_context is not None:
         present = len(context.server_context.sessions)
-        if present > MOST_VISITORS:
+        if present >= MOST_VISITORS:  # this one is not among them yet
             return panel.pane.HTML(
                 f"<p>{MOST_VISITORS} pages are open already: close one first</p>"
             )
+    if names := asked_beside(watch, panel.state.session_args):
+        return side_by_side(watch, names)
     visitor = Visitor(watch)
     visitor.refresh()
     if context is not None and document is not None:
         document.add_periodic_callback(visitor.refresh, round(1000 * every))
     return visitor.template
+
+
+def asked_beside(watch: Watch, asked: Mapping[str, Sequence[bytes]] | None) -> list[str]:
+    """Return the runs that an address wants side by side, in its order; unknown ones are left."""
+    wanted = [value.decode(errors="replace") for value in (asked or {}).get("beside", [])]
+    there = watch.names()
+    return [name for name in dict.fromkeys(wanted) if name in there][:MOST_BESIDE]
+
+
+def side_by_side(watch: Watch, names: Sequence[str]) -> Any:
+    """Return a page with the whole page of each of some runs, and ways to add another one."""
+    import panel
+
+    template = panel.Template(templates().get_template(BESIDE))
+    further = [name for name in watch.names() if name not in names][:MOST_FURTHER]
+    more = [(name, beside(*names, name)) for name in further if len(names) < MOST_BESIDE]
+    template.add_variable("css", css())
+    template.add_variable("shown", [(name, f"?run={quote(name)}") for name in names])
+    template.add_variable("more", more)
+    return template
 
 
 class Visitor:
@@ -254,7 +282,8 @@ class Visitor:
 
 _WIDGET = [
     "label { color: var(--soft) }"
-    "select.bk-input { color: var(--text); background: var(--card); border-color: var(--line) }"
+    "select.bk-input { color: var(--text); background: var(--card); border-color: var(--line);"
+    " appearance: auto }"
 ]
 
 

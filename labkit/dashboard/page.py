@@ -8,12 +8,16 @@ from functools import cache
 from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import labkit
 from labkit.monitoring import Snapshot
+from labkit.monitoring.scan import TOGETHER
 from labkit.monitoring.status import duration_text
 from labkit.report import headline
 from labkit.report.tables import budget_table
+from labkit.run.evidence import WITNESS
+from labkit.run.progress import said_setting
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -76,15 +80,18 @@ class Page:
             for row in reversed(snapshot.left_out[-MOST_LEFT_OUT:])
         ]
         events = [
-            {"clock": clock(event.time)[:19], "kind": event.kind, "text": event.text}
+            {"day": said[:10], "clock": said[11:19], "kind": event.kind, "text": event.text}
             for event in reversed(snapshot.events[-MOST_EVENTS:])
+            for said in (clock(event.time),)
         ]
-        verdict = None if snapshot.evaluation is None else snapshot.evaluation.verdict
+        evaluation = snapshot.evaluation if _of_witness(snapshot) else None
+        verdict = None if evaluation is None else evaluation.verdict
         compared = (
             [] if comparison is None else [*comparison.facts.items(), *comparison.settings.items()]
         )
         return templates().get_template("tables.html.jinja").render(
             run=snapshot, rows=rows, left_out=len(snapshot.left_out), events=events, runs=runs,
+            beside=beside,
             comparison=comparison, rows_compared=[(n, v) for n, v in compared if any(map(str, v))],
             verdict=verdict, evidence="" if verdict is None else _evidence(verdict),
             conditions=[] if verdict is None else conditions_of(verdict),
@@ -138,6 +145,7 @@ class Page:
 
 
 PAGE = "page.html.jinja"
+BESIDE = "beside.html.jinja"
 
 MISSING = "the page needs Panel and Bokeh: pip install -e '.[dashboard]'"
 
@@ -173,7 +181,7 @@ def conditions_of(verdict: Any) -> list[dict[str, str]]:
     rows = []
     for one in verdict.conditions.values():
         word, level = words[one.met]
-        value = f"{one.value:.4g}" if isinstance(one.value, float) else str(one.value or "")
+        value = _said(one.value) if isinstance(one.value, float) else str(one.value or "")
         if one.low is not None:
             value += f" [{one.low:.4g}, {one.high:.4g}]"
         rows.append({
@@ -182,6 +190,15 @@ def conditions_of(verdict: Any) -> list[dict[str, str]]:
         })  # fmt: skip
     order = {"bad": 0, "unknown": 1, "good": 2}
     return sorted(rows, key=lambda row: order[row["level"]])
+
+
+def _said(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e5 and not isinf(value) else f"{value:.4g}"
+
+
+def beside(*names: str) -> str:
+    """Return the address of a page that shows runs side by side."""
+    return f"?{urlencode({'beside': names}, doseq=True)}"
 
 
 def _evidence(verdict: Any) -> str:
@@ -200,7 +217,7 @@ def _evidence(verdict: Any) -> str:
 def _left(snapshot: Snapshot) -> str:
     """Return the time left, with its interval, in words."""
     left = snapshot.time_left
-    if left is None:
+    if left is None or left.seconds <= 0.0:  # the goal is reached, calibrations may come again
         return ""
     said = f"about {duration_text(left.seconds)} left"
     if left.low is None or left.high is None or left.low == left.high:
@@ -208,7 +225,14 @@ def _left(snapshot: Snapshot) -> str:
     return f"{said} ({duration_text(left.low)} to {duration_text(left.high)}, 68 %)"
 
 
+def _of_witness(snapshot: Snapshot) -> bool:
+    """Whether the run is about a witness by now: calibrations have no verdict."""
+    return snapshot.about.get("procedure", WITNESS) == WITNESS
+
+
 def _remark(snapshot: Snapshot) -> str:
+    if not _of_witness(snapshot):
+        return ""
     if snapshot.remark or not snapshot.judged or snapshot.judged >= snapshot.blocks:
         return snapshot.remark
     return f"the verdict is of the first {snapshot.judged:,} of {snapshot.blocks:,} blocks so far"
@@ -225,11 +249,13 @@ def _headline(snapshot: Snapshot) -> list[str]:
         return [*found, "no good block yet"]
     if snapshot.witness is not None:
         return [*found, headline(snapshot.evaluation) or "no verdict yet"]
+    about = {n: v for n, v in snapshot.about.items() if v != "" and not n.startswith(TOGETHER)}
+    procedure = str(about.pop("procedure", "")).replace("_", " ")
     setting = ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in snapshot.about.items()
+        said_setting(name, value) if isinstance(value, float) else f"{name} {value}"
+        for name, value in about.items()
     )
-    return [*found, f"now: {setting}"]
+    return [*found, f"now: {', '.join(filter(None, (procedure, setting)))}"]
 
 
 def _footing(snapshot: Snapshot, now: float) -> list[str]:

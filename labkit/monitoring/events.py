@@ -48,6 +48,8 @@ class EventTail:
         Parameters set so far.
     path : tuple of Step
         Steps that began last, outermost first.
+    begun : dict of (str, int) to float
+        When each step of an outermost procedure began (last), by its number; Unix time, s.
     notifier : str
         What was said last about a way of telling that fails; empty if none did.
     """
@@ -61,6 +63,7 @@ class EventTail:
         self.recent: deque[Event] = deque(maxlen=MOST_EVENTS)
         self.alarms, self.settings = 0, 0
         self.path: tuple[Step, ...] = ()
+        self.begun: dict[tuple[str, int], float] = {}
         self.notifier = ""
 
     def poll(self) -> None:
@@ -90,11 +93,13 @@ class EventTail:
         if plain is None:
             return
         kind = str(plain.get("kind"))
+        time = datetime.fromisoformat(str(plain["time"])).timestamp()
         if kind == "progress":
-            self.path = tuple(Step(**step) for step in plain["path"])
+            before, self.path = self.path, tuple(Step(**step) for step in plain["path"])
+            if before[:1] != self.path[:1]:
+                self.begun[self.path[0].procedure, self.path[0].number] = time
             return
         text = str(plain.get("text", ""))
-        time = datetime.fromisoformat(str(plain["time"])).timestamp()
         self.recent.append(Event(time=time, kind=kind, text=text))
         self.alarms += kind == "alarm"
         if text.startswith("alarms: "):

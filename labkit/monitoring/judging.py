@@ -11,7 +11,8 @@ from analysis.evaluation import Evaluation
 from analysis.witness import Verdict
 from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Goal
-from labkit.run.evidence import CatchingUpError, RunJudge, TestPoint
+from labkit.run.always_valid import CatchingUpError, TestPoint
+from labkit.run.evidence import RunJudge
 from labkit.run.left_out import left_out_of
 from labkit.sequence import PulseSequence
 
@@ -138,7 +139,8 @@ class Judging:
         if not counted or evaluation is None:
             return Judged(blocks=len(blocks), post_selection=post_selection)
         if self._judge is None or self._judge[0] != goal:
-            self._judge = goal, RunJudge(self._folder, goal)
+            live = self._executor is not None
+            self._judge = goal, RunJudge(self._folder, goal, go_on=live)
         judge, verdict, remark = self._judge[1], None, ""
         patience = inf if self._executor is None else TURN
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from math import inf
+from math import ceil, inf
 from operator import is_
 from time import time
 from typing import TYPE_CHECKING
@@ -12,15 +12,16 @@ from analysis.evaluation import Evaluation, evaluate
 from labkit.learned import BUDGET, Learned, learned_of
 from labkit.monitoring.events import EventTail
 from labkit.monitoring.judging import Judging
-from labkit.monitoring.pace import time_left
+from labkit.monitoring.pace import TimeLeft, time_left
 from labkit.monitoring.scan import ScanBook
 from labkit.monitoring.series import SeriesBook, began, ended
 from labkit.monitoring.snapshot import LeftOut, Snapshot
 from labkit.monitoring.states import limits_of, states_of
 from labkit.monitoring.status import RunStatus, run_status
+from labkit.monitoring.steps_left import StepTimes, earlier_step_times
 from labkit.procedures import PROCEDURES, options_of
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
-from labkit.run.journal import folded_sum, purpose_of
+from labkit.run.journal import collector_paused, folded_sum, purpose_of
 from labkit.run.progress import WitnessProgress, progress_towards
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 16
 """A course has so many points at most: the witness's posterior costs 50 ms at each."""
+
+POINTS_AT_ONCE = 4
+"""So many of them one look at a live page waits for; the others come with the next looks."""
 
 
 class RunMonitor:
@@ -47,6 +51,7 @@ class RunMonitor:
         self._tail = Tail(folder.journal)
         self._events = EventTail(folder.path)
         self._judging = Judging(folder.path, executor)
+        self._earlier: tuple[str, StepTimes] | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -77,7 +82,8 @@ class RunMonitor:
             self._clear()
             changed = set(self._tail.blocks)
         if changed:
-            self._take(changed)
+            with collector_paused():
+                self._take(changed)
         return bool(changed)
 
     def _take(self, changed: set[int]) -> None:
@@ -127,8 +133,8 @@ class RunMonitor:
         self.poll()
         now = time() if now is None else now
         manifest, status, goal = self._read_manifest(), self.status(now), self._goal
-        if self._made != self._looks:
-            self._make(goal)
+        if self._made != self._looks or not self._course.complete:
+            self._make(goal, all_points=patience == inf)
         witness = self._about.get("procedure") == "witness"
         counted = self._good if witness else []
         course = self._evaluations
@@ -143,8 +149,10 @@ class RunMonitor:
             over = ended(counted[-1]) if counted else now
             until = now if status.going_on else over
             progress = with_time(progress, counted, manifest.sessions, until)
-        running = status.state == "running" and goal is not None
-        left = time_left(goal, progress, counted, judged.course, now) if running and goal else None
+        left = None
+        if status.state == "running":
+            left = time_left(goal, progress, counted, judged.course, now) if goal else None
+            left = self._time_left(manifest, left, now)
         return Snapshot(
             name=self.folder.path.name, kind=manifest.kind, comment=manifest.comment,
             host=manifest.host, started=manifest.started, status=status, goal=goal,
@@ -164,6 +172,23 @@ class RunMonitor:
             learned=self._read_learned(),
         )  # fmt: skip
 
+    def _time_left(
+        self, manifest: Manifest, of_goal: TimeLeft | None, now: float
+    ) -> TimeLeft | None:
+        """Return the time left of all steps by earlier runs; of the goal alone without such runs.
+
+        So it is, too, if the goal, which is the last step's, is all that is left.
+        """
+        outer = self._events.path[0] if self._events.path else None
+        if outer is None or outer.procedure != manifest.kind:
+            return of_goal
+        if of_goal is not None and outer.number == outer.of:
+            return of_goal
+        if self._earlier is None or self._earlier[0] != manifest.started:
+            self._earlier = manifest.started, earlier_step_times(self.folder.path, manifest)
+        passed = max(0.0, now - self._events.begun.get((outer.procedure, outer.number), now))
+        return self._earlier[1].left(outer, passed) or of_goal
+
     def _read_learned(self) -> Learned | None:
         """Return the noise budget, read again when it has been replaced."""
         path = self.folder.path / BUDGET
@@ -175,11 +200,15 @@ class RunMonitor:
             self._learned = (written, learned_of(self.folder))
         return self._learned[1]
 
-    def _make(self, goal: Goal | None) -> None:
-        """Evaluate the blocks read so far."""
+    def _make(self, goal: Goal | None, *, all_points: bool) -> None:
+        """Evaluate the blocks read so far, with some new points of the course or with all."""
+        most = None if all_points else POINTS_AT_ONCE
+        if self._made != self._looks:
+            self._drawn = self._series.series()
+            if most is not None and self._evaluations:
+                most = 1  # a new block costs the last point, and this one
         self._made = self._looks
-        self._drawn = self._series.series()
-        self._evaluations = self._course.evaluations(self._good)
+        self._evaluations = self._course.evaluations(self._good, most)
         counted = self._good if self._about.get("procedure") == "witness" else []
         total = self._evaluations[-1].counts if counted else None
         if goal is None:
@@ -209,13 +238,21 @@ def _left_out(block: Block) -> LeftOut:
 
 
 class Course:
-    """Evaluations after more and more blocks; what has been computed once is kept."""
+    """Evaluations after more and more blocks; what has been computed once is kept.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether the last evaluations were all that a course has.
+    """
 
     def __init__(self) -> None:
+        self._sums: dict[int, Counts] = {}
         self._known: dict[int, Evaluation] = {}
         self._blocks: list[Block] = []
+        self.complete = True
 
-    def evaluations(self, good: Sequence[Block]) -> tuple[Evaluation, ...]:
+    def evaluations(self, good: Sequence[Block], most: int | None = None) -> tuple[Evaluation, ...]:
         """Return the evaluations of the first blocks, of more of them, …, of all.
 
         The stride is a power of two, so that a run that grows keeps most of its points: one more
@@ -225,26 +262,37 @@ class Course:
         ----------
         good : sequence of Block
             Blocks of one setting and the same gates, in order.
+        most : int, optional
+            New evaluations beside that of all blocks, spread over the course; the others are left
+            to later calls. By default there is none left.
         """
+        lengths = _lengths(len(good))
+        self._add_up(good, lengths)
+        self._known = {n: self._known[n] for n in lengths if n in self._known}
+        missing = [n for n in lengths[:-1] if n not in self._known]
+        every = 1 if most is None else max(1, ceil(len(missing) / most))
+        for length in (*missing[::every], *lengths[-1:]):
+            if length not in self._known:
+                self._known[length] = evaluate(self._sums[length])
+        self.complete = len(self._known) == len(lengths)
+        return tuple(self._known[length] for length in lengths if length in self._known)
+
+    def _add_up(self, good: Sequence[Block], lengths: Sequence[int]) -> None:
+        """Bring the sums after so many blocks up to date, each by its new blocks."""
         same = _common(self._blocks, good)
-        known = {n: found for n, found in self._known.items() if n <= same}
-        self._blocks = list(good)
+        before = {n: total for n, total in self._sums.items() if n <= same}
+        self._known = {n: found for n, found in self._known.items() if n <= same}
+        self._blocks, self._sums = list(good), {}
         total: Counts | None = None
         done = 0
-        kept: dict[int, Evaluation] = {}
-        nearest = sorted(known)
-        for length in _lengths(len(good)):
-            found = known.get(length)
-            if found is None:
-                before = [n for n in nearest if done < n <= length]
-                if before:
-                    done, total = before[-1], known[before[-1]].counts
+        for length in lengths:
+            if length not in before:
+                if nearer := [n for n in before if done < n <= length]:
+                    done, total = max(nearer), before[max(nearer)]
                 parts = [c for c in (total, folded_sum(good[done:length])) if c is not None]
-                found = evaluate(sum(parts[1:], parts[0]))
-            total, done = found.counts, length
-            kept[length] = found
-        self._known = kept
-        return tuple(kept.values())
+                before[length] = sum(parts[1:], parts[0])
+            total, done = before[length], length
+            self._sums[length] = total
 
 
 def _common(before: Sequence[Block], now: Sequence[Block]) -> int:

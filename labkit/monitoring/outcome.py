@@ -11,6 +11,7 @@ from analysis.witness.verdict import verdict_sentence
 from labkit.monitoring.monitor import goal_of
 from labkit.run import RunFolder
 from labkit.run.lines import is_there
+from labkit.run.summary import keep_summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,22 @@ class RunOutcome:
             "verdict": self.sentence, "damaged": self.problem,
         }  # fmt: skip
         return "\n".join(f"{name:<10} {text}" for name, text in named.items() if text)
+
+
+def listed(folder: RunFolder) -> tuple[dict[str, object], str]:
+    """Return a run's row with what it was meant to reach and what it found, and what is damaged.
+
+    The row of a run that has ended is kept beside it, as that of `RunFolder.summary` is; it has a
+    verdict, if only None.
+    """
+    row, found = folder.summary(), outcome_of(folder)
+    row |= {
+        "duration": found.duration or None, "goal": found.goal or None,
+        "R_m": found.witness or None, "verdict": found.decision or None,
+    }  # fmt: skip
+    if row["status"] not in {"running", "died"} and not found.problem:
+        keep_summary(folder.path, row)
+    return row, found.problem
 
 
 def outcome_of(folder: RunFolder) -> RunOutcome:

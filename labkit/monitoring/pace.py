@@ -8,7 +8,7 @@ import numpy as np
 
 from labkit.monitoring.series import began, ended
 from labkit.run import Block, Goal
-from labkit.run.evidence import TestPoint
+from labkit.run.always_valid import TestPoint
 from labkit.run.progress import WitnessProgress
 
 RECENT = 12

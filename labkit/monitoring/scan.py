@@ -11,6 +11,9 @@ from labkit.run import Block
 MOST_BLOCKS = 200
 """A scan of more blocks shows the last ones."""
 
+MOST_NAMES = 2
+"""Of more filters than this, moved together, a title tells the number."""
+
 _AXES = {
     "delta_phi": ("Δφ (π)", 1 / pi),
     "delay": ("delay (ns)", 1e9),
@@ -18,7 +21,7 @@ _AXES = {
 }
 """Settings that are scanned: name on the axis, and factor to its unit."""
 
-_TOGETHER = "voltage_"
+TOGETHER = "voltage_"
 """Beginning of the settings of filters that are moved at once, each to its own places."""
 
 _APART = ("filter", "device")
@@ -72,22 +75,39 @@ class ScanBook:
         self._blocks: list[Block] = []
         self._made: tuple[int, Scan | None] = (0, None)
         self._over = False
+        self._interrupted: list[Block] = []
 
     def follow(self, blocks: Sequence[Block], first: int) -> None:
         """Take in blocks, of which those before the one numbered `first` are known."""
         self._made = (0, None)
-        while self._blocks and self._blocks[-1].number >= first:
-            self._blocks.pop()
+        for kept in (self._blocks, self._interrupted):
+            while kept and kept[-1].number >= first:
+                kept.pop()
         for block in blocks[first - 1 :]:
             procedure = block.setting.get("procedure")
             if procedure in NO_SCAN or procedure is None:
                 self._over |= procedure == "witness"
                 continue
-            if self._blocks and (self._over or _key(block) != _key(self._blocks[-1])):
-                self._blocks.clear()
+            self._turn_to(block)
             self._over = False
             self._blocks.append(block)
         del self._blocks[:-MOST_BLOCKS]
+
+    def _turn_to(self, block: Block) -> None:
+        """Make room for a block of another scan; one in which filters were tuned goes on after."""
+        if self._over:
+            self._blocks, self._interrupted = [], []
+            return
+        if not self._blocks or _key(block) == _key(self._blocks[-1]):
+            return
+        before = self._blocks
+        if block.setting["procedure"] == "filters":
+            if before[-1].setting["procedure"] != "filters":
+                self._interrupted = before
+            self._blocks = []
+            return
+        same = self._interrupted and _key(block) == _key(self._interrupted[-1])
+        self._blocks, self._interrupted = (self._interrupted if same else []), []
 
     def scan(self) -> Scan | None:
         """Return the scan that was taken last; None if there is none."""
@@ -109,7 +129,7 @@ def _scan(blocks: Sequence[Block]) -> Scan:
         name = {"phase_sweep": "delta_phi", "delay_sweep": "delay", "filters": "voltage"}[procedure]
     label, scale = _AXES.get(name, ("block", 1.0))
     before = 0
-    if any(n.startswith(_TOGETHER) for n in blocks[0].setting):
+    if any(n.startswith(TOGETHER) for n in blocks[0].setting):
         name, label, before = "", "step", blocks[0].number - 1
     points: dict[str, list[tuple[float, float, float, int]]] = {}
     correlated = procedure in ("phase_sweep", "delay_sweep")
@@ -120,6 +140,8 @@ def _scan(blocks: Sequence[Block]) -> Scan:
         for curve, y, sigma in _g2(block) if correlated else _rates(block):
             points.setdefault(curve, []).append((scale * place, y, sigma, block.number))
     apart = " ".join(str(blocks[0].setting[n]) for n in _APART if n in blocks[0].setting)
+    if len(apart.split()) > MOST_NAMES:
+        apart = f"{len(apart.split())} together"
     columns = ("x", "y", "sigma", "block")
     return Scan(
         title=" ".join(filter(None, (procedure.replace("_", " "), apart))),

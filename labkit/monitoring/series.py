@@ -1,15 +1,16 @@
 """What a run's blocks tell over time: click rates, lock, temperature, lasers."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import sqrt
+from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from labkit.run import Block, main_setting
+from labkit.run.journal import clicks_of
 
 LASER = "_laser_hz"
 """End of the name of a monitor that is a laser's frequency."""
@@ -71,10 +72,14 @@ class _Column:
 
     def __init__(self, label: str, unit: str, offset: float) -> None:
         self.label, self.unit, self.offset = label, unit, offset
-        self._rows = array("d")  # one after another: a row is added by one call
+        self._rows = array("d")  # one row after another
 
-    def add(self, block: Block, time: float, value: float, sigma: float) -> None:
-        self._rows.extend((block.number, time, value - self.offset, sigma, block.good))
+    def add(self, of: Array, value: Array, sigma: ArrayLike) -> None:
+        """Add a row per block; `of` has their numbers, times, and whether they are good."""
+        rows = np.empty((len(value), len(_COLUMNS)))
+        rows[:, 0], rows[:, 1], rows[:, 4] = of.T
+        rows[:, 2], rows[:, 3] = value - self.offset, sigma
+        self._rows.frombytes(rows.tobytes())
 
     def cut(self, last: int) -> None:
         rows, width = self._rows, len(_COLUMNS)
@@ -104,7 +109,6 @@ class SeriesBook:
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
         self._about: tuple[object, object] | None = None
-        self._names: dict[tuple[tuple[str, int], ...], tuple[tuple[str, str], ...]] = {}
         self._done = 0
 
     def follow(self, blocks: Sequence[Block], first: int) -> None:
@@ -126,8 +130,7 @@ class SeriesBook:
         keep = min(self._done, first - 1)
         for column in self._columns.values():
             column.cut(keep)
-        for block in blocks[keep:]:
-            self._add(block, procedure)
+        self._add(blocks[keep:], procedure)
         self._done = len(blocks)
 
     def series(self) -> dict[str, Series]:
@@ -138,43 +141,46 @@ class SeriesBook:
         named += sorted(n for n in found if n.startswith("laser."))
         return {name: found[name] for name in named if found[name].value.size}
 
-    def _add(self, block: Block, procedure: object) -> None:
-        time = began(block)
-        main = block.setting.get("procedure") == procedure
-        if main:
-            gates = block.gates
-            seconds = block.trials * gates.period
-            clicks = zip(self._names_of(gates.cells), block.singles.ravel().tolist(), strict=True)
-            for (name, label), number in clicks if seconds else ():
-                sigma = sqrt(number + 1) / seconds
-                self._row(name, label, "1/s", block, time, number / seconds, sigma)
-        monitors: Mapping[str, float] = block.monitors
+    def _add(self, blocks: Sequence[Block], procedure: object) -> None:
+        of = np.array([(b.number, began(b), b.good) for b in blocks], float).reshape(-1, 3)
+        main = [at for at, b in enumerate(blocks) if b.setting.get("procedure") == procedure]
+        with_trials = (at for at in main if blocks[at].trials)
+        for _, group in groupby(with_trials, lambda at: blocks[at].gates):
+            same = list(group)
+            self._add_rates([blocks[at] for at in same], of[same])
+        every = range(len(blocks))
         for name, (label, unit) in _MONITORS.items():
-            if name in monitors and (main or name in _OF_ALL_BLOCKS):
-                self._row(name, label, unit, block, time, monitors[name])
-        for name, value in monitors.items():
-            if name.endswith(LASER):
-                laser = name.removesuffix(LASER)
-                column, label = f"laser.{laser}", f"{laser} laser"
-                self._row(column, label, "Hz", block, time, value, offset=value)
+            places = every if name in _OF_ALL_BLOCKS else main
+            self._add_monitor(name, name, label, unit, blocks, of, places)
+        for name in sorted({n for b in blocks for n in b.monitors if n.endswith(LASER)}):
+            laser = name.removesuffix(LASER)
+            self._add_monitor(f"laser.{laser}", name, f"{laser} laser", "Hz", blocks, of, every)
 
-    def _names_of(self, cells: tuple[tuple[str, int], ...]) -> tuple[tuple[str, str], ...]:
-        """Return names and labels of the rates of cells, made once."""
-        if cells not in self._names:
-            self._names[cells] = tuple(
-                (f"rate.{gate}{detector}", f"{gate} {detector}") for gate, detector in cells
-            )
-        return self._names[cells]
+    def _add_rates(self, blocks: Sequence[Block], of: Array) -> None:
+        """Add the click rates of blocks with the same gates."""
+        gates = blocks[0].gates
+        seconds = np.array([block.trials for block in blocks]) * gates.period
+        clicks = clicks_of(blocks).reshape(len(blocks), -1)
+        for (gate, detector), number in zip(gates.cells, clicks.T, strict=True):
+            column = self._column(f"rate.{gate}{detector}", f"{gate} {detector}", "1/s")
+            column.add(of, number / seconds, np.sqrt(number + 1) / seconds)
 
-    def _row(
-        self, name: str, label: str, unit: str, block: Block, time: float, value: float,
-        sigma: float = 0.0, *, offset: float = 0.0,
+    def _add_monitor(
+        self, column: str, name: str, label: str, unit: str, blocks: Sequence[Block], of: Array,
+        places: Sequence[int],
     ) -> None:  # fmt: skip
-        """Add a row; `offset` is that of the first one."""
-        column = self._columns.get(name)
-        if column is None:
-            column = self._columns[name] = _Column(label, unit, offset)
-        column.add(block, time, value, sigma)
+        """Add a reading of those blocks that have it; lasers are told from their first one."""
+        having = [at for at in places if name in blocks[at].monitors]
+        if having:
+            values = np.array([blocks[at].monitors[name] for at in having], float)
+            offset = values[0] if name.endswith(LASER) else 0.0
+            self._column(column, label, unit, float(offset)).add(of[having], values, 0.0)
+
+    def _column(self, name: str, label: str, unit: str, offset: float = 0.0) -> _Column:
+        """Return a column; `offset` is that of its first row."""
+        if name not in self._columns:
+            self._columns[name] = _Column(label, unit, offset)
+        return self._columns[name]
 
 
 def began(block: Block) -> float:

@@ -16,7 +16,7 @@ from labkit.monitoring.states import Limits, PartState
 from labkit.monitoring.status import RunStatus
 from labkit.report.diagnostics import CROSSED
 from labkit.run import Goal
-from labkit.run.evidence import TestPoint
+from labkit.run.always_valid import TestPoint
 from labkit.run.progress import Step, WitnessProgress
 
 

@@ -185,12 +185,16 @@ def _detectors(last: Block | None) -> PartState:
     clicks = last.singles.sum(axis=0)
     seconds = max(last.trials * last.gates.period, 1e-12)
     named = list(zip(last.gates.detectors, clicks.tolist(), strict=True))
-    said = ", ".join(f"{number}: {n / seconds:.3g}/s" for number, n in named)
+    said = ", ".join(f"{number}: {_rate(n / seconds)}/s" for number, n in named)
     dark = [str(number) for number, n in named if not n]
     if dark:
         word = f"{' and '.join(dark)} dark"
         return PartState(name="detectors", word=word, level="bad", detail=said)
     return PartState(name="detectors", word="clicking", level="good", detail=said)
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1e3 else f"{value:.3g}"
 
 
 def _filters(blocks: Sequence[Block], now: float) -> PartState:

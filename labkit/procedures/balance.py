@@ -1,7 +1,7 @@
 """``balance``: equal rates of pump-scattered photons from both arms, by the two attenuators."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import erf, exp, log, sqrt
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,8 +20,11 @@ FAINT = 0.2
 """Of the other arm's rate: below it, arm A's light may have the wrong frequency."""
 
 
-CLEAR = 2.5
-"""Standard deviations beyond the tolerance after which arms are corrected without waiting."""
+UNLIKELY = 0.2
+"""Chance to end within the tolerance below which a step is not finished: its correction is due."""
+
+NEAR = 0.05
+"""Imbalance up to which a step still tells about the arms after a correction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,7 @@ class BalanceOptions:
         Trials per arm and step.
     rounds : int
         In so many parts, the arms taking turns (A B B A …), so that drifts hit both alike. Arms
-        that are clearly out of balance are corrected before all of them are taken.
+        that will hardly be found in balance are corrected before all of them are taken.
     steps : int
         Largest number of corrections.
     closed : float
@@ -126,7 +129,8 @@ class BalanceResult(Result):
 def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) -> BalanceResult:
     """Balance the arms: one attenuator open, the other one adjusted. The lock is not needed.
 
-    Changes the attenuators, and leaves them balanced.
+    Changes the attenuators, and leaves them balanced. A correction goes by all steps near balance,
+    each by the transmissions that it had; what is found at the end is of the last step alone.
 
     Raises
     ------
@@ -154,10 +158,8 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
                 rates=tuple(rates), transmissions=tuple(settings), trials=tuple(behind),
                 imbalance=imbalance, sigma=sigma,
             )  # fmt: skip
-        wanted: dict[Device, float] = {
-            "A": present["A"] * sqrt(b / a),
-            "B": present["B"] * sqrt(a / b),
-        }
+        ratio = _ratio(rates, settings, behind)
+        wanted: dict[Device, float] = {"A": 1 / sqrt(ratio), "B": sqrt(ratio)}
         for arm, value in wanted.items():  # the more open one fully open: no light is lost
             attenuators[arm].transmission(value / max(wanted.values()))
     message = (
@@ -188,8 +190,11 @@ def _both_arms(
             clicks[arm] += _alone(session, pump_only, arm, options, present)
         if min(clicks.values()) == 0:
             continue
-        imbalance, sigma = _imbalance(clicks["A"], clicks["B"])
-        if number % 2 == 0 and abs(imbalance) > options.tolerance + CLEAR * sigma:
+        done = number / options.rounds
+        if (
+            number % 2 == 0
+            and _chance(clicks["A"], clicks["B"], done, options.tolerance) < UNLIKELY
+        ):
             break
     if min(clicks.values()) == 0:
         dark = min(clicks, key=lambda arm: clicks[arm])
@@ -201,9 +206,32 @@ def _both_arms(
     return clicks, number * part
 
 
-def _imbalance(a: int, b: int) -> tuple[float, float]:
+def _imbalance(a: float, b: float) -> tuple[float, float]:
     """Return (a - b) / mean of two Poisson counts, and its standard deviation."""
     return 2 * (a - b) / (a + b), 4 * sqrt(a * b / (a + b) ** 3)
+
+
+def _chance(a: int, b: int, done: float, tolerance: float) -> float:
+    """Return how likely a step of which this part is done will end within the tolerance."""
+    imbalance, sigma = _imbalance(a, b)
+    left = sqrt(2.0) * sigma * sqrt(1.0 - done)
+    if left == 0.0:
+        return float(abs(imbalance) <= tolerance)
+    return 0.5 * (erf((tolerance - imbalance) / left) + erf((tolerance + imbalance) / left))
+
+
+def _ratio(
+    rates: list[tuple[float, float]], settings: list[tuple[float, float]], behind: list[int]
+) -> float:
+    """Return A/B of the rates with equal transmissions, by the last step and those near balance."""
+    found = weights = 0.0
+    steps = list(zip(rates, settings, behind, strict=True))
+    for number, ((a, b), (open_a, open_b), trials) in enumerate(steps, 1):
+        imbalance, sigma = _imbalance(a * trials, b * trials)
+        if number == len(steps) or abs(imbalance) <= NEAR:
+            found += log(a / b * open_b / open_a) / sigma**2
+            weights += sigma**-2
+    return exp(found / weights)
 
 
 def _refuse_reversed(

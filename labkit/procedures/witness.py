@@ -16,6 +16,7 @@ from labkit.procedures.repair import repair, upkeep
 from labkit.procedures.session import Session, check_options
 from labkit.report.diagnostics import diagnose_blocks
 from labkit.run import Block, Demands, Goal, usual_rates
+from labkit.run.always_valid import KEEP_EVERY
 from labkit.run.evidence import BALANCE, RunJudge, blocks_of, pairs_of, trials_of
 from labkit.run.journal import PI, THETA, TURN, judged, purpose_of
 from labkit.run.progress import WitnessProgress, progress_towards
@@ -157,6 +158,7 @@ def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) 
         block = session.measure(played, trials, witness_setting(sequence, turn), demands=demands)
         found = course.take(block)
         if not found:
+            course.keep()
             if course.whole:
                 session.say(str(course.progress()))
             continue
@@ -241,9 +243,9 @@ class _Course:
         self.troubles = self._out_of_trouble_at = 0
         self._told: tuple[int, WitnessProgress] | None = None
         self._constancy = _Constancy(session, options)
+        self.judge = RunJudge(session.folder.path, options.goal)
         for block in blocks_of(session.blocks, setting):
             self.take(block)
-        self.judge = RunJudge(session.folder.path, options.goal)
         self._bound: float | None = None
 
     @property
@@ -268,6 +270,11 @@ class _Course:
             return 0.0
         bound = self.bound()
         return self.judge.test(self.session.blocks, bound).confidence(bound)
+
+    def keep(self) -> None:
+        """Keep the state of the always-valid test of a long run now and then, for who looks."""
+        if len(self.good) % KEEP_EVERY == 0:
+            self.judge.keep(self.session.blocks)
 
     def next_block(self) -> tuple[str | None, int]:
         """Return the turn of the next block (θ, π, π, θ, …), and its trials."""

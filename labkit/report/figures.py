@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.palette import COLORS, FAINT, LEFT_OUT
 from analysis.plots import arrival_histogram, coincidence_matrix, figure_of, witness_densities
 from analysis.witness.verdict import LEVELS
-from labkit.learned import PICTURE
+from labkit.learned import PICTURE, Learned, learned_of
 from labkit.monitoring import RunMonitor, Series, Snapshot
 from labkit.procedures.phase_sweep import fringe_of_blocks, sweep_result
 from labkit.report.diagnostics import CROSSED
@@ -71,6 +71,11 @@ class RunPictures:
     def blocks(self) -> list[Block]:
         """All blocks."""
         return self.folder.journal.read()
+
+    @property
+    def learned(self) -> Learned | None:
+        """What limits R_m, if it has been learned by now."""
+        return learned_of(self.folder)
 
     def counts(self, pictures: str) -> Any:
         """Return the summed counts; `pictures` names what wants them.
@@ -202,7 +207,7 @@ def lasers(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
 
 def noise_budget(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
     """Draw what each source of noise costs in R_m, as `labkit budget RUN` has learned it."""
-    found = run.snapshot.learned
+    found = run.learned
     if found is None:
         raise _lacks(run, PICTURE, "what `labkit budget RUN` learns")
     return found.budget.figure(_axes(ax))

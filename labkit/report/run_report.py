@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -42,6 +42,7 @@ def write_run_report(
     path: Path | None = None,
     *,
     remarks: Sequence[str] | None = None,
+    learned: Callable[[], object] | None = None,
 ) -> Path:
     """Write the report of a run, as one HTML page that prints well or, by the suffix, as PDF.
 
@@ -52,6 +53,8 @@ def write_run_report(
         By default ``report.html`` in the run folder.
     remarks : sequence of str, optional
         What must be said first; by default what the run's diagnosis says.
+    learned : callable, optional
+        Waits for the noise budget that is being learned; all else is drawn before.
 
     Raises
     ------
@@ -69,14 +72,18 @@ def write_run_report(
             raise RuntimeError(message)
         with TemporaryDirectory() as place:
             page = Path(place) / REPORT
-            page.write_text(report_of(folder, remarks), encoding="utf-8")
+            page.write_text(report_of(folder, remarks, learned), encoding="utf-8")
             _print_pdf(browser, page, path)
         return path
-    path.write_text(report_of(folder, remarks), encoding="utf-8")
+    path.write_text(report_of(folder, remarks, learned), encoding="utf-8")
     return path
 
 
-def report_of(folder: RunFolder, remarks: Sequence[str] | None = None) -> str:
+def report_of(
+    folder: RunFolder,
+    remarks: Sequence[str] | None = None,
+    learned: Callable[[], object] | None = None,
+) -> str:
     """Return the report of a run as HTML; see `write_run_report`."""
     run = RunPictures(folder)
     found = run.snapshot
@@ -95,11 +102,15 @@ def report_of(folder: RunFolder, remarks: Sequence[str] | None = None) -> str:
     sections += _figures(run, "course of the measurement", ["course", "evidence", "g2"])
     sections += _figures(run, "phase sweep", ["fringe"])
     sections += _pictures(folder)
-    sections += _noise_budget(run)
     names = ["rates", "phase_noise", "temperature", "lasers"]
-    sections += _figures(run, "rates, lock, temperature, lasers", names)
-    sections.append(section_of(left_out_of(run.blocks).table()))
-    sections += [section_of(table) | {"text": True, "long": True} for table in _tables(run)]
+    after = [
+        *_figures(run, "rates, lock, temperature, lasers", names),
+        section_of(left_out_of(run.blocks).table()),
+        *(section_of(table) | {"text": True, "long": True} for table in _tables(run)),
+    ]
+    if learned is not None:
+        learned()
+    sections += [*_noise_budget(run), *after]
     return render(title, found.evaluation, [*unsafe, *said], sections)
 
 
@@ -217,7 +228,7 @@ def _pictures(folder: RunFolder) -> Iterator[Section]:
 
 def _noise_budget(run: RunPictures) -> Iterator[Section]:
     """Yield the section of what limits R_m, if it has been learned."""
-    learned = run.snapshot.learned
+    learned = run.learned
     if learned is not None:
         lines = (learned.fit, *learned.budget.sentences(), *learned.remarks)
         figure = _svg(draw_figure(run, PICTURE, PAGE))

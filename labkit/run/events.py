@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -39,7 +40,7 @@ class EventLog(Watcher):
         self._inner, self._path = inner, folder / EVENTS
         self._known: dict[str, object] = {}
         self._failed = False
-        self._noted = -APART
+        self._noted = -inf
         self._depth = 0
 
     def opened(self, folder: Path) -> None:
@@ -48,8 +49,10 @@ class EventLog(Watcher):
 
     def step(self, path: tuple[Step, ...]) -> None:
         """Log where the procedures are, and pass it on."""
-        if path[-1].number == 1 or len(path) < self._depth or monotonic() - self._noted >= APART:
-            self._noted, self._depth = monotonic(), len(path)
+        back = len(path) < self._depth
+        if path[-1].number == 1 or back or monotonic() - self._noted >= APART:
+            # who comes back from an inner step is about to tell the next outer one
+            self._noted, self._depth = -inf if back else monotonic(), len(path)
             self._log("progress", path=[asdict(step) for step in path])
         self._inner.step(path)
 

@@ -6,12 +6,11 @@ from math import floor, inf, pi
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting.shifted import ShiftedCounts, shifted_accidentals, shifted_counts
+from analysis.counting.shifted import shifted_accidentals, shifted_counts
 from analysis.counts import Counts
 from analysis.counts_file import PAIRS, WitnessCounts, witness_counts
 from analysis.evaluation import Evaluation, evaluate
@@ -22,11 +21,18 @@ from analysis.witness import (
     AnytimeTest,
     Condition,
     Verdict,
-    anytime_test,
     judge,
 )
 from analysis.witness import conditions as conditions_
-from analysis.witness.cells import accidentals, cells_of_blocks
+from analysis.witness.cells import accidentals
+from labkit.run.always_valid import (
+    BOUND_STEPS,
+    CatchingUpError,
+    KeptTest,
+    TestCourse,
+    keep_tests,
+    kept_test,
+)
 from labkit.run.goal import Goal
 from labkit.run.journal import PI, THETA, TURN, Block, main_setting, purpose_of, total_counts
 
@@ -39,13 +45,6 @@ WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE = (
 """Procedures whose blocks a verdict looks at."""
 
 _SHIFTED = "shifted trials of the blocks are counted"
-_ADDED = "blocks are added to the always-valid test"
-
-BOUND_STEPS = 200
-"""The always-valid test is kept up at the multiples of 1/200 on either side of B.
-
-B follows the counts: at every new value all blocks would have to be added anew.
-"""
 
 MOST_TESTS = 6
 """Tests kept up at a time: B may go to and fro between two steps."""
@@ -77,104 +76,6 @@ def trials_of(pairs: Iterable[Pair]) -> int:
     return sum(block.trials for pair in pairs for block in pair if block is not None)
 
 
-MOST_TEST_POINTS = 400
-"""So many states of the always-valid test are kept for a picture, evenly spaced."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestPoint:
-    """The always-valid test after so many trials: limit of R at 95 %, log E at the bound now."""
-
-    __test__: ClassVar = False  # no test of pytest's
-
-    trials: int
-    upper_limit: float
-    log_e: float
-
-
-class TestCourse:
-    """States of the always-valid test, every one or every 2nd, 4th, … pair of blocks, and the last.
-
-    Parameters
-    ----------
-    bound : float
-        Of which log E is told.
-
-    Attributes
-    ----------
-    trials : int
-        Of the last state.
-    """
-
-    __test__: ClassVar = False
-
-    def __init__(self, bound: float) -> None:
-        self._bound = bound
-        self._kept: list[TestPoint] = []
-        self._last: AnytimeTest | None = None
-        self._stride, self._seen, self.trials = 1, 0, 0
-
-    def add(self, trials: int, test: AnytimeTest) -> None:
-        """Add the state after so many more trials."""
-        self.trials += trials
-        self._seen += 1
-        self._last = test
-        if self._seen % self._stride == 0:
-            self._kept.append(self._point(test))
-        if len(self._kept) > MOST_TEST_POINTS:
-            self._kept, self._stride = self._kept[1::2], 2 * self._stride
-
-    @property
-    def points(self) -> tuple[TestPoint, ...]:
-        """What is kept, with the last state."""
-        if self._last is None or self._kept[-1:] == [(last := self._point(self._last))]:
-            return tuple(self._kept)
-        return (*self._kept, last)
-
-    def _point(self, test: AnytimeTest) -> TestPoint:
-        limit, log_e = test.upper_limit(), test.log_e_at(self._bound)
-        return TestPoint(trials=self.trials, upper_limit=limit, log_e=log_e)
-
-
-class CatchingUpError(RuntimeError):
-    """A judge has looked at some blocks, but not at all of them yet; it goes on when asked again.
-
-    Parameters
-    ----------
-    what : str
-        What is done with the blocks.
-    done, blocks : int
-    """
-
-    def __init__(self, what: str, done: int, blocks: int) -> None:
-        super().__init__(f"no verdict yet: {what}, {done:,} of {blocks:,} so far")
-
-
-class _KeptTest:
-    """The always-valid test after some blocks, and how it came there."""
-
-    def __init__(self, step: int, *, limits: bool) -> None:
-        around = [n / BOUND_STEPS for n in (step, step + 1) if n <= BOUND_STEPS]
-        self.test = anytime_test(*around, limits=limits)
-        self.course = TestCourse(around[0])
-        self.blocks: tuple[BlockCounts, ...] = ()
-
-    def add(self, blocks: tuple[BlockCounts, ...], until: float, *, with_course: bool) -> None:
-        """Add those of `blocks` that come after the ones that it has seen."""
-        first = len(self.blocks)
-        if first == len(blocks):
-            return
-        cells = cells_of_blocks((new.theta, new.pi) for new in blocks[first:])
-        for done, new in enumerate(blocks[first:], first + 1):
-            self.test = self.test.add(cells[done - first - 1])
-            if with_course:
-                self.course.add(_trials(new), self.test)
-            if done < len(blocks) and monotonic() > until:
-                self.blocks = blocks[:done]
-                raise CatchingUpError(_ADDED, done, len(blocks))
-        self.blocks = blocks
-
-
 class RunJudge:
     """Judges a run again and again while it grows; what a block says is computed once.
 
@@ -193,6 +94,9 @@ class RunJudge:
         Largest bound.
     extra : iterable of Condition
         Further conditions.
+    go_on : bool
+        Whether to go on from a state of the always-valid test that is kept in the run folder, if it
+        is of this run's first blocks. A result rests on no such state.
 
     Attributes
     ----------
@@ -209,14 +113,16 @@ class RunJudge:
         fixed: bool = False,
         bound: float = 1.0,
         extra: Iterable[Condition] = (),
+        go_on: bool = False,
     ) -> None:
         self._folder, self._goal = folder, goal
+        self._kept_in = folder if go_on else None
         self._declared, self._fixed, self._extra = declared, fixed, tuple(extra)
         self._largest = min(bound, 1.0 if goal is None else goal.bound)
         self._shifted: dict[str, tuple[object, Array]] = {}
         self._counts: dict[int, tuple[object, WitnessCounts]] = {}
         self._known: dict[tuple[int, int], BlockCounts] = {}
-        self._tests: dict[tuple[bool, int], _KeptTest] = {}
+        self._tests: dict[tuple[bool, int], KeptTest] = {}
         self.course = TestCourse(self._largest)
 
     def evaluate(self, blocks: Sequence[Block]) -> Evaluation | None:
@@ -272,7 +178,10 @@ class RunJudge:
         step = floor(bound * BOUND_STEPS + 1e-9)
         kept = self._tests.pop((limits, step), None)
         if kept is None or blocks[: len(kept.blocks)] != kept.blocks:
-            kept = _KeptTest(step, limits=limits)
+            kept = None
+            if limits and self._kept_in is not None:
+                kept = kept_test(self._kept_in, step, blocks)
+            kept = kept or KeptTest(step, limits=limits)
         self._tests[limits, step] = kept
         while len(self._tests) > MOST_TESTS:
             del self._tests[next(iter(self._tests))]
@@ -280,6 +189,14 @@ class RunJudge:
             self.course = kept.course
         kept.add(blocks, until, with_course=limits)
         return kept.test
+
+    def keep(self, blocks: Sequence[Block]) -> None:
+        """Keep the state of the test in the run folder, so that who looks does not begin anew.
+
+        To be called by the run itself, now and then: who only looks writes nothing.
+        """
+        if self._folder is not None and self.verdict(blocks) is not None:
+            keep_tests(self._folder, [t for (limits, _), t in self._tests.items() if limits])
 
     def bound(self, blocks: Sequence[Block]) -> float:
         """Return the bound B that the set-up demands, as far as it is measured."""
@@ -338,33 +255,53 @@ class RunJudge:
         return [one for one in found if one.source != conditions_.NOT_MEASURED]
 
     def _null_shuffled(self, folder: Path, mine: Sequence[Block], until: float) -> Condition:
-        found = np.zeros((len(mine), 2, 2))
-        for done, block in enumerate(mine):
-            new = block.segment not in self._shifted
-            found[done] = self._shifted_of(folder, block)
-            if new and done + 1 < len(mine) and monotonic() > until:
-                raise CatchingUpError(_SHIFTED, done + 1, len(mine))
+        self._note_shifted([block for block in mine if block.shifted is not None])
+        for done, block in enumerate(mine, 1):
+            new = block.shifted is None and self._learn_shifted(folder, block)
+            if new and done < len(mine) and monotonic() > until:
+                raise CatchingUpError(_SHIFTED, done, len(mine))
+        found = np.array([self._shifted[block.segment][1] for block in mine])
         (same, expected_same), (crossed, expected_crossed) = found.sum(axis=0).tolist()
         return conditions_.null_shuffled([(same, expected_same), (crossed, expected_crossed)])
 
-    def _shifted_of(self, folder: Path, block: Block) -> Array:
-        """Return pairs and accidentals of the low, then of the high cells."""
+    def _note_shifted(self, blocks: Sequence[Block]) -> None:
+        """Note what the journal says of blocks, all that are new at once."""
+        new = [block for block in blocks if not self._has_shifted(block)]
+        if not new:
+            return
+        clicks = [self._counts_of(block) for block in new]
+        weights = {n: shifted_accidentals(1, 1, n).item() for n in {one.trials for one in clicks}}
+        pairs = np.array([block.shifted for block in new], float)
+        read = np.array([one.read for one in clicks], float)
+        pump = np.array([one.pump for one in clicks], float)
+        weight = np.array([weights[one.trials] for one in clicks])[:, np.newaxis, np.newaxis]
+        expected = weight * (read[:, :, np.newaxis] * pump[:, np.newaxis, :])
+        self._take_shifted(new, pairs, expected)
+
+    def _learn_shifted(self, folder: Path, block: Block) -> bool:
+        """Count a block of an older journal; return whether that was needed."""
+        if self._has_shifted(block):
+            return False
+        counts = shifted_counts(folder / block.segment, block.gates, block.trials)
+        pairs, expected = counts.pairs.astype(float), counts.accidentals
+        self._take_shifted([block], pairs[np.newaxis], expected[np.newaxis])
+        return True
+
+    def _has_shifted(self, block: Block) -> bool:
         known = self._shifted.get(block.segment)
-        if known is None or known[0] is not block.held:
-            if block.shifted is None:
-                counts = shifted_counts(folder / block.segment, block.gates, block.trials)
-            else:
-                clicks = self._counts_of(block)
-                counts = ShiftedCounts(
-                    pairs=np.array(block.shifted, np.int64),
-                    accidentals=shifted_accidentals(clicks.pump, clicks.read, block.trials),
-                )
-            if block.setting.get(TURN) == PI:
-                counts = counts.exchanged()
-            both = np.array([counts.pairs, counts.accidentals])
-            cells = [[part.trace(), part[::-1].trace()] for part in both]
-            known = self._shifted[block.segment] = block.held, np.array(cells).T
-        return known[1]
+        return known is not None and known[0] is block.held
+
+    def _take_shifted(self, blocks: Sequence[Block], pairs: Array, expected: Array) -> None:
+        """Note pairs and accidentals of the low, then of the high cells of blocks."""
+        both = np.stack([pairs, expected], axis=1)  # block, kind, read detector, pump detector
+        turned = np.array([block.setting.get(TURN) == PI for block in blocks])
+        both[turned] = both[turned, :, ::-1]  # the read detectors exchange their roles
+        same, crossed = (
+            np.trace(both, axis1=2, axis2=3),
+            np.trace(both[:, :, ::-1], axis1=2, axis2=3),
+        )
+        for block, cells in zip(blocks, np.stack([same, crossed], axis=1), strict=True):
+            self._shifted[block.segment] = block.held, cells
 
 
 def _telling(blocks: Iterable[Block], mine: Sequence[Block]) -> list[Block]:
@@ -378,10 +315,6 @@ def _telling(blocks: Iterable[Block], mine: Sequence[Block]) -> list[Block]:
             found.append(block)
             follows = False
     return found
-
-
-def _trials(counts: BlockCounts) -> int:
-    return counts.theta.trials + (0 if counts.pi is None else counts.pi.trials)
 
 
 def _numbers_trials(segment: Path) -> bool:

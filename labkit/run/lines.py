@@ -5,19 +5,19 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from errno import EINVAL
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
+
+from pydantic_core import from_json
 
 DEEPEST = 200
 """Brackets that one line may open: no line of labkit's has nearly as many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FramedLine:
+class FramedLine(NamedTuple):
     """One line of a file as it stands there.
 
     Attributes
@@ -98,10 +98,11 @@ def _lines(stream: Iterable[bytes], position: int = 0) -> Iterator[FramedLine]:
     for number, raw in enumerate(stream, 1):
         start, position = position, position + len(raw)
         plain = object_of(raw)
-        state: Literal["whole", "damaged", "torn"] = "whole"
-        if plain is None:
-            state = "damaged" if raw.endswith(b"\n") else "torn"
-        yield FramedLine(number=number, start=start, end=position, state=state, plain=plain or {})
+        if plain is not None:
+            yield FramedLine(number, start, position, "whole", plain)
+        else:
+            state: Literal["damaged", "torn"] = "damaged" if raw.endswith(b"\n") else "torn"
+            yield FramedLine(number, start, position, state, {})
 
 
 def last_line(path: Path) -> FramedLine | None:
@@ -125,16 +126,24 @@ def last_line(path: Path) -> FramedLine | None:
 
 def object_of(raw: bytes) -> dict[str, Any] | None:
     """Return the object of a line, or None if it is not whole."""
-    checksum, _, text = raw[:-1].partition(b" ")
-    if not raw.endswith(b"\n") or checksum != b"%08x" % crc32(text):
+    text = raw[9:-1]
+    if raw[-1:] != b"\n" or raw[:9] != b"%08x " % crc32(text):
         return None
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         return None
     try:
-        plain = json.loads(text.decode())  # from bytes it would look for their encoding first
+        plain = from_json(text, cache_strings="keys")
+    except ValueError:
+        plain = _slowly(text)
+    return plain if isinstance(plain, dict) else None
+
+
+def _slowly(text: bytes) -> object:
+    """Return what a line's text holds, also with half a surrogate pair, as names of files have."""
+    try:
+        return json.loads(text.decode())
     except (ValueError, RecursionError):
         return None
-    return plain if isinstance(plain, dict) else None
 
 
 def corrected(raw: bytes) -> bytes | None:

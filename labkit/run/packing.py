@@ -1,12 +1,14 @@
 """Counts in few bytes, for the journal: all numbers of a block as one packed vector."""
 
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from binascii import a2b_base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
-from zlib import compress, decompress
+from zlib import compress, decompress, decompressobj
 from zlib import error as ZlibError  # noqa: N812  # the library's own name is not that of an error
 
 import numpy as np
@@ -19,6 +21,9 @@ from analysis.gates import GateSet
 _TRIALS = ("number", "low", "high")
 _SUMS = tuple(name for name in Quality.__dataclass_fields__ if name != "warnings")
 _TABLES = ("singles", "pairs", "repeated", "histogram")
+
+_TOGETHER = 256
+"""Blocks whose numbers are added at once."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,17 +90,31 @@ class Bins:
         return np.array([*nine.pump, *nine.read, *nine.coincidences.values()])
 
     def witness(self, vector: NDArray[np.int64]) -> WitnessCounts:
-        """Return the counts that the witness needs, of a vector of numbers."""
+        """Return the counts that the witness needs, of a vector of numbers, or of its beginning."""
         pump_1, pump_2, read_1, read_2, *pairs = vector[self._nine].tolist()
         return WitnessCounts(
             trials=int(vector[0]), pump=(pump_1, pump_2), read=(read_1, read_2),
             coincidences=MappingProxyType(dict(zip(PAIRS, pairs, strict=True))),
         )  # fmt: skip
 
+    @cached_property
+    def length_of_singles(self) -> int:
+        """Numbers up to the end of the table of singles, the first one."""
+        gates, detectors = self._shapes[0]
+        return len(_TRIALS) + len(_SUMS) + gates * detectors
+
+    @cached_property
+    def length_of_witness(self) -> int:
+        """Numbers up to the last one that the witness needs."""
+        return int(self._nine.max()) + 1
+
     def singles(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the table of singles, the first one, of a vector of numbers."""
-        shape, at = self._shapes[0], len(_TRIALS) + len(_SUMS)
-        return vector[at : at + shape[0] * shape[1]].reshape(shape)
+        """Return the table of singles of a vector of numbers, or of its beginning.
+
+        Of vectors side by side, shape (numbers, blocks), it has an axis of blocks at its end.
+        """
+        table = vector[len(_TRIALS) + len(_SUMS) : self.length_of_singles]
+        return table.reshape(*self._shapes[0], *vector.shape[1:])
 
     def counts(self, vector: NDArray[np.int64], source: str, warnings: tuple[str, ...]) -> Counts:
         """Return the counts of a vector of numbers."""
@@ -158,18 +177,33 @@ class Packed:
         ValueError
             If the text is none of a block with these bins.
         """
-        unpacked = np.frombuffer(_inflated(self.text, 8 * self.bins.length), "<i8")
-        if len(unpacked) != self.bins.length or int(unpacked[0]) != self.number:
+        return _numbers(self.unpacked())
+
+    def unpacked(self) -> bytes:
+        """Return the bytes of the numbers; raises as `vector` does."""
+        found = _inflated(self.text, 8 * self.bins.length)
+        if len(found) != 8 * self.bins.length or _first(found) != self.number:
             message = (
                 f"the counts of a block must be {self.bins.length} numbers, the first of them its "
-                f"{self.number} trials, but are {len(unpacked)}"
+                f"{self.number} trials, but are {len(found) / 8:g}"
             )
             raise ValueError(message)
-        return unpacked.astype(np.int64)
+        return found
+
+    def beginning(self, length: int) -> bytes:
+        """Return the bytes of the first so many numbers; what comes after is not unpacked."""
+        found = _inflated(self.text, 8 * length, whole=False)
+        if len(found) != 8 * length or _first(found) != self.number:
+            message = (
+                f"the counts of a block must be {self.bins.length} numbers, the first of them its "
+                f"{self.number} trials, but are others"
+            )
+            raise ValueError(message)
+        return found
 
     def singles(self) -> NDArray[np.int64]:
         """Return the clicks by gate and detector, shape (gates, detectors)."""
-        return self.bins.singles(self.vector())
+        return self.bins.singles(_numbers(self.beginning(self.bins.length_of_singles)))
 
     def witness(self) -> WitnessCounts:
         """Return the counts that the witness needs, without all others.
@@ -179,24 +213,42 @@ class Packed:
         ValueError
             If there are no gates pump and read, or no detectors 1 and 2.
         """
-        return self.bins.witness(self.vector())
+        return self.bins.witness(_numbers(self.beginning(self.bins.length_of_witness)))
 
     def counts(self) -> Counts:
         """Unpack."""
         return self.bins.counts(self.vector(), self.source, self.warnings)
 
 
-def _inflated(text: str, expected: int) -> bytes:
-    """Return the bytes of a packed text, which must not be a small text for endless bytes."""
+def _inflated(text: str, length: int, *, whole: bool = True) -> bytes:
+    """Return the bytes of a packed text, which must not be a small text for endless bytes.
+
+    Parameters
+    ----------
+    text : str
+    length : int
+        Bytes that are expected, or of which `whole` says that there may be more.
+    whole : bool
+    """
     try:
-        packed = b64decode(text, validate=True)
-        if len(packed) > expected + 1000:
-            message = f"the packed counts are longer than {expected} bytes of numbers can be"
+        packed = a2b_base64(text, strict_mode=True)
+        if not whole:
+            return decompressobj().decompress(packed, length)
+        if len(packed) > length + 1000:
+            message = f"the packed counts are longer than {length} bytes of numbers can be"
             raise ValueError(message)
-        return decompress(packed, bufsize=expected)
+        return decompress(packed, bufsize=length)
     except (ZlibError, ValueError) as error:
         message = f"the counts of a block cannot be unpacked: {error}"
         raise ValueError(message) from None
+
+
+def _numbers(unpacked: bytes) -> NDArray[np.int64]:
+    return np.frombuffer(unpacked, "<i8").astype(np.int64)
+
+
+def _first(numbers: bytes) -> int:
+    return int.from_bytes(numbers[:8], "little", signed=True)
 
 
 def added(packed: Iterable[Packed]) -> Counts | None:
@@ -207,22 +259,35 @@ def added(packed: Iterable[Packed]) -> Counts | None:
     ValueError
         If the bins differ.
     """
-    total: NDArray[np.int64] | None = None
     bins: Bins | None = None
     sources: dict[str, None] = {}
     warnings: list[str] = []
-    for one in packed:
-        if bins is not None and one.bins is not bins:
-            message = "packed counts to be added must have the same bins"
-            raise ValueError(message)
-        bins = one.bins
-        sources.update(dict.fromkeys(one.source.split("; ")))
-        warnings += one.warnings
-        vector = one.vector()
-        if total is None:
-            total = vector
-        else:
-            total += vector
+    total: NDArray[np.int64] | None = None
+    for group in _groups(packed):
+        for one in group:
+            if bins is not None and one.bins is not bins:
+                message = "packed counts to be added must have the same bins"
+                raise ValueError(message)
+            bins = one.bins
+            sources.update(dict.fromkeys(one.source.split("; ")))
+            warnings += one.warnings
+        numbers = np.frombuffer(b"".join([one.unpacked() for one in group]), "<i8")
+        part = numbers.reshape(len(group), -1).sum(axis=0, dtype=np.int64)
+        total = part if total is None else total + part
     if total is None or bins is None:
         return None
     return bins.counts(total, "; ".join(sources), tuple(warnings))
+
+
+def singles_of(packed: Sequence[Packed]) -> NDArray[np.int64]:
+    """Return the clicks of packed counts with the same bins, shape (blocks, gates, detectors)."""
+    bins = packed[0].bins
+    length = bins.length_of_singles
+    numbers = _numbers(b"".join([one.beginning(length) for one in packed])).reshape(-1, length)
+    return bins.singles(numbers.T).transpose(2, 0, 1)
+
+
+def _groups(packed: Iterable[Packed]) -> Iterator[list[Packed]]:
+    rest = iter(packed)
+    while group := list(islice(rest, _TOGETHER)):
+        yield group

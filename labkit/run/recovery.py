@@ -1,7 +1,9 @@
 """Bring a run that ended anyhow, even by kill -9, into a state from which it can go on."""
 
 import json
+import os
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from analysis.counting import count
@@ -91,8 +93,7 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
             blocks[number] = _judged_now(folder, block)
             judged.append(block.segment)
     listed = {block.segment for block in blocks.values()}
-    there = (folder.path / "tags").glob("block_*.ptu")
-    for path in sorted(path for path in there if folder.relative(path) not in listed):
+    for path in _segments_but(folder, listed):
         segment = folder.relative(path)
         found = _recovered(folder, path, set(blocks))
         if found is None:
@@ -105,6 +106,16 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
         blocks=journal.numbered(blocks), recovered=tuple(recovered), judged=tuple(judged),
         set_aside=tuple(aside), cut_bytes=cut, mended=mended,
     )  # fmt: skip
+
+
+def _segments_but(folder: RunFolder, listed: set[str]) -> list[Path]:
+    """Return the segments that are not listed; of a long run's no path is made but theirs."""
+    tags = folder.path / "tags"
+    if not tags.is_dir():
+        return []
+    with os.scandir(tags) as entries:
+        names = sorted(entry.name for entry in entries if f"tags/{entry.name}" not in listed)
+    return [tags / name for name in names if fnmatchcase(name, "block_*.ptu")]
 
 
 RECOVERED = "recovered: complete segment without its journal line"

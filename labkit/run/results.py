@@ -142,6 +142,7 @@ def save_report(
     result: Result,
     say: Callable[[str], object] = print,
     unsafe: Mapping[str, str] | None = None,
+    learned: Callable[[], object] | None = None,
 ) -> None:
     """Write the report of a run that has R_m, once the manifest says how the run ended.
 
@@ -155,6 +156,8 @@ def save_report(
         Told what could not be written.
     unsafe : mapping of str to str, optional
         Instruments that were not safe at the end.
+    learned : callable, optional
+        Waits for the noise budget that is being learned; all else is drawn before.
     """
     if result.evaluation is None:
         return
@@ -162,7 +165,9 @@ def save_report(
         *(f"NOT SAFE at the end: {n}: {w}" for n, w in (unsafe or {}).items()),
         *result.diagnosis,
     ]
-    attempt(folder, "report", lambda: write_run_report(folder, remarks=remarks), say)
+    attempt(
+        folder, "report", lambda: write_run_report(folder, remarks=remarks, learned=learned), say
+    )
 
 
 def save_figures(folder: RunFolder, result: Result) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labkit.run.always_valid import KEPT
 from labkit.run.folder import RunFolder, open_run
 from labkit.run.integrity import Misfit, hashes_of, misfits_of
 from labkit.run.lines import framed, read_lines, sha256_of, write_whole
@@ -13,7 +14,7 @@ from labkit.run.summary import SUMMARY
 SEAL = "seal.json"
 """In a run folder that has ended: SHA-256 of its files by path."""
 
-_NOT_SEALED = {LOCK, SUMMARY, SEAL}
+_NOT_SEALED = {LOCK, SUMMARY, KEPT, SEAL}
 """Files that tell nothing of the run, or can be made anew."""
 
 

@@ -9,7 +9,7 @@ from labkit.run.lines import framed, read_lines
 from labkit.run.manifest import Manifest
 
 SUMMARY = "summary.json"
-"""In a run folder; made anew when manifest or journal are no longer those it tells of."""
+"""In a run folder; made anew when one of the files it tells of is no longer what it was."""
 
 
 def kept_summary(folder: Path) -> dict[str, Any] | None:
@@ -44,7 +44,7 @@ def summary_row(name: str, manifest: Manifest, blocks: list[Block]) -> dict[str,
 def _state(folder: Path) -> list[list[int]]:
     """Return sizes and times of the files that the row is made of."""
     found = []
-    for name in ("manifest.json", "journal.jsonl"):
+    for name in ("manifest.json", "journal.jsonl", "result.json"):
         try:
             stat = (folder / name).stat()
             found.append([stat.st_size, stat.st_mtime_ns])

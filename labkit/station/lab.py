@@ -36,7 +36,7 @@ WATCHDOG_LOG = "watchdog.txt"
 POLL = 0.2
 """Longest time between looks at a running recording, s."""
 
-SHORTEST_POLL = 2e-3
+SHORTEST_POLL = 1e-3
 """Shortest time between looks at a running recording, s."""
 
 
@@ -465,7 +465,7 @@ def _wait(tagger: TimeTagger, progress: Callable[[float], float] | None) -> None
         while (seconds := tagger.elapsed()) >= wanted and not tagger.wait(0.0):
             wanted = progress(seconds)
         pace = seconds / (monotonic() - began)
-        timeout = 0.5 * max(0.0, wanted - seconds) / pace if pace > 0 else POLL
+        timeout = 0.2 * max(0.0, wanted - seconds) / pace if pace > 0 else POLL
         timeout = min(POLL, max(SHORTEST_POLL, timeout))
 
 

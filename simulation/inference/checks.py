@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg, special
 
 from simulation.inference.likelihood import deviance, split_by_data_set
 from simulation.inference.model import CELLS
@@ -75,7 +75,7 @@ def _share_above(made: Real, found: float) -> float:
     if beyond >= COUNTED:
         return beyond / len(made)
     mean, variance = float(made.mean()), float(made.var())
-    return float(stats.gamma.sf(found, mean**2 / variance, scale=variance / mean))
+    return float(special.gammaincc(mean**2 / variance, found * mean / variance))
 
 
 def _made(means: Real, rng: np.random.Generator) -> Real:

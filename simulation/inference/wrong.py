@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg, special
 
 from simulation.inference.checks import ALPHA
 from simulation.inference.data import Campaign
@@ -66,7 +66,7 @@ class WrongModel:
     @property
     def p_value(self) -> float:
         """How often data of the right model would gain as much at one of these places."""
-        return float(min(1.0, self.looks * stats.chi2.sf(max(self.gain, 0.0), 1)))
+        return float(min(1.0, self.looks * special.chdtrc(1, max(self.gain, 0.0))))
 
     def __str__(self) -> str:
         return f"{self.sentence} (2 Δ ln density {self.gain:.0f}, p = {self.p_value:.1g})"

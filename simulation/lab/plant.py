@@ -29,6 +29,7 @@ from simulation.lab.ports.phase_lock import LockReading, LockSettings
 from simulation.lab.pulse_train import PulseTrain
 from simulation.lab.recorder import Recorder
 from simulation.lab.slow_drifts import SlowDrifts
+from simulation.lab.stretch import Stretch
 from simulation.lab.wiring import LASERS, Wiring
 from simulation.lab.world_parameters import WorldParameters
 
@@ -161,36 +162,45 @@ class Plant:
 
     def live(self, trials: int) -> DetectorClicks:
         """Let the world live through `trials` trials and return their clicks."""
-        stretches = _divided(trials, round(_POINT_LIFE / self.parameters.period))
-        first = np.cumsum(stretches) - stretches
-        return DetectorClicks.joined(
+        first, parts = 0, []
+        for stretch in self.pass_through(trials):
+            clicks = self.clicks(stretch)
+            parts.append(replace(clicks, trial=clicks.trial + first))
+            first += stretch.trials
+        return DetectorClicks.joined(parts)
+
+    def pass_through(self, trials: int) -> list[Stretch]:
+        """Let the world live through `trials` trials; return what their clicks are drawn from."""
+        parts = _divided(trials, round(_POINT_LIFE / self.parameters.period))
+        return [self._stretch(int(part)) for part in parts]
+
+    def clicks(self, stretch: Stretch) -> DetectorClicks:
+        """Draw the clicks of a stretch of trials that the world has lived through."""
+        point, world = stretch.point, stretch.parameters
+        noise = np.hypot(2 * stretch.sigma, point.phase_noise)
+        patterns = point.patterns.at(point.theta(stretch.phase), noise, point.contrast)
+        clicks = DetectorClicks.joined(
             [
-                replace(clicks, trial=clicks.trial + start)
-                for start, length in zip(first, stretches, strict=True)
-                for clicks in (self._stretch(int(length)),)
+                pair_clicks(self._rng, patterns, stretch.blocks, point.arrivals),
+                *(uncorrelated_clicks(self._rng, other, stretch.trials) for other in point.others),
+                steady_clicks(self._rng, point.steady_rate, stretch.trials, world.period),
             ]
         )
+        return remembered(clicks, world, self._memory_rng)
 
-    def _stretch(self, trials: int) -> DetectorClicks:
-        """Clicks of trials that share an operating point, while the phase moves on."""
+    def _stretch(self, trials: int) -> Stretch:
+        """Live through trials that share an operating point, while the phase moves on."""
         point, period = self.operating_point(), self.parameters.period
         self._look_at_fringe()
         blocks = _divided(trials, round(_PHASE_BLOCK / period))
         phase, sigma = np.empty(len(blocks)), np.empty(len(blocks))
-        for number, length in enumerate(blocks):
-            self.interferometer.step(float(length) * period)
+        for number, length in enumerate(blocks.tolist()):
+            self.interferometer.step(length * period)
             phase[number], sigma[number] = self.interferometer.phase, self.interferometer.sigma
         self._grow_older(trials * period)
-        noise = np.hypot(2 * sigma, point.phase_noise)
-        patterns = point.patterns.at(point.theta(phase), noise, point.contrast)
-        clicks = DetectorClicks.joined(
-            [
-                pair_clicks(self._rng, patterns, blocks, point.arrivals),
-                *(uncorrelated_clicks(self._rng, other, trials) for other in point.others),
-                steady_clicks(self._rng, point.steady_rate, trials, period),
-            ]
+        return Stretch(
+            point=point, parameters=self.parameters, blocks=blocks, phase=phase, sigma=sigma
         )
-        return remembered(clicks, self.parameters, self._memory_rng)
 
     def _grow_older(self, seconds: float) -> None:
         self.light.step(seconds)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from threading import Condition
 from time import monotonic, sleep
 from typing import Protocol, cast
 
@@ -21,6 +22,7 @@ from simulation.lab.ports.tagger import (
     TaggerSettings,
     TimeTags,
 )
+from simulation.lab.stretch import Stretch
 from simulation.lab.tagger import Fifo, Registrar, discriminate, sync_edge
 from simulation.lab.world_parameters import WorldParameters
 
@@ -50,7 +52,13 @@ _WORK = 1 << 17
 _COURTESY = 1e-4
 """Time of the wall in which a reader lets others at the clock before it takes it again, s."""
 
-_CHUNK = 1 << 20
+_LOOK = 0.02
+"""Longest time of the wall for which a reader waits until time may pass, s."""
+
+_FEW, _BRIEF = 1000.0, 3.0
+"""Clicks, and seconds in which they came, that may wait for those of the time that passes next."""
+
+_CHUNK = 1 << 21
 """Triggers recorded together, so that memory stays small."""
 
 
@@ -94,8 +102,29 @@ class ClickSource(Protocol):
     def drift(self, seconds: float) -> None:
         """Live without looking at clicks."""
 
-    def live(self, trials: int) -> DetectorClicks:
-        """Live through trials and return their clicks."""
+    def pass_through(self, trials: int) -> list[Stretch]:
+        """Live through trials; return what their clicks are drawn from."""
+
+    def clicks(self, stretch: Stretch) -> DetectorClicks:
+        """Draw the clicks of a stretch of trials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What the tagger's inputs make of clicks, besides its own settings."""
+
+    syncs_arrive: bool
+    heights: tuple[float, float]
+    swapped: bool
+    keep: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """Trials that have passed and are not registered yet: all at once is much cheaper."""
+
+    stretch: Stretch
+    inputs: _Inputs
 
 
 class Recorder(TaggerPort):
@@ -120,7 +149,9 @@ class Recorder(TaggerPort):
         self.troubles = TaggerTroubles()
         self._registrar: Registrar | None = None
         self._fifo = Fifo(self._parameters.fifo_records)
-        self._trial, self._last_trial = 0, 0
+        self._pending: _Pending | None = None
+        self._lived, self._registered, self._last_trial = 0, 0, 0
+        self._looked = Condition()
         self._began = self._end = 0.0
         self._running = False
         self._seen, self._limit, self._waits_until = 0.0, 0.0, -inf
@@ -151,7 +182,9 @@ class Recorder(TaggerPort):
             self._registrar = Registrar(settings, self._parameters, self._rng)
             self._fifo = Fifo(self._parameters.fifo_records)
             self._flags = TaggerFlags()
-            self._trial, self._last_trial = 0, round(duration / self._parameters.period)
+            self._pending = None
+            self._lived, self._registered = 0, 0
+            self._last_trial = round(duration / self._parameters.period)
             self._began = self._clock.now()
             self._end = self._began + duration
             self._seen, self._limit = self._began, self._began + _LEASH
@@ -164,6 +197,7 @@ class Recorder(TaggerPort):
             if self._running:
                 self._end = self._clock.now()
             self._running = False
+            self._register_pending()
 
     def running(self) -> bool:
         """Tell whether the recording's time is still running."""
@@ -178,8 +212,10 @@ class Recorder(TaggerPort):
         """
         now = self._clock.now()
         leashes = int((self._seen - self._began) / _LEASH + 1e-9) + 1
-        self._limit, self._seen = self._began + leashes * _LEASH, now
-        self._waits_until = monotonic() + _TRUST
+        with self._looked:
+            self._limit, self._seen = self._began + leashes * _LEASH, now
+            self._waits_until = monotonic() + _TRUST
+            self._looked.notify_all()
         return round(min(now, self._end) - self._began, 9)
 
     def records(self, limit: int) -> NDArray[np.uint32]:
@@ -203,7 +239,9 @@ class Recorder(TaggerPort):
 
     def flags(self) -> TaggerFlags:
         """Return what went wrong since the start."""
-        return self._flags
+        with self._clock.lock:
+            self._register_pending()
+            return self._flags
 
     def live(self, start: float, stop: float) -> None:
         """Live through an interval of the clock: record, or only drift."""
@@ -213,6 +251,7 @@ class Recorder(TaggerPort):
         self._record_until(min(stop, self._end))
         if stop >= self._end:
             self._running = False
+            self._register_pending()
             if stop > self._end:
                 self._plant.drift(stop - self._end)
 
@@ -229,18 +268,35 @@ class Recorder(TaggerPort):
 
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
-        sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
+        if not self._wait_to_be_looked_at():
+            sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
             left = self._leash()
-            if not self._running or self._fifo.waiting or left <= 0:
-                return
-            settings = self._registrar.settings if self._registrar else TaggerSettings()
-            rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
-            rate += sum(self.rates(settings).inputs)
-            events = min(0.5 * self._parameters.fifo_records, _WORK)
-            room = max(events / max(rate, 1e-3), _LATENCY)
-            end = max(self._end - self._clock.now(), 0.0)
-            self._clock.advance(min(self.stride, room, end, left))
+            if left <= 0 or not self._is_little(self._pending):
+                self._register_pending()
+            if self._running and not self._fifo.waiting and left > 0:
+                settings = self._registrar.settings if self._registrar else TaggerSettings()
+                rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
+                rate += sum(self.rates(settings).inputs)
+                events = min(0.5 * self._parameters.fifo_records, _WORK)
+                room = max(events / max(rate, 1e-3), _LATENCY)
+                end = max(self._end - self._clock.now(), 0.0)
+                self._clock.advance(min(self.stride, room, end, left))
+                self._register_pending()
+
+    def _is_little(self, pending: _Pending | None) -> bool:
+        if pending is None:
+            return True
+        period = pending.stretch.parameters.period
+        seconds = pending.stretch.trials * period
+        rates = pending.stretch.point.click_rates(period)
+        return seconds <= _BRIEF and seconds * float(np.sum(rates)) <= _FEW
+
+    def _wait_to_be_looked_at(self) -> bool:
+        """Wait, but not for long, while time may not pass; tell whether it was so."""
+        with self._looked:
+            held = self._running and not self._fifo.waiting and self._leash() <= 0
+            return held and self._looked.wait(_LOOK)
 
     def _leash(self) -> float:
         """Return how long time may pass now, s: whoever watches must be waited for."""
@@ -252,26 +308,53 @@ class Recorder(TaggerPort):
     def _record_until(self, time: float) -> None:
         # a trigger belongs to the interval in which its whole trial has passed
         passed = int((time - self._began) / self._parameters.period + 1e-6)
-        while self._trial < min(passed, self._last_trial):
-            trials = min(_CHUNK, min(passed, self._last_trial) - self._trial)
-            clicks = self._plant.live(trials)
-            if self._registrar is not None and not self._flags.fifo_full:
-                self._register(self._registrar, clicks, trials)
-            self._trial += trials
+        while self._lived < min(passed, self._last_trial):
+            trials = min(_CHUNK, min(passed, self._last_trial) - self._lived)
+            for stretch in self._plant.pass_through(trials):
+                self._put_off(stretch)
+                self._lived += stretch.trials
 
-    def _register(self, registrar: Registrar, clicks: DetectorClicks, trials: int) -> None:
+    def _put_off(self, stretch: Stretch) -> None:
+        """Keep trials for later, after those before; these are registered if they differ."""
+        inputs = _Inputs(
+            syncs_arrive=self._sync_arrives(), heights=self._plant.pulse_volts(),
+            swapped=self._parameters.swapped_detectors, keep=self.troubles.keep,
+        )  # fmt: skip
+        before = self._pending
+        if before is not None:
+            small = before.stretch.trials + stretch.trials <= _CHUNK
+            if small and inputs == before.inputs and before.stretch.goes_on_with(stretch):
+                stretch = before.stretch.followed_by(stretch)
+            else:
+                self._register_pending()
+        self._pending = _Pending(stretch=stretch, inputs=inputs)
+
+    def _register_pending(self) -> None:
+        """Draw the clicks of the trials that have passed, and let the tagger register them."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        if self._registrar is not None and not self._flags.fifo_full:
+            clicks = self._plant.clicks(pending.stretch)
+            self._register(self._registrar, clicks, pending.stretch.trials, pending.inputs)
+        self._registered += pending.stretch.trials
+
+    def _register(
+        self, registrar: Registrar, clicks: DetectorClicks, trials: int, inputs: _Inputs
+    ) -> None:
         troubles = self.troubles
-        has_sync = registrar.has_sync and self._sync_arrives()
-        first, second = self._cabled(self._plant.pulse_volts())
-        if self._parameters.swapped_detectors:
+        has_sync = registrar.has_sync and inputs.syncs_arrive
+        first, second = inputs.heights
+        if inputs.swapped:
+            first, second = second, first
             clicks = replace(clicks, detector=1 - clicks.detector)
         time, channel = registrar.register(
             clicks,
-            self._trial,
+            self._registered,
             trials,
             (first, second),
             syncs_seen=has_sync,
-            keep=troubles.keep,
+            keep=inputs.keep,
         )
         needs_sync = registrar.settings.mode == "T3"
         if registrar.settings.mode == "stream":
@@ -279,10 +362,11 @@ class Recorder(TaggerPort):
         elif needs_sync and not has_sync:
             complete = True
         else:
-            complete = self._fifo.put(registrar.records(time, channel, self._trial + trials))
+            until = self._registered + trials
+            complete = self._fifo.put(registrar.records(time, channel, until))
         overfull, troubles.overflow = troubles.overflow, False
         self._flags = TaggerFlags(
             fifo_full=self._flags.fifo_full or not complete or overfull,
-            dropped_events=self._flags.dropped_events or troubles.keep < 1,
+            dropped_events=self._flags.dropped_events or inputs.keep < 1,
             sync_lost=self._flags.sync_lost or (needs_sync and not has_sync),
         )

@@ -79,8 +79,8 @@ def checked(name: str, value: object, allowed: Range) -> Value:
     except (TypeError, ValueError):
         message = f"`{name}` must be a number or an array of numbers, but is {value!r}"
         raise ValueError(message) from None
-    outside = ~((array >= low) & (array <= high))
-    if np.any(outside):
+    if array.size and not (array.min() >= low and array.max() <= high):  # nan is not inside
+        outside = ~((array >= low) & (array <= high))
         message = f"`{name}` must {text}, but is {array[outside].flat[0]}"
         raise ValueError(message)
     if whole and (array.ndim or not float(array).is_integer()):

@@ -9,9 +9,12 @@ from analysis.counting.shifted import shifted_counts
 from analysis.counts_file import witness_counts
 from analysis.witness.anytime import AnytimeTest
 from benchmarks.long_run import GATES, calibrations, make_long_run
-from labkit.run import RunFolder, check_run
+from labkit.monitoring.monitor import Course
+from labkit.run import RunFolder, Tail, check_run
+from labkit.run.always_valid import KEPT
 from labkit.run.evidence import RunJudge
-from labkit.run.journal import judged
+from labkit.run.journal import clicks_of, judged, sum_of
+from labkit.run.lines import framed, read_lines
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +31,38 @@ def test_the_journal_has_what_the_segments_have(made):
         assert block.witness == witness_counts(count(path, GATES))
         assert block.shifted == shifted_counts(path, GATES, block.trials).pairs.tolist()
     assert [b.shifted for b in blocks[: len(calibrations())]] == [None] * len(calibrations())
+
+
+def test_the_beginning_of_packed_counts_is_unpacked_alone_and_the_same(made):
+    blocks = made[0].journal.read()
+    whole = [block.counts for block in blocks]
+    assert [b.witness for b in blocks] == [witness_counts(one) for one in whole]
+    assert clicks_of(blocks).tolist() == [one.singles.tolist() for one in whole]
+    assert sum_of([b.held for b in blocks]).to_dict() == sum(whole[1:], whole[0]).to_dict()
+
+
+def test_a_verdict_asks_for_its_own_blocks_however_many_there_are(made):
+    class Asked(dict):
+        def keys(self):
+            pytest.fail("all blocks were gone through")
+
+        __iter__ = keys
+
+    tail = Tail(made[0].journal)
+    tail.blocks = Asked()
+    assert tail.poll() == set(range(1, 41 + len(calibrations())))
+
+
+def test_points_of_a_course_that_one_look_leaves_come_with_the_next(made):
+    good = [block for block in made[0].journal.read() if block.setting["procedure"] == "witness"]
+    at_once, bit_by_bit = Course(), Course()
+    all_points = at_once.evaluations(good := good[:20])
+    numbers = [len(bit_by_bit.evaluations(good, 4)) for _ in range(4)]
+    assert numbers == sorted(numbers)
+    assert numbers[0] < len(all_points) == numbers[-1]
+    assert bit_by_bit.complete
+    found = bit_by_bit.evaluations(good, 4)
+    assert [one.to_dict() for one in found] == [one.to_dict() for one in all_points]
 
 
 def test_shifted_trials_that_are_not_those_of_the_segment_are_told(made, tmp_path):
@@ -67,3 +102,53 @@ def test_a_further_block_adds_one_pair_though_the_bound_has_moved(made, monkeypa
     before = len(added)
     assert judge.verdict(blocks).bound == judge.verdict(blocks).bound != earlier
     assert len(added) == before + 1
+
+
+def test_a_kept_test_gives_the_same_verdict_and_adds_new_pairs_only(made, tmp_path, monkeypatch):
+    folder, blocks = beside(made, tmp_path)
+    RunJudge(folder.path, None).keep(blocks[:-2])
+    added, add = [], AnytimeTest.add
+    monkeypatch.setattr(
+        AnytimeTest, "add", lambda t, cells: (added.append(cells), add(t, cells))[1]
+    )
+    live, anew = RunJudge(folder.path, None, go_on=True), RunJudge(folder.path, None)
+    live.verdict(blocks[:-2])
+    assert added == []
+    assert live.verdict(blocks).to_dict() == anew.verdict(blocks).to_dict()
+    assert live.course.points == anew.course.points
+
+
+@pytest.mark.parametrize("change", ["counts", "line", "labkit", "left out"])
+def test_a_kept_test_that_is_stale_or_damaged_goes_for_nothing(made, tmp_path, monkeypatch, change):
+    folder, blocks = beside(made, tmp_path)
+    RunJudge(folder.path, None).keep(blocks)
+    path = folder.path / KEPT
+    if change == "counts":
+        last = blocks[-2]
+        blocks[-2] = replace(last, counts=last.counts + last.counts)
+    elif change == "left out":
+        blocks[-40] = judged(blocks[-40], good=False, reason="noise")
+    elif change == "labkit":
+        monkeypatch.setattr("labkit.__version__", "0.0.1")
+    else:
+        path.write_bytes(path.read_bytes().replace(b'"seen":20', b'"seen":19'))
+        assert b'"seen":19' in path.read_bytes()
+    live, anew = RunJudge(folder.path, None, go_on=True), RunJudge(folder.path, None)
+    assert live.verdict(blocks).to_dict() == anew.verdict(blocks).to_dict()
+    assert live.course.points == anew.course.points
+
+
+def test_a_result_rests_on_blocks_and_on_nothing_that_is_kept(made, tmp_path):
+    folder, blocks = beside(made, tmp_path)
+    judge = RunJudge(folder.path, None)
+    judge.keep(blocks)
+    (line,) = read_lines(folder.path / KEPT)
+    forged = line.plain | {"test": line.plain["test"] | {"largest": [99.0] * 31}}
+    (folder.path / KEPT).write_text(framed(forged), encoding="utf-8")
+    assert RunJudge(folder.path, None).verdict(blocks).to_dict() == judge.verdict(blocks).to_dict()
+
+
+def beside(made, path):
+    """Another folder with the same segments."""
+    (path / "tags").symlink_to(made[0].path / "tags")
+    return RunFolder(path=path), made[0].journal.read()

@@ -5,8 +5,10 @@ import re
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from html import escape
 from http.client import HTTPConnection
 from threading import Thread
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -14,8 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.cli import run as command
-from labkit.dashboard.live import MOST_VISITORS, Visitor, alarm_text, origins, serve
-from labkit.dashboard.page import Page
+from labkit.dashboard.live import (
+    MOST_BESIDE,
+    MOST_VISITORS,
+    Visitor,
+    alarm_text,
+    origins,
+    serve,
+)
+from labkit.dashboard.page import Page, beside
 from labkit.dashboard.thinning import MANY, thinned
 from labkit.dashboard.watch import Watch
 from labkit.monitoring import RunMonitor
@@ -348,9 +357,9 @@ def asked(port, path, **headers):
     link = HTTPConnection("localhost", port, timeout=60)
     link.request("GET", path, headers=headers)
     answer = link.getresponse()
-    answer.read()
+    text = answer.read().decode()
     link.close()
-    return answer.status, answer.headers
+    return answer.status, answer.headers, text
 
 
 def test_nobody_sees_the_page_without_its_token(run):
@@ -362,11 +371,11 @@ def test_nobody_sees_the_page_without_its_token(run):
             "/metadata",
             "/ws",
         ):
-            status, headers = asked(port, path)
+            status, headers, _ = asked(port, path)
             refused = status == 302 and "/refused" in headers["Location"]
             assert refused or status == 403, path
         assert asked(port, "/refused")[0] == 403
-        status, headers = asked(port, f"/?token={TOKEN.replace(' ', '%20')}")
+        status, headers, _ = asked(port, f"/?token={TOKEN.replace(' ', '%20')}")
         assert status == 200
         cookie = headers["Set-Cookie"]
         assert "HttpOnly" in cookie
@@ -385,3 +394,35 @@ def test_an_address_of_others_needs_a_token(run):
         token_for("0.0.0.0", "short")
     with pytest.raises(ValueError, match="needs a token"):
         serve(Watch(run.folder.path), address="0.0.0.0", port=1, browser=False, every=1.0)
+
+
+def test_runs_stand_side_by_side_each_as_its_own_page(watched, make_run):
+    others = [make_run(kind=f"<b>{n}") for n in range(5)]
+    names = [run.folder.path.name for run in (watched, *others)]
+    address = f"/{beside(names[0], 'no such run', *names[1:3])}"
+    with served(Watch(watched.folder.path.parent), None) as port:
+        status, _, text = asked(port, address)
+        shown = re.findall(r'<iframe title="([^"]+)" src="[?]run=([^"]+)">', text)
+        assert status == 200
+        assert [unquote(name) for _, name in shown] == names[:3]
+        assert "<b>" not in text
+        for name in names[3:]:
+            assert f'href="{escape(beside(*names[:3], name))}"' in text
+        status, _, text = asked(port, f"/{beside(*names)}")
+        assert text.count("<iframe") == MOST_BESIDE
+        assert 'href="?beside' not in text
+
+
+def test_a_run_is_offered_beside_each_other_one(watched, make_run):
+    other = make_run()
+    name, further = watched.folder.path.name, other.folder.path.name
+    watch = Watch(watched.folder.path.parent)
+    words = Page().tables(watch.look(name), watch.rows(), watch.comparison([name, further]))
+    assert words.count(f'href="{escape(beside(name, further))}"') == 2  # in both tables
+
+
+def test_no_more_pages_than_the_memory_bears_are_kept_up(watched, monkeypatch):
+    monkeypatch.setattr("labkit.dashboard.live.MOST_VISITORS", 1)
+    with served(Watch(watched.folder.path, fresh=60.0), None) as port:
+        texts = [asked(port, "/")[2] for _ in range(2)]
+    assert ['id="chart-result"' in text for text in texts] == [True, False]

@@ -5,6 +5,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from math import sqrt
 from types import SimpleNamespace
 
@@ -21,11 +22,13 @@ from labkit.monitoring import monitor as watching
 from labkit.monitoring.comparison import compare_runs
 from labkit.monitoring.monitor import MOST_POINTS
 from labkit.monitoring.pace import _walk_error
+from labkit.monitoring.scan import ScanBook
 from labkit.monitoring.series import SeriesBook
 from labkit.monitoring.status import SILENCE
-from labkit.run import Goal, JournalError, total_counts
-from labkit.run.events import EventLog
-from labkit.run.evidence import TestPoint
+from labkit.run import Block, Goal, JournalError, total_counts
+from labkit.run.always_valid import TestPoint
+from labkit.run.events import EVENTS, EventLog
+from labkit.run.lines import framed
 from labkit.run.progress import Step, Watcher
 from labkit.station.config import read_station_file, station_path
 
@@ -452,3 +455,85 @@ def test_runs_are_compared_by_what_they_set(make_run):
     assert found.settings == {"voa_a_transmission": (0.5, 1.5)}
     assert found.facts["procedure"] == ("witness", "autopilot")
     assert found.facts["trials"] == (f"{runs[0].recorded[1].trials.number:,}",) * 2
+
+
+def with_steps(run, *begun, ended=None, after=()):
+    """Write when the steps of a run began, s after 1e9; its manifest says when it ended.
+
+    What a procedure does `after` its steps is told as steps of another one.
+    """
+    names = ["witness"] * len(begun) + ["splitting"] * len(after)
+    run.folder.path.joinpath(EVENTS).write_text(
+        "".join(
+            framed({
+                "kind": "progress", "time": instant(1e9 + seconds),
+                "path": [{"procedure": name, "number": n, "of": 3, "what": f"step {n}"}],
+            })
+            for name, n, seconds in zip(names, (1, 2, 3, 1, 2, 3), (*begun, *after), strict=False)
+        ),
+        encoding="utf-8",
+    )  # fmt: skip
+    if ended is not None:
+        manifest = replace(run.folder.manifest(), status="done", ended=instant(1e9 + ended))
+        run.folder.write_manifest(manifest)
+
+
+def instant(seconds):
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def test_time_left_is_that_of_all_steps_by_earlier_runs_of_the_same(make_run):
+    for times, ended in (((0, 10, 40), 140), ((0, 14, 54), 174)):  # 10, 30, 100 s; 14, 40, 120 s
+        with_steps(make_run(), *times, ended=ended, after=(ended - 20,))
+    with_steps(make_run(goal={"trials": 5}), 0, 1000, 2000, ended=3000)  # of another goal
+    running = make_run()
+    with_steps(running, 0, 12)
+    left = RunMonitor(running.folder).snapshot(now=1e9 + 12 + 5).time_left
+    assert left.seconds == pytest.approx(35 - 5 + 110)
+    sigma = (1.5 * (5**2 + 10**2) * 2) ** 0.5  # variances of two runs: 50 and 200, times 1 + 1/2
+    assert (left.low, left.high) == pytest.approx((left.seconds - sigma, left.seconds + sigma))
+
+
+def test_time_left_of_steps_is_not_known_without_an_earlier_run(make_run):
+    running = make_run()
+    with_steps(running, 0, 12)
+    assert RunMonitor(running.folder).snapshot(now=1e9 + 20).time_left is None
+
+
+def test_time_left_of_the_last_step_is_by_the_pace_of_its_blocks(make_run):
+    with_steps(make_run(), 0, 10, 40, ended=140)
+    running = make_run()
+    with_steps(running, 0, 1, 2)
+    for _ in range(3):
+        running.add()
+    found = RunMonitor(running.folder).snapshot(now=1e9 + 300)
+    assert found.time_left.seconds == pytest.approx(700)  # 420 of 600 million trials, 60 in 100 s
+
+
+def test_a_scan_goes_on_after_the_filters_were_tuned_in_it():
+    def block(number, procedure, **setting):
+        found = object.__new__(Block)
+        found.__dict__.update(number=number, setting={"procedure": procedure, **setting})
+        return found
+
+    order = ["phase_sweep", "filters", "filters", "phase_sweep", "filters", "phase_sweep"]
+    blocks = [block(n, name, delta_phi=0.1 * n) for n, name in enumerate(order, 1)]
+    book, seen = ScanBook(), []
+    for n in range(1, 7):
+        for _ in range(2):  # a block comes, then its verdict
+            book.follow(blocks[:n], n)
+        seen.append([one.number for one in book._blocks])
+    assert seen == [[1], [2], [2, 3], [1, 4], [5], [1, 4, 6]]
+    blocks += [block(7, "witness"), block(8, "phase_sweep")]
+    book.follow(blocks, 7)
+    assert [one.number for one in book._blocks] == [8]
+
+
+def test_calibrations_have_no_verdict_on_the_page(run):
+    from labkit.dashboard.page import Page
+
+    run.add(procedure="null_test", temperature=0.07)
+    found = RunMonitor(run.folder).snapshot()
+    assert "Verdict and its conditions" not in Page().tables(found)
+    run.add()
+    assert "Verdict and its conditions" in Page().tables(RunMonitor(run.folder).snapshot())

@@ -11,6 +11,7 @@ from analysis.resonance import ResonanceFit
 from analysis.separable_fit import Estimate
 from labkit.experiment import read_experiment
 from labkit.procedures import (
+    balance,
     delay_sweep,
     mechanical_lines,
     optical_lines,
@@ -138,3 +139,22 @@ def test_bound_on_the_visibility_is_the_papers(monkeypatch):
         ),
     )  # fmt: skip
     assert delay_sweep._bound(None, SEQUENCE, 1) == pytest.approx(6.1 / 8.1)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "chance"),
+    [(10_000, 10_000, 0.85), (10_000, 10_150, 0.5), (10_000, 10_600, 0.02)],
+)
+def test_chance_of_a_balance_to_end_within_its_tolerance(a, b, chance):
+    """Of a step half done, 1.5 %: the other half adds a normal error of 1 % (σ) to what it is."""
+    assert balance._chance(a, b, 0.5, 0.015) == pytest.approx(chance, abs=0.03)
+    assert balance._chance(a, b, 1.0, 0.015) == (abs(b - a) / b <= 0.015)
+
+
+def test_balance_corrects_by_all_steps_near_balance():
+    """A/B with equal transmissions: 1.04, seen in two steps; the first one was far off."""
+    rates = [(1.4e-4, 1.0e-4), (1.05e-4, 1.0e-4), (0.99e-4, 1.0e-4)]
+    settings = [(1.0, 1.0), (1.0, 1.0), (1.0, 1.02)]
+    found = balance._ratio(rates, settings, [10**7] * 3)
+    assert found == pytest.approx((1.05 * 0.99 * 1.02) ** 0.5, rel=1e-3)
+    assert balance._ratio(rates[:1], settings[:1], [10**7]) == pytest.approx(1.4)

@@ -12,10 +12,11 @@ from analysis.evaluation import evaluate
 from analysis.gates import Gate, GateSet
 from analysis.plots import arrival_histogram, coincidence_matrix
 from labkit.dashboard.page import Page
-from labkit.learned import BUDGET, Learned, learned_of
+from labkit.learned import BUDGET, Learned, learned_of, learning
 from labkit.monitoring import RunMonitor
 from labkit.report import headline, write_report
 from labkit.report.run_report import ungated_table, write_run_report
+from labkit.run import RunFolder
 from labkit.run.events import EventLog
 from labkit.run.progress import Watcher
 from simulation.inference.budget import noise_budget
@@ -159,3 +160,11 @@ def test_pictures_are_drawn_into_given_axes(recorded):
     axes = Figure().subplots(2)
     assert arrival_histogram(recorded[1], axes[0]) is axes[0]
     assert coincidence_matrix(recorded[1], axes[1]) is axes[1]
+
+
+def test_learning_in_a_process_of_its_own_says_why_it_cannot(tmp_path):
+    with (
+        learning(RunFolder(path=tmp_path / "nowhere")) as wait,
+        pytest.raises(ValueError, match=r"nowhere.*manifest\.json"),
+    ):
+        wait()

@@ -129,14 +129,30 @@ def test_page_fits_a_phone_and_the_night(page, dark):
     browser.ask("localStorage.clear()")
 
 
+LISTEN = """(() => {
+  window.tones = []; window.told = []
+  const make = AudioContext.prototype.createOscillator
+  AudioContext.prototype.createOscillator = function() { tones.push(880); return make.call(this) }
+  window.Notification = class { constructor(title, {body}) { told.push(body) }
+                                static permission = "granted" } })()"""
+"""Notes the tones that are made, and what the browser's notifications say."""
+
+
 def test_alarms_and_steps_appear_without_being_asked_for(page, run):
     browser, _ = page
     browser.until("Bokeh.documents[0].get_model_by_name('alarm text').text == '0 '")
     browser.until("known !== null")
+    browser.ask(LISTEN)
+    browser.ask("bell.click()")
+    assert browser.ask("bell.getAttribute('aria-pressed')") == "true"
+    assert browser.ask("sound instanceof AudioContext")
+    assert browser.ask("tones.length") == 1  # that one hears it works
     log = EventLog(Watcher(), run.folder.path)
     log.step((Step(procedure="phase_sweep", number=3, of=9, what="Δφ = 0.5 π"),))
     log.alarm("block 4 left out: the lock was lost")
     browser.until("document.documentElement.dataset.alarms == '1'")
+    assert browser.ask("tones.length") == 4
+    assert browser.ask("told") == ["block 4 left out: the lock was lost"]
     words = browser.ask(WORDS)
     assert "phase sweep 3 of 9 (Δφ = 0.5 π)" in words
     assert "block 4 left out: the lock was lost" in words

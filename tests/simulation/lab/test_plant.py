@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.tagfile.codec import Decoder
-from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2
+from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from simulation.lab.clock import VirtualClock
 from simulation.lab.device import heating, resting_phonons
 from simulation.lab.emission import FringePatterns
@@ -107,6 +107,22 @@ def test_settings_act_from_the_moment_they_are_made(lab):
     pump = [np.sum(((r >> 10) & 0x7FFF < 2700) & (r >> 25 == detector)) for r in (first, second)]
     assert pump[0] > 100
     assert pump[1] < 20
+
+
+def test_small_steps_of_time_keep_their_settings(lab):
+    """Trials of one second at a time, drawn together: those with the pump on have its clicks."""
+    tagger, pump = lab.wiring.tagger, lab.wiring.laser["pump"]
+    tagger.start(TaggerSettings(mode="T3"), 200.0)
+    for second in range(200):
+        pump.state = replace(pump.state, emission=second % 100 < 50)
+        lab.clock.advance(1.0)
+    records = tagger.records(1 << 20)
+    assert not tagger.running()
+    events = Decoder(TIMEHARP_260N_T3).decode(records)
+    in_gate = (events.channel == 0) & (events.dtime < 2700)
+    on = np.bincount(events.time[in_gate] // 1_000_000, minlength=4)  # trials of 50 s
+    assert np.all(on[[0, 2]] > 50)
+    assert np.all(on[[1, 3]] < 10)
 
 
 def test_slow_reader_overfills_the_fifo(lab):

@@ -1,0 +1,27 @@
+# Public names of labkit.run; see `analysis.lazy_names`.
+from labkit.run.agreement import Agreement as Agreement
+from labkit.run.agreement import check_run as check_run
+from labkit.run.blocks import EmptyBlockError as EmptyBlockError
+from labkit.run.blocks import take_block as take_block
+from labkit.run.folder import RunFolder as RunFolder
+from labkit.run.folder import create_run as create_run
+from labkit.run.folder import gates_beside as gates_beside
+from labkit.run.folder import list_runs as list_runs
+from labkit.run.folder import open_run as open_run
+from labkit.run.folder import tag_files as tag_files
+from labkit.run.goal import Goal as Goal
+from labkit.run.journal import Block as Block
+from labkit.run.journal import Journal as Journal
+from labkit.run.journal import JournalError as JournalError
+from labkit.run.journal import Tail as Tail
+from labkit.run.journal import main_setting as main_setting
+from labkit.run.journal import total_counts as total_counts
+from labkit.run.manifest import Manifest as Manifest
+from labkit.run.record import BlockOutcome as BlockOutcome
+from labkit.run.record import Demands as Demands
+from labkit.run.record import RecordWriter as RecordWriter
+from labkit.run.recovery import Recovery as Recovery
+from labkit.run.recovery import recover_run as recover_run
+from labkit.run.references import usual_rates as usual_rates
+from labkit.run.verification import BlockEvidence as BlockEvidence
+from labkit.run.verification import problems_of as problems_of
