@@ -28,6 +28,8 @@ from labkit.cli.run_display import RunDisplay
 from labkit.experiment import read_experiment
 from labkit.run import Block, RunFolder, check_run, list_runs
 from labkit.station.config import station_path
+from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
+from simulation.lab.servers.simulated_scpi import SimulatedScpi
 from simulation.lab.world import World
 
 BLOCK, BLOCKS = 1_000_000, 3
@@ -43,8 +45,40 @@ WARM = 0.1
 WIRE = ("silence", "delay", "garbage", "partial", "disconnect")
 SETTINGS = {
     "afg": "OUTP1:STAT", "awg": "OUTP:STAT", "lock": "AMAN", "laser_pump": "OUTPut:STATe",
-    "laser_read": "OUTPut:STATe", "daq": "Dev1/ao0",
+    "laser_read": "OUTPut:STATe", "daq": "Dev1/ao0", "bias": "current",
 }  # fmt: skip
+_LASER = (
+    "OUTPut:STATe 0", "OUTPut:TRACk 0", "SOURce:CPOWer 0", "SOURce:POWer:DIODe 5",
+    "SOURce:WAVElength 1550",
+)  # fmt: skip
+STUCK = {
+    "afg": (
+        "OUTP1:POL INV", "OUTP2:POL INV", "OUTP1:STAT OFF", "OUTP2:STAT OFF", "TRIG:SOUR TIM",
+        "SOUR1:BURS:STAT OFF", "SOUR2:BURS:STAT OFF", "SOUR1:BURS:MODE GAT",
+        "SOUR2:BURS:MODE GAT", "SOUR1:BURS:NCYC 5", "SOUR2:BURS:NCYC 5", "SOUR1:BURS:TDEL 1us",
+        "SOUR2:BURS:TDEL 1us", "SOUR1:FUNC:SHAP SIN", "SOUR2:FUNC:SHAP SIN", "SOUR2:FREQ 10kHz",
+        "SOUR1:PULS:PER 30us", "SOUR1:PULS:WIDT 100ns", "SOUR1:PULS:HOLD DUTY",
+        "SOUR1:PULS:DEL 2us", "SOUR1:PULS:TRAN:LEAD 30ns", "SOUR1:PULS:TRAN:TRA 30ns",
+        "SOUR1:VOLT:HIGH 50mV", "SOUR2:VOLT:HIGH 50mV", "SOUR1:VOLT:LOW -40mV",
+        "SOUR2:VOLT:LOW -40mV", "OUTP1:IMP 1kohm", "OUTP2:IMP 1kohm", "DATA:DATA", "DATA:COPY",
+        "DATA:DEF",
+    ),
+    "awg": (
+        "FREQ:RAST 1e9", "FUNC:MODE FIX", "INIT:CONT ON", "INIT:GATE ON", "INST:SEL 2",
+        "OUTP:COUP DAC", "OUTP:STAT OFF", "SEQ:ADV STEP", "SEQ:DEF", "SEQ:SEL 2", "TRAC:DEF",
+        "TRAC:SEL", "TRAC:DATA", "TRIG:SOUR:ADV TIM", "TRIG:COUN 7", "VOLT:OFFS 0.2", "VOLT 0.1",
+    ),
+    "lock": (
+        "AMAN 0", "AMAN 1", "GAIN 1.0", "ICTL 0", "INTG 2.0", "SETP 1.0", "MOUT 0.5",
+        "LLIM -0.1", "ULIM 0.1", "INPT 1",
+    ),
+    "laser_pump": _LASER,
+    "laser_read": _LASER,
+    "daq": tuple(f"Dev1/ao{number}" for number in range(10)),
+    "bias": ("current",),
+}  # fmt: skip
+"""Settings that are stuck from the start, by instrument; at a wrong value where one is given."""
+
 KINDS = {
     "afg": (*WIRE, "error", "refuse", "stick"),
     "awg": (*WIRE, "error", "refuse", "stick"),
@@ -53,7 +87,7 @@ KINDS = {
     "laser_read": (*WIRE, "error", "refuse", "stick"),
     "fridge": (*WIRE, "error"),
     "daq": ("delay", "disconnect", "refuse", "stick"),
-    "bias": ("delay", "disconnect"),
+    "bias": ("delay", "disconnect", "stick"),
 }
 """Faults that last, by instrument; on the wire also a single one (``once``)."""
 
@@ -79,8 +113,8 @@ PAIRED = (
 )  # fmt: skip
 """Of which all pairs are tried while measuring."""
 
-UNKNOWABLE = {"daq stick": {"voa_a"}}
-"""Outputs without read-back: a card that does not do what it confirms cannot be found out."""
+UNKNOWABLE = {"bias stick": {"snspd"}}
+"""Sources without read-back: one that ignores what it is told cannot be found out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +143,8 @@ class Found:
     left_out, bad, unsafe, shouted : list of str
         Reasons of blocks that do not count; blocks that count although the world was not right;
         what is really unsafe, and who was named.
+    reason : str
+        Why the run ended, if it did not reach its goal.
     """
 
     case: str
@@ -118,6 +154,7 @@ class Found:
     bad: list[str]
     unsafe: list[str]
     shouted: list[str]
+    reason: str = ""
 
     @property
     def is_silent(self) -> bool:
@@ -153,6 +190,8 @@ def cases() -> list[Case]:
     ]
     found = [Case(faults=(f,), phase=p) for f in (*lasting, *once) for p in PHASES]
     found += [Case(faults=(fault,), phase=p) for fault in LABORATORY for p in PHASES[1:5]]
+    stuck = [f"{name} stuck {setting}" for name, settings in STUCK.items() for setting in settings]
+    found += [Case(faults=(fault,), phase="opening") for fault in stuck]
     return found + [Case(faults=two, phase="measuring") for two in combinations(PAIRED, 2)]
 
 
@@ -217,6 +256,7 @@ def _judge(
     unsafe = unsafe_ports(Started.last)
     return Found(
         case=case.name, code=code, left_out=left_out, bad=bad, unsafe=unsafe, shouted=shouted,
+        reason=runs[0].manifest().reason if runs else "",
         outcome=_outcome(code, left_out, trouble.told, shouted),
     )  # fmt: skip
 
@@ -398,9 +438,13 @@ def _untroubled() -> tuple[Any, dict[str, float]]:
 def _inject(world: World, fault: str, delay: float) -> None:
     name, _, rest = fault.partition(" ")
     if name in KINDS:
-        kind, _, once = rest.partition(" ")
+        kind, _, more = rest.partition(" ")
+        if kind == "stuck":
+            _put(world.instruments[name], more)
+            world.inject(_sticking(name, more.split(" ")[0]))
+            return
         plain: dict[str, Any] = {
-            "instrument": name, "kind": kind, "count": 1 if once else None,
+            "instrument": name, "kind": kind, "count": 1 if more else None,
         }  # fmt: skip
         if kind == "delay":
             plain |= {"seconds": 0.02, "count": 5}
@@ -413,6 +457,27 @@ def _inject(world: World, fault: str, delay: float) -> None:
         return
     begin = world.clock.now() + (delay or 1.0)
     world.inject({"kind": name, "at": begin} | LABORATORY[fault])
+
+
+def _sticking(name: str, setting: str) -> dict[str, Any]:
+    return {"instrument": name, "kind": "stick", "count": None, "setting": setting}
+
+
+def _put(instrument: Any, command: str) -> None:
+    """Have an instrument obey a command that gives a value, as by its front panel."""
+    if " " not in command:
+        return
+    if isinstance(instrument, SimulatedScpi):
+        instrument.execute(command.encode())
+        if instrument.errors:
+            message = f"{command!r} must be a command of {instrument.idn}: {instrument.errors}"
+            raise ValueError(message)
+    elif isinstance(instrument, SimulatedSIM960):
+        instrument.execute(command)
+    else:
+        instrument.open()
+        instrument.exchange(command)
+        instrument.close()
 
 
 def _experiment() -> dict[str, Any]:
@@ -430,7 +495,12 @@ def _station(folder: Path, case: Case) -> Path:
     text = station_path("virtual").read_text(encoding="utf-8")
     text = text.replace("simulation.lab.world.World", f"{__name__}.Started")
     text = text.replace("  lock_range:", "  patience: 0.0\n  lock_range:")
-    for name in {fault.split(" ")[0] for fault in case.faults} & {"afg", "awg", "lock", "fridge"}:
+    silent = {
+        name
+        for name, kind, *_ in ((*fault.split(" "), "") for fault in case.faults)
+        if kind in WIRE
+    }
+    for name in silent & {"afg", "awg", "lock", "fridge"}:
         address = f"    address: 'world:{name}'\n"
         before, _, after = text.partition(address)
         head, brace, rest = after.partition("    init: {")
@@ -444,6 +514,10 @@ def _station(folder: Path, case: Case) -> Path:
     path = folder / "station.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+_PLACES = re.compile(r" at TCPIP0\S+|\S+station\.yaml: ")
+"""What differs from one computer to the next."""
 
 
 def table(found: list[Found]) -> str:
@@ -465,18 +539,20 @@ def table(found: list[Found]) -> str:
         f"{100 * CHANGE:.0f} % and five standard deviations from an untroubled run's. *Went on*: "
         "nothing was noticed. What changes no rate, as a coupler, polarisation or crosstalk, the "
         "conditions of the verdict must find (see [procedures](procedures.md)).", "",
-        "A `daq` that confirms a voltage and does not put it out cannot be found out: the card has "
-        "no read-back (see [what is read back](safety.md)).", "",
+        "*Stuck* is a setting that the instrument confirms and ignores from the start, at a wrong "
+        "value where one is given. Detector bias without read-back (`bias stick`) that stays on "
+        "cannot be found out (see [what is read back](safety.md)).", "",
         f"| phase | {' | '.join(outcomes)} | sum |", "|---|" + "--:|" * (len(outcomes) + 1),
     ]  # fmt: skip
     for phase, sums in by_phase.items():
         row = " | ".join(str(sums[outcome] or "") for outcome in outcomes)
         lines.append(f"| {phase} | {row} | {sums.total()} |")
-    lines += ["", "| fault | phase | outcome | exit | left out because | counts, but |",
+    lines += ["", "| fault | phase | outcome | exit | because | counts, but |",
               "|---|---|---|--:|---|---|"]  # fmt: skip
     for one in found:
         fault, phase = one.case.split(" | ")
-        reasons = [re.sub(r" at TCPIP0\S+", "", text.split(";")[0])[:90] for text in one.left_out]
+        said = one.left_out or [one.reason]
+        reasons = [_PLACES.sub("", text.split(";")[0])[:90] for text in said]
         why = "; ".join(dict.fromkeys(reasons)).replace("|", "/")
         named = f" ({', '.join(one.shouted)})" if one.shouted else ""
         lines.append(

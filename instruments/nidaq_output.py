@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
     from typing_extensions import Unpack
 
+INPUT_RANGE = 10.0
+"""V to either side, that an input measures: more than an output may be at, to tell it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputLine:
@@ -32,16 +35,26 @@ class OutputLine:
         V.
     initial : float
         What the output is at when connecting, V: the card cannot be asked (0 after power-up).
+    read_back : str
+        Analog input that a wire leads from the output to, like ``Dev2/ai0``, or an internal channel
+        of a card that has them, like ``Dev1/_ao0_vs_aognd``; ``""``: none.
+    tolerance : float
+        By how much the input may differ from what was written, V.
     """
 
     line: str
     minimum: float
     maximum: float
     initial: float
+    read_back: str = ""
+    tolerance: float = 0.02
 
 
 class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
     """One analog output, whose voltage is what was last written.
+
+    With a `read_back` it is measured when connecting and after each write, which fails if the
+    output has not followed.
 
     Parameters
     ----------
@@ -54,7 +67,7 @@ class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
         "{line} voltage",
         "V",
         vals=lambda self: Numbers(self.output.minimum, self.output.maximum),
-        doc="Voltage last written; before that, the configured initial one.",
+        doc="Voltage last written; before that, the measured or else the configured initial one.",
     )
 
     def __init__(self, parent: "NIDAQOutput", name: str, output: OutputLine) -> None:
@@ -62,7 +75,7 @@ class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
         self.output, self.line = output, output.line
         self._task: Any = None
         add_parameters(self)
-        self.voltage.cache.set(output.initial)
+        self.voltage.cache.set(self._initial())
 
     def stop(self) -> None:
         """Give the output free; the card holds its voltage."""
@@ -80,6 +93,47 @@ class NIDAQChannel(InstrumentChannel["NIDAQOutput"]):
                 self.stop()
                 message = f"{self.full_name}: {self.line} could not be set: {error}"
                 raise ConnectionError(message) from error
+            if self.output.read_back:
+                self._check_followed(voltage)
+
+    def _check_followed(self, voltage: float) -> None:
+        found = self._measured()
+        if not abs(found - voltage) <= self.output.tolerance:
+            message = (
+                f"{self.full_name}: {self.line} must be at {voltage:.3f} V, as written, but "
+                f"{self.output.read_back} measures {found:.3f} V; check card, wires and `tolerance`"
+            )
+            raise RuntimeError(message)
+
+    def _initial(self) -> float:
+        """Return the voltage when connecting: as measured, if it can be."""
+        output = self.output
+        if not output.read_back:
+            return output.initial
+        found = self._measured()
+        if not output.minimum - output.tolerance <= found <= output.maximum + output.tolerance:
+            message = (
+                f"{self.full_name}: {self.line} must be within {output.minimum:g} to "
+                f"{output.maximum:g} V when connecting, but {output.read_back} measures "
+                f"{found:.3f} V; bring it there by hand, or check the wire"
+            )
+            raise ValueError(message)
+        return min(max(found, output.minimum), output.maximum)
+
+    def _measured(self) -> float:
+        """Return what the input measures, V; two tasks of one card's inputs exclude each other."""
+        try:
+            task = self.parent.library.Task()
+            try:
+                task.ai_channels.add_ai_voltage_chan(
+                    self.output.read_back, min_val=-INPUT_RANGE, max_val=INPUT_RANGE
+                )
+                return float(task.read())
+            finally:
+                task.close()
+        except Exception as error:
+            message = f"{self.full_name}: {self.output.read_back} could not be read: {error}"
+            raise ConnectionError(message) from error
 
     def _opened(self) -> Any:
         """Return the task, made again if the last one failed."""
@@ -145,16 +199,22 @@ class NIDAQOutput(Instrument):
 def _check_lines(name: str, lines: Mapping[str, OutputLine]) -> None:
     used: dict[str, str] = {}
     for channel, output in lines.items():
+        if not output.tolerance > 0:
+            message = (
+                f"{name}: `tolerance` of {channel} must be above 0 V, but is {output.tolerance:g}"
+            )
+            raise ValueError(message)
         if not output.minimum <= output.initial <= output.maximum:
             message = (
                 f"{name}: `initial` of {channel} must be {output.minimum:g} to "
                 f"{output.maximum:g} V, but is {output.initial:g} V"
             )
             raise ValueError(message)
-        if output.line in used:
-            message = (
-                f"{name}: each line must be used once, but {output.line} is used by "
-                f"{used[output.line]} and {channel}"
-            )
-            raise ValueError(message)
-        used[output.line] = channel
+        for line in filter(None, (output.line, output.read_back)):
+            if line in used:
+                message = (
+                    f"{name}: each line must be used once, but {line} is used by {used[line]} and "
+                    f"{channel}"
+                )
+                raise ValueError(message)
+            used[line] = channel

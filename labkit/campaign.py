@@ -76,13 +76,18 @@ class _Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Run:
-    """A run folder as the reader needs it; `arms` has both attenuators in each of its blocks."""
+    """A run folder as the reader needs it.
+
+    `arms` has both attenuators in each of its blocks; `usual` are those of its setting, or those
+    that are given, if it is the reference.
+    """
 
     name: str
     sequence: PulseSequence
     options: Any
     blocks: list[Block]
     arms: list[Arms]
+    usual: Arms = UNKNOWN
     hardware: Hardware
     calibration: Calibration | None
     skipped: set[str] = field(default_factory=set)
@@ -111,6 +116,7 @@ def read_campaign(
     preset: DLCZParameters,
     counts: Sequence[str | Path] = (),
     g2: Mapping[str, tuple[float, float]] | None = None,
+    arms: tuple[float, float] | None = None,
 ) -> tuple[Campaign, tuple[str, ...]]:
     """Read run folders, and counts files of the preset's setting.
 
@@ -128,6 +134,9 @@ def read_campaign(
         Files as `analysis.evidence.load_evidence` reads them; ``FILE@RAD`` for those of another Δφ.
     g2 : mapping of str to (float, float), optional
         Blocked-arm g² by device: most probable value and events (`blocked_arm_events`).
+    arms : tuple of float, optional
+        Transmissions of the attenuators A, B to which energies are relative; by default those of
+        the reference run.
 
     Returns
     -------
@@ -147,6 +156,8 @@ def read_campaign(
     if first is None:
         reference, levels, ratio = _setting_of_preset(preset), {}, None
     else:
+        first = replace(first, usual=_usual_arms(first) if arms is None else arms)
+        arms = first.usual
         pump, read_pulse = (first.sequence.pulse(name) for name in ("pump", "read"))
         reference = Setting(
             delay=first.sequence.delay, delta_phi=_phase_of(first), gates=_gates(first.sequence)
@@ -169,8 +180,9 @@ def read_campaign(
         )
         raise ValueError(message)
     campaign = Campaign(
-        records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio
-    )
+        records=tuple(records), reference=reference, levels=levels, read_over_pump=ratio,
+        arms=None if arms == UNKNOWN else arms,
+    )  # fmt: skip
     return campaign, tuple(remarks)
 
 
@@ -362,7 +374,7 @@ def _setting(played: _Played, run: _Run, arms: Arms, reference: _Run) -> Setting
     """Return the model's setting of what was played."""
     energies: dict[str, tuple[float, float]] = {"pump": (0.0, 0.0), "read": (0.0, 0.0)}
     names = [pulse.name for pulse in played.sequence.pulses]
-    usual_arms = _usual_arms(reference)
+    usual_arms = reference.usual
     if UNKNOWN in (arms, usual_arms):
         arms = usual_arms = (1.0, 1.0)
     for name in ("pump", "read"):

@@ -24,6 +24,9 @@ from simulation.theory.dlcz.device_matching import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+DRAWN = 10
+"""Sets in the picture."""
+
 COLUMNS = ("device", "wavelength_nm")
 """That a survey must have; others are passed over."""
 
@@ -159,18 +162,24 @@ class Matches:
         )
 
     def figure(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw all resonances, and the best sets as lines across the chips."""
+        """Draw all resonances, and the best sets as lines across the chips, by their names."""
         from matplotlib.figure import Figure
 
         if ax is None:
-            height = 1.2 + 0.7 * len(self.chips)
+            height = 1.4 + 0.9 * len(self.chips)
             ax = Figure(figsize=(7.0, height), layout="constrained").add_subplot()
         for place, chip in enumerate(self.chips):
             nm = 1e9 * chip.wavelength
             ax.plot(nm, np.full(len(nm), -place), "|", ms=14, color=COLORS[0], alpha=0.7)
         places = -np.arange(len(self.chips))
-        for one in self.sets[:10]:
-            ax.plot(1e9 * self._wavelengths(one), places, "-", color=COLORS[1], lw=1)
+        heights = np.linspace(-0.2, 1.2 - len(self.chips), DRAWN)
+        for number, one in enumerate(self.sets[:DRAWN]):
+            nm = 1e9 * self._wavelengths(one)
+            ax.plot(nm, places, "-", color=COLORS[1], lw=1)
+            names = (chip.devices[d] for chip, d in zip(self.chips, one.devices, strict=True))
+            # each at another height: lines of neighbouring sets lie close together
+            ax.annotate(" – ".join(names), (float(nm.mean()), heights[number]), xytext=(3, 0),
+                        textcoords="offset points", va="center", fontsize=7)  # fmt: skip
         ax.set_yticks(places, [chip.name for chip in self.chips])
         ax.set(xlabel="wavelength (nm)", ylim=(-len(self.chips) + 0.5, 0.5))
         return ax

@@ -1,22 +1,23 @@
-"""A run against a posterior: where the lab has moved since, in standard deviations."""
+"""A run against a posterior: where the lab has moved since, in standard deviations, and by what."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labkit.campaign import read_campaign
 from labkit.report.tables import ResultTable
-from labkit.run import Block, RunFolder, main_setting
-from labkit.run.journal import purpose_of
+from labkit.run import RunFolder
+from simulation.inference.data import Record
+from simulation.inference.model import CELLS
+from simulation.inference.moved import LabMoved, what_moved
 from simulation.inference.posterior import Posterior
-from simulation.inference.setting import Setting
-from simulation.theory.dlcz import pair_clicks
+from simulation.theory.dlcz import pair_clicks, riedinger2018
 
-Real = NDArray[np.float64]
+CLEARLY = 0.1
+"""Energy relative to the reference's from which an arm counts as open."""
 
-SINGLES = ("p1", "p2", "r1", "r2")
 SEVERAL = 3.0
 """Standard deviations from which a number counts as moved."""
 
@@ -34,7 +35,8 @@ class Shift:
         At which phase and delay.
     found, expected : float
     sigma : float
-        Of their difference: counting noise and spread of the posterior.
+        Of their difference: counting noise, spread of the posterior, and for singles the drift
+        that it allowed for.
     """
 
     name: str
@@ -56,16 +58,20 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """All numbers of a run that a posterior expects something of.
+    """All numbers of a run that a posterior expects something of, and what has moved.
 
     Attributes
     ----------
     run : str
     shifts : tuple of Shift
+        Of the settings with both arms open and both pulses.
+    lab : LabMoved
+        By all that inference reads of the run.
     """
 
     run: str
     shifts: tuple[Shift, ...]
+    lab: LabMoved
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
@@ -76,7 +82,10 @@ class Moved:
             }
             for one in self.shifts
         ]  # fmt: skip
-        return {"run": self.run, "shifts": rows, "moved": [n.name for n in self.shifts if n.moved]}
+        return {
+            "run": self.run, "shifts": rows, "moved": [n.name for n in self.shifts if n.moved],
+            "lab": self.lab.to_dict(),
+        }  # fmt: skip
 
     def table(self) -> ResultTable:
         """Return all shifts as a table of text."""
@@ -94,18 +103,21 @@ class Moved:
         )
 
 
-def compare_with(folder: RunFolder, posterior: Posterior) -> Moved:
-    """Compare the blocks of a run's main setting with what a posterior expects of them.
+def compare_with(
+    folder: RunFolder, posterior: Posterior, tell: Callable[[str], object] = lambda _: None
+) -> Moved:
+    """Compare what inference reads of a run with what a posterior expects of it.
 
-    Every phase and delay of these blocks is one setting; the posterior's spread is among σ, the
-    drifts from block to block are not: a shift of singles by a percent may be one.
+    Every phase and delay with both arms open is one setting; σ holds counting noise, the
+    posterior's spread, and the drift that the posterior allowed for.
 
     Parameters
     ----------
     folder : RunFolder
-        Of a procedure with both arms open and the reference pulses: ``witness``, ``autopilot``,
-        ``phase_sweep``, ``delay_sweep``.
+        With the reference pulses: ``autopilot``, ``witness``, ``phase_sweep``, ``delay_sweep``.
     posterior : Posterior
+    tell : callable, optional
+        Told the progress.
 
     Raises
     ------
@@ -115,38 +127,30 @@ def compare_with(folder: RunFolder, posterior: Posterior) -> Moved:
     """
     folder.refuse_replay()
     _check_levels(folder, posterior)
-    blocks = folder.journal.read()
-    purpose = main_setting(blocks) if blocks else {}
-    good = [b for b in blocks if b.good and _same_kind(b, purpose) and "delta_phi" in b.setting]
-    if not good:
+    _check_blocks(folder)
+    campaign, _ = read_campaign([folder.path], riedinger2018(), arms=posterior.arms)
+    campaign = replace(campaign, reference=posterior.reference)
+    open_ones = [r for r in campaign.records if r.kind == "light" and np.all(_open(r))]
+    return Moved(
+        run=folder.path.name,
+        shifts=tuple(shift for record in open_ones for shift in _shifts(record, posterior)),
+        lab=what_moved(campaign, posterior, tell=tell),
+    )
+
+
+def _open(record: Record) -> tuple[bool, ...]:
+    at = record.setting
+    lit = (energy > CLEARLY for energy in (*at.e_pump, *at.e_read))
+    return (*lit, at.on_line, bool(np.all(np.isfinite(record.coincidences))))
+
+
+def _check_blocks(folder: RunFolder) -> None:
+    if not any(block.good and "delta_phi" in block.setting for block in folder.journal.read()):
         message = (
             f"{folder.path}: must have good blocks at a phase of the read pulse (witness, "
             "phase_sweep, delay_sweep), but has none"
         )
         raise ValueError(message)
-    sequence = folder.sequence()
-    usual = posterior.reference.delay if sequence is None else float(sequence.delay)
-    found: list[Shift] = []
-    for (delay, phase), mine in _by_setting(good, usual).items():
-        gates = tuple(gate.stop - gate.start for gate in mine[0].gates.gates)
-        setting = replace(
-            posterior.reference, delay=delay, delta_phi=phase, gates=(gates[0], gates[1])
-        )
-        name = f"Δφ {phase / np.pi:+.2f} π, {delay * 1e9:.0f} ns"
-        found += _shifts(name, mine, posterior, setting)
-    return Moved(run=folder.path.name, shifts=tuple(found))
-
-
-def _same_kind(block: Block, purpose: dict[str, float | str]) -> bool:
-    return purpose_of(block.setting).get("procedure") == purpose.get("procedure")
-
-
-def _by_setting(good: Sequence[Block], usual: float) -> dict[tuple[float, float], list[Block]]:
-    groups: dict[tuple[float, float], list[Block]] = {}
-    for block in good:
-        delay = float(block.setting.get("delay", usual))
-        groups.setdefault((delay, float(block.setting["delta_phi"])), []).append(block)
-    return groups
 
 
 def _check_levels(folder: RunFolder, posterior: Posterior) -> None:
@@ -163,20 +167,19 @@ def _check_levels(folder: RunFolder, posterior: Posterior) -> None:
         raise ValueError(message)
 
 
-def _shifts(
-    name: str, blocks: Sequence[Block], posterior: Posterior, setting: Setting
-) -> Iterator[Shift]:
-    trials = sum(block.trials for block in blocks)
-    counts = [block.counts for block in blocks]
-    clicked = np.sum([c.singles.reshape(4) for c in counts], axis=0)
-    pairs = np.sum([c.pairs[2:, :2] for c in counts], axis=0)
-    model = pair_clicks(posterior.parameters(setting))
-    for place, cell in enumerate(SINGLES):
+def _shifts(record: Record, posterior: Posterior) -> Iterator[Shift]:
+    at, trials, clicked, pairs = (
+        record.setting, record.trials, record.singles, record.coincidences
+    )  # fmt: skip
+    name = f"{record.data_set} Δφ {at.delta_phi / np.pi:+.2f} π, {at.delay * 1e9:.0f} ns"
+    model = pair_clicks(posterior.parameters(at))
+    for place, cell in enumerate(CELLS):
         rates = model.singles[..., place]
-        noise = sqrt(float(np.mean(rates)) / trials)
+        mean = float(np.mean(rates))
+        sigma = np.sqrt(mean / trials + np.var(rates) + (posterior.drift * mean) ** 2)
         yield Shift(
-            name=cell, setting=name, found=float(clicked[place] / trials),
-            expected=float(np.mean(rates)), sigma=float(np.hypot(noise, np.std(rates))),
+            name=cell, setting=name, found=float(clicked[place] / trials), expected=mean,
+            sigma=float(sigma),
         )  # fmt: skip
     accidentals = clicked[2:, None] * clicked[None, :2] / trials
     for label, cells in (("crossed", ((0, 1), (1, 0))), ("same", ((0, 0), (1, 1)))):

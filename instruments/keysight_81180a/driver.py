@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from qcodes.validators import Multiples
+from qcodes.validators import Ints, Multiples
 
 from instruments.bases.parameters import (
     Declared,
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from qcodes.instrument import VisaInstrumentKWArgs
 
 OutputPath = Literal["DC", "DAC", "AC"]
+
+LEVEL_STEP = 1e-3
+"""V, in which offset and amplitude are set."""
 
 
 class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
@@ -101,6 +104,19 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
     )
     continuous = switch(
         ":INIT:CONT", "Runs without trigger", doc="Whether the waveform repeats for ever."
+    )
+    gated = switch(
+        ":INIT:GATE",
+        "Plays while the trigger lasts",
+        doc="Instead of once per trigger (``:INIT:GATE``).",
+    )
+    trigger_count = Declared[int](
+        "Times that a trigger plays it",
+        get=":TRIG:COUN?",
+        get_parser=lambda reply: int(number_in(reply)),
+        set=":TRIG:COUN {:d}",
+        vals=Ints(1, 1_048_576),
+        doc="How often the waveform is played per trigger (``:TRIG:COUN``).",
     )
 
     def __init__(self, parent: "Keysight81180A", number: int) -> None:
@@ -175,7 +191,7 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
         ValueError
             If a segment does not fit the memory or the peak limit, or the clock cannot be set.
         RuntimeError
-            If the clock or the amplitude reads back otherwise.
+            If clock, amplitude, offset or path read back otherwise.
         """
         rows = [np.asarray(samples, dtype=np.float64) for samples in segments]
         peak = min(self.parent.peak_limit, AMPLITUDES[1] / 2)
@@ -190,7 +206,6 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
             self.write(":TRAC:DEL:ALL")
             self.sample_rate(sample_rate)
             self.write(":VOLT:OFFS 0")  # before the amplitude, so that their sum never overshoots
-            self.offset.cache.set(0.0)
             self.write(f":VOLT {amplitude:.8g}")  # codes span it, the samples stay within the peak
             self.amplitude.cache.set(amplitude)
             self.write(":OUTP:COUP DC")
@@ -202,6 +217,7 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
             self.segment_lengths = tuple(map(len, rows))
             self._check_reads(":FREQ:RAST?", sample_rate, 1e-8)
             self._check_reads(":VOLT?", amplitude, 2e-3)
+            self._check_level()
 
     def load_sequence(self, steps: Sequence[tuple[int, int]]) -> None:
         """Replace the sequence of (segment, loops); each external trigger plays it once.
@@ -211,7 +227,8 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
         ValueError
             If a segment is not loaded, or no legal sequence plays the same.
         RuntimeError
-            If the instrument does not enter sequence mode.
+            If the instrument does not enter sequence mode, or would not play the sequence once per
+            external trigger.
         """
         legal = check_steps(self.full_name, steps, len(self.segment_lengths), self.parent.memory)
         with self.parent.lock:
@@ -223,18 +240,40 @@ class Keysight81180AChannel(GeneratorChannel["Keysight81180A"]):
                 self.write(f":SEQ:DEF {number},{segment},{loops},0")
             self.write(":SEQ:ADV AUTO")
             self.continuous(False)
+            self.gated(False)
             self.trigger_source("external")
+            self.trigger_count(1)
             self.write(":FUNC:MODE SEQ")
             if not (mode := self.mode()).startswith("SEQ"):
                 message = f"{self.full_name}: the mode must be SEQ, but reads {mode}"
                 raise RuntimeError(message)
-            if self.continuous.get() or self.trigger_source.get() != "external":
-                message = (
-                    f"{self.full_name}: the sequence must wait for the external trigger, but runs "
-                    "continuously or waits for another one"
-                )
-                raise RuntimeError(message)
+            self._check_plays_once()
             self.has_sequence = True
+
+    def _check_plays_once(self) -> None:
+        if self.continuous.get() or self.trigger_source.get() != "external":
+            message = (
+                f"{self.full_name}: the sequence must wait for the external trigger, but runs "
+                "continuously or waits for another one"
+            )
+            raise RuntimeError(message)
+        advance = self.ask(":SEQ:ADV?")
+        if self.gated.get() or self.trigger_count.get() != 1 or not advance.startswith("AUTO"):
+            message = (
+                f"{self.full_name}: each trigger must play the sequence once, but :INIT:GATE is "
+                f"{self.gated():d}, :TRIG:COUN {self.trigger_count()}, :SEQ:ADV {advance}"
+            )
+            raise RuntimeError(message)
+
+    def _check_level(self) -> None:
+        """Raise unless the samples come as they are: an offset adds to what the amplifier bears."""
+        offset, path = self.offset.get(), self.path.get()
+        if path != "DC" or not abs(offset) <= LEVEL_STEP:
+            message = (
+                f"{self.full_name}: the path must be DC without offset, but reads {path} with "
+                f"{offset:g} V"
+            )
+            raise RuntimeError(message)
 
     @amplitude.setter
     def _set_amplitude(self, volts: float) -> None:

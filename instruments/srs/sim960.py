@@ -223,11 +223,18 @@ class SIM960Servo(Servo):
         Raises
         ------
         RuntimeError
-            If the integrator is off: then the output would step.
+            If the integrator is off: then the output would step. If the set-point comes from
+            elsewhere: then `setpoint` is not what the loop holds.
         """
         with self.lock:
             if not self.integral_on():
                 message = f"{self.name}: set `integral_on` before engaging, else the output steps"
+                raise RuntimeError(message)
+            if self.external_setpoint.get():
+                message = (
+                    f"{self.name}: `external_setpoint` must be False before engaging, but is True: "
+                    "the loop would not hold `setpoint`"
+                )
                 raise RuntimeError(message)
             if near is not None:
                 self.output(near)

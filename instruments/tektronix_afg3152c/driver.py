@@ -223,6 +223,7 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
                 self._check_arrived(f"SOUR{self.number}:{header}", value, 0.11e-9)
             self.pulse_period(period)
             self.write(f"SOUR{self.number}:PULS:DEL 0")
+            self._check_arrived(f"SOUR{self.number}:PULS:DEL", 0.0, 0.11e-9)
             self._burst_per_trigger(start)
             self.set_levels(pulse.low, pulse.high)
             self.programmed = True
@@ -272,8 +273,11 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
         self.parent.trigger_source("external")
         self._check_took(
             (self.burst_cycles, 1.0), (self.trigger_delay, round(delay, 10)), (self.burst, True),
-            (self.parent.trigger_source, "external"),
+            (self.parent.trigger_source, "external"), (self.polarity, "normal"),
         )  # fmt: skip
+        if not (mode := self.ask(f"SOUR{self.number}:BURS:MODE?")).startswith("TRIG"):
+            message = f"{self.full_name}: the burst mode must be TRIG, but reads {mode}"
+            raise RuntimeError(message)
 
     def _check_took(self, *wanted: tuple[Parameter[Any, Any], object]) -> None:
         """Check by reading back what would play another waveform, or at another time, if stuck."""

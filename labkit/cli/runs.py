@@ -477,9 +477,12 @@ def _compare_with(twin: Path, runs: list[Path], *, json: bool) -> None:
     from simulation.inference.posterior import load_posterior
 
     posterior = load_posterior(twin)
-    found = [compare_with(open_run(path), posterior) for path in runs]
+    with remarks.status("comparing") as status:
+        found = [compare_with(open_run(path), posterior, status.update) for path in runs]
     if json:
         print_json({"twin": str(twin), "runs": [one.to_dict() for one in found]})
         return
     for one in found:
         print_table(one.table())
+        for text in one.lab.sentences():
+            print_lines(text)

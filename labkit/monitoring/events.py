@@ -92,14 +92,16 @@ class EventTail:
         plain: dict[str, Any] | None = object_of(raw)
         if plain is None:
             return
-        kind = str(plain.get("kind"))
-        time = datetime.fromisoformat(str(plain["time"])).timestamp()
-        if kind == "progress":
-            before, self.path = self.path, tuple(Step(**step) for step in plain["path"])
-            if before[:1] != self.path[:1]:
-                self.begun[self.path[0].procedure, self.path[0].number] = time
-            return
-        text = str(plain.get("text", ""))
+        kind, text = str(plain.get("kind")), str(plain.get("text", ""))
+        try:
+            time = datetime.fromisoformat(str(plain["time"])).timestamp()
+            if kind == "progress":
+                before, self.path = self.path, tuple(Step(**step) for step in plain["path"])
+                if before[:1] != self.path[:1]:
+                    self.begun[self.path[0].procedure, self.path[0].number] = time
+                return
+        except (IndexError, KeyError, TypeError, ValueError):
+            return  # the log is no evidence: a line that labkit did not write is passed over
         self.recent.append(Event(time=time, kind=kind, text=text))
         self.alarms += kind == "alarm"
         if text.startswith("alarms: "):

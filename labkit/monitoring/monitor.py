@@ -168,7 +168,7 @@ class RunMonitor:
                 self._events.notifier,
             ),
             events=tuple(self._events.recent), alarms=self._events.alarms,
-            figures=tuple(sorted((self.folder.path / "figures").glob("*.png"))),
+            figures=tuple(self.folder.figures()),
             learned=self._read_learned(),
         )  # fmt: skip
 

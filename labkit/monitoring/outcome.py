@@ -111,5 +111,5 @@ def _result(folder: RunFolder) -> tuple[dict[str, Any], str]:
             return {}, ""
         plain = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        return {}, f"{path}: {error}"
+        return {}, f"{path}: {str(error).removeprefix(f'{path}: ')}"
     return (plain, "") if isinstance(plain, dict) else ({}, f"{path}: holds no object")

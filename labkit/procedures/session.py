@@ -221,7 +221,9 @@ class Session:
         problems: list[str] = []
         whole = False
         try:
-            found = self.lab.record(path, trials, period, self._watch(trials * period, writer))
+            found = self.lab.record(
+                path, trials, period, self._watch(trials * period, writer, problems)
+            )
             whole = found.whole
             problems += found.faults
             if not whole:
@@ -237,7 +239,9 @@ class Session:
             problems += [str(violation), *self.lab.recording_faults()]
             return BlockOutcome(problems=tuple(problems), whole=False)
         problems += self.lab.what_stopped()
-        monitors = self.monitors(quick=bool(ended), brief=not locked)
+        monitors = _known(
+            self.monitors(quick=bool(ended), brief=not locked), "at its end", problems
+        )
         if ended:
             self.make_safe()  # before counting, which may take its time
         return BlockOutcome(
@@ -281,12 +285,14 @@ class Session:
             raise RuntimeError(message)
         return block.counts
 
-    def _watch(self, total: float, writer: RecordWriter) -> Callable[[float], float]:
+    def _watch(
+        self, total: float, writer: RecordWriter, problems: list[str]
+    ) -> Callable[[float], float]:
         """Return what is done while recording: tell the progress, and look at the lab.
 
         It says when it wants to be called again. The schedule is in seconds of the recording, so
         that a virtual lab, whose hours pass in seconds, is watched as a real one, where looks cost
-        nothing and are more frequent.
+        nothing and are more frequent. What is no number is put into `problems`.
         """
         due, last = SAMPLE_INTERVAL, monotonic()
 
@@ -295,7 +301,8 @@ class Session:
             stop_if_asked()
             self.watcher.advance(seconds, total)
             if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
-                writer.sample(seconds, self.monitors(brief=True))
+                when = f"{seconds:.0f} s after its start"
+                writer.sample(seconds, _known(self.monitors(brief=True), when, problems))
                 self.lab.check_interlocks(brief=True)
                 due, last = (seconds // SAMPLE_INTERVAL + 1) * SAMPLE_INTERVAL, monotonic()
             return due
@@ -348,9 +355,9 @@ class Session:
             is the phase error (rad).
         """
         lock = self.lab.phase_lock
-        watched = {"locked": float(lock.lock_state() == "locked")} | self._laser_frequencies()
+        watched = self._laser_frequencies()
         if quick:
-            return watched
+            return {"locked": float(lock.lock_state() == "locked")} | watched
         errors = [float(lock.error()) for _ in range(1 if brief else READINGS)]
         watched |= {
             "lock_error": errors[-1],
@@ -363,7 +370,18 @@ class Session:
         if self.fringe_volts is not None:
             rms = sqrt(sum(error**2 for error in errors) / len(errors))
             watched["phase_error" if brief else "phase_noise"] = rms / self.fringe_volts
-        return watched
+        # Last: what it came to while the others were read spoils the block, too.
+        return {"locked": float(lock.lock_state() == "locked")} | watched
+
+
+def _known(readings: Mapping[str, float], when: str, problems: list[str]) -> dict[str, float]:
+    """Return the readings that are numbers; of others nobody knows whether the block is good."""
+    problems += [
+        f"{name} was {value} {when}, which is no reading"
+        for name, value in readings.items()
+        if not isfinite(value)
+    ]
+    return {name: value for name, value in readings.items() if isfinite(value)}
 
 
 @contextmanager

@@ -361,13 +361,44 @@ def _changes(before: Counts, after: Counts) -> Iterator[str]:
             "swapped; the symmetrised R_m stays, R_m of both heralds are exchanged"
         )
         return
+    changed: dict[tuple[str, int], float] = {}
     for cell in after.gates.cells:
         old, new = before.single(*cell), after.single(*cell)
         usual = old * after.trials.number / before.trials.number
         change = (new - usual) / max(usual, 1.0)
         sigma = sqrt(new + usual * after.trials.number / before.trials.number + 1)
         if abs(change) > LARGEST_CHANGE and abs(new - usual) > SIGMAS * sigma:
+            changed[cell] = change
             yield f"the {cell[0]} rate of detector {cell[1]} has changed by {100 * change:+.0f} %"
+    yield from _where(changed, after)
+
+
+def _where(changed: Mapping[tuple[str, int], float], counts: Counts) -> Iterator[str]:
+    """Say where to look if rates that belong together have changed the same way, no others."""
+    gates, detectors = counts.gates.names, counts.gates.detectors
+    if len({change > 0 for change in changed.values()}) != 1:
+        return
+    more = next(iter(changed.values())) > 0
+    if changed.keys() == set(counts.gates.cells):
+        yield "all rates have gone " + (
+            "up: both lasers' power, or an arm that had lost light"
+            if more
+            else "down: an arm loses light (`labkit run splitting` tells), or both lasers' power"
+        )
+    for d in detectors if len(gates) > 1 else ():
+        if changed.keys() == {(gate, d) for gate in gates}:
+            yield f"both gates of detector {d} alone: " + (
+                "stray light or dark counts, or its filters were off the line before"
+                if more
+                else "its filters off the line, its bias, or its fibre"
+            )
+    for gate in gates if len(detectors) > 1 else ():
+        if changed.keys() == {(gate, d) for d in detectors}:
+            yield f"the {gate} gate of both detectors alone: " + (
+                f"more power of the {gate} laser, more heating by it, or leaked {gate} light"
+                if more
+                else f"less power of the {gate} laser: its mode, its AOM, its prefilter"
+            )
 
 
 def _exchanged(before: Counts, after: Counts) -> bool:

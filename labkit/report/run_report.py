@@ -215,8 +215,7 @@ def _svg(figure: "Figure") -> str:
 
 def _pictures(folder: RunFolder) -> Iterator[Section]:
     """Yield a section of what the procedures have drawn: balance, filters, lock, sweeps."""
-    pngs = (folder.path / "figures").glob("*.png")
-    paths = sorted(path for path in pngs if path.stem not in ELSEWHERE)
+    paths = [path for path in folder.figures() if path.stem not in ELSEWHERE]
     if paths:
         pictures = [
             (path.stem.replace("_", " "), b64encode(path.read_bytes()).decode("ascii"))

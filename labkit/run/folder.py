@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from analysis.gates import GateSet, gates_path
-from labkit.run.integrity import refuse_misfits
+from labkit.run.integrity import is_inside, refuse_misfits
 from labkit.run.journal import Block, Journal, main_setting, purpose_of
 from labkit.run.lines import sha256_of, write_whole
 from labkit.run.manifest import Manifest, new_manifest, read_manifest, write_manifest
@@ -105,6 +105,11 @@ class RunFolder:
         number = segment.stem.removeprefix("block_")
         found = int(number) if number.isdecimal() else 0
         return found if segment == self.segment_path(found) else None
+
+    def figures(self) -> list[Path]:
+        """Return the pictures that procedures drew, by name; a link out of the folder is none."""
+        found = sorted((self.path / "figures").glob("*.png"))
+        return [path for path in found if path.is_file() and is_inside(self.path, path)]
 
     def relative(self, path: Path) -> str:
         """Return a path in the folder as it stands in the journal."""

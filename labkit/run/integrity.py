@@ -1,5 +1,6 @@
 """Is every byte of a run what it was when it was written? Hashes and checksums, compared."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -7,10 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from labkit.run.journal import Block
-from labkit.run.lines import last_line, sha256_of
+from labkit.run.lines import last_line, read_lines, sha256_of
 from labkit.run.manifest import Manifest
 
 JOURNAL = "journal.jsonl"
+
+SEAL = "seal.json"
+"""In a run folder that has ended: SHA-256 of its files by path."""
 
 
 class Folder(Protocol):
@@ -73,12 +77,16 @@ def misfits_of(
 def sizes_misfit(folder: Folder, blocks: Iterable[Block]) -> list[Misfit]:
     """Return segments that are missing or of another length: the look that costs nothing.
 
-    And the journal, if it lacks the end of its last line although the run has ended in order.
+    And the journal, if it lacks the end of its last line although the run has ended in order, or
+    is not the one that was sealed: one that lacks whole lines looks well by itself.
     """
     found = []
     last = last_line(folder.path / JOURNAL)
+    sealed = (sealed_files(folder.path) or {}).get(JOURNAL)
     if last is not None and last.state == "torn" and folder.manifest().status != "running":
         found.append(Misfit(file=JOURNAL, what="lacks its end; mend it with `labkit runs repair`"))
+    elif sealed is not None and (misfit := _misfit(folder.path, JOURNAL, sealed)) is not None:
+        found.append(misfit)
     for block in blocks:
         path = folder.path / block.segment
         if (outside := _outside(folder.path, block.segment)) is not None:
@@ -89,6 +97,15 @@ def sizes_misfit(folder: Folder, blocks: Iterable[Block]) -> list[Misfit]:
             what = f"must have {block.size:,} bytes, but has {path.stat().st_size:,}"
             found.append(Misfit(file=block.segment, what=what))
     return found
+
+
+def sealed_files(folder: Path) -> dict[str, str] | None:
+    """Return the hashes of a seal; None if there is none, or it is damaged."""
+    lines = list(read_lines(folder / SEAL))
+    if len(lines) != 1 or lines[0].state != "whole":
+        return None
+    files = lines[0].plain.get("files")
+    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else None
 
 
 def refuse_misfits(folder: Folder, blocks: Iterable[Block]) -> None:
@@ -133,8 +150,13 @@ def _misfit(folder: Path, file: str, digest: str) -> Misfit | None:
     return None if fits else Misfit(file=file, what="is not what it was when it was written")
 
 
+def is_inside(folder: Path, path: Path) -> bool:
+    """Tell whether a path, its links followed, lies in a folder; a loop of links leads nowhere."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def _outside(folder: Path, file: str) -> Misfit | None:
     """Return what is wrong with a file that leads out of the folder by a link."""
-    if not (folder / file).resolve().is_relative_to(folder.resolve()):
+    if not is_inside(folder, folder / file):
         return Misfit(file=file, what="is a link that leads out of the run folder")
     return None

@@ -352,7 +352,10 @@ class _Reader:
             if absent := [number for number in numbers if number not in blocks]:
                 message = f"a verdict about block {min(absent)}, which has no line"
                 raise ValueError(message)
-            good, reason = bool(plain["good"]), str(plain["reason"])
+            good, reason = plain["good"], str(plain["reason"])
+            if not isinstance(good, bool):
+                message = f"`good` must be true or false, but is {good!r}"
+                raise TypeError(message)
             for number in numbers:
                 if number in changed:
                     blocks[number].__dict__.update(good=good, reason=reason)

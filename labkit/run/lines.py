@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from errno import EINVAL
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 from zlib import crc32
 
 from pydantic_core import from_json
@@ -38,6 +38,14 @@ class FramedLine(NamedTuple):
     end: int
     state: Literal["whole", "damaged", "torn"]
     plain: dict[str, Any]
+
+
+def _no_number(word: str) -> NoReturn:
+    message = f"{word} is no number of JSON's"
+    raise ValueError(message)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 def framed(plain: Mapping[str, object]) -> str:
@@ -132,7 +140,7 @@ def object_of(raw: bytes) -> dict[str, Any] | None:
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         return None
     try:
-        plain = from_json(text, cache_strings="keys")
+        plain = from_json(text, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         plain = _slowly(text)
     return plain if isinstance(plain, dict) else None
@@ -141,7 +149,7 @@ def object_of(raw: bytes) -> dict[str, Any] | None:
 def _slowly(text: bytes) -> object:
     """Return what a line's text holds, also with half a surrogate pair, as names of files have."""
     try:
-        return json.loads(text.decode())
+        return _DECODER.decode(text.decode())
     except (ValueError, RecursionError):
         return None
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,6 +15,7 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.blocks import journal_block, judge_block
 from labkit.run.folder import RunFolder
 from labkit.run.journal import UNVERIFIED, Block, Mended, Tail
+from labkit.run.lines import sha256_of
 from labkit.run.record import BlockPlan, BlockRecord, Demands, RecordWriter, read_record
 
 
@@ -95,7 +97,7 @@ def recover_run(folder: RunFolder, *, mend: bool = False) -> Recovery:
     listed = {block.segment for block in blocks.values()}
     for path in _segments_but(folder, listed):
         segment = folder.relative(path)
-        found = _recovered(folder, path, set(blocks))
+        found = _recovered(folder, path, blocks)
         if found is None:
             folder.set_aside(path)
             aside.append(segment)
@@ -122,11 +124,14 @@ RECOVERED = "recovered: complete segment without its journal line"
 """Begins the reason of a block that was counted only on resumption."""
 
 
-def _recovered(folder: RunFolder, path: Path, there: set[int]) -> Block | None:
-    """Journal a closed segment with its record; None if it is not both."""
+def _recovered(folder: RunFolder, path: Path, there: Mapping[int, Block]) -> Block | None:
+    """Journal a closed segment with its record; None if it is not both, or a copy of another."""
     number = folder.number_of(path)
     record = None if number is None else _record(folder, number)
     if number is None or number in there or record is None or not _is_closed(path):
+        return None
+    digest = sha256_of(path)
+    if any(block.hashes.get(block.segment) == digest for block in there.values()):
         return None
     counts = count(path, record.plan.gates)
     return journal_block(folder, number, counts, note=RECOVERED)

@@ -9,10 +9,11 @@ from labkit.report.diagnostics import diagnose_blocks
 from labkit.report.run_report import write_run_report
 from labkit.run.dataset import register_dataset
 from labkit.run.folder import RunFolder
+from labkit.run.integrity import sealed_files
 from labkit.run.journal import total_counts
 from labkit.run.recovery import recover_run
 from labkit.run.results import LEFT_OVER, left_over, save_counts
-from labkit.run.sealing import seal_run, sealed_anew, sealed_files
+from labkit.run.sealing import seal_run, sealed_anew
 from labkit.run.sole_use import sole_use
 
 

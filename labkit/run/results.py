@@ -13,10 +13,11 @@ from labkit.procedures import Result
 from labkit.report.run_report import write_run_report
 from labkit.run import Block, RunFolder, main_setting, total_counts
 from labkit.run.dataset import register_dataset
+from labkit.run.integrity import SEAL
 from labkit.run.journal import purpose_of
 from labkit.run.lines import is_there, write_whole
 from labkit.run.manifest import Status, drift_between, ended
-from labkit.run.sealing import SEAL, seal_run
+from labkit.run.sealing import seal_run
 from labkit.station.ending import Terminated, also, said, undisturbed
 from labkit.station.lab import Lab
 from labkit.station.safety import SafetyReport

@@ -1,18 +1,16 @@
 """The seal of a finished run: what every file beside the tags was, so that changes are noticed."""
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
 from labkit.run.always_valid import KEPT
 from labkit.run.folder import RunFolder, open_run
-from labkit.run.integrity import Misfit, hashes_of, misfits_of
-from labkit.run.lines import framed, read_lines, sha256_of, write_whole
+from labkit.run.integrity import SEAL, Misfit, hashes_of, is_inside, misfits_of, sealed_files
+from labkit.run.lines import framed, sha256_of, write_whole
 from labkit.run.sole_use import LOCK
 from labkit.run.summary import SUMMARY
-
-SEAL = "seal.json"
-"""In a run folder that has ended: SHA-256 of its files by path."""
 
 _NOT_SEALED = {LOCK, SUMMARY, KEPT, SEAL}
 """Files that tell nothing of the run, or can be made anew."""
@@ -90,26 +88,28 @@ def verify_run(
         found.append(Misfit(file=SEAL, what="is missing or damaged, although the run has ended"))
     wanted += (sealed or {}).items()
     told = None if progress is None else lambda done: progress(done, len(wanted))
+    if finished:
+        found += _strangers(folder, {file for file, _ in wanted})
     named = {misfit.file for misfit in found}
     return found + [m for m in misfits_of(folder, wanted, told) if m.file not in named]
 
 
-def sealed_files(folder: Path) -> dict[str, str] | None:
-    """Return the hashes of a seal; None if there is none, or it is damaged."""
-    lines = list(read_lines(folder / SEAL))
-    if len(lines) != 1 or lines[0].state != "whole":
-        return None
-    files = lines[0].plain.get("files")
-    return {str(k): str(v) for k, v in files.items()} if isinstance(files, dict) else None
+def _strangers(folder: RunFolder, known: AbstractSet[str]) -> list[Misfit]:
+    """Return segments and records beside those of the run's blocks: a copy could be taken for one.
+
+    What was set aside is known to be none.
+    """
+    there = (path for path in (folder.path / "tags").glob("*") if not path.is_dir())
+    files = sorted(folder.relative(path) for path in there)
+    return [Misfit(file=file, what="is of no block") for file in files if file not in known]
 
 
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files in a run folder, links that lead out of it left aside."""
-    inside = folder.resolve()
     for path in sorted(folder.rglob("*")):
         part = path.name.startswith(".") and path.name.endswith(".part")
         ours = path.is_file() and path.name not in _NOT_SEALED and not part
-        if ours and path.resolve().is_relative_to(inside):
+        if ours and is_inside(folder, path):
             yield path
 
 

@@ -170,6 +170,7 @@ class Notifier:
     _last: tuple[str, str] = ("", "")
     _ended: bool = False
     _failed: set[int] = field(default_factory=set)
+    _busy: dict[int, Thread] = field(default_factory=dict)
 
     def tell(self, state: str, text: str = "") -> None:
         """Have a state told; returns at once."""
@@ -228,12 +229,28 @@ class Notifier:
             return batch, self._ended
 
     def _send(self, state: str, text: str) -> None:
-        for number, way in enumerate(self.alarms.ways):
-            try:
-                way.send(self.run, state, text)
-            except Exception as error:  # noqa: BLE001, RUF100  # no way of telling may end a run
-                if number not in self._failed:
-                    self._failed.add(number)
-                    self.say(f"alarms: {way.kind} fails: {type(error).__name__}: {error}")
-            else:
-                self._failed.discard(number)
+        """Send by all ways at once: one that hangs keeps no other waiting; at most `TIMEOUT`."""
+        end = monotonic() + TIMEOUT
+        for number in range(len(self.alarms.ways)):
+            if number in self._busy and self._busy[number].is_alive():
+                self._fails(number, "has not done with the last message yet")
+                continue
+            self._busy[number] = Thread(
+                target=self._send_by, args=(number, state, text), name="alarm", daemon=True
+            )
+            self._busy[number].start()
+        for thread in self._busy.values():
+            thread.join(max(0.0, end - monotonic()))
+
+    def _send_by(self, number: int, state: str, text: str) -> None:
+        try:
+            self.alarms.ways[number].send(self.run, state, text)
+        except Exception as error:  # noqa: BLE001, RUF100  # no way of telling may end a run
+            self._fails(number, f"fails: {type(error).__name__}: {error}")
+        else:
+            self._failed.discard(number)
+
+    def _fails(self, number: int, how: str) -> None:
+        if number not in self._failed:
+            self._failed.add(number)
+            self.say(f"alarms: {self.alarms.ways[number].kind} {how}")

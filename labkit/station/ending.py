@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+TERMINATIONS = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
+"""Asked to end, terminal closed, Ctrl-\\, Ctrl-Break; a system has some of them."""
+
+STOPS = ("SIGINT", *TERMINATIONS)
+
+
 class Terminated(BaseException):
     """The process was asked to end (SIGTERM); not an Exception, so that nothing swallows it."""
 
@@ -53,18 +59,18 @@ class _Stop:
 
 @contextmanager
 def ending_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM, and the closing of the terminal, into `Terminated`: ``finally`` blocks run.
+    """Turn `TERMINATIONS` into `Terminated`: ``finally`` blocks run.
 
     A signal that is ignored (``nohup``) stays ignored; within `stopping_once` nothing changes.
     """
-    with _handling(_Stop(once=False), "SIGTERM", "SIGHUP"):
+    with _handling(_Stop(once=False), *TERMINATIONS):
         yield
 
 
 @contextmanager
 def stopping_once() -> Iterator[None]:
-    """Stop at the first of SIGINT, SIGTERM, SIGHUP; none of them disturbs the way to the end."""
-    with _handling(_Stop(once=True), "SIGINT", "SIGTERM", "SIGHUP"):
+    """Stop at the first of `STOPS`; none of them disturbs the way to the end."""
+    with _handling(_Stop(once=True), *STOPS):
         yield
 
 
@@ -83,7 +89,7 @@ def undisturbed() -> Iterator[None]:
     def wait(number: int, frame: "FrameType | None") -> None:
         _tell("the lab is being made safe; this takes a few seconds\n")
 
-    with _handling(wait, "SIGINT", "SIGTERM", "SIGHUP"):
+    with _handling(wait, *STOPS):
         yield
 
 
@@ -95,7 +101,7 @@ def postponed() -> Iterator[None]:
     def note(number: int, frame: "FrameType | None") -> None:
         heard.append(number)
 
-    with _handling(note, "SIGINT", "SIGTERM", "SIGHUP"):
+    with _handling(note, *STOPS):
         yield
     if heard:
         signal.raise_signal(heard[0])

@@ -289,6 +289,8 @@ def sole_control(file: StationFile) -> Iterator[None]:
     ------
     RuntimeError
         If another process holds one of the instruments; names it.
+    ValueError
+        If two instruments of the file have one address, however it is written.
     """
     folder = Path(gettempdir()) / f"labkit-{getuser()}"
     folder.mkdir(exist_ok=True)
@@ -320,11 +322,18 @@ def _places(file: StationFile) -> dict[str, str]:
             for output in (outputs.values() if isinstance(outputs, Mapping) else ())
             if isinstance(output, Mapping) and "line" in output
         ]
+        has_address = bool(addresses)
         if not (addresses or lines):
             own = [f"{key} {options[key]}" for key in OWN if key in options]
             addresses = [" ".join([kind, *own])]
         for address in (*addresses, *lines):
-            places[one_address(address)] = name
+            place = one_address(address)
+            if (other := places.setdefault(place, name)) != name and (has_address or lines):
+                message = (
+                    f"{file.path}: instruments {other!r} and {name!r} must have different "
+                    f"addresses, but both have {place}, in one spelling or another"
+                )
+                raise ValueError(message)
     return places
 
 

@@ -138,12 +138,15 @@ class Campaign:
     read_over_pump : float or None
         Energy of its read pulse over that of its pump pulse for lasers of equal power; None if
         not known.
+    arms : tuple of float or None
+        Transmissions of the attenuators A, B to which energies are relative; None if not known.
     """
 
     records: tuple[Record, ...]
     reference: Setting
     levels: dict[str, float] = field(default_factory=dict)
     read_over_pump: float | None = None
+    arms: tuple[float, float] | None = None
 
     @property
     def laser_only(self) -> bool:

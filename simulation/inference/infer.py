@@ -116,6 +116,7 @@ def infer(
         preset=preset_name,
         reference=campaign.reference,
         levels=dict(campaign.levels),
+        arms=campaign.arms,
         runs=campaign.runs,
         observed={
             "trials": data.trials, "singles": data.singles, "coincidences": data.pairs,

@@ -115,6 +115,8 @@ class Posterior:
         At whose pulses p, n and b hold.
     levels : dict of str to float
         AOM levels of its pulses, if known.
+    arms : tuple of float or None
+        Transmissions of the attenuators A, B that belong to it; None if not known.
     runs : tuple of str
         Run folders and counts files.
     observed : dict of str to ndarray
@@ -138,6 +140,7 @@ class Posterior:
     preset: str
     reference: Setting
     levels: dict[str, float]
+    arms: tuple[float, float] | None = None
     runs: tuple[str, ...]
     observed: dict[str, Real]
     drift: float
@@ -253,7 +256,7 @@ class Posterior:
             "checks": [asdict(check) for check in self.checks],
             "deviance": self.deviance, "p_value": self.p_value, "sampler": asdict(self.sampler),
             "preset": self.preset, "reference": asdict(self.reference), "levels": self.levels,
-            "runs": list(self.runs), "drift": self.drift,
+            "arms": self.arms, "runs": list(self.runs), "drift": self.drift,
         }  # fmt: skip
 
 
@@ -284,6 +287,7 @@ def load_posterior(path: str | Path) -> Posterior:
             for name in ("posterior", "prior", "sample_stats", "observed_data")
         }
     rest: dict[str, Any] = json.loads(text)
+    arms = rest.pop("arms", None)
     return Posterior(
         draws={name: values[0] for name, values in groups["posterior"].items()},
         prior={name: values[0] for name, values in groups["prior"].items()},
@@ -296,6 +300,7 @@ def load_posterior(path: str | Path) -> Posterior:
         remarks=tuple(rest.pop("remarks")),
         correlations=tuple(rest.pop("correlations", ())),
         runs=tuple(rest.pop("runs")),
+        arms=None if arms is None else (float(arms[0]), float(arms[1])),
         **rest,
     )
 

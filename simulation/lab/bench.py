@@ -56,6 +56,9 @@ Link = Literal["tcp", "socket", "serial", "port", "http", "folder", "object"]
 DAQ_LINES: Final = {f"Dev1/ao{number}": name for number, name in enumerate(ACTUATORS)}
 """What each output of the ``daq`` drives."""
 
+DAQ_INPUTS: Final = {f"Dev2/ai{number}": name for number, name in enumerate(ACTUATORS)}
+"""What each input measures: a second card, wired to the outputs of the first."""
+
 STAHL_CHANNELS: Final = ("attenuator_a", "attenuator_b", *(f"filter_{name}" for name in FILTERS))
 """What the channels of the ``stahl`` drive, from 1."""
 
@@ -132,7 +135,8 @@ BENCH: Final[Mapping[str, Place]] = {
     "bias": Place(build=lambda wiring, _: SimulatedPhotonSpot(wiring.bias), link="object"),
     "daq": Place(
         build=lambda wiring, _: SimulatedNIDAQ(
-            {line: wiring.actuator[name] for line, name in DAQ_LINES.items()}
+            {line: wiring.actuator[name] for line, name in DAQ_LINES.items()},
+            {line: wiring.actuator[name] for line, name in DAQ_INPUTS.items()},
         ),
         link="object",
     ),

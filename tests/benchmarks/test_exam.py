@@ -16,6 +16,8 @@ def test_fault_is_named_only_by_its_own_words():
     assert (named.noticed, named.named) == (True, True)
     assert (noticed.noticed, noticed.named) == (True, False)
     assert (silent.noticed, silent.named) == (False, False)
-    lines = table([named, noticed, silent]).splitlines()
-    assert lines[2].startswith("| latched_detector | 3 | 2 | 1 | detector 1 sees no light")
-    assert lines[3] == "| **all** | 3 | 2 | 1 | |"
+    inferred = Sat(fault=latched, sentences=(), inferred=("compare: detector 1 latched",))
+    assert (inferred.noticed, inferred.diagnosed, inferred.named) == (True, False, True)
+    lines = table([silent, noticed, named, inferred]).splitlines()
+    assert lines[2].startswith("| latched_detector | 4 | 3 | 1 | 2 | detector 1 sees no light")
+    assert lines[3] == "| **all** | 4 | 3 | 1 | 2 | |"

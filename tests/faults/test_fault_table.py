@@ -33,10 +33,6 @@ SERVES = {
 """Instruments that are not safe if this one is gone."""
 
 
-UNKNOWABLE = {("daq", "stick"): frozenset({"voa_a"})}
-"""Outputs without read-back: a card that does not do what it confirms cannot be found out."""
-
-
 def fault(instrument, kind):
     plain = {"instrument": instrument, "kind": kind, "count": None}
     if kind == "delay":
@@ -57,9 +53,11 @@ CASES = [
 
 @pytest.mark.parametrize(("instrument", "kind", "when"), CASES)
 def test_fault_of_an_instrument(short_run, record_property, instrument, kind, when):
-    found = short_run(fault(instrument, kind), when=when, impatient=instrument, blocks=2)
+    # A short time-out only for who gives no whole answer: on a busy machine others take longer.
+    impatient = instrument if kind in WIRE else ""
+    found = short_run(fault(instrument, kind), when=when, impatient=impatient, blocks=2)
     record_property("fault table", (f"{instrument} {kind}", when, str(found)))
-    found.check(unknowable=UNKNOWABLE.get((instrument, kind), frozenset()))
+    found.check()
     assert set(found.shouted) <= {instrument} | SERVES.get(instrument, set())
     if kind in ("silence", "partial", "garbage"):
         assert found.unsafe_ports() == {}, "who does not answer may still obey"

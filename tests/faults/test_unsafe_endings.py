@@ -135,6 +135,7 @@ main()
         ("labkit.station.opening", "_open", "SIGTERM"),
         ("labkit.station.lab", "_load", "SIGINT"),
         ("labkit.run.results", "register_dataset", "SIGHUP"),
+        ("labkit.station.lab", "_load", "SIGQUIT"),
     ],
 )
 def test_two_signals_in_any_phase_give_code_and_status(

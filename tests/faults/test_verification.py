@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit.procedures.session import Session
 from labkit.run import check_run, list_runs, recover_run
 from labkit.run.lines import read_lines
 from labkit.run.record import read_record
@@ -32,6 +33,23 @@ def test_read_clicks_are_watched_as_pump_clicks_are(short_run, name):
         if block.good and block.setting["procedure"] == "witness"
     ]
     assert max(rates) / min(rates) < 1.5
+
+
+def test_reading_that_is_no_number_leaves_its_block_out_and_does_not_end_the_run(
+    short_run, monkeypatch
+):
+    readings = iter([0.05, float("nan")])
+    monitors = Session.monitors
+
+    def monitored(session, **look):
+        found = monitors(session, **look)
+        return found | {"temperature": next(readings, 0.05)} if "temperature" in found else found
+
+    monkeypatch.setattr(Session, "monitors", monitored)
+    found = short_run(blocks=2)
+    assert found.error is None
+    assert found.left_out == ["temperature was nan at its end, which is no reading"]
+    found.check()
 
 
 SPOILT = {

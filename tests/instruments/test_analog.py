@@ -9,6 +9,7 @@ from qcodes.parameters import Parameter
 from instruments.analog import MicronOpticsFFPTF2, SercaloVP1, TransmissionTable, VoltageActuator
 from instruments.nidaq_output import NIDAQOutput
 from instruments.roles import Actuator, Attenuator, TunableFilter
+from labkit.station.safety import make_safe
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.instruments.nidaq import SimulatedNIDAQ
 from simulation.lab.instruments.yokogawa_gs200 import SimulatedGS200
@@ -233,7 +234,8 @@ def daq(card, **changes):
 
 @pytest.fixture
 def card():
-    return SimulatedNIDAQ({"Dev1/ao0": ActuatorPort(), "Dev1/ao1": ActuatorPort()})
+    ports = {"Dev1/ao0": ActuatorPort(), "Dev1/ao1": ActuatorPort()}
+    return SimulatedNIDAQ(ports, {"Dev2/ai0": ports["Dev1/ao0"], "Dev2/ai1": ports["Dev1/ao1"]})
 
 
 def test_daq_output_drives_the_world_by_name(card):
@@ -274,6 +276,51 @@ def test_daq_refuses_what_the_card_has_not_and_double_use(card):
         NIDAQOutput("twice", {"a": line, "b": line}, library=card)
     with pytest.raises(ValueError, match="`initial` of a must be 0 to 5 V"):
         NIDAQOutput("far", {"a": {**line, "initial": 6.0}}, library=card)
+
+
+def test_daq_output_that_does_not_follow_is_found_by_its_read_back(card):
+    device = daq(card, read_back="Dev2/ai0")
+    device.voa.voltage(1.0)
+    card.faults.inject(InstrumentFault(kind="stick", count=None, setting="Dev1/ao0"))
+    with pytest.raises(RuntimeError, match=r"must be at 2.000 V, .* Dev2/ai0 measures 1.000 V"):
+        device.voa.voltage(2.0)
+    assert device.voa.voltage() == 1.0
+
+
+def test_attenuator_that_stays_open_is_not_called_safe(card):
+    daq(card, read_back="Dev2/ai0")
+    voa = SercaloVP1("voa", "daq.voa.voltage", 0.0, 5.0, 1e6, TABLE, 0.0)
+    card.faults.inject(InstrumentFault(kind="stick", count=None, setting="Dev1/ao0"))
+    assert make_safe({"voa": voa}).failed["voa"].startswith("RuntimeError: daq_voa: Dev1/ao0")
+
+
+def test_daq_output_is_where_its_read_back_measures_it_when_connecting(card):
+    card.ports["Dev1/ao0"].apply(3.0)
+    device = daq(card, read_back="Dev2/ai0")
+    assert device.voa.voltage() == pytest.approx(3.0, abs=2e-4)
+    device.close()
+    card.ports["Dev1/ao0"].apply(7.0)
+    with pytest.raises(ValueError, match="within 0 to 5 V when connecting, but Dev2/ai0 measures"):
+        daq(card, read_back="Dev2/ai0")
+
+
+def test_daq_inputs_of_one_card_are_read_one_after_the_other(card):
+    line = {"minimum": 0.0, "maximum": 5.0, "initial": 0.0}
+    outputs = {
+        f"out{n}": {**line, "line": f"Dev1/ao{n}", "read_back": f"Dev2/ai{n}"} for n in (0, 1)
+    }
+    device = NIDAQOutput("daq", outputs, library=card)
+    for channel in device.channels:
+        channel.voltage(1.0)
+    card.faults.inject(InstrumentFault(kind="disconnect", count=None))
+    with pytest.raises(ConnectionError, match="-88705"):
+        device.out1.voltage(2.0)
+    with pytest.raises(ValueError, match="Dev2/ai0 is used by a and b"):
+        NIDAQOutput(
+            "twice", {"a": outputs["out0"], "b": {**outputs["out1"], "read_back": "Dev2/ai0"}}, card
+        )
+    with pytest.raises(ValueError, match="`tolerance` of a must be above 0 V"):
+        NIDAQOutput("none", {"a": {**outputs["out0"], "tolerance": 0.0}}, card)
 
 
 @pytest.mark.parametrize(

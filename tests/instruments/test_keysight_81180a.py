@@ -82,6 +82,8 @@ def test_segment_on_the_wire():
             OK,
             *ask(":FREQ:RAST?", "4.2000000E+09"),
             *ask(":VOLT?", "5.000E-02"),
+            *ask(":VOLT:OFFS?", "0.000E+00"),
+            *ask(":OUTP:COUP?", "DC"),
         ],
         lambda awg: awg.load_segments(1, [np.zeros(320)], RATE),
     )
@@ -102,11 +104,16 @@ def test_sequence_on_the_wire():
             *put(":SEQ:DEF 3,2,4,0", 2),
             *put(":SEQ:ADV AUTO", 2),
             *put(":INIT:CONT 0", 2),
+            *put(":INIT:GATE 0", 2),
             *put(":TRIG:SOUR EXT", 2),
+            *put(":TRIG:COUN 1", 2),
             *put(":FUNC:MODE SEQ", 2),
             *ask(":FUNC:MODE?", "SEQ", 2),
             *ask(":INIT:CONT?", "0", 2),
             *ask(":TRIG:SOUR?", "EXT", 2),
+            *ask(":SEQ:ADV?", "AUTO", 2),
+            *ask(":INIT:GATE?", "0", 2),
+            *ask(":TRIG:COUN?", "1", 2),
         ],
         act,
     )
@@ -328,6 +335,27 @@ def test_interrupted_download_hangs_the_interface_and_the_error_says_so(awg, dev
         awg.ch1.output()
     device.cycle_power()
     assert awg.ch1.output() is False
+
+
+@pytest.mark.parametrize(
+    ("stuck", "message"),
+    [
+        (":VOLT:OFFS 0.2", "must be DC without offset, but reads DC with 0.2 V"),
+        (":OUTP:COUP DAC", "must be DC without offset, but reads DAC"),
+        (":SEQ:ADV STEP", "must play the sequence once, but .* :SEQ:ADV STEP"),
+        (":TRIG:COUN 7", "must play the sequence once, but .* :TRIG:COUN 7"),
+        (":INIT:GATE ON", "must play the sequence once, but :INIT:GATE is 1"),
+    ],
+)
+def test_setting_that_is_stuck_is_found_before_the_output_is_on(awg, device, stuck, message):
+    device.execute(stuck.encode())
+    setting = stuck.partition(" ")[0]
+    device.faults.inject(InstrumentFault(kind="stick", count=None, setting=setting))
+    with pytest.raises(RuntimeError, match=message):  # noqa: PT012  # either of them may notice
+        awg.load_segments(1, [ramp(320)], RATE)
+        awg.load_sequence(1, [(1, 3)])
+    with pytest.raises(RuntimeError, match="load segments and a sequence"):
+        awg.set_output(1, on=True)
 
 
 def test_output_is_not_switched_on_after_the_link_was_lost(awg, server):

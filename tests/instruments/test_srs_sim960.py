@@ -109,6 +109,7 @@ def test_engage_release_and_safe_state_on_the_wire():
     play(
         [
             ("ICTL?", "ON"),
+            ("INPT?", "INT"),
             ("AMAN 1", None),
             *CHECKED,
             ("AMAN?", "PID"),
@@ -181,6 +182,13 @@ def test_engaging_without_integrator_is_refused_because_it_would_step(lock):
     lock.integral_on(False)
     with pytest.raises(RuntimeError, match="else the output steps"):
         lock.engage()
+
+
+def test_engaging_with_the_setpoint_of_another_is_refused(lock):
+    lock.external_setpoint(True)
+    with pytest.raises(RuntimeError, match="`external_setpoint` must be False"):
+        lock.engage()
+    assert not lock.engaged()
 
 
 @pytest.mark.parametrize(

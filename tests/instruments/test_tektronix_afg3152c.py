@@ -99,6 +99,7 @@ def test_pulse_on_the_wire():
             *UNCOUPLED,
             *put(f"{source}:PULS:PER 1e-07"),
             *put(f"{source}:PULS:DEL 0"),
+            (f"{source}:PULS:DEL?", "0.000000000E+00"),
             *put(f"{source}:BURS:MODE TRIG"),
             *put(f"{source}:BURS:NCYC 1"),
             *put(f"{source}:BURS:TDEL 1.975e-07"),
@@ -108,6 +109,8 @@ def test_pulse_on_the_wire():
             (f"{source}:BURS:TDEL?", "1.975000000E-07"),
             (f"{source}:BURS:STAT?", "1"),
             ("TRIG:SOUR?", "EXT"),
+            ("OUTP1:POL?", "NORM"),
+            (f"{source}:BURS:MODE?", "TRIG"),
             *UNCOUPLED,
             *LOAD,
             *LOAD,
@@ -154,6 +157,8 @@ def test_waveform_on_the_wire_is_big_endian_14_bit():
             ("SOUR1:BURS:TDEL?", "0.0E+00"),
             ("SOUR1:BURS:STAT?", "1"),
             ("TRIG:SOUR?", "EXT"),
+            ("OUTP1:POL?", "NORM"),
+            ("SOUR1:BURS:MODE?", "TRIG"),
             *UNCOUPLED,
             *LOAD,
             *LOAD,
@@ -293,9 +298,13 @@ def test_output_is_not_switched_on_unprogrammed_or_after_levels_were_moved(afg, 
     assert device.ports[0].drive is None
 
 
-@pytest.mark.parametrize("setting", ["OUTP1:IMP", "SOUR1:VOLT:HIGH", "SOUR1:PULS:WIDT"])
+@pytest.mark.parametrize(
+    "setting",
+    ["OUTP1:IMP", "SOUR1:VOLT:HIGH", "SOUR1:PULS:WIDT", "OUTP1:POL", "SOUR1:BURS:MODE",
+     "SOUR1:BURS:NCYC", "SOUR1:PULS:DEL"],
+)  # fmt: skip
 def test_setting_that_silently_does_not_move_is_noticed(afg, device, setting):
-    device.execute(b"OUTP1:IMP 75")
+    device.execute(b"OUTP1:IMP 75;:OUTP1:POL INV;:SOUR1:BURS:MODE GAT;NCYC 5;:SOUR1:PULS:DEL 2us")
     device.faults.inject(InstrumentFault(kind="stick", setting=setting, count=None))
     with pytest.raises(RuntimeError, match=r"must be .* but reads|refused .*conflict"):
         afg.program_pulse(1, PULSE)

@@ -7,6 +7,7 @@ import threading
 from base64 import b64decode
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from socket import create_server
 from time import monotonic, sleep
 
 import pytest
@@ -149,6 +150,30 @@ def test_sign_of_life():
             while len(posts) < 3:
                 sleep(0.005)
     assert [body for _, body in posts[:3]] == ["running", "still running", "still running"]
+
+
+@contextmanager
+def hanging():
+    """A server that takes the call and says nothing; yields its port."""
+    with create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_ways_that_hang_keep_neither_the_others_nor_the_end_waiting(monkeypatch):
+    monkeypatch.setattr("labkit.station.alarms.LAST_WORDS", 2.0)
+    said = []
+    with hanging() as port, web() as (url, posts):
+        ways = (
+            Notify(kind="email", host="127.0.0.1", port=port, sender="a@b", to=("c@d",)),
+            Notify(kind="webhook", url=f"http://127.0.0.1:{port}/"),
+            Notify(kind="ntfy", url=url),
+        )
+        begin = monotonic()
+        with Notifier("run", Alarms(ways=ways), say=said.append).running() as notifier:
+            notifier.tell("not safe", "snspd")
+        assert monotonic() - begin < 15.0
+        assert [body for _, body in posts] == ["not safe: snspd"]
+        assert said == ["alarms: not all could be sent within 2 s"]
 
 
 def test_failing_way_is_said_once_and_the_others_are_used():

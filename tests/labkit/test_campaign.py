@@ -193,6 +193,18 @@ def test_a_bright_read_gate_of_the_null_test_is_laser_light_as_well(tmp_path):
     assert any("null_test (look)" in remark for remark in remarks)
 
 
+def test_energies_are_relative_to_the_attenuators_that_are_given(tmp_path):
+    setting = {"procedure": "witness", "delta_phi": 0.3, "turn": "theta"}
+    block = (setting, SEQUENCE, 10**6, [100, 160, 97, 150], [[1, 5], [6, 2]])
+    run = written(tmp_path / "a", "witness", SEQUENCE, [block])
+    own, _ = read_campaign([run], riedinger2018())
+    assert own.arms == (1.0, 0.7)
+    assert own.records[0].setting.e_read == (1.0, 1.0)
+    other, _ = read_campaign([run], riedinger2018(), arms=(0.5, 0.7))
+    assert other.arms == (0.5, 0.7)
+    assert other.records[0].setting.e_read == (2.0, 1.0)
+
+
 def test_a_run_without_anything_to_infer_from_is_refused(tmp_path):
     path = written(
         tmp_path, "filters", SEQUENCE,

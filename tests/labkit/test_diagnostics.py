@@ -109,6 +109,30 @@ def test_change_of_rates_is_told_beyond_20_percent_and_3_sigma():
     assert not any("rate" in remark for remark in remarks(few, reference=GOOD))
 
 
+@pytest.mark.parametrize(
+    ("pump", "read", "where"),
+    [
+        ((1, 0.5), (1, 0.5), "both gates of detector 2 alone: its filters off the line"),
+        ((1.6, 1), (2, 1), "both gates of detector 1 alone: stray light or dark counts"),
+        ((0.5, 0.6), (1, 1), "the pump gate of both detectors alone: less power of the pump laser"),
+        ((1, 1), (1.6, 1.7), "the read gate of both detectors alone: more power of the read laser"),
+        ((0.6, 0.6), (0.5, 0.6), "all rates have gone down: an arm loses light"),
+    ],
+)
+def test_rates_that_change_together_tell_where_to_look(pump, read, where):
+    singles = [[6500 * pump[0], 9000 * pump[1]], [6200 * read[0], 8800 * read[1]]]
+    found = remarks(
+        counts_of(np.rint(singles).astype(int), [[5, 60], [60, 10]], 10_000_000), reference=GOOD
+    )
+    assert [text for text in found if "rate of" not in text][-1].startswith(where)
+
+
+def test_rates_that_change_against_each_other_tell_no_place():
+    mixed = counts_of([[3250, 9000], [6200, 17600]], [[5, 60], [60, 10]], 10_000_000)
+    found = remarks(mixed, reference=GOOD)
+    assert not any("alone" in text or "all rates" in text for text in found)
+
+
 def test_exchanged_detectors_are_told_once():
     swapped = counts_of([[9000, 6500], [8800, 6200]], [[10, 60], [60, 5]], 10_000_000)
     found = remarks(swapped, reference=GOOD)

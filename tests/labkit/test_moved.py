@@ -61,6 +61,7 @@ def test_lab_that_has_not_moved_is_within_three_sigma(make_run, tmp_path, poster
     found = compare_with(run_at(make_run, tmp_path, PAPER, 11).folder, posterior)
     assert len(found.shifts) == 6
     assert not [one for one in found.shifts if abs(one.sigmas) > 4]
+    assert not found.lab.moved
 
 
 def test_arm_that_has_lost_light_is_found(make_run, tmp_path, posterior):
@@ -68,6 +69,7 @@ def test_arm_that_has_lost_light_is_found(make_run, tmp_path, posterior):
     found = compare_with(run_at(make_run, tmp_path, darker, 12).folder, posterior)
     moved = {one.name for one in found.shifts if one.moved}
     assert {"p1", "r1"} <= moved
+    assert found.lab.changes
     assert all(one.sigmas < 0 for one in found.shifts if one.name in ("p1", "p2", "r1", "r2"))
 
 
@@ -79,9 +81,11 @@ def test_command_prints_what_has_moved(make_run, tmp_path, posterior, labkit):
     assert code == 0
     (told,) = json.loads(out)["runs"]
     assert "p1" in told["moved"]
+    assert told["lab"]["moved"]
+    assert told["lab"]["changes"][0]["p_value"] < 1e-3
     code, out, _ = labkit("runs", "compare", run.folder.path, "--twin", path)
     assert code == 0
-    assert "moved" in out
+    assert "the lab has moved: " in out
 
 
 def test_run_without_a_phase_or_with_other_pulses_is_refused(make_run, posterior):

@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
+from zlib import crc32
 
 import pytest
 
@@ -56,6 +57,11 @@ def recorder(number, trials=TRIALS, **outcome):
 
 def take(run, number, trials=TRIALS, **outcome):
     return take_block(run, GATES, number, recorder(number, trials, **outcome), SETTING)
+
+
+def checked(text):
+    """Return a line with its checksum, whatever the text is."""
+    return f"{crc32(text.encode()):08x} {text}\n"
 
 
 @pytest.fixture
@@ -229,6 +235,7 @@ def test_a_bit_that_makes_or_ends_a_line_is_put_right_too(finished, byte):
         ("journal.jsonl", framed({"kind": "verdict", "number": 4, "good": True, "reason": ""}),
          "verdict about block 4, which has no line"),
         ("journal.jsonl", "[" * 100_000 + "\n", "checksum does not match"),
+        ("journal.jsonl", checked('{"kind":"bins","bins":NaN}'), "checksum does not match"),
     ],
 )  # fmt: skip
 def test_strange_files_are_clear_errors(run, labkit, name, content, said):
@@ -287,6 +294,50 @@ def test_nothing_from_outside_the_folder_is_read_or_packed(finished, tmp_path):
     shutil.move(finished.segment_path(2), outside)
     finished.segment_path(2).symlink_to(outside)
     assert "leads out of the run folder" in str(verify_run(finished.path)[0])
+
+
+@pytest.mark.parametrize("lines", [1, 2, 4])
+def test_journal_that_lacks_whole_lines_is_not_what_was_sealed(finished, labkit, lines):
+    """As an older copy that was put back: each line of it is whole, and later verdicts are gone."""
+    content = finished.journal.path.read_bytes().splitlines(keepends=True)
+    finished.journal.path.write_bytes(b"".join(content[:-lines]))
+    assert labkit("runs", "verify", finished.path)[0] == 1
+    for command in (("analyse",), ("runs", "show")):
+        code, _, error = labkit(*command, finished.path)
+        assert "journal.jsonl: is not what it was when it was written" in error
+        assert code == (command == ("analyse",))
+
+
+def test_verdict_in_a_word_is_none(run):
+    take(run, 1)
+    with run.journal.path.open("a") as stream:
+        stream.write(framed({"kind": "verdict", "number": 1, "good": "false", "reason": ""}))
+    with pytest.raises(ValueError, match="`good` must be true or false, but is 'false'"):
+        run.journal.read()
+
+
+def test_copy_of_a_segment_is_told_and_never_counted(finished):
+    for path in (finished.segment_path, finished.record_path):
+        shutil.copy(path(2), path(4))
+    assert [misfit.file for misfit in verify_run(finished.path)] == [
+        "tags/block_000004.ptu", "tags/block_000004.record.jsonl",
+    ]  # fmt: skip
+    recovery = recover_run(finished)
+    assert (len(recovery.blocks), recovery.set_aside) == (3, ("tags/block_000004.ptu",))
+
+
+def test_pictures_from_outside_are_on_no_page(finished, tmp_path):
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    (outside / "plot.png").write_bytes(b"secret")
+    (finished.path / "figures").symlink_to(outside)
+    assert finished.figures() == []
+    (finished.path / "figures").unlink()
+    (finished.path / "figures").mkdir()
+    (finished.path / "figures" / "mine.png").write_bytes(b"mine")
+    (finished.path / "figures" / "plot.png").symlink_to(outside / "plot.png")
+    (finished.path / "figures" / "loop.png").symlink_to("loop.png")
+    assert [path.name for path in finished.figures()] == ["mine.png"]
 
 
 def test_a_run_is_one_file_and_comes_back_the_same(finished, tmp_path):

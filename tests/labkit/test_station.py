@@ -248,6 +248,21 @@ def test_no_two_processes_share_an_instrument_whatever_else_they_have(tmp_path, 
         assert f"another process works with instrument {shared}" in done.stdout
 
 
+def test_one_address_in_two_spellings_is_refused_in_one_station(tmp_path):
+    path = tmp_path / "station.yaml"
+    path.write_text(
+        LABKIT
+        + "instruments:\n"
+        + "  one: {type: x.AFG, address: 'TCPIP0::localhost::inst0::INSTR'}\n"
+        + "  awg: {type: x.AWG, address: 'tcpip::127.0.0.1'}\n"
+    )
+    with (
+        pytest.raises(ValueError, match=r"'one' and 'awg' must have different addresses"),
+        sole_control(read_station_file(path)),
+    ):
+        pass
+
+
 def test_missing_limit_is_named_with_its_instrument(station_file):
     path = station_file(ONE + "  awg: {type: instruments.Keysight81180A, address: C}\n")
     with (

@@ -22,13 +22,14 @@ class SimulatedPhotonSpot:
     words : list of bytes
         What was received.
     faults : InstrumentFaults
-        ``disconnect`` acts; the electronics answers nothing that could be spoiled.
+        ``disconnect`` acts, and ``stick`` with setting ``current``; the electronics answers nothing
+        that could be spoiled.
     """
 
     def __init__(self, ports: Mapping[int, BiasPort] | None = None) -> None:
         self.ports = ports or {channel: BiasPort() for channel in range(1, 9)}
         self.words: list[bytes] = []
-        self.faults = InstrumentFaults(lambda _: False)
+        self.faults = InstrumentFaults(lambda setting: setting == "current")
 
     def write(self, out: bytes) -> None:
         """Receive bytes within one chip-select."""
@@ -40,6 +41,8 @@ class SimulatedPhotonSpot:
         word = int.from_bytes(out, "big")
         channel = 8 - ((word >> 16) & 0xF)
         if len(out) != 3 or word >> 20 != 3 or channel not in self.ports:
+            return
+        if self.faults.take("stick") is not None:
             return
         volts = (word & 0xFFFF) / CODES * (4.981 + 0.010) - 0.010
         self.ports[channel].apply(volts / 10e3)

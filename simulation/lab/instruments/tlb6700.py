@@ -162,11 +162,12 @@ class SimulatedTLB6700:
                 self.fail(fault.code)
             if pattern is None:
                 raise _RefusedError(INVALID)
-            if self._is_hit("refuse", pattern):
+            asks = header.endswith("?")
+            if not asks and self._is_hit("refuse", pattern):
                 raise _RefusedError(RANGE)
-            if self._is_hit("stick", pattern):
+            if not asks and self._is_hit("stick", pattern):
                 return "OK"
-            reply = self._table()[pattern](argument.strip(), header.endswith("?"))
+            reply = self._table()[pattern](argument.strip(), asks)
         except _RefusedError as refused:
             self.fail(refused.code)
             return {INVALID: "COMMAND NOT VALID", RANGE: "VALUE OUT OF RANGE"}.get(
