@@ -438,7 +438,7 @@ class Charts:
     """All figures of a page."""
 
     def __init__(self) -> None:
-        self._result = CourseChart("result", "R_m, and its limit at any time", "R_m")
+        self._result = CourseChart("result", "R_m as published; limit at any time", "R_m")
         self._evidence = CourseChart("evidence", "Always-valid evidence", "log E")
         self._g2 = CourseChart("g2", "Cross-correlation g²", "g²")
         self._scan, self._arrivals = ScanChart(), ArrivalChart()

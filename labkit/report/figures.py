@@ -127,7 +127,9 @@ def course(run: RunPictures, ax: "Axes | None" = None) -> "Axes":
         raise _lacks(run, "course", "R_m")
     axes = _axes(ax)
     trials = [number / 1e6 for number, _ in points]
-    axes.plot(trials, [sym.mode for _, sym in points], ".-", color=COLORS[0], label="$R_m$")
+    axes.plot(
+        trials, [sym.mode for _, sym in points], ".-", color=COLORS[0], label="$R_m$ as published"
+    )
     low, high = ([getattr(sym, end) for _, sym in points] for end in ("low", "high"))
     axes.fill_between(trials, low, high, color=COLORS[0], alpha=0.2, lw=0)
     limits = [(p.trials / 1e6, p.upper_limit) for p in found.evidence if p.upper_limit < 10]
