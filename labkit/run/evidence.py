@@ -39,8 +39,8 @@ from labkit.run.journal import PI, THETA, TURN, Block, main_setting, purpose_of,
 Array = NDArray[np.float64]
 Pair = tuple[Block, Block | None]
 
-WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE = (
-    "witness", "splitting", "null_test", "stray_light", "phase_sweep", "balance",
+WITNESS, SPLITTING, NULL_TEST, STRAY_LIGHT, PHASE_SWEEP, BALANCE, FILTERS = (
+    "witness", "splitting", "null_test", "stray_light", "phase_sweep", "balance", "filters",
 )  # fmt: skip
 """Procedures whose blocks a verdict looks at."""
 
@@ -371,11 +371,14 @@ class Epoch:
 
 
 def epochs(good: Iterable[Block]) -> list[Epoch]:
-    """Divide blocks at every balance of the arms, which moves the attenuators."""
+    """Divide blocks at every balance of the arms, which moves the attenuators.
+
+    Filters that are tuned within a balance do not end it.
+    """
     parts: list[tuple[list[Block], list[Block]]] = [([], [])]
     for block in good:
         if _is(block, BALANCE):
-            if parts[-1][1]:
+            if not all(_is(other, FILTERS) for other in parts[-1][1]):
                 parts.append(([], []))
             parts[-1][0].append(block)
         else:

@@ -102,7 +102,7 @@ def _changes(leak_share: float) -> dict[str, Direction]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class LabChange:
     """One change that explains new data better than none.
 
     Attributes
@@ -145,7 +145,7 @@ class LabMoved:
         Of the data at their best under the posterior, nothing moved.
     p_value : float
         How often data of an unmoved lab fit worse.
-    changes : tuple of Change
+    changes : tuple of LabChange
         The best first, then those that explain the data nearly as well; empty if none does.
     left : float
         p-value of the data with the best of them; as `p_value` without.
@@ -155,7 +155,7 @@ class LabMoved:
 
     deviance: float
     p_value: float
-    changes: tuple[Change, ...]
+    changes: tuple[LabChange, ...]
     left: float
     learned_p_value: float
 
@@ -236,13 +236,13 @@ def what_moved(
               for what, one in wider.items()}  # fmt: skip
     promise = {what: before - _one_step(data, wider[what], posterior.drift, starts[what])
                for what in changes}  # fmt: skip
-    tried: list[tuple[float, Change, Maximum]] = []
+    tried: list[tuple[float, LabChange, Maximum]] = []
     for what in sorted(promise, key=lambda name: -promise[name])[:REFITTED]:
         tell(what)
         one, direction = wider[what], changes[what]
         best = _best(data, one, posterior.drift, starts[what], direction)
         gain, size = before - score(best), _size(one, direction, best.z)
-        tried.append((gain, Change(what=what, size=size, gain=gain, looks=len(changes)), best))
+        tried.append((gain, LabChange(what=what, size=size, gain=gain, looks=len(changes)), best))
     tried.sort(key=lambda one: -one[0])
     top = tried[0][0]
     named = tuple(one for gain, one, _ in tried if one.p_value < ALPHA and gain > top - ALIKE)

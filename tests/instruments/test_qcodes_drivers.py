@@ -63,7 +63,7 @@ def aoms():
 @pytest.fixture
 def waveforms(served, eom):
     twin = SimulatedAWG5014({1: eom})
-    TektronixAWG5014("awg", served(twin), terminator="\n", **LINK)
+    _kept = TektronixAWG5014("awg", served(twin), terminator="\n", **LINK)
     role = AWG5014Waveforms("waveforms", "awg", peak_limit=0.65)
     role.twin = twin
     return role
@@ -71,7 +71,7 @@ def waveforms(served, eom):
 
 @pytest.fixture
 def pulses(served, aoms):
-    TektronixAWG5014("awg", served(SimulatedAWG5014(aoms)), terminator="\n", **LINK)
+    _kept = TektronixAWG5014("awg", served(SimulatedAWG5014(aoms)), terminator="\n", **LINK)
     return AWG5014Pulses("pulses", "awg", peak_limit=1.0, sample_rate=RATE, points=2000)
 
 
@@ -209,7 +209,7 @@ def test_square_waves_fire_the_trials_while_they_are_put_out(served):
 
 
 def test_photoreceiver_on_a_multimeter_reads_watts(served):
-    Keithley6500("meter", served(SimulatedDAQ6500(PowerPort(reader=lambda: 2e-3))), **LINK)
+    _kept = Keithley6500("meter", served(SimulatedDAQ6500(PowerPort(reader=lambda: 2e-3))), **LINK)
     meter = ParameterPowerMeter("power", "meter.amplitude", "V", watts_per_volt=1e-3)
     assert meter.power() == pytest.approx(2e-3)
     for unit, given in (("V", {}), ("W", {"watts_per_volt": 1.0})):
@@ -219,7 +219,7 @@ def test_photoreceiver_on_a_multimeter_reads_watts(served):
 
 def test_voltage_source_sets_an_attenuator_to_its_steps(served):
     port = ActuatorPort(voltage=5.0)
-    Stahl("stahl", served(SimulatedStahlBS({1: port})), **LINK)
+    _kept = Stahl("stahl", served(SimulatedStahlBS({1: port})), **LINK)
     attenuator = SercaloVP1(
         "voa", "stahl.channel1.voltage", 0.0, 5.0, 1e6, settling_time=0.0,
         calibration=[(0.0, 1.0), (5.0, 1e-4)],

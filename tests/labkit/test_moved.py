@@ -65,7 +65,7 @@ def test_lab_that_has_not_moved_is_within_three_sigma(make_run, tmp_path, poster
 
 
 def test_arm_that_has_lost_light_is_found(make_run, tmp_path, posterior):
-    darker = replace(PAPER, eta_A=0.6 * PAPER.eta_A)
+    darker = replace(PAPER, eta_A=0.4 * PAPER.eta_A)
     found = compare_with(run_at(make_run, tmp_path, darker, 12).folder, posterior)
     moved = {one.name for one in found.shifts if one.moved}
     assert {"p1", "r1"} <= moved

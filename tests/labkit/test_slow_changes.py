@@ -11,7 +11,7 @@ from analysis.counting import count
 from analysis.counts import exact_trials
 from labkit.procedures.witness import FIRST, WitnessOptions, _Course, check_rates
 from labkit.run import Block, Goal
-from labkit.run.evidence import BALANCE, SPLITTING
+from labkit.run.evidence import BALANCE, FILTERS, SPLITTING, epochs
 from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
@@ -107,6 +107,23 @@ def test_calibration_since_the_last_balance_is_the_reference(taking):
     new(RATES, procedure=BALANCE, arm="A")
     after = _Course(session, OPTIONS, SETTING)
     assert after.demands(SimpleNamespace(gates=session.blocks[0].gates)).calibrated == {}
+
+
+def test_filters_tuned_within_a_balance_do_not_end_it(taking):
+    session, new = taking
+    steps = ((0.7, "A"), (0.7, "B"), (0.68, "B"), None, (0.68, "A"))
+    for step in steps:
+        if step is None:
+            new(RATES, procedure=FILTERS)
+        else:
+            at, arm = step
+            new(RATES, procedure=BALANCE, arm=arm, transmission_A=1.0, transmission_B=at)
+    new(RATES, procedure=SPLITTING, light="both", arm="A")
+    (epoch,) = epochs(session.blocks)
+    assert [b.setting["arm"] for b in epoch.balanced] == ["B", "A"]
+    assert [b.setting["procedure"] for b in epoch.others] == [FILTERS, SPLITTING]
+    new(RATES, procedure=BALANCE, arm="A", transmission_A=1.0, transmission_B=0.68)
+    assert len(epochs(session.blocks)) == 2
 
 
 @pytest.mark.parametrize(
