@@ -9,7 +9,7 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 from typer.main import get_command
 
-from labkit.cli import app as labkit
+from labkit.cli import app_for
 
 
 def pages(command: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]]:
@@ -28,7 +28,7 @@ class Commands(Directive):
         """Return the sections."""
         os.environ["COLUMNS"] = "89"
         made: list[nodes.Node] = []
-        for words, text in pages(get_command(labkit), "labkit"):
+        for words, text in pages(get_command(app_for()), "labkit"):
             section = nodes.section(ids=[words.replace(" ", "-")])
             section += nodes.title(text=words)
             section += nodes.literal_block(text, text, language="text")
