@@ -52,7 +52,7 @@ _WORK = 1 << 17
 _COURTESY = 1e-4
 """Time of the wall in which a reader lets others at the clock before it takes it again, s."""
 
-_LOOK = 0.02
+_LOOK = 0.001
 """Longest time of the wall for which a reader waits until time may pass, s."""
 
 _FEW, _BRIEF = 1000.0, 3.0
