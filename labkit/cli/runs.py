@@ -47,7 +47,7 @@ def run(
         list[str] | None, typer.Option(help="Interlock to override, by name; repeatable.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of a virtual lab's chance: another night.")
+        int | None, typer.Option(min=0, help="Of a virtual lab's chance.")
     ] = None,
     json: Json = False,
 ) -> None:
