@@ -46,7 +46,9 @@ def run(
     force: Annotated[
         list[str] | None, typer.Option(help="Interlock to override, by name; repeatable.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of a virtual lab's chance.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of a virtual lab's chance: another night.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Carry out an experiment at a station.

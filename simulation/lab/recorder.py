@@ -238,10 +238,8 @@ class Recorder(TaggerPort):
         )
 
     def flags(self) -> TaggerFlags:
-        """Return what went wrong since the start."""
-        with self._clock.lock:
-            self._register_pending()
-            return self._flags
+        """Return what went wrong since the start, in the trials that are registered."""
+        return self._flags
 
     def live(self, start: float, stop: float) -> None:
         """Live through an interval of the clock: record, or only drift."""
@@ -272,8 +270,6 @@ class Recorder(TaggerPort):
             sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
             left = self._leash()
-            if left <= 0 or not self._is_little(self._pending):
-                self._register_pending()
             if self._running and not self._fifo.waiting and left > 0:
                 settings = self._registrar.settings if self._registrar else TaggerSettings()
                 rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
@@ -284,9 +280,8 @@ class Recorder(TaggerPort):
                 self._clock.advance(min(self.stride, room, end, left))
                 self._register_pending()
 
-    def _is_little(self, pending: _Pending | None) -> bool:
-        if pending is None:
-            return True
+    @staticmethod
+    def _is_little(pending: _Pending) -> bool:
         period = pending.stretch.parameters.period
         seconds = pending.stretch.trials * period
         rates = pending.stretch.point.click_rates(period)
@@ -315,7 +310,11 @@ class Recorder(TaggerPort):
                 self._lived += stretch.trials
 
     def _put_off(self, stretch: Stretch) -> None:
-        """Keep trials for later, after those before; these are registered if they differ."""
+        """Keep trials for later, after those before; these are registered if they differ.
+
+        What is drawn together depends on virtual time alone, not on when a reader comes: else the
+        same seed would not give the same tags.
+        """
         inputs = _Inputs(
             syncs_arrive=self._sync_arrives(), heights=self._plant.pulse_volts(),
             swapped=self._parameters.swapped_detectors, keep=self.troubles.keep,
@@ -328,6 +327,8 @@ class Recorder(TaggerPort):
             else:
                 self._register_pending()
         self._pending = _Pending(stretch=stretch, inputs=inputs)
+        if not self._is_little(self._pending):
+            self._register_pending()
 
     def _register_pending(self) -> None:
         """Draw the clicks of the trials that have passed, and let the tagger register them."""

@@ -77,6 +77,33 @@ def test_same_seed_same_records(make_lab):
     assert len(other) != len(one) or np.any(other != one)
 
 
+def recorded_at_pace(lab, reader_comes_every):
+    """Tags of 70 s; instruments are asked 30 times while the watcher is waited for."""
+    tagger, found = lab.wiring.tagger, []
+    tagger.start(TaggerSettings(mode="T3"), 70.0)
+
+    def read():
+        found.append(tagger.records(1 << 20))
+        return len(found[-1])
+
+    while tagger.elapsed() < 60.0:
+        read()
+    for number in range(30):
+        lab.clock.advance(0.01)
+        if number % reader_comes_every == 0:
+            tagger.flags()
+            read()
+    while tagger.elapsed() < 70.0 or read():
+        read()
+    return np.concatenate(found)
+
+
+def test_same_seed_same_records_at_any_pace_of_the_reader(make_lab):
+    often, seldom = (recorded_at_pace(make_lab(seed=5), every) for every in (1, 7))
+    assert len(often) > 400
+    np.testing.assert_array_equal(often, seldom)
+
+
 def test_recording_lasts_exactly_as_long_as_asked(lab):
     records = lab.record(2.5, TaggerSettings(mode="T2"))
     events = Decoder(TIMEHARP_260N_T2).decode(records)
