@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counting import loops
+from analysis.counting import t2_loops, t3_loops
 from analysis.counting.tally import NONE, Plan, S, Tally
 from analysis.tagfile.events import MAX_TIME
 from analysis.tagfile.source import Records
@@ -14,12 +14,12 @@ MOST_BITS = 62
 """Most cells that the T3 loops keep as bits; with more of them they keep a list."""
 
 _KERNELS: dict[tuple[str, str], Callable[..., None]] = {
-    ("hydra", "T3"): loops.hydra_t3,
-    ("pico", "T3"): loops.pico_t3,
-    ("hydra", "T3, many cells"): loops.hydra_t3_many,
-    ("pico", "T3, many cells"): loops.pico_t3_many,
-    ("hydra", "T2"): loops.hydra_t2,
-    ("pico", "T2"): loops.pico_t2,
+    ("hydra", "T3"): t3_loops.hydra_t3,
+    ("pico", "T3"): t3_loops.pico_t3,
+    ("hydra", "T3, many cells"): t3_loops.hydra_t3_many,
+    ("pico", "T3, many cells"): t3_loops.pico_t3_many,
+    ("hydra", "T2"): t2_loops.hydra_t2,
+    ("pico", "T2"): t2_loops.pico_t2,
 }
 
 
@@ -80,7 +80,7 @@ class BrightCounter:
         """Count the coincidences of the last trial, which no further record can add to."""
         tally = self.tally
         # as Python: one trial, against a tenth of a second of compiling
-        loops.close_trial.py_func(int(tally.state[S.CLICKED]), tally.state, tally.pairs)
+        t3_loops.close_trial.py_func(int(tally.state[S.CLICKED]), tally.state, tally.pairs)
         tally.state[S.CLICKED] = 0
 
 
@@ -101,7 +101,7 @@ def _windows(plan: Plan) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     another. Both are padded to whole fours of cells.
     """
     cells, rows = len(plan.gates.cells), len(plan.gates.detectors)
-    if cells > loops.MOST_LANE_CELLS:
+    if cells > t3_loops.MOST_LANE_CELLS:
         return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
     firsts, widths = np.zeros((2, -(-cells // 4) * 4), np.uint32)
     ticks = np.arange(plan.layout.dtime_bins)

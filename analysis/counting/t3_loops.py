@@ -1,41 +1,49 @@
-"""Compiled loops over raw 32-bit records, for bright or long files.
+"""Compiled loops over raw T3 records.
 
-T2: strides of regular sync records are skipped at once. T3 in few cells: chunks whose time runs on
-are gated without a branch; where most clicks are gated, their trials are joined without one too.
-All loops stand in this file, because numba's cache on disk sees no other.
+In few cells chunks whose time runs on are gated without a branch; where most clicks are gated,
+their trials are joined without one too. In many cells a trial's cells are a list.
 """
 
 import numba
 import numpy as np
 
-from analysis.counting.tally import MISSING_GAP, NONE, S
-from analysis.counts import DOUBLED_GAP
-from analysis.tagfile.layouts import MARKER, SYNC
+from analysis.counting.compiled import (
+    AGAIN,
+    BACKWARDS,
+    CELLS,
+    CHUNK,
+    CLICKED,
+    CROWDED_TRIALS,
+    HIGHEST,
+    LAST,
+    MARKERS,
+    N_OPEN,
+    OVERFLOW,
+    RECORDS,
+    RESERVED,
+    UNKNOWN,
+    WRAPPED,
+    add_click,
+    special,
+)
+from analysis.counting.tally import NONE
 
-BUILT_WITH = 0x442773DF
+BUILT_WITH = 0x78D521BF
 """Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
 
 MOST_LANE_CELLS = 7
 """Most cells that are bits of a byte, whose eighth says that one of them clicked again."""
 
-# The state vector's places as plain integers, which compiled code can use.
-_WRAPPED, _LAST, _TRIAL, _CLICKED, _FIRST, _TRIALS, _MISSING, _BACKWARDS = map(int, list(S)[:8])
-_UNKNOWN, _EARLY, _MARKERS, _CROWDED_TRIALS, _RECORDS, _DOUBLED = map(int, list(S)[8:14])
-_HIGHEST, _FIRST_DOUBLED, _SLOT = map(int, list(S)[14:17])
-
-_OVERFLOW = -1
-_RESERVED = -2
 _CROWDED = 1 << 62
 """Bit of a trial in which a cell clicked again, beside the bits of its cells."""
-_STRIDE = 8
-_CHUNK = 4096
+
 _LOOKED_UP = 1024
 """Records whose places are looked up at a time, so that all that takes stays in the cache."""
 
 _SUMS = 4
 """Sums that each bin is kept in: one sum that grows with every record would wait for itself."""
 
-_DENSE_FROM = _CHUNK // 2
+_DENSE_FROM = CHUNK // 2
 """Gated records of a chunk from which looking at all of them is faster than picking them out."""
 _LANES = np.uint64(0x0101010101010101)
 _BYTE, _BYTES_2, _BYTES_4, _BYTES_7 = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(56)
@@ -43,25 +51,6 @@ _FIRST_1, _FIRST_2, _FIRST_4 = np.uint64(0xFF), np.uint64(0xFFFF), np.uint64(0xF
 _CELL_BITS = np.uint64(0x7F)
 _AGAIN_BITS = np.uint64(0x8080808080808080)
 _ALL = np.uint8(0xFF)
-_N_OPEN, _AGAIN, _CELLS = 0, 1, 2
-"""Places of the list of cells that the open trial clicked in: how many, if again, which."""
-
-
-@numba.njit(inline="always")
-def _special(record, pico, counted, wrap, t3):  # type: ignore[no-untyped-def]
-    """Return (channel code, ticks or syncs to add) of a special record."""
-    if pico:
-        bits = (record >> 16) & 0xFFF if t3 else record & 15
-        if bits == 0:
-            return _OVERFLOW, wrap
-        return (MARKER + bits, 0) if bits < 16 else (_RESERVED, 0)
-    channel = (record >> 25) & 63
-    if channel == 63:
-        count = record & (1023 if t3 else 0x1FFFFFF)
-        return _OVERFLOW, wrap * count if counted and count > 0 else wrap
-    if channel <= 15 and not (t3 and channel == 0):
-        return MARKER + channel, 0
-    return _RESERVED, 0
 
 
 @numba.njit(inline="always")
@@ -73,7 +62,7 @@ def _several(clicked):  # type: ignore[no-untyped-def]
 @numba.njit
 def close_trial(clicked, state, pairs):  # type: ignore[no-untyped-def]
     """Count the coincidences of a finished trial."""
-    state[_CROWDED_TRIALS] += clicked >> 62
+    state[CROWDED_TRIALS] += clicked >> 62
     clicked &= ~_CROWDED
     low = 0
     while clicked:
@@ -96,197 +85,6 @@ def _repeat(bit, repeated):  # type: ignore[no-untyped-def]
         cell += 1
     repeated[cell] += 1
     return _CROWDED
-
-
-@numba.njit(inline="always")
-def _click(cell, opened, state, repeated, pairs):  # type: ignore[no-untyped-def]
-    """Add a click to the open trial, whose cells are a list, and count its coincidences."""
-    n = opened[_N_OPEN]
-    for k in range(_CELLS, _CELLS + n):
-        if opened[k] == cell:
-            repeated[cell] += 1
-            state[_CROWDED_TRIALS] += 1 - opened[_AGAIN]
-            opened[_AGAIN] = 1
-            return
-    for k in range(_CELLS, _CELLS + n):
-        pairs[min(cell, opened[k]), max(cell, opened[k])] += 1
-    opened[_CELLS + n] = cell
-    opened[_N_OPEN] = n + 1
-
-
-@numba.njit
-def _mark_irregular(records, start, stop, shortest, longest, marks):  # type: ignore[no-untyped-def]
-    """Mark all records but syncs that follow a sync after a regular time."""
-    sync, bits = np.uint32(0x80000000), np.uint32(0xFE000000)
-    span = np.uint32(longest - shortest)
-    marks[0] = 1
-    part, out = records[start:stop], marks[1:]
-    for i in range(len(part) - 1):
-        one, other = part[i], part[i + 1]
-        odd = ((one ^ sync) | (other ^ sync)) & bits
-        # a gap that is too short wraps round and is too long as well
-        excess = np.uint32(np.uint32(other - one) - shortest)
-        out[i] = np.uint8((odd != np.uint32(0)) | (excess > span))
-    marks[len(part) : len(part) + _STRIDE] = 1
-
-
-@numba.njit(inline="always")
-def _is_start(code, start_code):  # type: ignore[no-untyped-def]
-    """Tell whether a tag begins a trial; markers match by bit."""
-    if start_code > MARKER:
-        return code > MARKER and ((code - MARKER) & (start_code - MARKER)) != 0
-    return code == start_code
-
-
-@numba.njit(inline="always")
-def _missing(gap, period):  # type: ignore[no-untyped-def]
-    """Return how many trial starts are missing in a gap."""
-    return np.int64(np.floor(gap / period + 0.5)) - 1 if gap > MISSING_GAP * period else 0
-
-
-@numba.njit(inline="always")
-def _slot_of(ticks, period, divider):  # type: ignore[no-untyped-def]
-    """Return which of the trials after a sync record a tick so long after it belongs to."""
-    return min(max(np.int64(np.floor((ticks + 0.5) / period)), 0), divider - 1)
-
-
-@numba.njit(inline="always")
-def _slot_start(slot, period):  # type: ignore[no-untyped-def]
-    """Return how many ticks after the sync record such a trial begins."""
-    return np.int64(np.floor(slot * period + 0.5))
-
-
-@numba.njit(inline="always")
-def _bin(ticks, starts, widths, first_bins):  # type: ignore[no-untyped-def]
-    if ticks < 0 or ticks >= starts[-1]:
-        return first_bins[-1]
-    segment = 0
-    while ticks >= starts[segment + 1]:
-        segment += 1
-    return first_bins[segment] + (ticks - starts[segment]) // widths[segment]
-
-
-@numba.njit(inline="always")
-def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its state in registers
-    records, pico, counted, wrap, start_code, trial_period, divider, clock, origin,
-    row_of, shift_of, starts, widths, first_bins, cell_of, opened, state, histogram, repeated,
-    pairs,
-):  # fmt: skip
-    special_from = 0xF0000000 if pico else 0x80000000
-    channel_at = 28 if pico else 25
-    time_mask = 0xFFFFFFF if pico else 0x1FFFFFF
-    beyond = first_bins[-1]
-    foreign = len(cell_of) - beyond - 1
-    period = trial_period * divider
-    longest = np.uint32(min(MISSING_GAP * period, time_mask))
-    shortest = np.uint32(min(np.ceil(DOUBLED_GAP * period), time_mask))
-    by_sync = start_code == SYNC and not pico
-    wrapped, last, trial = state[_WRAPPED], state[_LAST], state[_TRIAL]
-    trials, backwards, slot = state[_TRIALS], 0, state[_SLOT]
-    n = len(records)
-    marks = np.ones(_CHUNK + _STRIDE, np.uint8)
-    strides = marks.view(np.uint64)
-    for i in range(0, n, _STRIDE):
-        if by_sync:
-            if i % _CHUNK == 0:
-                _mark_irregular(records, i, min(i + _CHUNK, n), shortest, longest, marks)
-            if strides[i % _CHUNK // _STRIDE] == np.uint64(0):
-                last = trial = wrapped + (records[i + _STRIDE - 1] & time_mask)
-                trials += _STRIDE
-                slot = opened[_N_OPEN] = opened[_AGAIN] = 0
-                continue
-        for k in range(i, min(i + _STRIDE, n)):
-            record = np.int64(records[k])
-            code = record >> channel_at
-            if record >= special_from:
-                code, add = _special(record, pico, counted, wrap, False)
-                wrapped += add
-                if code == _RESERVED:
-                    state[_UNKNOWN] += 1
-                if code < 0:
-                    continue
-            time = wrapped + (record & time_mask)
-            backwards += time < last
-            last = time
-            if _is_start(code, start_code):
-                if trial == NONE:
-                    state[_FIRST] = time
-                else:
-                    state[_MISSING] += _missing(time - trial, period)
-                    if 0 <= time - trial < DOUBLED_GAP * period:
-                        if state[_DOUBLED] == 0:
-                            state[_FIRST_DOUBLED] = state[_RECORDS] + k
-                        state[_DOUBLED] += 1
-                trial = time
-                trials += 1
-                slot = opened[_N_OPEN] = opened[_AGAIN] = 0
-                continue
-            if code >= SYNC:
-                if clock > 0 and state[_FIRST] == NONE:
-                    state[_FIRST] = time
-                state[_MARKERS] += code > MARKER
-                continue
-            row = row_of[code]
-            if clock > 0 and state[_FIRST] == NONE:
-                state[_FIRST] = time
-            if row == foreign:
-                histogram[foreign + beyond] += 1
-                continue
-            shift = 0
-            if clock > 0:
-                if time < origin:
-                    state[_EARLY] += 1
-                    continue
-                start = time - (time - origin) % clock
-                if start != trial:
-                    opened[_N_OPEN] = opened[_AGAIN] = 0
-                    trial = start
-            elif trial == NONE:
-                state[_EARLY] += 1
-                continue
-            elif divider > 1:
-                now = _slot_of(time - trial, trial_period, divider)
-                if now != slot:
-                    opened[_N_OPEN] = opened[_AGAIN] = 0
-                    slot = now
-                shift = _slot_start(slot, trial_period)
-            ticks = time - trial - shift + shift_of[code]
-            place = row + _bin(ticks, starts, widths, first_bins)
-            histogram[place] += 1
-            if cell_of[place] != NONE:
-                _click(cell_of[place], opened, state, repeated, pairs)
-    state[_WRAPPED], state[_LAST], state[_TRIAL] = wrapped, last, trial
-    state[_TRIALS], state[_SLOT] = trials, slot
-    state[_BACKWARDS] += backwards
-    state[_RECORDS] += n
-
-
-@numba.njit(cache=True, nogil=True)
-def hydra_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, trial_period, divider, clock, origin,
-    row_of, shift_of, starts, widths, first_bins, cell_of, opened, state, histogram, repeated,
-    pairs,
-):  # fmt: skip
-    """Count T2 records of the HydraHarp family."""
-    _t2(
-        records, False, counted, wrap, start_code, trial_period, divider, clock, origin,
-        row_of, shift_of, starts, widths, first_bins, cell_of, opened, state, histogram, repeated,
-        pairs,
-    )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def pico_t2(  # type: ignore[no-untyped-def]
-    records, counted, wrap, start_code, trial_period, divider, clock, origin,
-    row_of, shift_of, starts, widths, first_bins, cell_of, opened, state, histogram, repeated,
-    pairs,
-):  # fmt: skip
-    """Count T2 records of the PicoHarp 300."""
-    _t2(
-        records, True, counted, wrap, start_code, trial_period, divider, clock, origin,
-        row_of, shift_of, starts, widths, first_bins, cell_of, opened, state, histogram, repeated,
-        pairs,
-    )  # fmt: skip
 
 
 @numba.njit
@@ -349,11 +147,11 @@ def _count_picked(  # type: ignore[no-untyped-def]
     special_from = 0xF0000000 if pico else 0x80000000
     sync_mask = 0xFFFF if pico else 0x3FF
     n = _fill(records, pico, width, place_of, keys, bins, True, kept, waiting)
-    wrapped, trial, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
+    wrapped, trial, clicked = state[WRAPPED], state[LAST], state[CLICKED]
     for k in range(n):
         record = np.int64(records[waiting[k]])
         if record >= special_from:
-            wrapped += _special(record, pico, counted, wrap, True)[1]
+            wrapped += special(record, pico, counted, wrap, True)[1]
             continue
         sync = wrapped + (record & sync_mask)
         if sync != trial:
@@ -365,17 +163,17 @@ def _count_picked(  # type: ignore[no-untyped-def]
         if clicked & bit:
             clicked |= _repeat(bit, repeated)
         clicked |= bit
-    state[_WRAPPED] = wrapped
+    state[WRAPPED] = wrapped
     i = len(records) - 1
     while i >= 0 and records[i] >= special_from:
-        wrapped -= _special(np.int64(records[i]), pico, counted, wrap, True)[1]
+        wrapped -= special(np.int64(records[i]), pico, counted, wrap, True)[1]
         i -= 1
     if i >= 0 and wrapped + np.int64(records[i] & sync_mask) != trial:
         if _several(clicked):
             close_trial(clicked, state, pairs)
         clicked = 0
         trial = wrapped + np.int64(records[i] & sync_mask)
-    state[_LAST], state[_CLICKED] = trial, clicked
+    state[LAST], state[CLICKED] = trial, clicked
     return n
 
 
@@ -489,7 +287,7 @@ def _count_dense(  # type: ignore[no-untyped-def]
     continued, cells, ends = lanes[0], lanes[1], lanes[2]
     _fill(records, pico, width, place_of, keys, bins, False, kept, waiting)
     _mark_cells(records, key_at, firsts, widths, cells)
-    wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
+    wrapped, last, clicked = state[WRAPPED], state[LAST], state[CLICKED]
     joins = records[0] < special_from and wrapped + np.int64(records[0] & sync_mask) == last
     continued[0] = _ALL * np.uint8(joins)
     _mark_continued(records, pico, continued)
@@ -507,16 +305,16 @@ def _count_dense(  # type: ignore[no-untyped-def]
         repeated[one] += clicks + (clicked >> one & 1) - singles
         for other in range(one + 1, len(repeated)):
             pairs[one, other] += _lanes_with(ended, one, other)
-    state[_CROWDED_TRIALS] += _lanes_with(ended, 7, 7)
-    state[_CLICKED] = (still_open & 0x7F) | (_CROWDED if still_open & 0x80 else 0)
+    state[CROWDED_TRIALS] += _lanes_with(ended, 7, 7)
+    state[CLICKED] = (still_open & 0x7F) | (_CROWDED if still_open & 0x80 else 0)
     wrapped += _sum_of_overflows(records, pico, counted, wrap)
-    state[_WRAPPED] = wrapped
+    state[WRAPPED] = wrapped
     i = n - 1
     while i >= 0 and records[i] >= special_from:
-        wrapped -= _special(np.int64(records[i]), pico, counted, wrap, True)[1]
+        wrapped -= special(np.int64(records[i]), pico, counted, wrap, True)[1]
         i -= 1
     if i >= 0:
-        state[_LAST] = wrapped + np.int64(records[i] & sync_mask)
+        state[LAST] = wrapped + np.int64(records[i] & sync_mask)
     return gated
 
 
@@ -527,14 +325,14 @@ def _count_any(  # type: ignore[no-untyped-def]
     """Count a chunk with markers, reserved codes or disorder, record by record."""
     special_from = 0xF0000000 if pico else 0x80000000
     sync_mask = 0xFFFF if pico else 0x3FF
-    wrapped, last, clicked = state[_WRAPPED], state[_LAST], state[_CLICKED]
+    wrapped, last, clicked = state[WRAPPED], state[LAST], state[CLICKED]
     for raw in records:
         record = np.int64(raw)
         if record >= special_from:
-            code, add = _special(record, pico, counted, wrap, True)
+            code, add = special(record, pico, counted, wrap, True)
             wrapped += add
-            state[_UNKNOWN] += code == _RESERVED
-            state[_MARKERS] += code > _OVERFLOW
+            state[UNKNOWN] += code == RESERVED
+            state[MARKERS] += code > OVERFLOW
             continue
         # Only rare things branch from here on: a mispredicted branch costs more than the rest.
         sync = wrapped + (record & sync_mask)
@@ -543,8 +341,8 @@ def _count_any(  # type: ignore[no-untyped-def]
             close_trial(clicked, state, pairs)
         clicked = 0 if new else clicked
         if sync < last:
-            state[_BACKWARDS] += 1
-            state[_HIGHEST] = max(state[_HIGHEST], last)
+            state[BACKWARDS] += 1
+            state[HIGHEST] = max(state[HIGHEST], last)
         last = sync
         place = place_of[_key(raw, pico, width)]
         histogram[place] += 1
@@ -552,7 +350,7 @@ def _count_any(  # type: ignore[no-untyped-def]
         if clicked & bit:
             clicked |= _repeat(bit, repeated)
         clicked |= bit
-    state[_WRAPPED], state[_LAST], state[_CLICKED] = wrapped, last, clicked
+    state[WRAPPED], state[LAST], state[CLICKED] = wrapped, last, clicked
 
 
 @numba.njit(inline="always")
@@ -560,14 +358,14 @@ def _t3(  # type: ignore[no-untyped-def]
     records, pico, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state, histogram,
     repeated, pairs,
 ):  # fmt: skip
-    waiting = np.empty(_CHUNK + 1, np.uint32)
+    waiting = np.empty(CHUNK + 1, np.uint32)
     keys = np.empty(_LOOKED_UP, np.uint32)
     bins = np.zeros((len(histogram), _SUMS), np.uint32)
-    lanes = np.zeros((3, _CHUNK + 8), np.uint8)
+    lanes = np.zeros((3, CHUNK + 8), np.uint8)
     gated = 0
-    for start in range(0, len(records), _CHUNK):
-        chunk = records[start : start + _CHUNK]
-        if not _runs_on(chunk, pico, state[_WRAPPED], state[_LAST]):
+    for start in range(0, len(records), CHUNK):
+        chunk = records[start : start + CHUNK]
+        if not _runs_on(chunk, pico, state[WRAPPED], state[LAST]):
             _count_any(
                 chunk, pico, counted, wrap, width, place_of, bit_of, state, histogram, repeated,
                 pairs,
@@ -585,26 +383,14 @@ def _t3(  # type: ignore[no-untyped-def]
     for place in range(len(histogram)):
         for lane in range(_SUMS):
             histogram[place] += np.int64(bins[place, lane])
-    state[_RECORDS] += len(records)
+    state[RECORDS] += len(records)
 
 
-# One compiled loop per family: with the bit positions known it runs a fifth faster.
 @numba.njit(cache=True, nogil=True)
 def hydra_t3(  # type: ignore[no-untyped-def]
-    records,
-    counted,
-    wrap,
-    width,
-    place_of,
-    kept,
-    firsts,
-    widths,
-    bit_of,
-    state,
-    histogram,
-    repeated,
-    pairs,
-):
+    records, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state, histogram,
+    repeated, pairs,
+):  # fmt: skip
     """Count T3 records of the HydraHarp family."""
     _t3(
         records, False, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state,
@@ -614,20 +400,9 @@ def hydra_t3(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def pico_t3(  # type: ignore[no-untyped-def]
-    records,
-    counted,
-    wrap,
-    width,
-    place_of,
-    kept,
-    firsts,
-    widths,
-    bit_of,
-    state,
-    histogram,
-    repeated,
-    pairs,
-):
+    records, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state, histogram,
+    repeated, pairs,
+):  # fmt: skip
     """Count T3 records of the PicoHarp 300."""
     _t3(
         records, True, counted, wrap, width, place_of, kept, firsts, widths, bit_of, state,
@@ -653,36 +428,36 @@ def _t3_many(  # type: ignore[no-untyped-def]
     """Count T3 records in any number of cells, which are kept as a list."""
     special_from = 0xF0000000 if pico else 0x80000000
     sync_mask = 0xFFFF if pico else 0x3FF
-    wrapped, last = state[_WRAPPED], state[_LAST]
-    n_open = opened[_N_OPEN]
+    wrapped, last = state[WRAPPED], state[LAST]
+    n_open = opened[N_OPEN]
     for raw in records:
         record = np.int64(raw)
         if record >= special_from:
-            code, add = _special(record, pico, counted, wrap, True)
+            code, add = special(record, pico, counted, wrap, True)
             wrapped += add
-            state[_UNKNOWN] += code == _RESERVED
-            state[_MARKERS] += code > _OVERFLOW
+            state[UNKNOWN] += code == RESERVED
+            state[MARKERS] += code > OVERFLOW
             continue
         sync = wrapped + (record & sync_mask)
         n_open = n_open if sync == last else 0
         if sync < last:
-            state[_BACKWARDS] += 1
-            state[_HIGHEST] = max(state[_HIGHEST], last)
+            state[BACKWARDS] += 1
+            state[HIGHEST] = max(state[HIGHEST], last)
         last = sync
         place = place_of[_key(raw, pico, width)]
         histogram[place] += 1
         cell = cell_of[place]
         if n_open == 0:  # the first click of a trial needs no look at others: no branch
-            opened[_CELLS] = cell
-            opened[_AGAIN] = 0
+            opened[CELLS] = cell
+            opened[AGAIN] = 0
             n_open = np.int64(cell != NONE)
         elif cell != NONE:
-            opened[_N_OPEN] = n_open
-            _click(cell, opened, state, repeated, pairs)
-            n_open = opened[_N_OPEN]
-    opened[_N_OPEN] = n_open
-    state[_WRAPPED], state[_LAST] = wrapped, last
-    state[_RECORDS] += len(records)
+            opened[N_OPEN] = n_open
+            add_click(cell, opened, state, repeated, pairs)
+            n_open = opened[N_OPEN]
+    opened[N_OPEN] = n_open
+    state[WRAPPED], state[LAST] = wrapped, last
+    state[RECORDS] += len(records)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -691,19 +466,9 @@ def hydra_t3_many(  # type: ignore[no-untyped-def]
 ):
     """Count T3 records of the HydraHarp family in many cells."""
     _t3_many(
-        records,
-        False,
-        counted,
-        wrap,
-        width,
-        place_of,
-        cell_of,
-        opened,
-        state,
-        histogram,
-        repeated,
+        records, False, counted, wrap, width, place_of, cell_of, opened, state, histogram, repeated,
         pairs,
-    )
+    )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
@@ -712,16 +477,6 @@ def pico_t3_many(  # type: ignore[no-untyped-def]
 ):
     """Count T3 records of the PicoHarp 300 in many cells."""
     _t3_many(
-        records,
-        True,
-        counted,
-        wrap,
-        width,
-        place_of,
-        cell_of,
-        opened,
-        state,
-        histogram,
-        repeated,
+        records, True, counted, wrap, width, place_of, cell_of, opened, state, histogram, repeated,
         pairs,
-    )
+    )  # fmt: skip
