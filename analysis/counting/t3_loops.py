@@ -319,6 +319,22 @@ def _count_dense(  # type: ignore[no-untyped-def]
 
 
 @numba.njit
+def _note_special(record, pico, counted, wrap, state):  # type: ignore[no-untyped-def]
+    """Note a marker or a reserved code; return the syncs to add."""
+    code, add = special(record, pico, counted, wrap, True)
+    state[UNKNOWN] += code == RESERVED
+    state[MARKERS] += code > OVERFLOW
+    return add
+
+
+@numba.njit
+def _note_backwards(last, state):  # type: ignore[no-untyped-def]
+    """Note a sync before the last one."""
+    state[BACKWARDS] += 1
+    state[HIGHEST] = max(state[HIGHEST], last)
+
+
+@numba.njit
 def _count_any(  # type: ignore[no-untyped-def]
     records, pico, counted, wrap, width, place_of, bit_of, state, histogram, repeated, pairs
 ):
@@ -329,10 +345,7 @@ def _count_any(  # type: ignore[no-untyped-def]
     for raw in records:
         record = np.int64(raw)
         if record >= special_from:
-            code, add = special(record, pico, counted, wrap, True)
-            wrapped += add
-            state[UNKNOWN] += code == RESERVED
-            state[MARKERS] += code > OVERFLOW
+            wrapped += _note_special(record, pico, counted, wrap, state)
             continue
         # Only rare things branch from here on: a mispredicted branch costs more than the rest.
         sync = wrapped + (record & sync_mask)
@@ -341,8 +354,7 @@ def _count_any(  # type: ignore[no-untyped-def]
             close_trial(clicked, state, pairs)
         clicked = 0 if new else clicked
         if sync < last:
-            state[BACKWARDS] += 1
-            state[HIGHEST] = max(state[HIGHEST], last)
+            _note_backwards(last, state)
         last = sync
         place = place_of[_key(raw, pico, width)]
         histogram[place] += 1
@@ -412,19 +424,9 @@ def pico_t3(  # type: ignore[no-untyped-def]
 
 @numba.njit(inline="always")
 def _t3_many(  # type: ignore[no-untyped-def]
-    records,
-    pico,
-    counted,
-    wrap,
-    width,
-    place_of,
-    cell_of,
-    opened,
-    state,
-    histogram,
-    repeated,
+    records, pico, counted, wrap, width, place_of, cell_of, opened, state, histogram, repeated,
     pairs,
-):
+):  # fmt: skip
     """Count T3 records in any number of cells, which are kept as a list."""
     special_from = 0xF0000000 if pico else 0x80000000
     sync_mask = 0xFFFF if pico else 0x3FF
@@ -433,16 +435,12 @@ def _t3_many(  # type: ignore[no-untyped-def]
     for raw in records:
         record = np.int64(raw)
         if record >= special_from:
-            code, add = special(record, pico, counted, wrap, True)
-            wrapped += add
-            state[UNKNOWN] += code == RESERVED
-            state[MARKERS] += code > OVERFLOW
+            wrapped += _note_special(record, pico, counted, wrap, state)
             continue
         sync = wrapped + (record & sync_mask)
         n_open = n_open if sync == last else 0
         if sync < last:
-            state[BACKWARDS] += 1
-            state[HIGHEST] = max(state[HIGHEST], last)
+            _note_backwards(last, state)
         last = sync
         place = place_of[_key(raw, pico, width)]
         histogram[place] += 1
