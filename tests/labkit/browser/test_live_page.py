@@ -129,6 +129,18 @@ def test_page_fits_a_phone_and_the_night(page, dark):
     browser.ask("localStorage.clear()")
 
 
+def test_runs_side_by_side_are_whole_pages_that_fill_the_window(page, run):
+    browser, url = page
+    name = run.folder.path.name
+    browser.open(f"{url.split('?')[0]}?beside={name}", 1400, 900)
+    frame = "document.querySelector('.runs iframe')"
+    inner = f"{frame}.contentWindow"
+    browser.until(f"{frame} && {frame}.title == {json.dumps(name)}")
+    assert browser.ask(f"{frame}.getBoundingClientRect().height") > 800
+    held = "Bokeh.documents[0].get_model_by_name('result.R_m').data['trials'].length"
+    browser.until(f"{inner}.Bokeh && {inner}.{held}")
+
+
 LISTEN = """(() => {
   window.tones = []; window.told = []
   const make = AudioContext.prototype.createOscillator
