@@ -118,6 +118,11 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
                 continue
         for k in range(i, min(i + _STRIDE, n)):
             record = np.int64(records[k])
+            if by_sync and marks[k % CHUNK] == 0:
+                last = trial = wrapped + (record & time_mask)
+                trials += 1
+                slot = opened[N_OPEN] = opened[AGAIN] = 0
+                continue
             code = record >> channel_at
             if record >= special_from:
                 code, add = special(record, pico, counted, wrap, False)
