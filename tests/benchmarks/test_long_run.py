@@ -188,6 +188,16 @@ def test_kept_sums_that_are_stale_or_damaged_go_for_nothing(kept, monkeypatch, c
     assert len(unpacked) == 2 * len(good)
 
 
+def test_of_few_blocks_no_sums_are_kept(kept, monkeypatch):
+    folder, good, _ = kept
+    path = folder.path / kept_sums.KEPT
+    for long, there in ((len(good), True), (len(good) + 1, False)):
+        path.unlink()
+        monkeypatch.setattr(kept_sums, "LONG", long)
+        keep_sums(folder)
+        assert path.exists() == there
+
+
 def test_who_waits_for_the_verdict_gets_nothing_that_is_kept(kept):
     folder, good, unpacked = kept
     RunMonitor(folder).snapshot()
