@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.timing import Row
 from labkit.run import Block, BlockOutcome, RecordWriter, RunFolder, Tail, create_run, take_block
 from labkit.run.evidence import RunJudge
+from labkit.run.kept_sums import keep_sums
 from labkit.sequence.pulses import riedinger2018_sequence
 from simulation.recordings.clicks import ClickModel
 from simulation.recordings.ptu import simulate_ptu
@@ -64,8 +65,9 @@ def run(scale: float) -> Iterator[Row]:
         seconds, memory, _ = _fresh(folder, _RESUME)
         yield goal_row("resume, s", 1.5, seconds, "s")
         yield goal_row("resume, MB", 300.0, memory, "MB")
-        page, _, further = _fresh(folder, _PAGE)
-        yield goal_row("first page, s", 1.5, page, "s")
+        page, started, further = _fresh(folder, _PAGE)
+        yield goal_row("first page, from the request to its document, s", 1.5, page, "s")
+        yield goal_row("the same from the start of the server, s", 4.0, started, "s")
         yield goal_row("page after one more block, s", 0.1, further, "s")
         judge, tail = RunJudge(folder.path, None), Tail(folder.journal)
         for what, goal in (("verdict from nothing, s", 10.0), ("after two more blocks, s", 1.0)):
@@ -100,17 +102,25 @@ print(process_time() - began, memory(), 0.0)
 """
 
 _PAGE = """
+from bokeh.document import Document
 from benchmarks.long_run import append
+from labkit.dashboard.live import server_of, view
 from labkit.dashboard.watch import Watch
 from labkit.run import open_run
 watch, folder = Watch(path.parent), open_run(path)
+server = server_of(watch, address="localhost", port=0, every=60.0, token=None)
+began = thread_time()
+view(watch, 60.0).server_doc(document := Document())
+document.to_json()
+first, started = thread_time() - began, process_time()
+if not (child := os.fork()):  # which leaves nothing behind in this process
+    blocks = folder.journal.read()
+    append(folder, blocks[-1], len(blocks) + 1)
+    os._exit(0)
+os.waitpid(child, 0)
 began = thread_time()
 watch.look(path.name, patience=0.0)
-first, blocks = thread_time() - began, folder.journal.read()
-append(folder, blocks[-1], len(blocks) + 1)
-began = thread_time()
-watch.look(path.name, patience=0.0)
-print(first, memory(), thread_time() - began, flush=True)
+print(first, started, thread_time() - began, flush=True)
 os._exit(0)  # the verdict in the other thread is not waited for
 """
 
@@ -155,7 +165,7 @@ def calibrations() -> list[Kind]:
 def witness_kind(number: int) -> Kind:
     """Return what the block of a number is for: θ, θ + π, θ + π, θ, and so on."""
     turn = ("theta", "pi", "pi", "theta")[number % 4]
-    phase = riedinger2018_matched().delta_phi - 0.1 * pi + (pi if turn == "pi" else 0.0)
+    phase = float(riedinger2018_matched().delta_phi) - 0.1 * pi + (pi if turn == "pi" else 0.0)
     setting: Setting = {
         "procedure": "witness", "delta_phi": phase, "delay": 1.23e-7, "turn": turn,
     }  # fmt: skip
@@ -194,6 +204,7 @@ def make_long_run(
         patterns = [_take(folder, first + n, witness_kind(n), shorter) for n in range(2 * kinds)]
         for number in range(first + len(patterns), first + blocks):
             append(folder, patterns[(number - first) % len(patterns)], number)
+        keep_sums(folder)  # as the run itself does
     return folder, patterns
 
 

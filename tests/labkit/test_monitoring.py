@@ -20,7 +20,6 @@ from labkit.experiment import WATCHDOG_LOG
 from labkit.monitoring import RunMonitor
 from labkit.monitoring import monitor as watching
 from labkit.monitoring.comparison import compare_runs
-from labkit.monitoring.monitor import MOST_POINTS
 from labkit.monitoring.pace import _walk_error
 from labkit.monitoring.scan import ScanBook
 from labkit.monitoring.series import SeriesBook
@@ -28,6 +27,7 @@ from labkit.monitoring.status import SILENCE
 from labkit.run import Block, Goal, JournalError, total_counts
 from labkit.run.always_valid import TestPoint
 from labkit.run.events import EVENTS, EventLog
+from labkit.run.kept_sums import MOST_POINTS, lengths_of_course
 from labkit.run.lines import framed
 from labkit.run.progress import Step, Watcher
 from labkit.station.config import read_station_file, station_path
@@ -120,7 +120,7 @@ def test_one_more_block_costs_one_evaluation(run, monkeypatch):
 
 @given(st.integers(0, 5000))
 def test_course_ends_with_all_blocks_and_keeps_most_points_of_a_growing_run(blocks):
-    now, later = watching._lengths(blocks), watching._lengths(blocks + 1)
+    now, later = lengths_of_course(blocks), lengths_of_course(blocks + 1)
     assert (now[-1:] or [0]) == [blocks]
     assert len(now) <= MOST_POINTS + 1
     assert now == sorted(set(now))
