@@ -3,7 +3,8 @@
 ``python -m benchmarks faults`` runs all cases (hours on a slow machine; ``--scale 0.1`` a tenth,
 drawn at random), adds each to ``faults.jsonl`` in the folder of the environment variable
 ``LABKIT_FAULTS`` (by default ``build``; cases that are there are not run again) and writes the
-table ``docs/faults.md`` from all that are there.
+table ``docs/faults.md`` from all that are there. Several processes may do so at the same time: each
+takes the cases that no other one has taken.
 """
 
 import contextlib
@@ -12,21 +13,23 @@ import json
 import os
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
+from zlib import crc32
 
+from benchmarks.fault_table import CHANGE, Found, table
 from benchmarks.timing import Row
 from labkit.cli import run as labkit
 from labkit.cli.run_display import RunDisplay
 from labkit.experiment import read_experiment
 from labkit.run import Block, RunFolder, check_run, list_runs
+from labkit.run.sole_use import held
 from labkit.station.config import station_path
 from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
 from simulation.lab.servers.simulated_scpi import SimulatedScpi
@@ -35,9 +38,6 @@ from simulation.lab.world import World
 BLOCK, BLOCKS = 1_000_000, 3
 DARKEST, BIAS_OFFSET = 5.0, 2.1e-6
 """V at which an attenuator is darkest; A that may flow at "0" (see `PhotonSpotBias`)."""
-
-CHANGE = 0.3
-"""Part by which the click rate of a block that counts may differ from an untroubled run's."""
 
 WARM = 0.1
 """K, beyond which a block must not count."""
@@ -113,9 +113,6 @@ PAIRED = (
 )  # fmt: skip
 """Of which all pairs are tried while measuring."""
 
-UNKNOWABLE = {"bias stick": {"snspd"}}
-"""Sources without read-back: one that ignores what it is told cannot be found out."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -128,39 +125,6 @@ class Case:
     def name(self) -> str:
         """For people, and to know a case again."""
         return f"{' + '.join(self.faults)} | {self.phase}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What came of a case.
-
-    Attributes
-    ----------
-    case : str
-    code : int
-        Exit code of ``labkit run``.
-    outcome : str
-    left_out, bad, unsafe, shouted : list of str
-        Reasons of blocks that do not count; blocks that count although the world was not right;
-        what is really unsafe, and who was named.
-    reason : str
-        Why the run ended, if it did not reach its goal.
-    """
-
-    case: str
-    code: int
-    outcome: str
-    left_out: list[str]
-    bad: list[str]
-    unsafe: list[str]
-    shouted: list[str]
-    reason: str = ""
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether something unsafe was not told by name and exit code."""
-        knowable = set(self.unsafe) - UNKNOWABLE.get(self.case.split(" | ")[0], set())
-        return bool(knowable - set(self.shouted)) or bool(knowable and self.code != 3)
 
 
 class Started:
@@ -199,22 +163,41 @@ def run(scale: float) -> Iterator[Row]:
     """Run what is not there yet; give what must be zero as rows."""
     folder = Path(os.environ.get("LABKIT_FAULTS", "build"))
     folder.mkdir(parents=True, exist_ok=True)
-    results = folder / "faults.jsonl"
-    there = _read(results)
     drawn = cases()
     random.Random(1).shuffle(drawn)
     for case in drawn[: round(scale * len(drawn))]:
-        if case.name not in there:
-            there[case.name] = try_case(case)
-            with results.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(asdict(there[case.name]), ensure_ascii=False) + "\n")
+        with _taken(folder, case) as is_mine:
+            if is_mine and case.name not in _read(folder / RESULTS):
+                line = json.dumps(asdict(try_case(case)), ensure_ascii=False) + "\n"
+                with (folder / RESULTS).open("ab", buffering=0) as stream:
+                    stream.write(line.encode())  # whole: others add lines, too
+    there = _read(folder / RESULTS)
     found = [there[case.name] for case in cases() if case.name in there]
-    (Path(__file__).parents[1] / "docs" / "faults.md").write_text(table(found), encoding="utf-8")
+    (Path(__file__).parents[1] / "docs" / "faults.md").write_text(
+        table(found, len(drawn)), encoding="utf-8"
+    )
     for what, number in (
         ("unsafe endings that were not told", sum(one.is_silent for one in found)),
         ("blocks that count although the world was not right", sum(len(x.bad) for x in found)),
     ):
         yield Row(name=what, ratio=-number, target=0, detail=f"of {len(found)} cases")
+
+
+RESULTS = "faults.jsonl"
+
+
+@contextmanager
+def _taken(folder: Path, case: Case) -> Iterator[bool]:
+    """Keep a case for this process within the block; tell whether no other one has it."""
+    with ExitStack() as stack:
+        (folder / "taken").mkdir(exist_ok=True)
+        lock = folder / "taken" / f"{crc32(case.name.encode()):08x}.lock"
+        try:
+            stack.enter_context(held(lock, "another process tries this case"))
+        except RuntimeError:
+            yield False
+            return
+        yield True
 
 
 def _read(path: Path) -> dict[str, Found]:
@@ -403,7 +386,8 @@ def _quick(case: Case) -> Iterator[_Trouble]:
         patch("labkit.experiment.save_results", lambda *_: None),
         patch("labkit.experiment.save_report", lambda *_: None),
         patch("labkit.experiment.registered", lambda *_: nullcontext()),
-        patch("labkit.station.safety.PATIENCE", 8.0), patch("labkit.cli.runs._show"),
+        patch("labkit.station.safety.PATIENCE", 8.0),
+        patch("labkit.station.safety.LATE_REPLY", 1.0), patch("labkit.cli.runs._show"),
         _sockets_only(),
     ):  # fmt: skip
         yield trouble
@@ -514,49 +498,3 @@ def _station(folder: Path, case: Case) -> Path:
     path = folder / "station.yaml"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-_PLACES = re.compile(r" at TCPIP0\S+|\S+station\.yaml: ")
-"""What differs from one computer to the next."""
-
-
-def table(found: list[Found]) -> str:
-    """Return the page: sums by phase, then every case."""
-    outcomes = sorted({one.outcome for one in found})
-    by_phase: dict[str, Counter[str]] = {}
-    for one in found:
-        by_phase.setdefault(one.case.split(" | ")[1], Counter())[one.outcome] += 1
-    silent = [one.case for one in found if one.is_silent]
-    bad = sum(len(one.bad) for one in found)
-    lines = [
-        "# Faults and what comes of them", "",
-        "Every fault of the virtual lab, alone and in pairs, in every phase of a short witness "
-        "run. Made by `python -m benchmarks faults`.", "",
-        f"{len(found)} of {len(cases())} cases; blocks that count although the world was not "
-        f"right: {bad}; unsafe endings without exit code 3 and a name: {len(silent)}.", "",
-        "A block that counts is not right if the lock was open, the cryostat warm, a laser hopped, "
-        "a detector latched, events or syncs were missing, or a click rate differs by more than "
-        f"{100 * CHANGE:.0f} % and five standard deviations from an untroubled run's. *Went on*: "
-        "nothing was noticed. What changes no rate, as a coupler, polarisation or crosstalk, the "
-        "conditions of the verdict must find (see [procedures](procedures.md)).", "",
-        "*Stuck* is a setting that the instrument confirms and ignores from the start, at a wrong "
-        "value where one is given. Detector bias without read-back (`bias stick`) that stays on "
-        "cannot be found out (see [what is read back](safety.md)).", "",
-        f"| phase | {' | '.join(outcomes)} | sum |", "|---|" + "--:|" * (len(outcomes) + 1),
-    ]  # fmt: skip
-    for phase, sums in by_phase.items():
-        row = " | ".join(str(sums[outcome] or "") for outcome in outcomes)
-        lines.append(f"| {phase} | {row} | {sums.total()} |")
-    lines += ["", "| fault | phase | outcome | exit | because | counts, but |",
-              "|---|---|---|--:|---|---|"]  # fmt: skip
-    for one in found:
-        fault, phase = one.case.split(" | ")
-        said = one.left_out or [one.reason]
-        reasons = [_PLACES.sub("", text.split(";")[0])[:90] for text in said]
-        why = "; ".join(dict.fromkeys(reasons)).replace("|", "/")
-        named = f" ({', '.join(one.shouted)})" if one.shouted else ""
-        lines.append(
-            f"| {fault} | {phase} | {one.outcome}{named} | {one.code} | {why} | "
-            f"{'; '.join(one.bad).replace('|', '/')[:90]} |"
-        )
-    return "\n".join(lines) + "\n"

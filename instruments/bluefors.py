@@ -32,6 +32,9 @@ POLL = 0.2
 GOOD = ("SYNCHRONIZED", "INDEPENDENT", "CHANGED")
 """Statuses of a valid value of the control software."""
 
+CLOCKS = 60.0
+"""Seconds by which the clock of the cryostat's computer may be ahead of this one's."""
+
 TAIL = 4096
 """Bytes at the end of a log in which its last line stands."""
 
@@ -170,7 +173,13 @@ class BlueforsLogs(BlueforsThermometer):
         except ValueError:
             what = f"the last line of {path.name}"
             raise self._unusable(what, line) from None
-        age = (now - moment).total_seconds()
+        age = _age(moment, now)
+        if age == math.inf:
+            message = (
+                f"{self.name}: the last reading of {path}, of {moment}, must not lie ahead of this "
+                f"computer's clock, {now:%Y-%m-%d %H:%M:%S}; set one of the clocks"
+            )
+            raise RuntimeError(message)
         if age > self._max_age:
             message = (
                 f"{self.name}: the last reading of {path} must be at most {self._max_age:g} s old, "
@@ -178,6 +187,16 @@ class BlueforsLogs(BlueforsThermometer):
             )
             raise RuntimeError(message)
         return kelvin
+
+
+def _age(moment: datetime, now: datetime) -> float:
+    """Return how old a moment of local time is, s, also in a night in which the clocks are changed.
+
+    An hour that comes twice may be meant the first or the second time: the later one that is past.
+    """
+    ages = [now.timestamp() - moment.replace(fold=fold).timestamp() for fold in (0, 1)]
+    past = [age for age in ages if age >= -CLOCKS]
+    return min(past) if past else math.inf
 
 
 class BlueforsController(BlueforsThermometer):

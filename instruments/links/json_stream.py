@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Condition, Thread
 from typing import Any
 
+from instruments.links.lateness import longest_wait, no_longer_waiting
+
 _CHUNK = 1 << 16
 
 
@@ -68,10 +70,12 @@ class JsonStream:
         TimeoutError
             If it is not within `seconds`; tells what it was.
         """
+        seconds = longest_wait(seconds)
         deadline = time.monotonic() + seconds
         with self._news:
             while not (label in self._values and wanted(self._values[label])):
                 if not self._news.wait(deadline - time.monotonic()) or self._failure:
+                    no_longer_waiting()
                     seen = repr(self._values.get(label, "nothing"))
                     lost = f" ({self._failure})" if self._failure else ""
                     text = (

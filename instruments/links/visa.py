@@ -19,10 +19,16 @@ from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
 from qcodes.utils import DelayedKeyboardInterrupt
 
+from instruments.links.lateness import longest_wait, no_longer_waiting
+
 if TYPE_CHECKING:
     from typing import Unpack
 
     from serial import Serial
+
+
+MAX_LATE_REPLIES = 8
+"""Replies to earlier questions that a serial line may bring before the one that is wanted."""
 
 
 @cache
@@ -112,7 +118,8 @@ class VisaLink(VisaInstrument):
             self.visa_log.debug("Querying: %s", cmd)
             send = wire.sendall if isinstance(wire, socket.socket) else wire.write
             send(f"{cmd}{ends[0]}".encode(handle.encoding))
-            reply = _read_until(wire, ends[1].encode(), self._bound).decode(handle.encoding)
+            wait = longest_wait(self._bound)
+            reply = _read_until(wire, ends[1].encode(), wait).decode(handle.encoding)
             self.visa_log.debug("Response: %s", reply)
         return reply
 
@@ -187,7 +194,7 @@ class VisaLink(VisaInstrument):
             self._prepare_link(self.visa_handle)
         except (VisaIOError, OSError) as error:
             what = "opening the link"
-            raise self._link_error(what, error) from error
+            raise self._link_error(what, error, self._bound) from error
 
     def set_terminator(self, terminator: str | None) -> None:
         """Set the characters that end a message in both directions."""
@@ -222,12 +229,29 @@ class VisaLink(VisaInstrument):
         if not self.identity:
             return
         reply = self.ask_raw("*IDN?")
+        if self._reopening:
+            reply = self._past_late_replies(reply)
         if not re.search(self.identity, reply, re.IGNORECASE):
             message = (
                 f"{self.name}: the instrument at {self._wanted_address} must identify itself as "
                 f"{self.identity!r}, but answers {reply!r}; correct the address"
             )
             raise ValueError(message)
+
+    def _past_late_replies(self, reply: str) -> str:
+        """Return the reply after those to earlier questions, which a serial line still brings.
+
+        Instruments answer in order: who has identified itself owes no other reply.
+        """
+        handle, what = self.visa_handle, "*IDN?"
+        for _ in range(MAX_LATE_REPLIES):
+            if not isinstance(handle, SerialInstrument):
+                break
+            if re.search(self.identity, reply, re.IGNORECASE):
+                break
+            with self._reading(what):
+                reply = str(handle.read()).strip()
+        return reply
 
     @contextlib.contextmanager
     def _exchange(self, what: str) -> Iterator[None]:
@@ -239,20 +263,39 @@ class VisaLink(VisaInstrument):
     @contextlib.contextmanager
     def _reading(self, what: str) -> Iterator[None]:
         """Take part in an exchange that has begun; one that fails marks the link as broken."""
+        wait = longest_wait(self._bound)
         try:
-            yield
+            with self._time_out_of(wait):
+                yield
         except (VisaIOError, OSError, UnicodeError) as error:
             self._broken = True
-            raise self._link_error(what, error) from error
+            failure = self._link_error(what, error, wait)
+            if isinstance(failure, TimeoutError):
+                no_longer_waiting()
+            raise failure from error
         except BaseException:  # Ctrl-C: the reply is still on its way
             self._broken = True
             raise
 
-    def _link_error(self, what: str, error: Exception) -> OSError:
+    @contextlib.contextmanager
+    def _time_out_of(self, seconds: float) -> Iterator[None]:
+        """Let pyvisa wait so long for what it reads itself, if that is longer than usual."""
+        handle = self.visa_handle
+        if seconds <= self._bound:
+            yield
+            return
+        handle.timeout = 1e3 * seconds
+        try:
+            yield
+        finally:
+            with contextlib.suppress(VisaError):
+                handle.timeout = 1e3 * self._bound
+
+    def _link_error(self, what: str, error: Exception, wait: float) -> OSError:
         where = f"{self.name} at {self._wanted_address}"
         advice = "check power, cable and address; the next command opens the link anew"
         if getattr(error, "error_code", None) == StatusCode.error_timeout:
-            message = f"{where}: no complete reply to {what!r} within {self._bound} s; {advice}"
+            message = f"{where}: no complete reply to {what!r} within {wait} s; {advice}"
             return TimeoutError(message)
         if isinstance(error, UnicodeError):
             message = f"{where}: the reply to {what!r} is no text ({error}); {advice}"

@@ -12,6 +12,7 @@ from ctypes import POINTER, c_char_p, c_int, c_long, c_ulong
 from dataclasses import dataclass
 from typing import Any
 
+from instruments.links.lateness import longest_wait, no_longer_waiting
 from instruments.links.vendor_library import load_library, optional_package
 from instruments.newport_tlb6700.conversation import (
     PACKET,
@@ -92,11 +93,12 @@ class NewportRawUsb:
         except OSError as error:
             message = f"TLB-6700 {self._serial}: {command} could not be sent: {error}"
             raise ConnectionError(message) from error
-        packet = self._receive(self._timeout)
+        wait = longest_wait(self._timeout)
+        packet = self._receive(wait)
         if not packet:
+            no_longer_waiting()
             message = (
-                f"TLB-6700 {self._serial}: {command} must be answered within {self._timeout} s, "
-                "but is not"
+                f"TLB-6700 {self._serial}: {command} must be answered within {wait} s, but is not"
             )
             raise TimeoutError(message)
         return packet

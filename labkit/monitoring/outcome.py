@@ -75,7 +75,7 @@ def outcome_of(folder: RunFolder) -> RunOutcome:
         over = datetime.fromisoformat(manifest.ended) if manifest.ended else None
         if over is None and manifest.status == "running":
             over = datetime.now(UTC)
-        if over is not None:
+        if over is not None and over >= begun:  # else the clock was set back meanwhile
             duration = str(timedelta(seconds=round((over - begun).total_seconds())))
     return RunOutcome(
         duration=duration,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import exp, hypot, log1p, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labkit.monitoring.series import began, ended
 from labkit.run import Block, Goal
@@ -77,9 +78,9 @@ def _by_trials(
 ) -> TimeLeft:
     recent = good[-RECENT:]
     trials = sum(block.trials for block in recent)
-    seconds = ended(recent[-1]) - began(recent[0])
+    seconds = float(_steps(recent).sum()) + _length(recent[-1])
     missing = max(0.0, (progress.goal_trials or 0.0) - progress.trials)
-    passed = now - ended(recent[-1])
+    passed = max(0.0, now - ended(recent[-1]))
     whole = missing * seconds / max(trials, 1)
     left = max(0.0, whole - passed)
     spread = _pace_error(recent)
@@ -92,12 +93,26 @@ def _by_trials(
     return TimeLeft(seconds=left, low=low, high=high)
 
 
+def _steps(blocks: Sequence[Block]) -> NDArray[np.float64]:
+    """Return the times from each block's start to the next one's, s.
+
+    Where the clock was set back meanwhile, what the first of them took by the steady clock.
+    """
+    steps = np.diff([began(block) for block in blocks])
+    found: NDArray[np.float64] = np.maximum(steps, [_length(block) for block in blocks[:-1]])
+    return found
+
+
+def _length(block: Block) -> float:
+    """Return how long a block took, s: by the steady clock, where that was noted."""
+    return block.duration or max(0.0, ended(block) - began(block))
+
+
 def _pace_error(recent: Sequence[Block]) -> float | None:
     """Return the relative error of the mean time per trial, from one block's start to the next."""
     if len(recent) < 3:
         return None
-    starts = np.array([began(block) for block in recent])
-    per_trial = np.diff(starts) / np.maximum([block.trials for block in recent[:-1]], 1)
+    per_trial = _steps(recent) / np.maximum([block.trials for block in recent[:-1]], 1)
     mean = float(per_trial.mean())
     if mean <= 0:
         return None

@@ -14,6 +14,9 @@ SILENCE = 900.0
 """Seconds without a sign of life after which a run is called silent. Records reach the tag file as
 they come, so a healthy block is never silent; tuning between blocks takes minutes."""
 
+CLOCK = 60.0
+"""Seconds by which the clocks of a disk and of who looks may differ."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
@@ -67,12 +70,17 @@ def run_status(folder: RunFolder, manifest: Manifest, blocks: int, now: float) -
     """
     began = _written(folder.manifest_path)
     watchdog = _written(folder.path / WATCHDOG_LOG)
+    acted = watchdog > (
+        began if manifest.sessions > 1 else 0.0
+    )  # later than the resumption, if any
     record = _written(folder.record_path(blocks + 1))
     segment = _written(folder.segment_path(blocks + 1))
-    last = max(began, watchdog, record, segment, _written(folder.journal.path))
+    written = [began, watchdog, record, segment, _written(folder.journal.path)]
+    # what was written before the clock was set back lies ahead of it, and says nothing
+    last = max([time for time in written if 0 < time <= now + CLOCK] or written)
     state: State = manifest.status
     reason = manifest.reason
-    if manifest.status == "running" and watchdog > began:
+    if manifest.status == "running" and acted:
         state, reason = "died", (folder.path / WATCHDOG_LOG).read_text(encoding="utf-8").strip()
     elif manifest.status == "running" and now - last > SILENCE:
         state = "silent"

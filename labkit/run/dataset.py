@@ -1,8 +1,11 @@
 """A QCoDeS dataset per run, so that QCoDeS's own tools find and plot it."""
 
 import json
+import logging
+import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
+from errno import EIO
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +82,42 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
     -------
     int
         The dataset's run id, for ``load_by_id``.
+
+    Raises
+    ------
+    OSError
+        If the database refuses, as one that another program has locked for longer than 5 s.
     """
+    database = folder.path.parent / DATABASE
+    try:
+        with _without_traces():
+            return _register(database, folder, blocks)
+    except (sqlite3.Error, RuntimeError) as error:  # QCoDeS's own words hide those of the database
+        raise OSError(EIO, _first_reason(error), str(database)) from error
+
+
+def _first_reason(error: BaseException) -> str:
+    """Return what the database said, of an error that came of it."""
+    while not isinstance(error, sqlite3.Error) and (inner := error.__cause__ or error.__context__):
+        error = inner
+    return str(error)
+
+
+@contextmanager
+def _without_traces() -> Iterator[None]:
+    """Keep QCoDeS from printing traces of errors that are told in a line."""
+    logger = logging.getLogger("qcodes.dataset")
+    before, handler = logger.propagate, logging.NullHandler()
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = before
+        logger.removeHandler(handler)
+
+
+def _register(path: Path, folder: RunFolder, blocks: list[Block]) -> int:
     from qcodes.dataset import (
         Measurement,
         connect,
@@ -87,7 +125,7 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
         load_or_create_experiment,
     )
 
-    database = str(folder.path.parent / DATABASE)
+    database = str(path)
     initialise_or_create_database_at(database, journal_mode="WAL")
     with closing(connect(database)) as connection, redirect_stdout(StringIO()):
         experiment = load_or_create_experiment(

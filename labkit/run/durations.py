@@ -131,12 +131,19 @@ def _meant(experiment: dict[str, object]) -> tuple[object, object]:
 
 def _counts(manifest: Manifest, station: str | None) -> bool:
     finished = manifest.status == "done" and manifest.ended and manifest.sessions == 1
+    if not finished:
+        return False
+    began, over = _ends(manifest)
     ours = station is None or manifest.station == station
-    return bool(finished and ours and not manifest.replay_of)
+    return bool(ours and over >= began and not manifest.replay_of)  # no clock set back
+
+
+def _ends(manifest: Manifest) -> tuple[datetime, datetime]:
+    return datetime.fromisoformat(manifest.started), datetime.fromisoformat(manifest.ended)
 
 
 def _past(folder: RunFolder, manifest: Manifest) -> Past:
-    began, over = (datetime.fromisoformat(t) for t in (manifest.started, manifest.ended))
+    began, over = _ends(manifest)
     measured = sum(b.trials * b.gates.period for b in folder.journal.read())
     return Past(
         kind=manifest.kind, experiment=manifest.experiment,

@@ -1,6 +1,7 @@
 """What could not be done at a run's end, done now; a damaged journal mended from its segments."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from analysis.evaluation import evaluate
@@ -12,7 +13,7 @@ from labkit.run.folder import RunFolder
 from labkit.run.integrity import sealed_files
 from labkit.run.journal import total_counts
 from labkit.run.recovery import recover_run
-from labkit.run.results import LEFT_OVER, left_over, save_counts
+from labkit.run.results import attempt, left_over, no_longer_left_over, save_counts
 from labkit.run.sealing import seal_run, sealed_anew
 from labkit.run.sole_use import sole_use
 
@@ -30,7 +31,7 @@ def repair_run(path: Path) -> Iterator[str]:
     ValueError
         If the manifest cannot be read.
     RuntimeError
-        If a process measures into the run.
+        If a process measures into the run, or something cannot be done now either; the rest is.
     """
     folder = RunFolder(path=path)
     folder.manifest()
@@ -42,14 +43,22 @@ def repair_run(path: Path) -> Iterator[str]:
             action = _STEPS.get(step)
             if action is None:
                 yield f"{step}: cannot be made from the journal; it stays as it is"
+                no_longer_left_over(folder, step)
                 continue
-            action(folder)
-            yield f"{step}: saved"
-        (folder.path / LEFT_OVER).unlink(missing_ok=True)
+            refused: list[str] = []
+            if attempt(folder, step, partial(action, folder), refused.append):
+                yield f"{step}: saved"
+                no_longer_left_over(folder, step)
+            else:
+                yield refused[0]
     if folder.manifest().status != "running":
         if not had_seal:
             seal_run(folder)
         yield "sealed"
+    if still := left_over(folder):
+        what = "; ".join(f"{step} ({reason})" for step, reason in still.items())
+        message = f"{folder.path}: could not be saved this time either: {what}"
+        raise RuntimeError(message)
 
 
 def _report(folder: RunFolder) -> None:

@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from math import isfinite
+from heapq import merge
+from math import inf, isfinite
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -58,7 +59,8 @@ def replay_run(
     manifest = source.manifest()
     source.refuse_replay()
     target = _new_folder(source, out)
-    steps = sorted([*_blocks(source, target), *_events(source, target)], key=lambda step: step[0])
+    parts = [_forward(part) for part in (_blocks(source, target), _events(source, target))]
+    steps = list(merge(*parts, key=lambda step: step[0]))
     if not steps:
         message = f"{source.path}: the run has nothing to play"
         raise ValueError(message)
@@ -88,6 +90,14 @@ def _new_folder(source: RunFolder, out: Path) -> RunFolder:
     (path / "tags").mkdir(parents=True)
     shutil.copyfile(source.path / "gates.yaml", path / "gates.yaml")
     return RunFolder(path=path)
+
+
+def _forward(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps in their order; a clock that was set back while they were made stands still."""
+    latest = -inf
+    for time, play in steps:
+        latest = max(latest, time)
+        yield latest, play
 
 
 def _blocks(source: RunFolder, target: RunFolder) -> Iterator[Step]:

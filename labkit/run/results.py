@@ -97,10 +97,15 @@ def registered(folder: RunFolder, say: Callable[[str], object] = print) -> Itera
     try:
         yield
     except BaseException as error:
-        if blocks := folder.journal.read():
-            also(error, lambda: register_dataset(folder, blocks))
+        also(error, lambda: _register_if_any(folder, say))
         raise
     attempt(folder, "dataset", lambda: register_dataset(folder, folder.journal.read()), say)
+
+
+def _register_if_any(folder: RunFolder, say: Callable[[str], object]) -> None:
+    """Register a run that ended early, if it has a block."""
+    if blocks := folder.journal.read():
+        attempt(folder, "dataset", lambda: register_dataset(folder, blocks), say)
 
 
 @contextmanager
@@ -250,3 +255,13 @@ def left_over(folder: RunFolder) -> dict[str, str]:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         return {"report": f"{LEFT_OVER} cannot be read: {error}"}
     return {str(step): str(reason) for step, reason in plain.items()}
+
+
+def no_longer_left_over(folder: RunFolder, step: str) -> None:
+    """Note that a step of a run's end has been done, or cannot be done any more."""
+    note = {name: reason for name, reason in left_over(folder).items() if name != step}
+    path = folder.path / LEFT_OVER
+    if note:
+        write_whole(path, json.dumps(note, indent=1) + "\n")
+    else:
+        path.unlink(missing_ok=True)

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from threading import Thread, local
 from time import monotonic
 
+from instruments.links.lateness import waiting_for_late_replies
 from instruments.roles import Device
 from labkit.station.ending import said
 
 DEADLINE = 1.0
 """Seconds within which all instruments that still answer are safe."""
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds that a slow instrument may take to become safe; the others are safe by then."""
+
+LATE_REPLY = 12.0
+"""Seconds that a single reply may take while an instrument is made safe, whatever its time-out."""
 
 _work = local()
 
@@ -68,7 +72,9 @@ def with_safe_state(instruments: Mapping[str, object]) -> dict[str, Device]:
 def make_safe(devices: Mapping[str, Device], patience: float | None = None) -> SafetyReport:
     """Call every device's `safe_state` in a thread of its own and wait at most `patience` seconds.
 
-    By default `PATIENCE`; a word is said about those that take longer than `DEADLINE`.
+    By default `PATIENCE`; a word is said about those that take longer than `DEADLINE`, and when
+    they are safe. Each reply is waited for up to `LATE_REPLY` seconds: who is slow is not told
+    unsafe.
     Never raises for a device: one that fails or does not answer is in the report.
     """
     patience = PATIENCE if patience is None else patience
@@ -78,11 +84,14 @@ def make_safe(devices: Mapping[str, Device], patience: float | None = None) -> S
     def work(name: str, device: Device) -> None:
         _work.is_safety = True
         try:
-            device.safe_state()
+            with waiting_for_late_replies(min(LATE_REPLY, patience)):
+                device.safe_state()
         except Exception as error:  # whatever fails, the others must go on
             outcome[name] = f"{type(error).__name__}: {said(error)}"
         else:
             outcome[name] = ""
+            if (seconds := monotonic() - begin) > DEADLINE:
+                sys.stderr.write(f"{name}: confirmed safe after {seconds:.0f} s\n")
 
     threads = [
         Thread(target=work, args=item, name=f"safe-{item[0]}", daemon=True)

@@ -5,21 +5,28 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from struct import Struct
 from threading import Event, Thread, Timer
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
+
+from instruments.links.lateness import waiting_for_late_replies
 
 if TYPE_CHECKING:
     from labkit.station.config import StationFile
 
 DONE, BEAT = "done", "beat"
 RECOVERY_TIME = 10.0
+"""Seconds after which what stands on an instrument's output does not wait for it any longer."""
+
+SLOW = 60.0
 """Seconds that one instrument may take to become safe after the first process has died."""
 
 PREPARATION = 5.0
@@ -31,6 +38,11 @@ INTERVAL = 1.0
 SILENCE = 30.0
 """Seconds without a beat after which the first process hangs: it is ended, and its instruments are
 made safe."""
+
+GRACE = 2.5
+"""Seconds in which a heart that beats is heard for sure, whatever has been before."""
+
+_TIME = Struct("d")
 
 REPLACEMENTS = 3
 """How often a watchdog that died is replaced."""
@@ -58,14 +70,22 @@ class Heart:
     note: Callable[[str], object] | None = None
 
     @contextmanager
-    def beating(self, beat: Callable[[], object], interval: float | None = None) -> Iterator[None]:
-        """Call `beat` and the tasks every `interval` (`INTERVAL`) seconds within the block."""
+    def beating(
+        self,
+        beat: Callable[[], object],
+        interval: float | None = None,
+        tend: Callable[[], object] = lambda: None,
+    ) -> Iterator[None]:
+        """Call `beat` and the tasks every `interval` (`INTERVAL`) seconds within the block.
+
+        While something hangs, `tend` is called instead of them.
+        """
         pause = INTERVAL if interval is None else interval
         end = Event()
 
         def work() -> None:
             while not end.wait(pause):
-                self._once(beat)
+                self._once(beat, tend)
 
         thread = Thread(target=work, name="heart", daemon=True)
         thread.start()
@@ -75,8 +95,9 @@ class Heart:
             end.set()
             thread.join()
 
-    def _once(self, beat: Callable[[], object]) -> None:
+    def _once(self, beat: Callable[[], object], tend: Callable[[], object]) -> None:
         if self.hanging():
+            tend()
             return
         beat()
         for task in tuple(self.tasks):
@@ -90,22 +111,31 @@ class Heart:
 class _Watchdog:
     """The second process, replaced when it dies."""
 
-    def __init__(self, plan: str, say: Callable[[str], object]) -> None:
+    def __init__(self, plan: Mapping[str, Any], say: Callable[[str], object]) -> None:
         self._plan, self._say = plan, say
         self._left = REPLACEMENTS
+        self._last_beat = monotonic()
         self.process = self._start()
 
     def beat(self) -> None:
         """Give a sign of life; a watchdog that has died is told and replaced."""
-        if self.process.poll() is None and self._tell(BEAT):
-            return
-        if self._left == 0:
+        self._last_beat = monotonic()
+        self.tend()
+        self._tell(BEAT)
+
+    def tend(self) -> None:
+        """Replace a watchdog that has died; the new one knows how old the last sign of life is."""
+        if self.process.poll() is None or self._left == 0:
             return
         self._left -= 1
         self._say("the watchdog process has died; another one takes its place")
-        with suppress(OSError):
-            self._stream.close()
+        former = self._stream
         self.process = self._start()
+        with suppress(OSError, ValueError):  # its other half may still live, and must not act
+            former.write(f"{DONE}\n")
+            former.flush()
+        with suppress(OSError):
+            former.close()
         if self._left == 0:
             self._say("the watchdog dies again and again: the run goes on without one")
 
@@ -129,7 +159,7 @@ class _Watchdog:
             start_new_session=True,  # a Ctrl-C in the terminal is not for it
         )
         self.process = process
-        self._tell(self._plan)
+        self._tell(json.dumps({**self._plan, "last_beat": self._last_beat}))
         return process
 
     def _tell(self, text: str) -> bool:
@@ -179,9 +209,9 @@ def watched(
         "instruments": instruments, "log": str(log.resolve()), "process": os.getpid(),
         "silence": silence, "folder": str(file.path.parent.resolve()),
     }  # fmt: skip
-    watchdog = _Watchdog(json.dumps(plan), heart.say)
+    watchdog = _Watchdog(plan, heart.say)
     try:
-        with heart.beating(watchdog.beat):
+        with heart.beating(watchdog.beat, tend=watchdog.tend):
             yield
     finally:
         watchdog.dismiss()
@@ -210,26 +240,36 @@ def rescue(
     """Open every instrument that can be opened and make it safe at once; yield a line on each.
 
     All at the same time, so that one that does not answer keeps no other waiting; only those that
-    stand on another one's output (an attenuator on a card) wait for these. Own classes are found
-    in `folder`.
+    stand on another one's output (an attenuator on a card) wait for these, and not for long. Own
+    classes are found in `folder`.
     """
     opened: dict[str, Any] = {}
+    lines: dict[str, str] = {}
+    threads: dict[str, Thread] = {}
+    told: set[str] = set()
     left = dict(instruments)
     while left:
         ready = {n: e for n, e in left.items() if not _stands_on(e, left.keys() - {n})} or left
-        lines: dict[str, str] = {}
-        threads = [
-            Thread(target=_rescue_one, args=(n, e, opened, lines, folder), daemon=True)
-            for n, e in ready.items()
-        ]
-        for thread in threads:
-            thread.start()
-        deadline = monotonic() + RECOVERY_TIME
-        for thread in threads:
-            thread.join(max(0.0, deadline - monotonic()))
-        late = f"no answer within {RECOVERY_TIME:g} s"
-        yield from (lines.get(n, f"NOT SAFE: {n}: {late}") for n in ready)
+        for name, entry in ready.items():
+            threads[name] = Thread(
+                target=_rescue_one, args=(name, entry, opened, lines, folder), daemon=True
+            )
+            threads[name].start()
+        _wait_for(threads.values(), RECOVERY_TIME)
+        news = [name for name in threads if name in lines.keys() - told]
+        told.update(news)
+        yield from (lines[name] for name in news)
         left = {n: e for n, e in left.items() if n not in ready}
+    _wait_for(threads.values(), SLOW)
+    late = f"no answer within {SLOW:g} s"
+    yield from (lines.get(n, f"NOT SAFE: {n}: {late}") for n in instruments if n not in told)
+
+
+def _wait_for(threads: Iterable[Thread], seconds: float) -> None:
+    """Wait until all have ended, for so many seconds together at most."""
+    deadline = monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - monotonic()))
 
 
 def _stands_on(entry: Mapping[str, Any], others: AbstractSet[str]) -> bool:
@@ -250,7 +290,7 @@ def _rescue_one(
     """Open one instrument and make it safe; what came of it goes into `lines`."""
     from labkit.station.entries import fitted
     from labkit.station.references import import_object, resolve
-    from labkit.station.safety import make_safe, with_safe_state
+    from labkit.station.safety import LATE_REPLY, make_safe, with_safe_state
 
     if entry["options"] is None:
         lines[name] = f"NOT SAFE: {name}: it belongs to the dead process and cannot be reached"
@@ -258,29 +298,64 @@ def _rescue_one(
     try:
         options = resolve(entry["options"], {}, opened)
         kind = import_object(entry["type"], folder)
-        opened[name] = kind(name, **fitted(kind, options))
+        with waiting_for_late_replies(LATE_REPLY):
+            opened[name] = kind(name, **fitted(kind, options))
     except Exception as error:  # noqa: BLE001, RUF100  # told with the others' outcomes
         lines[name] = f"NOT SAFE: {name}: {type(error).__name__}: {error}"
         return
-    report = make_safe(with_safe_state({name: opened[name]}), RECOVERY_TIME)
+    report = make_safe(with_safe_state({name: opened[name]}), SLOW)
     safe = f"{name}: safe" if report.all_safe else f"NOT SAFE: {name}: {report.failed[name]}"
     lines[name] = safe
 
 
 def main() -> None:
-    """Wait for the end of the watched process; act if it came without a word, or hangs."""
+    """Wait for the end of the watched process; act if it came without a word, or hangs.
+
+    Where the system can fork there are two of it. One listens; the other one looks after it, and
+    lets another one listen if it dies, which knows how old the last sign of life is. So the watched
+    process may hang at the moment at which the watchdog dies. If the one that looks after it dies,
+    the watched process takes care of that.
+    """
     plan = json.loads(sys.stdin.readline())
+    last_beat = mmap(-1, _TIME.size)
+    _TIME.pack_into(last_beat, 0, plan["last_beat"])
+    if not hasattr(os, "fork"):
+        _listen(plan, last_beat)
+        return
+    for _ in range(1 + REPLACEMENTS):
+        listener = os.fork()
+        if not listener:
+            _listen(plan, last_beat)
+            return
+        if _ended_in_order(listener):
+            return
+        sys.stderr.write("the watchdog's listener has died; another one takes its place\n")
+    _listen(plan, last_beat)
+
+
+def _ended_in_order(listener: int) -> bool:
+    """Wait for the end of a child, which is woken whenever it is suspended."""
+    while True:
+        _, status = os.waitpid(listener, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status) == 0
+        sleep(INTERVAL)
+        os.kill(listener, signal.SIGCONT)
+
+
+def _listen(plan: Mapping[str, Any], last_beat: mmap) -> None:
+    """Listen to the heart, and act if it stands still."""
     folder = Path(plan["folder"])
     preparation = Timer(PREPARATION, _load_drivers, [plan["instruments"], folder])
     preparation.daemon = True
     preparation.start()
-    why = _wait(plan["silence"], plan["process"])
+    why = _wait(plan["silence"], plan["process"], last_beat)
     preparation.cancel()
     if why:
         _act(why, plan["instruments"], Path(plan["log"]), folder)
 
 
-def _wait(silence: float, process: int) -> str:
+def _wait(silence: float, process: int, last_beat: mmap) -> str:
     """Listen to the heart; return why it stands still, "" if the process ended in order."""
     heard: SimpleQueue[str] = SimpleQueue()
 
@@ -292,13 +367,23 @@ def _wait(silence: float, process: int) -> str:
     Thread(target=listen, daemon=True).start()
     last = BEAT
     while True:
+        age = monotonic() - _TIME.unpack_from(last_beat)[0]
         try:
-            word = heard.get(timeout=silence)
+            word = _next(heard, silence - age)
         except Empty:
             return _end(process, heard, silence)
         if not word:
             return "" if last == DONE else "the run's process died"
         last = word
+        _TIME.pack_into(last_beat, 0, monotonic())
+
+
+def _next(heard: "SimpleQueue[str]", seconds: float) -> str:
+    """Return the next word; if this process was suspended itself, words have waited meanwhile."""
+    try:
+        return heard.get(timeout=max(0.0, seconds))
+    except Empty:
+        return heard.get(timeout=GRACE)
 
 
 def _end(process: int, heard: "SimpleQueue[str]", silence: float) -> str:
@@ -319,9 +404,12 @@ def _load_drivers(instruments: Mapping[str, Mapping[str, Any]], folder: Path) ->
 
 
 def _act(why: str, instruments: Mapping[str, Mapping[str, Any]], log: Path, folder: Path) -> None:
-    with log.open("w", encoding="utf-8") as stream:
+    targets: list[Any] = [sys.stderr]
+    with ExitStack() as stack:
+        with suppress(OSError):  # a disk that takes no log must not stand in the way
+            targets.append(stack.enter_context(log.open("w", encoding="utf-8")))
         for line in _acting(why, instruments, folder):
-            for target in (stream, sys.stderr):
+            for target in targets:
                 with suppress(OSError):  # nobody may be left to read stderr
                     target.write(f"{line}\n")
                     target.flush()

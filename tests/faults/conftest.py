@@ -160,6 +160,7 @@ def short_run(
     """Run a short witness; inject a fault while switching on, or after the first block."""
     monkeypatch.setenv("PYVISA_LIBRARY", "@py")
     monkeypatch.setattr("labkit.station.opening.watched", lambda *_: nullcontext())
+    monkeypatch.setattr("labkit.station.safety.LATE_REPLY", 1.0)
     monkeypatch.setattr("labkit.experiment.save_results", lambda *_: None)
     monkeypatch.setattr("labkit.experiment.save_report", lambda *_: None)
     monkeypatch.setattr("labkit.experiment.registered", lambda *_: nullcontext())

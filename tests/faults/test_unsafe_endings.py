@@ -227,6 +227,25 @@ def test_stop_while_opening_names_what_can_then_not_be_opened(worlds, station, m
     assert "NOT SAFE: afg: it cannot be opened" in capsys.readouterr().err
 
 
+SLOW = ("afg", "awg", "lock", "laser_pump", "daq", "bias")
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_slow_instrument_is_confirmed_safe_not_told_unsafe(
+    worlds, station, monkeypatch, capsys, name
+):
+    """Replies of twice its time-out; the laser is on."""
+    monkeypatch.setenv("PYVISA_LIBRARY", "@py")
+    told = []
+    with open_lab(station(impatient=name), told=told.append) as lab:
+        lab.instruments["laser_pump"].emission(True)
+        worlds[-1].inject({"instrument": name, "kind": "delay", "seconds": 0.9, "count": None})
+    worlds[-1].instruments[name].faults.clear()
+    assert told[0].failed == {}
+    assert not worlds[-1].wiring.laser["pump"].state.emission
+    assert "confirmed safe after" in capsys.readouterr().err
+
+
 @pytest.fixture
 def stopped_anywhere():
     """A stop may come between the birth of a socket and the moment somebody has it: such a one is

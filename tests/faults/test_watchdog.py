@@ -193,23 +193,128 @@ with watched(read_station_file(sys.argv[1]), {}, Path(sys.argv[2]), heart, silen
 """
 
 
-@pytest.mark.parametrize("what", ["process", "call"])
-def test_process_or_call_that_hangs_is_ended_and_its_instruments_made_safe(tmp_path, what):
-    station = tmp_path / "lab.yaml"
-    station.write_text(
+@pytest.fixture
+def lamp_station(tmp_path):
+    path = tmp_path / "lab.yaml"
+    path.write_text(
         "labkit:\n  roles: {}\n  channels: {}\n  lock_range: 10.0\n  calibration: {aom_full: 1.0, "
         "v_pi: 5.0, amplifier_gain: 8.0, aom_delay: 0.0, eom_delay: 0.0}\n"
         "instruments:\n  one: {type: nowhere.Lamp, address: A}\n"
     )
+    return path
+
+
+@pytest.mark.parametrize("what", ["process", "call"])
+def test_process_or_call_that_hangs_is_ended_and_its_instruments_made_safe(
+    tmp_path, lamp_station, what
+):
     log = tmp_path / "watchdog.txt"
     hanging = subprocess.run(
-        [sys.executable, "-c", HANGING, station, log, what],
+        [sys.executable, "-c", HANGING, lamp_station, log, what],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert hanging.returncode == -signal.SIGKILL
     text = log.read_text()
     assert "gave no sign of life for 2 s and was ended; the watchdog acts" in text
     assert "NOT SAFE: one: ValueError: 'nowhere.Lamp' must be an importable name" in text
+
+
+LEFT_ALONE = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from labkit.station import watchdog
+from labkit.station.config import read_station_file
+
+started, popen = [], subprocess.Popen
+def start(*arguments, **options):
+    started.append(popen(*arguments, **options))
+    return started[-1]
+watchdog.subprocess.Popen = start
+with watchdog.watched(read_station_file(sys.argv[1]), {}, Path(sys.argv[2]), silence=2.0):
+    keeper = started[0].pid
+    children = Path(f"/proc/{keeper}/task/{keeper}/children")
+    while not (listener := children.read_text().strip()):
+        time.sleep(0.01)
+    os.kill({"listener": int(listener), "keeper": keeper}[sys.argv[3]], signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for a child in /proc")
+@pytest.mark.parametrize("killed", ["listener", "keeper"])
+def test_process_that_is_suspended_as_its_watchdog_dies_is_ended_all_the_same(
+    tmp_path, lamp_station, killed
+):
+    log = tmp_path / "watchdog.txt"
+    begin = monotonic()
+    hanging = subprocess.run(
+        [sys.executable, "-c", LEFT_ALONE, lamp_station, log, killed],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert hanging.returncode == -signal.SIGKILL
+    assert monotonic() - begin < 30.0
+    assert "gave no sign of life for 2 s and was ended; the watchdog acts" in log.read_text()
+
+
+def test_watchdog_that_dies_while_a_call_hangs_is_replaced_by_one_that_knows_since_when(
+    tmp_path, watchdogs, monkeypatch
+):
+    from labkit.station import watchdog
+
+    plans = []
+    monkeypatch.setattr(watchdog._Watchdog, "_tell", lambda _, text: plans.append(text) or True)
+    dog = watchdog._Watchdog({"silence": 30.0}, lambda _: None)
+    dog.beat()
+    begin = monotonic()
+    dog.process.kill()
+    dog.process.wait()
+    with watchdog.Heart(hanging=lambda: "a call").beating(dog.beat, 0.02, tend=dog.tend):
+        while len(watchdogs) < 2:
+            sleep(0.01)
+    dog.process.kill()
+    dog.dismiss()
+    assert json.loads(plans[1 + plans.index("beat")])["last_beat"] < begin
+
+
+def test_watchdog_that_was_suspended_itself_takes_no_beating_heart_for_a_dead_one():
+    from queue import SimpleQueue
+    from threading import Timer
+
+    from labkit.station.watchdog import _next
+
+    heard = SimpleQueue()
+    Timer(0.3, heard.put, ["beat"]).start()
+    assert _next(heard, seconds=-100.0) == "beat"
+
+
+def test_log_that_cannot_be_written_does_not_keep_the_watchdog_from_acting(
+    tmp_path, monkeypatch, capsys
+):
+    from labkit.station.watchdog import _act
+
+    module = ModuleType("quick_instruments")
+    module.Quick = type("Quick", (Silent,), {"__init__": lambda *_: None})
+    monkeypatch.setitem(sys.modules, "quick_instruments", module)
+    plan = {"one": {"type": "quick_instruments.Quick", "options": {}}}
+    _act("it died", plan, tmp_path / "gone" / "watchdog.txt", tmp_path)
+    assert "one: safe" in capsys.readouterr().err
+
+
+def test_what_stands_on_others_does_not_wait_long_for_who_does_not_answer(monkeypatch):
+    module = ModuleType("late_instruments")
+    module.Silent = Silent
+    module.Quick = type("Quick", (Silent,), {"__init__": lambda *_, **__: None})
+    monkeypatch.setitem(sys.modules, "late_instruments", module)
+    monkeypatch.setattr("labkit.station.watchdog.RECOVERY_TIME", 0.2)
+    plan = {
+        "late": {"type": "late_instruments.Silent", "options": {}},
+        "card": {"type": "late_instruments.Quick", "options": {}},
+        "attenuator": {"type": "late_instruments.Quick", "options": {}},
+    }
+    monkeypatch.setattr(
+        "labkit.station.watchdog._stands_on", lambda e, others: e is plan["attenuator"] and others
+    )
+    assert list(rescue(plan)) == ["card: safe", "attenuator: safe", "late: safe"]
 
 
 def test_heart_that_cannot_do_a_task_says_so_once_and_beats_on():

@@ -1,21 +1,26 @@
 """Drivers' links: every fault of the wire ends in an error that names the instrument, in time."""
 
+import os
 import socket
 import time
 
 import pytest
 
 from instruments.bases.scpi import ScpiInstrument
+from instruments.links.lateness import waiting_for_late_replies
+from instruments.srs import SRSSIM960
 from simulation.lab.instrument_faults import InstrumentFault
+from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
 from simulation.lab.servers.scpi_values import Number
-from simulation.lab.servers.simulated_scpi import Setting, SimulatedScpi
+from simulation.lab.servers.serial_line import SerialLine
+from simulation.lab.servers.simulated_scpi import Held, SimulatedScpi
 from simulation.lab.servers.tcp import TcpServer
 
 TIMEOUT = 1.0
 
 
 class Source(SimulatedScpi):
-    settings = (Setting("VOLTage", "voltage", Number(low=0, high=2), 0.5),)
+    settings = (Held("VOLTage", "voltage", Number(low=0, high=2), 0.5),)
 
 
 class SourceDriver(ScpiInstrument):
@@ -75,6 +80,48 @@ def test_late_reply_is_not_taken_for_another(server, driver):
     time.sleep(TIMEOUT)
     driver.voltage(1.25)
     assert driver.voltage() == 1.25
+
+
+@pytest.mark.parametrize("direct", [True, False], ids=["by labkit", "by pyvisa"])
+def test_late_reply_is_waited_for_while_an_instrument_is_made_safe(
+    server, driver, monkeypatch, direct
+):
+    if not direct:
+        monkeypatch.setattr("instruments.links.visa._wire", lambda _: None)
+    delay = InstrumentFault(kind="delay", seconds=1.5 * TIMEOUT, count=2)
+    server.instrument.faults.inject(delay)
+    with waiting_for_late_replies(5 * TIMEOUT):
+        assert driver.voltage() == 0.5
+    with pytest.raises(TimeoutError, match=f"within {TIMEOUT} s"):
+        driver.voltage()
+
+
+def test_who_has_not_answered_is_not_waited_for_a_second_time(server, driver):
+    server.instrument.faults.inject(InstrumentFault(kind="silence", count=None))
+    start = time.monotonic()
+    with waiting_for_late_replies(2 * TIMEOUT):
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                driver.voltage()
+    assert time.monotonic() - start < 4 * TIMEOUT
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="serial lines need pseudo-terminals")
+def test_reply_to_an_earlier_question_on_a_serial_line_is_taken_for_no_other():
+    with SerialLine(SimulatedSIM960()) as line:
+        lock = SRSSIM960("late_lock", line.address, output_min=-10, output_max=10, timeout=0.5,
+                         visalib="@py")  # fmt: skip
+        lock.integral_on(True)
+        lock.engage()
+        delay = InstrumentFault(kind="delay", seconds=1.0, count=None)
+        line.instrument.faults.inject(delay)
+        with pytest.raises(TimeoutError):
+            lock.engaged()
+        with waiting_for_late_replies(4.0):
+            assert lock.engaged() is True
+            lock.safe_state()
+            assert lock.engaged() is False
+        line.instrument.faults.clear()
 
 
 def test_refused_command_raises_with_the_instruments_words(driver):

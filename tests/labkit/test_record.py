@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
@@ -80,6 +81,29 @@ def finished(run):
     run.write_manifest(ended(run.manifest(), "done"))
     seal_run(run)
     return run
+
+
+def test_locked_database_is_told_in_a_line_and_registered_later_however_the_run_ended(
+    finished, capfd
+):
+    database = finished.path.parent / "runs.db"
+    lock = sqlite3.connect(database, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    said = []
+    with pytest.raises(KeyboardInterrupt), registered(finished, said.append):
+        raise KeyboardInterrupt
+    assert len(said) == 1
+    assert "database is locked" in said[0]
+    assert "runs repair" in said[0]
+    assert set(left_over(finished)) == {"dataset"}
+    assert "Traceback" not in capfd.readouterr().err
+    with pytest.raises(RuntimeError, match=r"could not be saved this time either: dataset \("):
+        list(repair_run(finished.path))
+    assert set(left_over(finished)) == {"dataset"}
+    lock.close()
+    assert "dataset: saved" in list(repair_run(finished.path))
+    assert left_over(finished) == {}
+    assert verify_run(finished.path) == []
 
 
 def test_counts_of_a_journal_are_those_that_were_counted_to_the_bit(recorded):
