@@ -6,10 +6,10 @@ Every block is a real one, recorded, counted and verified; there are as many dif
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from math import pi
+from math import nan, pi
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.timing import Row
+from benchmarks.timing import Row, spread
 from labkit.run import Block, BlockOutcome, RecordWriter, RunFolder, Tail, create_run, take_block
 from labkit.run.evidence import RunJudge
 from labkit.run.kept_sums import keep_sums
@@ -54,14 +54,16 @@ def run(scale: float) -> Iterator[Row]:
         number = round(BLOCKS * scale)
         folder, patterns = make_long_run(Path(name), number)
 
-        def goal_row(what: str, goal: float, found: float, unit: str) -> Row:
-            detail = f"{found:.2f} {unit}"
+        def goal_row(what: str, goal: float, found: Sequence[float], unit: str) -> Row:
+            ratios = [goal / each for each in found]
+            ratio, noise = spread(ratios) if len(ratios) > 1 else (ratios[0], nan)
             return Row(
-                name=f"{number:,} blocks: {what}", ratio=goal / found, target=1.0, detail=detail
-            )
+                name=f"{number:,} blocks: {what}", ratio=ratio, noise=noise, target=1.0,
+                detail=f"{goal / ratio:.2f} {unit}",
+            )  # fmt: skip
 
         size = folder.journal.path.stat().st_size / 1e6
-        yield goal_row("journal, MB", 60.0, size, "MB")
+        yield goal_row("journal, MB", 60.0, [size], "MB")
         seconds, memory, _ = _fresh(folder, _RESUME)
         yield goal_row("resume, s", 1.5, seconds, "s")
         yield goal_row("resume, MB", 300.0, memory, "MB")
@@ -74,14 +76,14 @@ def run(scale: float) -> Iterator[Row]:
             tail.poll()
             blocks, began = list(tail.blocks.values()), process_time()
             judge.verdict(blocks)
-            yield goal_row(what, goal, process_time() - began, "s")
-            for further in (1, 2):
-                append(folder, patterns[0], len(blocks) + further)
+            yield goal_row(what, goal, [process_time() - began], "s")
+            for one_more in (1, 2):
+                append(folder, patterns[0], len(blocks) + one_more)
         judge.keep(blocks)  # as the run itself does
         live, began = RunJudge(folder.path, None, go_on=True), process_time()
         tail.poll()
         live.verdict(list(tail.blocks.values()))
-        yield goal_row("first verdict of a page, s", 2.0, process_time() - began, "s")
+        yield goal_row("first verdict of a page, s", 2.0, [process_time() - began], "s")
 
 
 _HEAD = """
@@ -125,11 +127,16 @@ os._exit(0)  # the verdict in the other thread is not waited for
 """
 
 
-def _fresh(folder: RunFolder, code: str) -> tuple[float, float, float]:
-    """Return the numbers that code prints in a fresh process."""
+def _fresh(
+    folder: RunFolder, code: str, rounds: int = 7
+) -> tuple[list[float], list[float], list[float]]:
+    """Return the three numbers that code prints, in so many fresh processes."""
     command = [sys.executable, "-c", _HEAD + code, str(folder.path)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    first, second, third = map(float, answer)
+    found = []
+    for _ in range(rounds):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found.append([float(word) for word in done.stdout.split()])
+    first, second, third = map(list, zip(*found, strict=True))
     return first, second, third
 
 

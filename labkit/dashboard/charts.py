@@ -305,6 +305,9 @@ class Charts:
             "lasers": "Lasers since the first block",
         }  # fmt: skip
         self._times = {"rates1": first} | {n: TimeChart(n, t, shared) for n, t in titles.items()}
+        axis = first.figure.xaxis[0]
+        for chart in self._times.values():  # a ticker of times is a dozen models
+            chart.figure.xaxis.ticker, chart.figure.xaxis.formatter = axis.ticker, axis.formatter
 
     @property
     def figures(self) -> dict[str, Any]:

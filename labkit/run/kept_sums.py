@@ -73,13 +73,18 @@ class Sums:
 def keep_sums(folder: RunFolder) -> None:
     """Keep the sums of the run's good blocks in its folder, if one may write there.
 
-    To be called by the run itself, now and then: who only looks writes nothing.
+    To be called by the run itself, now and then: who only looks writes nothing. A journal that
+    cannot be read ends no measurement here; whoever wants a result of it is told.
     """
-    good = folder.main_blocks()
-    if len(good) < LONG or any(block.gates != good[-1].gates for block in good):
-        return
+    with contextlib.suppress(OSError, ValueError):
+        good = folder.main_blocks()
+        if len(good) >= LONG and all(block.gates == good[-1].gates for block in good):
+            _keep(folder.path, good)
+
+
+def _keep(folder: Path, good: Sequence[Block]) -> None:
     lengths = lengths_of_course(len(good))
-    sums, _ = Sums(folder.path).after(good, lengths)
+    sums, _ = Sums(folder).after(good, lengths)
     digests = _digests(good, lengths)
     lines = [
         framed({
@@ -88,10 +93,9 @@ def keep_sums(folder: RunFolder) -> None:
         })
         for n in digests
     ]  # fmt: skip
-    part = folder.path / f".{KEPT}.part"
-    with contextlib.suppress(OSError):
-        part.write_text("".join(lines), encoding="utf-8")
-        part.replace(folder.path / KEPT)
+    part = folder / f".{KEPT}.part"
+    part.write_text("".join(lines), encoding="utf-8")
+    part.replace(folder / KEPT)
 
 
 def kept_sums(folder: Path, good: Sequence[Block], lengths: Collection[int]) -> dict[int, Counts]:

@@ -198,6 +198,15 @@ def test_of_few_blocks_no_sums_are_kept(kept, monkeypatch):
         assert path.exists() == there
 
 
+def test_a_damaged_journal_ends_no_measurement_when_sums_are_kept(kept):
+    folder, _, _ = kept
+    before = (folder.path / kept_sums.KEPT).read_bytes()
+    content = folder.journal.path.read_bytes()
+    folder.journal.path.write_bytes(content.replace(b"witness", b"w1tness", 1))
+    keep_sums(folder)
+    assert (folder.path / kept_sums.KEPT).read_bytes() == before
+
+
 def test_who_waits_for_the_verdict_gets_nothing_that_is_kept(kept):
     folder, good, unpacked = kept
     RunMonitor(folder).snapshot()
