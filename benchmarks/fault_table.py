@@ -25,7 +25,7 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"wavemeter .*\| making safe", "a wavemeter has no part in it"),
     (r"timeharp .*\| making safe", "a tagger has no light or bias: told, but not as unsafe"),
     (r"\w+_meter .*", "no part of a witness needs it: lines and `identify` do"),
-    (r"lock stuck [LU]LIM", "narrower limits than asked for are obeyed, and the lock holds in them"),
+    (r"lock stuck [LU]LIM", "limits narrower than asked for are obeyed, and the lock holds"),
     (r"afg stuck (DATA:DEF|SOUR1:PULS:PER)", "plays no part: pulses are triggered, and no samples"),
     (r"daq stuck Dev1/ao2", "stands where it is wanted: the EOM bias rests at 0 V"),
     (r"laser_gain", "rates change by less than 30 %"),
