@@ -88,6 +88,10 @@ KINDS = {
     "fridge": (*WIRE, "error"),
     "daq": ("delay", "disconnect", "refuse", "stick"),
     "bias": ("delay", "disconnect", "stick"),
+    "power_meter": WIRE,
+    "reflection_meter": WIRE,
+    "timeharp": ("disconnect",),
+    "wavemeter": ("disconnect",),
 }
 """Faults that last, by instrument; on the wire also a single one (``once``)."""
 
@@ -484,7 +488,7 @@ def _station(folder: Path, case: Case) -> Path:
         for name, kind, *_ in ((*fault.split(" "), "") for fault in case.faults)
         if kind in WIRE
     }
-    for name in silent & {"afg", "awg", "lock", "fridge"}:
+    for name in silent & {"afg", "awg", "lock", "fridge", "power_meter", "reflection_meter"}:
         address = f"    address: 'world:{name}'\n"
         before, _, after = text.partition(address)
         head, brace, rest = after.partition("    init: {")

@@ -186,7 +186,7 @@ class Session:
             self._remember_lasers()
         wanted = replace(
             demands or Demands(), trials=trials, locked=locked, phase_noise=LARGEST_NOISE,
-            laser_hz=dict(self.laser_hz) if locked else {}, hop_hz=LARGEST_HOP_HZ, steady=locked,
+            laser_hz=self._watched_lasers() if locked else {}, hop_hz=LARGEST_HOP_HZ, steady=locked,
         )  # fmt: skip
         ended: list[BaseException] = []
 
@@ -242,6 +242,11 @@ class Session:
         monitors = _known(
             self.monitors(quick=bool(ended), brief=not locked), "at its end", problems
         )
+        problems += [
+            f"nobody knows where the {laser} laser was: its wavemeter has told nothing so far"
+            for laser in self.lab.wavemeters
+            if locked and laser not in self.laser_hz and f"{laser}_laser_hz" not in monitors
+        ]
         if ended:
             self.make_safe()  # before counting, which may take its time
         return BlockOutcome(
@@ -318,6 +323,10 @@ class Session:
                 if f"{laser}_laser_hz" in now:
                     self.laser_hz[laser] = now[f"{laser}_laser_hz"]
 
+    def _watched_lasers(self) -> dict[str, float]:
+        """Return where the lasers that a wavemeter sees have to be, Hz."""
+        return {n: hz for n, hz in self.laser_hz.items() if n in self.lab.wavemeters}
+
     def tuned(self, widths: Mapping[str, float] | None = None) -> None:
         """Note that the filters have just been tuned to the lasers as they are.
 
@@ -331,13 +340,19 @@ class Session:
         self.line_widths |= widths or {}
 
     def _laser_frequencies(self) -> dict[str, float]:
-        """Optical frequencies by monitor name; without a value from the wavemeter, said so."""
+        """Optical frequencies by monitor name; without a value from the wavemeter, said so.
+
+        A wavemeter that has none is asked once more.
+        """
         found = {}
         for laser in self.lab.wavemeters:
-            try:
-                found[f"{laser}_laser_hz"] = self.lab.laser_frequency(laser)
-            except RuntimeError as error:
-                self.say(f"frequency of the {laser} laser not known: {said(error)}")
+            for last in (False, True):
+                try:
+                    found[f"{laser}_laser_hz"] = self.lab.laser_frequency(laser)
+                    break
+                except RuntimeError as error:
+                    if last:
+                        self.say(f"frequency of the {laser} laser not known: {said(error)}")
         return found
 
     def monitors(self, *, quick: bool = False, brief: bool = False) -> dict[str, float]:

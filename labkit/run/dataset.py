@@ -5,7 +5,6 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stdout
-from errno import EIO
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +92,8 @@ def register_dataset(folder: RunFolder, blocks: list[Block]) -> int:
         with _without_traces():
             return _register(database, folder, blocks)
     except (sqlite3.Error, RuntimeError) as error:  # QCoDeS's own words hide those of the database
-        raise OSError(EIO, _first_reason(error), str(database)) from error
+        message = f"{database}: {_first_reason(error)}"
+        raise OSError(message) from error
 
 
 def _first_reason(error: BaseException) -> str:

@@ -149,6 +149,8 @@ def _lasers(evidence: BlockEvidence) -> Iterator[str]:
     for laser, expected in demands.laser_hz.items():
         name = f"{laser}_laser_hz"
         seen = [s[name] for s in (*evidence.record.samples, monitors) if name in s]
+        if not seen:
+            yield f"nobody knows where the {laser} laser was: its wavemeter told nothing"
         away = max((value - expected for value in seen), key=abs, default=0.0)
         if abs(away) > demands.hop_hz:
             yield f"the {laser} laser {HOPPED} {away / 1e9:+.3g} GHz"

@@ -139,6 +139,10 @@ class _Opening:
             _close_former(name)
             self.open(name)
         report = make_safe(with_safe_state(self.opened))
+        looking = {n: why for n, why in report.failed.items() if _only_looks(self.file, n)}
+        for name, why in looking.items():
+            sys.stderr.write(f"{name}: not at rest, but no light or bias depends on it: {why}\n")
+        report = report.without(looking)
         if names_closed:
             report = report.joined_by({n: NOT_KNOWN for n in self.closed if _acts(self.file, n)})
         for instrument in reversed(self.opened.values()):
@@ -165,6 +169,15 @@ def _acts(file: StationFile, name: str) -> bool:
         for role, names in file.config.roles.items()
         if name in ([names] if isinstance(names, str) else names.values())
     )
+
+
+def _only_looks(file: StationFile, name: str) -> bool:
+    """Tell whether an instrument plays roles, and none that has a safe state to be brought to."""
+    played = any(
+        name in ([names] if isinstance(names, str) else names.values())
+        for names in file.config.roles.values()
+    )
+    return played and not _acts(file, name)
 
 
 def shout(report: SafetyReport) -> None:

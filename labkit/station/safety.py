@@ -1,7 +1,7 @@
 """Bring every instrument to its safe state, at once and whatever the others do."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from threading import Thread, local
 from time import monotonic
@@ -52,6 +52,10 @@ class SafetyReport:
     def joined_by(self, failed: Mapping[str, str]) -> "SafetyReport":
         """Return the same with further instruments that are not known to be safe."""
         return replace(self, failed={**self.failed, **failed})
+
+    def without(self, names: Collection[str]) -> "SafetyReport":
+        """Return the same without some instruments that failed: nothing unsafe depends on them."""
+        return replace(self, failed={n: why for n, why in self.failed.items() if n not in names})
 
     def __str__(self) -> str:
         if self.all_safe:

@@ -89,6 +89,27 @@ def test_laser_that_hops_is_found_by_the_wavemeter_and_tuned_back(short_run, las
     assert found.world.plant.light.hop_hz(("pump", "read").index(laser)) == 0.0
 
 
+def test_block_in_which_the_wavemeter_told_nothing_does_not_count(short_run):
+    """A laser may have hopped by a free spectral range of its filter, and the rates look well."""
+    found = short_run({"instrument": "wavemeter", "kind": "disconnect", "count": None})
+    found.check()
+    assert "4 times in a row blocks were bad" in found.folder.manifest().reason
+    assert all("nobody knows where the pump laser was" in why for why in found.left_out)
+
+
+def test_wavemeter_that_is_silent_for_a_moment_costs_no_block(short_run):
+    found = short_run({"instrument": "wavemeter", "kind": "disconnect", "count": 1})
+    found.check()
+    assert (found.error, found.left_out) == (None, [])
+
+
+def test_tagger_that_is_lost_ends_a_run_but_nothing_unsafe_is_told(short_run):
+    found = short_run({"instrument": "timeharp", "kind": "disconnect", "count": None})
+    found.check()
+    assert found.error is not None
+    assert (found.unsafe_ports(), found.shouted) == ({}, {})
+
+
 @pytest.mark.parametrize("kind", PLANT)
 def test_fault_of_the_laboratory(short_run, record_property, kind):
     found = short_run(

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from labkit.cli import run as labkit
 from labkit.experiment import open_session, read_experiment
-from labkit.run import list_runs
+from labkit.run import check_run, list_runs
 from labkit.run.stopping import REQUEST, StopError, stop_run, stoppable
 from labkit.station import opening
 from labkit.station.ending import (
@@ -150,6 +151,42 @@ def test_two_signals_in_any_phase_give_code_and_status(
     (folder,) = list_runs(tmp_path)
     assert folder.manifest().status == "interrupted"
     assert "NOT SAFE" not in done.stderr
+
+
+SUSPENDED = """
+import os, signal, sys
+import {module} as module
+from labkit.cli import main
+
+before = module.{name}
+def suspended(*given, **named):
+    module.{name} = before
+    os.kill(os.getpid(), signal.SIGTSTP)
+    return before(*given, **named)
+module.{name} = suspended
+main()
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("labkit.station.opening", "_open"), ("labkit.station.lab", "_wait"),
+     ("labkit.run.blocks", "judge_block"), ("labkit.station.opening", "make_safe")],
+)  # fmt: skip
+def test_run_that_is_suspended_for_a_moment_goes_on(tmp_path, witness_file, module, name):
+    script = SUSPENDED.format(module=module, name=name)
+    command = [sys.executable, "-c", script, "run", witness_file(), "--out", tmp_path]
+    with (tmp_path / "stderr").open("w") as stderr:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=stderr, stderr=stderr, process_group=0)
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        sleep(1.0)
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.wait(120) == 0
+    (folder,) = list_runs(tmp_path)
+    assert (folder.manifest().status, check_run(folder).differences) == ("done", {})
+    assert not (folder.path / "watchdog.txt").exists()
 
 
 @pytest.mark.skipif(which("nohup") is None, reason="nohup is of POSIX")

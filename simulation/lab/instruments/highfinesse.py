@@ -2,6 +2,7 @@
 
 from scipy import constants
 
+from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.ports.steady import WavemeterPort
 
 NO_SIGNAL, NO_SERVER, NOT_AVAILABLE = -1, -5, -6
@@ -23,12 +24,15 @@ class SimulatedWlmData:
         Whether the maker's program runs.
     status : int or None
         An error code that every value has instead, for instance -4 (overexposed).
+    faults : InstrumentFaults
+        ``disconnect``: as if the maker's program did not run.
     """
 
     def __init__(self, port: WavemeterPort | None = None, channels: int = 8) -> None:
         self.port = port or WavemeterPort()
         self.channels = channels
         self.is_running = True
+        self.faults = InstrumentFaults(lambda _: False)
         self.status: int | None = None
         self._state = MEASURE
 
@@ -44,22 +48,25 @@ class SimulatedWlmData:
 
     def GetOperationState(self, operation: int) -> int:
         """Return whether the instrument measures."""
-        return self._state if self.is_running else STOPPED
+        return self._state if self._is_there() else STOPPED
 
     def GetWLMVersion(self, index: int) -> int:
         """Return type, serial number, revision or build."""
-        return (7, 1234, 6, 1)[index] if self.is_running else NO_SERVER
+        return (7, 1234, 6, 1)[index] if self._is_there() else NO_SERVER
 
     def Operation(self, operation: int) -> int:
         """Start or stop measuring."""
-        if not self.is_running:
+        if not self._is_there():
             return -1
         self._state = operation
         return 0
 
+    def _is_there(self) -> bool:
+        return self.is_running and self.faults.take("disconnect") is None
+
     def _wavelength(self, channel: int) -> float:
         """Return metres, or an error code."""
-        if not self.is_running:
+        if not self._is_there():
             return NO_SERVER
         if not 1 <= channel <= self.channels:
             return NOT_AVAILABLE

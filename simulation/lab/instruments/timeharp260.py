@@ -6,11 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from simulation.lab.instrument_faults import InstrumentFaults
 from simulation.lab.instruments.timeharp260_board import RULES, Rule, State, TimeHarpModel
 from simulation.lab.ports.tagger import TaggerPort, TaggerSettings, TriggerInput
 
 OPEN_FAIL, NOT_OPEN, LOCKED, RUNNING = -1, -10, -11, -16
 INVALID_ARGUMENT, INVALID_MODE, NOT_INITIALIZED, UNSUPPORTED = -17, -18, -22, -80
+DMA_FAIL = -24
 MIN_READ, MAX_READ = 128, 131_072
 LONGEST_MS = 100 * 3600 * 1000
 FIFO_FULL, SYNC_LOST, EVENTS_DROPPED = 2, 4, 8
@@ -42,11 +44,14 @@ class SimulatedTH260Lib:
     ----------
     settings : TaggerSettings
         As sent so far.
+    faults : InstrumentFaults
+        ``disconnect``: every call fails, as of a board that the computer has lost.
     """
 
     def __init__(self, port: TaggerPort | None = None, board: TimeHarpModel | None = None) -> None:
         self.port = port or TaggerPort()
         self.board = board or TimeHarpModel()
+        self.faults = InstrumentFaults(lambda _: False)
         self._state: State = "closed"
         self._mode = 0
         self._is_measuring = False
@@ -67,6 +72,8 @@ class SimulatedTH260Lib:
 
     def _answer(self, function: str, device: int, *arguments: Any) -> int:
         """Let the method ``_<function>`` answer; return 0, or the error code of a refusal."""
+        if self.faults.take("disconnect") is not None:
+            return DMA_FAIL
         try:
             self._check(RULES[function], device)
             getattr(self, f"_{function}")(*arguments)
