@@ -1,5 +1,6 @@
 """The live page, served by Panel; it asks the run folder anew every few seconds."""
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from html import escape
@@ -162,7 +163,13 @@ def view(watch: Watch, every: float) -> Any:
     visitor.refresh()
     if context is not None and document is not None:
         document.add_periodic_callback(visitor.refresh, round(1000 * every))
+        document.on_session_destroyed(_look_through_all)
     return visitor.template
+
+
+def _look_through_all(_: object) -> None:
+    """Let what a visitor leaves be found, also where the blocks of a long run were set aside."""
+    gc.unfreeze()
 
 
 def asked_beside(watch: Watch, asked: Mapping[str, Sequence[bytes]] | None) -> list[str]:

@@ -72,12 +72,12 @@ class RunMonitor:
         """
         self._read_manifest()
         self._events.poll()
-        changed = self._tail.poll()
-        if len(self._tail.blocks) < len(self._blocks):  # put back from an older copy
-            self._clear()
-            changed = set(self._tail.blocks)
-        if changed:
-            with collector_paused():
+        with collector_paused(set_aside=self._kept_in is not None):
+            changed = self._tail.poll()
+            if len(self._tail.blocks) < len(self._blocks):  # put back from an older copy
+                self._clear()
+                changed = set(self._tail.blocks)
+            if changed:
                 self._take(changed)
         return bool(changed)
 

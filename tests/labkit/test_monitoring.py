@@ -1,5 +1,6 @@
 """Watching a run folder: the same numbers as afterwards, and nothing is touched."""
 
+import gc
 import json
 import os
 import time
@@ -537,3 +538,16 @@ def test_calibrations_have_no_verdict_on_the_page(run):
     assert "Verdict and its conditions" not in Page().tables(found)
     run.add()
     assert "Verdict and its conditions" in Page().tables(RunMonitor(run.folder).snapshot())
+
+
+def test_many_blocks_are_set_aside_from_the_collector_for_a_live_page_only(run, monkeypatch):
+    run.add()
+    monkeypatch.setattr("labkit.run.journal.VERY_MANY", 0)
+    try:
+        RunMonitor(run.folder).poll()
+        assert gc.get_freeze_count() == 0
+        RunMonitor(run.folder, ThreadPoolExecutor(1)).poll()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+    assert gc.isenabled()
