@@ -38,7 +38,7 @@ from labkit.station.config import read_station_file
 from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
 from simulation.inference.checks import prior_conflicts
-from simulation.inference.infer import USUAL_DRIFT, infer
+from simulation.inference.infer import infer
 from simulation.inference.likelihood import Data
 from simulation.inference.posterior import Posterior
 from simulation.inference.prior import make_prior
@@ -236,8 +236,8 @@ def _inferred(session: Session, yesterday: Posterior) -> Iterator[str]:
     """Say which wrong models explain this lab's data, and what has moved since yesterday."""
     campaign, _ = read_campaign([session.folder.path], riedinger2018())
     prior = make_prior(campaign, riedinger2018(), changes=PRIORS)
-    maximum = find_maximum(Data.of(campaign), prior, USUAL_DRIFT)
-    for one in wrong_models(campaign, maximum, USUAL_DRIFT):
+    maximum = find_maximum(Data.of(campaign), prior)
+    for one in wrong_models(campaign, maximum):
         yield f"infer: {one}"
     yield from (f"infer: {text}" for text in prior_conflicts(maximum))
     moved = compare_with(session.folder, yesterday).lab

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from simulation.inference.likelihood import DRIFTS
+from simulation.inference.likelihood import DRIFT, DRIFTS
 from simulation.inference.model import probabilities
 from simulation.inference.posterior import DETERMINED
 from simulation.inference.prior import Prior
@@ -22,12 +22,17 @@ TIED = 0.9
 MOST_TRIALS = 1e11
 """A calibration that needs more is none."""
 
+FEW = (
+    "not determined by these data: too few settings for their scatter about the fit; the usual "
+    "drifts are allowed for"
+)
+
 _STEP = 1e-4
 
 _SPREAD = float(
     np.sqrt(np.mean([sum(part**2 for part in parts.values()) for parts in DRIFTS.values()]))
 )
-"""Of what drifts, in units of the allowed drift."""
+"""Of what drifts, in units of the drift."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,7 @@ def calibrations(reference: Setting, read_over_pump: float) -> tuple[Calibration
 
 
 def undetermined(
-    maximum: Maximum, draws: Real, reference: Setting, read_over_pump: float, drift: float
+    maximum: Maximum, draws: Real, reference: Setting, read_over_pump: float
 ) -> dict[str, str]:
     """Return, by parameter that the data do not determine, why and what would.
 
@@ -109,19 +114,19 @@ def undetermined(
         Coordinates.
     reference : Setting
     read_over_pump : float
-    drift : float
-        Allowed drift: calibrations are not taken to be better than this.
     """
     prior = maximum.likelihood.prior
     share = draws.std(axis=0) / prior.sd
     loose = [number for number in range(len(prior.free)) if share[number] > DETERMINED]
+    drift = maximum.likelihood.drift(maximum.z)  # calibrations are not better than this
     if not loose:
         return {}
     helps = {
         one.name: information_per_trial(one, prior, maximum, reference.delay, drift)
         for one in calibrations(reference, read_over_pump)
     }
-    return {prior.free[number]: _words(maximum, number, helps) for number in loose}
+    said = {prior.free[number]: _words(maximum, number, helps) for number in loose}
+    return said | ({DRIFT: FEW} if DRIFT in said else {})
 
 
 def degeneracies(draws: Real, free: Sequence[str]) -> tuple[str, ...]:
