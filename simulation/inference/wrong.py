@@ -36,6 +36,9 @@ FIRST, FAR, LATER = 6, 40.0, 25
 """After so many steps a wrong model is given up if −2 ln density is larger by so much; otherwise it
 gets so many more."""
 
+LEAST_SHIFT = 0.15
+"""A gate whose clicks are off by less, in ln, is not said to be beside its pulse: lasers jump too."""
+
 LESS = 3.0
 """The drift may fall to e to the minus this as a misfit is explained."""
 
@@ -233,6 +236,8 @@ def _shifted(maximum: Maximum) -> Iterator[WrongModel]:
             weight = float(own @ own - (slope.T @ own) @ along)
             pull = float(own @ white)
             shift = pull / weight if weight > 0 else 0.0
+            if abs(shift) < LEAST_SHIFT:
+                continue
             factor = np.exp(shift)
             calm = _calmer(maximum, white - shift * (own - slope @ along)) - usual
             yield WrongModel(
