@@ -37,7 +37,7 @@ FIRST, FAR, LATER = 6, 40.0, 25
 gets so many more."""
 
 LEAST_SHIFT = 0.15
-"""A gate whose clicks are off by less, in ln, is not said to be beside its pulse: lasers jump too."""
+"""A gate whose clicks are off by less, in ln, is not said to be off its pulse: lasers jump too."""
 
 LESS = 3.0
 """The drift may fall to e to the minus this as a misfit is explained."""
