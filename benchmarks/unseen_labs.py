@@ -40,7 +40,7 @@ from labkit.twin import STILL, twin_station
 from simulation.inference.budget import NoiseBudget, noise_budget
 from simulation.inference.infer import infer
 from simulation.inference.operation import Knobs, Operation
-from simulation.inference.planning import ClickRates
+from simulation.inference.planning import ClickRates, Spread
 from simulation.inference.posterior import Posterior
 from simulation.inference.table import PARAMETERS
 from simulation.lab.world import World
@@ -312,8 +312,12 @@ def _plan(posterior: Posterior, real: Values, knobs: Knobs) -> dict[str, Any]:
     rates = ClickRates.of_clicks(pair_clicks(model_of(real, posterior).at(knobs).parameters))[0]
     reached = np.array([continued(rates, seed) for seed in range(CONTINUATIONS)])
     low, median, high = np.quantile(reached, [0.1, 0.5, 0.9], method="inverted_cdf")
-    answer = ask_model(Operation.of_posterior(posterior, 60), knobs, [CONFIDENCE])
-    spread = answer.claims[0].spread
+    try:
+        answer = ask_model(Operation.of_posterior(posterior, 60), knobs, [CONFIDENCE])
+    except ValueError:  # R is expected not to lie below its bound: no plan
+        spread = Spread(low=inf, median=inf, high=inf)
+    else:
+        spread = answer.claims[0].spread
     inside = float(np.mean((reached >= spread.low) & (reached <= spread.high)))
     return {
         "planned": [spread.low, spread.median, spread.high],
