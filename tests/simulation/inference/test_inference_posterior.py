@@ -107,6 +107,17 @@ def test_witness_blocks_alone_leave_products_open_and_say_what_would_help(whole)
     assert "delay_sweep" in posterior.undetermined["delta_omega_hz"]
 
 
+def test_what_only_priors_hold_is_not_determined(whole):
+    """Draws without any spread: efficiencies of one witness are held by their priors alone."""
+    campaign, _ = whole
+    prior = make_prior(campaign, PRESET)
+    maximum = find_maximum(Data.of(only(campaign, "witness", "stray_light")), prior)
+    left_open = undetermined(maximum, np.tile(maximum.z, (10, 1)), REFERENCE, 7.4)
+    assert {"eta_A", "p_pump_A", "p_read_B", "n_0_A"} <= left_open.keys()
+    assert not {"leak_read_1", "dark_rate_1", "eta_2"} & left_open.keys()
+    assert "only its product with" in left_open["eta_A"]
+
+
 def test_a_posterior_is_the_same_after_its_file(whole, tmp_path):
     _, posterior = whole
     posterior.save(tmp_path / "x.nc")
