@@ -134,7 +134,7 @@ def run(scale: float) -> Iterator[Row]:
     each = max(1, round(EACH * scale))
     begun = perf_counter()
     yesterday = reference()
-    _, usual = patiently(None, yesterday)
+    usual, _ = patiently(None, yesterday)
     print(f"untroubled: {usual}, {perf_counter() - begun:.0f} s", flush=True)
     sat = []
     for kind in AILMENTS:
