@@ -172,6 +172,13 @@ def test_without_a_lock_pulse_there_is_no_fringe_to_lock_to(bench):
         lock(session, SEQUENCE.without_pulse("lock"), LockOptions(attempts=2))
 
 
+def test_laser_on_another_mode_is_named_where_there_is_no_fringe(bench):
+    world, session = bench
+    world.inject({"kind": "mode_hop", "target": "read", "value": 10e9})
+    with pytest.raises(LockLostError, match=r"the read laser is \+10\.\d GHz from where it is set"):
+        lock(session, SEQUENCE, LockOptions(attempts=1))
+
+
 @pytest.mark.parametrize(("device", "number"), [("A", 0), ("B", 1)])
 def test_thermometry_finds_the_phonons_of_the_pulse(bench, device, number):
     """Rest, and what the pulse heats at once (its energy from the pump's); 4 σ."""
