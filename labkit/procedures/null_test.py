@@ -1,6 +1,6 @@
 """``null_test``: laser light only, in the same gates: coherent light must show g² = 1."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import asin, pi, sin, sqrt
@@ -28,6 +28,9 @@ LOOK = 100_000
 
 STEPS = 60
 """Looks on the way to the laser before it is given up."""
+
+GLARING = 3.0
+"""Times the wanted light at one detector, and a ninth of that or less at the other, is refused."""
 
 FAR, FAR_STEPS = 0.2, 3
 """Part of the wanted light below which three steps are gone at once: it grows by less there."""
@@ -231,13 +234,15 @@ def laser_light(
     Raises
     ------
     RuntimeError
-        If it never is.
+        If it never is, or only at one detector.
     """
     bright = laser_sequence(sequence, options)
     aside = options.start
     for _ in range(STEPS):
         with off_the_line(session, aside):
-            seen = _pump_clicks(session, bright)
+            by_detector = _pump_clicks(session, bright)
+            seen = min(by_detector.values())
+            _refuse_one_sided(by_detector, options.clicks)
             if seen >= options.clicks:
                 yield bright, aside
                 return
@@ -273,11 +278,23 @@ def g2_between_detectors(counts: Counts) -> tuple[float, float, float] | None:
     return float(posterior.mode), low, high
 
 
-def _pump_clicks(session: Session, bright: PulseSequence) -> float:
-    """Return clicks per trial in the pump gate, of the dimmer detector."""
+def _refuse_one_sided(clicks: Mapping[int, float], wanted: float) -> None:
+    """Refuse to blind one detector with light that the other one does not see at all."""
+    dim, bright = sorted(clicks, key=lambda detector: clicks[detector])
+    if clicks[bright] > GLARING * wanted and clicks[dim] < clicks[bright] / GLARING**2:
+        message = (
+            f"detector {dim} sees no laser light ({clicks[dim]:.1g} clicks per trial, detector "
+            f"{bright} has {clicks[bright]:.2g}): latched or without bias, or its filters"
+        )
+        raise RuntimeError(message)
+
+
+def _pump_clicks(session: Session, bright: PulseSequence) -> dict[int, float]:
+    """Return clicks per trial in the pump gate by detector."""
     setting: dict[str, float | str] = {"procedure": NULL_TEST, "light": "look"}
     counts = session.clicks(bright, LOOK, setting)
-    return float(counts.singles[counts.gates.names.index("pump")].min()) / counts.trials.number
+    pump = counts.singles[counts.gates.names.index("pump")] / counts.trials.number
+    return dict(zip(counts.gates.detectors, map(float, pump), strict=True))
 
 
 def _cells(counts: WitnessCounts) -> tuple[tuple[int, float], tuple[int, float]]:

@@ -179,6 +179,13 @@ def test_laser_on_another_mode_is_named_where_there_is_no_fringe(bench):
         lock(session, SEQUENCE, LockOptions(attempts=1))
 
 
+def test_laser_light_does_not_flood_one_detector_for_a_latched_one(bench):
+    world, session = bench
+    world.inject({"kind": "latched_detector", "target": "2"})
+    with pytest.raises(RuntimeError, match=r"detector 2 sees no laser light .*: latched"):
+        null_test(session, SEQUENCE, NullTestOptions(trials=1_000_000))
+
+
 @pytest.mark.parametrize(("device", "number"), [("A", 0), ("B", 1)])
 def test_thermometry_finds_the_phonons_of_the_pulse(bench, device, number):
     """Rest, and what the pulse heats at once (its energy from the pump's); 4 σ."""
