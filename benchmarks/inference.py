@@ -16,7 +16,7 @@ from scipy import stats
 from benchmarks.inference_tables import keep
 from simulation.inference.checks import check_fit, prior_conflicts
 from simulation.inference.data import Campaign, Record
-from simulation.inference.likelihood import Data, drift_covariance
+from simulation.inference.likelihood import DRIFT, Data, aside_covariance, drift_covariance
 from simulation.inference.model import probabilities
 from simulation.inference.prior import MEMORY, Prior, make_prior
 from simulation.inference.sampling import find_maximum, sample
@@ -96,6 +96,7 @@ def simulated(
     values: Values, planned: Sequence[Planned], rng: np.random.Generator, drift: float = 0.0
 ) -> Campaign:
     """Return a campaign that the model makes, with slow drifts as the likelihood assumes them."""
+    values = values | {DRIFT: drift}
     arrays = {name: np.array([value]) for name, value in values.items()}
     expected = [probabilities(arrays, s, reference_delay=REFERENCE.delay) for _, s, _, _ in planned]
     clock: dict[str, float] = {}
@@ -105,7 +106,7 @@ def simulated(
         begin = clock.get(name, 0.0)
         clock[name] = begin + number * PERIOD
         light = gates not in LASER
-        singles = np.rint(number * (clicks.singles[0] if light else np.repeat(LASER[gates], 2)))
+        singles = np.rint(number * (clicks.singles[0] if light else _laser_clicks(gates, values)))
         if light:
             singles[:2] = singles[:2] if "p" in gates else np.nan
             singles[2:] = singles[2:] if "r" in gates else np.nan
@@ -120,7 +121,14 @@ def simulated(
             )
         )  # fmt: skip
     campaign = Campaign(records=tuple(records), reference=REFERENCE, read_over_pump=RATIO)
-    return _drawn(campaign, arrays, rng, drift)
+    return _drawn(campaign, arrays, rng)
+
+
+def _laser_clicks(light: str, values: Values) -> Real:
+    """Return clicks per trial of the laser, with what the detectors remember of the pump gate."""
+    pump, read = LASER[light]
+    false = pump * (values["afterpulse"] + values["crosstalk"]) if light == "dim" else 0.0
+    return np.array([pump, pump, read + false, read + false])
 
 
 def _before(values: Values, trials: int, rng: np.random.Generator) -> Real:
@@ -128,14 +136,12 @@ def _before(values: Values, trials: int, rng: np.random.Generator) -> Real:
     return rng.poisson(rates * BEFORE * trials).astype(np.float64)
 
 
-def _drawn(
-    campaign: Campaign, values: dict[str, Real], rng: np.random.Generator, drift: float
-) -> Campaign:
+def _drawn(campaign: Campaign, values: dict[str, Real], rng: np.random.Generator) -> Campaign:
     """Replace expected singles by drawn ones, and draw the coincidences given these."""
     data = Data.of(campaign)
     singles, g2, _ = data.expected(values)
     factor, heated = np.ones(data.singles.shape), np.ones(data.pairs.shape)
-    covariance = drift_covariance(data, values, drift)
+    covariance = aside_covariance(data) + values[DRIFT] ** 2 * drift_covariance(data, values)
     if len(covariance):
         root = np.linalg.cholesky(covariance + 1e-12 * np.eye(len(covariance)))
         off, normal = np.exp(root @ rng.standard_normal(len(root))), int(data.normal.sum())
@@ -159,7 +165,7 @@ def narrow_prior(campaign: Campaign) -> Prior:
     usual = make_prior(campaign, preset)
     middle = usual.values(usual.mean[None])
     apart = ("contrast", "phi", "delta_omega_hz", "splitting", "leak_share", "p_read_A",
-             "p_read_B", *MEMORY)  # fmt: skip
+             "p_read_B", DRIFT, *MEMORY)  # fmt: skip
     changes = {n: (float(middle[n][0]), NARROW) for n in usual.free if n not in apart}
     changes |= {
         "contrast": (0.8, 0.6), "phi": (0.0, 0.17), "delta_omega_hz": (45e6, 0.05),
@@ -198,9 +204,7 @@ class Ranked:
         return name, found[name]
 
 
-def calibrate(
-    runs: int, *, seed: int = SEED, draws: int = 6000, drift: float = 0.03, scale: float = 0.1
-) -> Ranked:
+def calibrate(runs: int, *, seed: int = SEED, draws: int = 6000, scale: float = 0.1) -> Ranked:
     """Draw parameters from the prior, data from the model, and rank the truth in the posterior.
 
     Source: Talts et al., arXiv:1804.06788 (simulation-based calibration).
@@ -214,8 +218,8 @@ def calibrate(
     for _ in range(runs):
         z = prior.draw(rng, 1)
         values = {name: float(value[0]) for name, value in prior.values(z).items()}
-        campaign = simulated(values, planned, rng, drift)
-        maximum = find_maximum(Data.of(campaign), prior, drift)
+        campaign = simulated(values, planned, rng, values[DRIFT])
+        maximum = find_maximum(Data.of(campaign), prior)
         found = sample(maximum, draws, rng)
         fallbacks += found.fallback
         for at, name in enumerate(prior.free):
@@ -245,8 +249,10 @@ class Mistake:
         Gives what was really played; the analysis believes `plan`.
     seen : callable
         Gives what became of the counts.
-    drift, allowed : float
-        In truth, and in the model.
+    drift : float
+        In truth.
+    allowed : float, optional
+        In the model; by default it is inferred.
     """
 
     word: str
@@ -254,7 +260,7 @@ class Mistake:
     played: Callable[[list[Planned], np.random.Generator], list[Planned]] = lambda plan, _: plan
     seen: Callable[[Campaign, np.random.Generator], Campaign] = lambda campaign, _: campaign
     drift: float = 0.03
-    allowed: float = 0.03
+    allowed: float | None = None
 
 
 def _changed(name: str, low: float, high: float, *, about: float | None = None) -> Any:
@@ -320,11 +326,14 @@ def wrong_case(name: str, seed: int) -> tuple[str, ...]:
     return verdict_of(believed, mistake.allowed, rng)
 
 
-def verdict_of(campaign: Campaign, drift: float, rng: np.random.Generator) -> tuple[str, ...]:
+def verdict_of(
+    campaign: Campaign, drift: float | None, rng: np.random.Generator
+) -> tuple[str, ...]:
     """Return what `infer` would remark of a campaign at `ALPHA`; nothing if it fits."""
-    maximum = find_maximum(Data.of(campaign), make_prior(campaign, riedinger2018()), drift)
+    fixed = {} if drift is None else {DRIFT: drift}
+    maximum = find_maximum(Data.of(campaign), make_prior(campaign, riedinger2018(), fixed=fixed))
     fit = check_fit(maximum, rng)
-    wrong = tuple(str(one) for one in wrong_models(campaign, maximum, drift))
+    wrong = tuple(str(one) for one in wrong_models(campaign, maximum))
     poor = ("does not fit",) if fit.poor else ()
     return (*wrong, *prior_conflicts(maximum), *poor)
 

@@ -1,6 +1,6 @@
 """Recovery: whether `labkit infer` finds the parameters of virtual labs drawn at random.
 
-``python -m benchmarks inference_recovery`` measures a campaign in each of 10 virtual labs
+``python -m benchmarks inference_recovery`` measures a campaign in each of 16 virtual labs
 (``--scale`` times as many) with all drifts on, infers, and compares with the world. The labs
 collect twenty times the paper's light, so that a campaign is an hour of virtual time and half a
 minute of processor time; their drifts keep their own pace. Results go to
@@ -35,7 +35,7 @@ from labkit.sequence import PulseSequence
 from labkit.station.config import read_station_file, station_path
 from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
-from simulation.inference.infer import USUAL_DRIFT, infer
+from simulation.inference.infer import infer
 from simulation.inference.posterior import Posterior
 from simulation.lab.operating_point import OperatingPoint
 from simulation.lab.plant import Plant
@@ -47,7 +47,7 @@ Real = NDArray[np.float64]
 Values = dict[str, float]
 Work = Callable[[Session, PulseSequence], object]
 
-SEEDS = range(41, 81, 2)
+SEEDS = range(3001, 3033, 2)
 """Of the labs: none of them was looked at while the model was made."""
 
 PART = 0.4
@@ -78,6 +78,8 @@ class Recovered:
     deviance, p_value : float
     numbers : int
         Of counts compared.
+    drift : tuple of float
+        Median and ends of the 68 % interval.
     """
 
     truth: Values
@@ -89,6 +91,7 @@ class Recovered:
     deviance: float
     p_value: float
     numbers: int
+    drift: tuple[float, float, float]
 
     def inside(self, name: str, level: int) -> bool:
         """Tell whether the 68 % or 95 % interval of a parameter holds the truth."""
@@ -112,13 +115,13 @@ def random_world(rng: np.random.Generator) -> dict[str, Any]:
         "temperature": near(0.06, 0.15),
         "lifetime": both(usual.lifetime, 0.2),
         "bath_lifetime": near(usual.bath_lifetime, 0.2),
-        "prompt_heating": both(usual.prompt_heating, 0.3),
+        "prompt_heating": both(usual.prompt_heating, 0.5),
         "bath_heating": both(usual.bath_heating, 0.3),
-        "g_0_hz": both(usual.g_0_hz, 0.08),
+        "g_0_hz": both(usual.g_0_hz, 0.2),
         "splitting": float(0.5 + 0.005 * rng.standard_normal()),
         "detector_dark_hz": both(usual.detector_dark_hz, 0.5),
         "path_phase": float(rng.uniform(-1.5, 1.5)),
-        "polarisation_angle": float(rng.uniform(0.0, 0.5)),
+        "polarisation_angle": float(rng.uniform(0.0, 0.9)),
     }
 
 
@@ -134,6 +137,8 @@ def recover(seed: int, scale: float = 1.0) -> Recovered:
 
 def compared(posterior: Posterior, truth: Values) -> Recovered:
     """Return the intervals of all determined parameters beside the truth."""
+    turns = np.round((truth["phi"] - np.median(posterior.draws["phi"])) / (2 * np.pi))
+    truth = truth | {"phi": truth["phi"] - 2 * np.pi * float(turns)}
     names = [n for n in truth if posterior.determined(n)]
     bounds: list[Values] = [{}, {}, {}, {}]
     for name in names:
@@ -145,6 +150,7 @@ def compared(posterior: Posterior, truth: Values) -> Recovered:
         low68=bounds[0], high68=bounds[1], low95=bounds[2], high95=bounds[3],
         undetermined=tuple(posterior.undetermined), deviance=posterior.deviance,
         p_value=posterior.p_value, numbers=sum(check.numbers for check in posterior.checks),
+        drift=posterior.interval("drift"),
     )  # fmt: skip
 
 
@@ -281,7 +287,7 @@ def fringe_of(plant: Plant, point: OperatingPoint, sequence: PulseSequence, lab:
 
 
 def run(scale: float = 1.0) -> Iterator[str]:
-    """Recover `scale` · 20 labs; keep the results."""
+    """Recover `scale` · 16 labs; keep the results."""
     found: dict[str, dict[str, Any]] = {}
     for number in range(max(1, round(len(SEEDS) * scale))):
         seed = SEEDS.start + SEEDS.step * number
@@ -292,7 +298,7 @@ def run(scale: float = 1.0) -> Iterator[str]:
             f"recovery: lab {seed}: {hit} of {len(one.truth)} truths in 68 % intervals, deviance "
             f"{one.deviance:.0f} of {one.numbers}, p = {one.p_value:.2g}"
         )
-        keep("recovery", {"version": __version__, "drift": USUAL_DRIFT, "labs": found})
+        keep("recovery", {"version": __version__, "labs": found})
 
 
 def _plain(one: Recovered) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def _recovery(found: dict[str, Any]) -> str:
     lines = [
         "### Recovery of virtual labs", "",
         f"{len(labs)} labs (version {found['version']}) with parameters drawn at random and all "
-        f"drifts on, {100 * found['drift']:g} % allowed; only parameters that a lab's data "
+        "drifts on, whose size is inferred too; only parameters that a lab's data "
         "determine. Brackets are 95 % intervals of the share as if parameters were independent, "
         "which they are not.", "",
         "| parameter | determined in | truth in 68 % | in 95 % |", "|---|--:|--:|--:|",
@@ -64,10 +64,12 @@ def _recovery(found: dict[str, Any]) -> str:
         f"| all | {totals[0]} | {_share(totals[1], totals[0])} | {_share(totals[2], totals[0])} |"
     )
     lines += ["", f"Outside binomial limits (p < {ODD}): {', '.join(odd) or 'none'}."]
-    lines += ["", "| seed | numbers | deviance | p |", "|--:|--:|--:|--:|"]
+    lines += ["", "| seed | numbers | deviance | p | drift, 68 % |", "|--:|--:|--:|--:|--:|"]
     for seed, lab in zip(seeds, labs, strict=True):
+        _, low, high = lab["drift"]
         lines.append(
-            f"| {seed} | {lab['numbers']} | {lab['deviance']:.0f} | {lab['p_value']:.2g} |"
+            f"| {seed} | {lab['numbers']} | {lab['deviance']:.0f} | {lab['p_value']:.2g} | "
+            f"{100 * low:.1f} to {100 * high:.1f} % |"
         )
     return "\n".join([*lines, ""])
 
@@ -93,7 +95,7 @@ def _calibration(found: dict[str, Any]) -> str:
     return "\n".join(
         [
             "### Ranks of the truth (simulation-based calibration)", "",
-            f"{runs} campaigns of the model itself, a tenth of the trials, 3 % drift, {len(ranks)} "
+            f"{runs} campaigns of the model itself, a tenth of the trials, {len(ranks)} "
             f"parameters; the ensemble was needed in {found['fallbacks']}.", "",
             "| interval | holds the truth |", "|--:|--:|",
             *(f"| {100 * level:.0f} % | {100 * hit / len(pooled):.1f} % |"

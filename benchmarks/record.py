@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic, perf_counter, sleep, time
 from unittest.mock import patch
 
-from benchmarks.timing import Row
+from benchmarks.timing import Row, labkit, measured
 from labkit.run import (
     Block,
     BlockOutcome,
@@ -48,7 +48,7 @@ def run(scale: float) -> Iterator[Row]:
         yield _flips(out, round(FLIPS * scale))
         yield _kills(out, round(KILLS * scale))
         yield _long_run(out, round(BLOCKS * scale))
-        yield _many_runs(out / "many", round(RUNS * scale))
+        yield from _many_runs(out / "many", round(RUNS * scale))
 
 
 def _recorder(path: Path, writer: RecordWriter) -> BlockOutcome:
@@ -214,22 +214,21 @@ def _fill(folder: RunFolder, first: Block, last: int, begin: int = 2) -> None:
         folder.journal.judge(number, good=True)
 
 
-def _many_runs(out: Path, number: int) -> Row:
+def _many_runs(out: Path, number: int) -> Iterator[Row]:
     folder = _made(out)
     take_block(folder, GATES, 1, _recorder, SETTING)
     folder.write_manifest(ended(folder.manifest(), "done"))
     for copy in range(1, number):
         shutil.copytree(folder.path, out / f"{folder.path.name}_{copy}")
-    for run in list_runs(out):
-        run.summary()
-    began = perf_counter()
-    rows = [run.summary() for run in list_runs(out)]
-    taken = perf_counter() - began
-    return _goal("list of runs, s", 0.5, taken, f"{taken:.3f} s for {len(rows)} runs")
-
-
-def _goal(name: str, goal: float, found: float, detail: str) -> Row:
-    return Row(name=name, ratio=goal / found, target=1.0, detail=detail)
+    jobs = {
+        "list of runs": lambda: [run.summary() for run in list_runs(out)],
+        "labkit runs list": labkit("runs", "list", "--out", out),
+        "labkit runs list --json": labkit("runs", "list", "--out", out, "--json"),
+    }
+    for name, taken in measured(jobs).items():
+        ratio, noise = taken.of(0.5)
+        yield Row(name=f"0.5 s / {name}, {number} runs", ratio=ratio, noise=noise, target=1.0,
+                  detail=str(taken))  # fmt: skip
 
 
 def take_blocks(path: Path, tell: Connection, seconds: float = 60.0) -> None:

@@ -6,60 +6,76 @@ task's work, and the time that the scheduler needs per task, which it hands out 
 
 import heapq
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from typing import Any
 
 from analysis.cluster import cluster
 from analysis.counting import count
 from analysis.counting.distributed import TURNS, count_distributed
-from analysis.gates import GateSet
 from benchmarks.counting import bright_t3_block, recording
-from benchmarks.timing import Row
+from benchmarks.timing import Row, Taken, measured
 from simulation.recordings.pulses import pulsed_timing
 
 TERABYTES = 100
 RECORD_BYTES = 4
 WORKERS = 1000
 EMPTY_TASKS = 2000
+OFTEN = 4
+"""Times that each file is counted: tasks of a cluster take seconds, not milliseconds."""
 
 
 def run(scale: float) -> list[Row]:
     """Measure and simulate."""
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        cluster(workers=1) as one,
+        cluster(workers=2) as two,
+    ):
         gates = pulsed_timing().gates
-        files = _files(Path(folder), scale)
-        records, alone = _alone(files, gates)
-        with cluster(workers=1) as one:
-            count_distributed(one, files[:1], gates)  # kernels are loaded
-            single = _seconds(lambda: count_distributed(one, files, gates, allow_repeats=True))
-            per_task = _per_task(one)
-        with cluster(workers=2) as two:
-            count_distributed(two, files[:2], gates, allow_repeats=True)
-            double = _seconds(lambda: count_distributed(two, files, gates, allow_repeats=True))
-    rate = records / alone
+        files = _files(Path(folder), scale) * OFTEN
+        records = sum(path.stat().st_size // RECORD_BYTES for path in files)
+        both = {"one": one, "two": two}
+        taken = measured(
+            {"alone": lambda: count(files, gates, allow_repeats=True)}
+            | {
+                name: lambda c=client: count_distributed(c, files, gates, allow_repeats=True)
+                for name, client in both.items()
+            }
+            | {"tasks": lambda: _do_nothing(one)}
+        )
+    rate = records / median(taken["alone"].wall)
+    per_task = median(taken["tasks"].wall) / EMPTY_TASKS
     tasks = TURNS * WORKERS
     work = TERABYTES * 1e12 / RECORD_BYTES / tasks / rate
     span = simulated_span([work] * tasks, WORKERS, per_task)
     ideal = work * tasks / WORKERS
+    double, noise = taken["one"].per(taken["two"], by_wall=True)
+    single, spread = taken["alone"].per(taken["one"], by_wall=True)
+    busy = f"wall time; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     return [
         Row(
             name="cluster: two worker processes against one",
-            ratio=single / double,
+            ratio=double,
+            noise=noise,
             target=1.8,
-            detail=f"{len(files)} files, {single:.2f} s and {double:.2f} s",
+            detail=f"{len(files)} files, {_wall(taken['one'])} and {_wall(taken['two'])}; {busy}",
         ),
         Row(
             name="cluster: one worker process against count() itself",
-            ratio=alone / single,
+            ratio=single,
+            noise=spread,
             target=0.8,
-            detail=f"{alone:.2f} s and {single:.2f} s",
+            detail=f"{taken['alone']}; the worker {_wall(taken['one'])}; {busy}",
         ),
         Row(
             name=f"cluster: {WORKERS} simulated workers, 100 TB, efficiency",
             ratio=ideal / span,
+            noise=taken["tasks"].of(1.0, by_wall=True)[1] * (1 - ideal / span),
             target=0.9,
             detail=(
                 f"{tasks:,} tasks of {work:.2f} s, {1e3 * per_task:.2f} ms of scheduler each; "
@@ -67,6 +83,15 @@ def run(scale: float) -> list[Row]:
             ),
         ),
     ]
+
+
+def _do_nothing(client: Any) -> None:
+    """Let a worker do many tasks that are nothing: what is left is the scheduler's time."""
+    client.gather(client.map(json.dumps, range(EMPTY_TASKS), pure=False))
+
+
+def _wall(taken: Taken) -> str:
+    return f"{median(taken.wall):.2f} s"
 
 
 def simulated_span(work: Sequence[float], workers: int, per_task: float) -> float:
@@ -92,25 +117,3 @@ def _files(folder: Path, scale: float) -> list[Path]:
         with recording("T3", block, repeats) as made:
             shutil.copy(made, paths[-1])
     return paths
-
-
-def _alone(files: Sequence[Path], gates: GateSet) -> tuple[int, float]:
-    count(files[0], gates)  # compiled kernels are loaded, files are in memory
-    records = sum(path.stat().st_size // RECORD_BYTES for path in files)
-    return records, _seconds(lambda: count(files, gates, allow_repeats=True))
-
-
-def _per_task(client: object) -> float:
-    """Seconds the scheduler needs per task, from many that do nothing."""
-    submit = client.map  # type: ignore[attr-defined]
-    gather = client.gather  # type: ignore[attr-defined]
-    gather(submit(json.dumps, range(10), pure=False))
-    return (
-        _seconds(lambda: gather(submit(json.dumps, range(EMPTY_TASKS), pure=False))) / EMPTY_TASKS
-    )
-
-
-def _seconds(job: object) -> float:
-    begin = perf_counter()
-    job()  # type: ignore[operator]
-    return perf_counter() - begin

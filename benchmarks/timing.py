@@ -58,9 +58,12 @@ class Taken:
         mine, others = (t.wall if by_wall else t.processor for t in (self, other))
         return spread([a / b for a, b in zip(mine, others, strict=True)])
 
-    def of(self, seconds: float) -> tuple[float, float]:
-        """Return median and relative spread of so many seconds per this job's processor time."""
-        return spread([seconds / each for each in self.processor])
+    def of(self, seconds: float, *, by_wall: bool = False) -> tuple[float, float]:
+        """Return median and relative spread of so many seconds per this job's processor time.
+
+        By wall time where it waits for others: threads, instruments, other processes.
+        """
+        return spread([seconds / each for each in (self.wall if by_wall else self.processor)])
 
     def __str__(self) -> str:
         return f"{median(self.wall):.3g} s, processor {median(self.processor):.3g} s"

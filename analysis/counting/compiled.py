@@ -9,6 +9,7 @@ from analysis.tagfile.layouts import MARKER
 WRAPPED, LAST, TRIAL, CLICKED, FIRST, TRIALS, MISSING, BACKWARDS = map(int, list(S)[:8])
 UNKNOWN, EARLY, MARKERS, CROWDED_TRIALS, RECORDS, DOUBLED = map(int, list(S)[8:14])
 HIGHEST, FIRST_DOUBLED, SLOT = map(int, list(S)[14:17])
+GATED = int(S.GATED)
 
 OVERFLOW = -1
 RESERVED = -2

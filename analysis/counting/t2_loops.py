@@ -29,7 +29,7 @@ from analysis.counting.tally import MISSING_GAP, NONE
 from analysis.counts import DOUBLED_GAP
 from analysis.tagfile.layouts import MARKER, SYNC
 
-BUILT_WITH = 0x78D521BF
+BUILT_WITH = 0xA6096B3A
 """Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
 
 _STRIDE = 8
@@ -118,6 +118,11 @@ def _t2(  # type: ignore[no-untyped-def]  # noqa: C901  # one loop keeps its sta
                 continue
         for k in range(i, min(i + _STRIDE, n)):
             record = np.int64(records[k])
+            if by_sync and marks[k % CHUNK] == 0:
+                last = trial = wrapped + (record & time_mask)
+                trials += 1
+                slot = opened[N_OPEN] = opened[AGAIN] = 0
+                continue
             code = record >> channel_at
             if record >= special_from:
                 code, add = special(record, pico, counted, wrap, False)

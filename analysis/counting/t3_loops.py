@@ -14,6 +14,7 @@ from analysis.counting.compiled import (
     CHUNK,
     CLICKED,
     CROWDED_TRIALS,
+    GATED,
     HIGHEST,
     LAST,
     MARKERS,
@@ -28,7 +29,7 @@ from analysis.counting.compiled import (
 )
 from analysis.counting.tally import NONE
 
-BUILT_WITH = 0x78D521BF
+BUILT_WITH = 0xA6096B3A
 """Checksum of what the loops take from other files: numba's cache on disk sees only this one."""
 
 MOST_LANE_CELLS = 7
@@ -374,7 +375,7 @@ def _t3(  # type: ignore[no-untyped-def]
     keys = np.empty(_LOOKED_UP, np.uint32)
     bins = np.zeros((len(histogram), _SUMS), np.uint32)
     lanes = np.zeros((3, CHUNK + 8), np.uint8)
-    gated = 0
+    gated = state[GATED]
     for start in range(0, len(records), CHUNK):
         chunk = records[start : start + CHUNK]
         if not _runs_on(chunk, pico, state[WRAPPED], state[LAST]):
@@ -395,6 +396,7 @@ def _t3(  # type: ignore[no-untyped-def]
     for place in range(len(histogram)):
         for lane in range(_SUMS):
             histogram[place] += np.int64(bins[place, lane])
+    state[GATED] = gated
     state[RECORDS] += len(records)
 
 

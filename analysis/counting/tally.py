@@ -168,6 +168,7 @@ class S(IntEnum):
     FIRST_DOUBLED = 15  # record of the first trial start that came too early
     SLOT = 16  # which of the trials of one sync record
     LATE = 17  # T3 clicks later than the sync period
+    GATED = 18  # gated records of the T3 loop's last chunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +245,7 @@ class Tally:
 
     Attributes
     ----------
-    state : ndarray of int64, shape (18,)
+    state : ndarray of int64, shape (19,)
         See `S`.
     histogram : ndarray of int64, shape (detectors + 1, bins + 1)
         The last row holds clicks on foreign channels, the last column those beyond the timeline.

@@ -50,8 +50,11 @@ def infer(
         typer.Option(help="YAML of other priors: by name, median and sd of its transform."),
     ] = None,
     drift: Annotated[
-        float, typer.Option(help="Slow drifts to allow for, relative standard deviation.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            help="Slow drifts to allow for, relative standard deviation; by default inferred."
+        ),
+    ] = None,
     draws: Annotated[int, typer.Option(help="Proposals of the importance sampling.")] = 18_000,
     seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
     bound: Annotated[

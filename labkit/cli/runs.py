@@ -175,22 +175,16 @@ def _ending_in_order(*asked: type[BaseException]) -> Iterator[None]:
 @runs_app.command("list")
 def list_(out: Out = Path("runs"), json: Json = False) -> None:
     """List the runs of a folder, oldest first."""
-    from labkit.run import list_runs
+    from labkit.run.summary import run_paths
 
-    rows = [_summary_or_problem(folder) for folder in list_runs(out)]
+    rows = [_summary_or_problem(path) for path in run_paths(out)]
     if json:
         print_json({"runs": rows})
         return
-    from rich.table import Table
+    from labkit.cli.long_table import print_table
 
-    table = Table()
-    for head in COLUMNS:
-        table.add_column(
-            head.replace("left_out", "left out"), overflow="fold", no_wrap=head == "run"
-        )
-    for row in rows:
-        table.add_row(*(_cell(name, row.get(name)) for name in COLUMNS))
-    results.print(table)
+    heads = [name.replace("left_out", "left out") for name in COLUMNS]
+    print_table(results, heads, [[_cell(name, row.get(name)) for name in COLUMNS] for row in rows])
 
 
 @runs_app.command()
@@ -261,21 +255,22 @@ def _cell(name: str, value: object) -> str:
     return str(value).split(" [")[0] if name == "R_m" else str(value)
 
 
-def _summary_or_problem(folder: "RunFolder") -> dict[str, object]:
+def _summary_or_problem(path: Path) -> dict[str, object]:
     """Return a run's row; one that cannot be read must not hide the others."""
     from labkit.run.summary import kept_summary
 
-    kept = kept_summary(folder.path)
+    kept = kept_summary(path)
     if kept is not None and "verdict" in kept:
-        return kept | {"run": folder.path.name}
+        return kept | {"run": path.name}
     from labkit.monitoring.outcome import listed
+    from labkit.run import RunFolder
 
     try:
-        row, problem = listed(folder)
+        row, problem = listed(RunFolder(path=path))
     except ValueError as error:
         remarks.print(f"{error}", markup=False, highlight=False, soft_wrap=True)
         unknown = dict.fromkeys(("kind", "started", *COLUMNS[1:]))
-        return {"run": folder.path.name} | unknown | {"status": "unreadable", "reason": str(error)}
+        return {"run": path.name} | unknown | {"status": "unreadable", "reason": str(error)}
     if problem:
         remarks.print(problem, markup=False, highlight=False, soft_wrap=True)
     return row

@@ -118,10 +118,9 @@ def sweep(
     workers: Workers = None,
 ) -> None:
     """Compute a model on a line or a grid and save it with coordinates and units."""
-    from analysis.netcdf import write_netcdf
+    from analysis.netcdf import write_labelled
     from labkit import __version__
-    from simulation.theory.models import sweep as evaluate
-    from simulation.theory.models.sweep import CHUNK
+    from simulation.theory.models.sweep import CHUNK, swept
 
     if output.suffix != ".nc":
         message = f"--output must end in .nc (netCDF), but is {output.name!r}"
@@ -143,18 +142,15 @@ def sweep(
             hands = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
             chunk = max(1, min(CHUNK, -(-points // (4 * hands))))
             engine = _on_workers(client, model)
-        data = evaluate(
+        data = swept(
             chosen, x=across, y=up, wanted=wanted, progress=progress, chunk=chunk, engine=engine,
             **changes,
         )  # fmt: skip
-    for name, variable in list(data.variables.items()):
-        if variable.dtype.kind == "c":
-            data = data.assign({name: _real_and_imaginary(data[name])})
     title = f"{model} over " + ", ".join(axis[0] for axis in (across, up) if axis)
-    write_netcdf(data, output, title=title, version=__version__)
-    unstable = int((~data["stable"]).sum()) if "stable" in data else 0
+    write_labelled(data.in_real_parts(), output, title=title, version=__version__)
+    unstable = int((~data.variables["stable"][1]).sum()) if "stable" in data.variables else 0
     flagged = f", {unstable} without a steady state (nan, flagged)" if unstable else ""
-    remarks.print(f"wrote {output}: {dict(data.sizes)}{flagged}", soft_wrap=True, markup=False)
+    remarks.print(f"wrote {output}: {data.sizes}{flagged}", soft_wrap=True, markup=False)
 
 
 @theory.command()
@@ -484,14 +480,6 @@ def _plain_number(label: str, value: Any) -> Any:
         remarks.print(f"{label} is {value}, shown as null", markup=False, soft_wrap=True)
         return None
     return value
-
-
-def _real_and_imaginary(variable: Any) -> Any:
-    """Make a complex variable a real one with a last dimension ``part``: re, im."""
-    import xarray as xr
-
-    parts = xr.concat([variable.real, variable.imag], dim="part").assign_coords(part=["re", "im"])
-    return parts.transpose(..., "part").assign_attrs(variable.attrs)
 
 
 def _text(value: Any) -> str:

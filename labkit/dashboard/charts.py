@@ -1,29 +1,28 @@
 """The interactive figures of a run: Bokeh models that are made once and then follow the run."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from math import inf, log
 from typing import Any
 
 import numpy as np
-from bokeh.core.validation import silence
-from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.models import (
     BoxAnnotation,
     ColumnDataSource,
-    HoverTool,
     Label,
-    Legend,
+    Line,
     Range1d,
-    Span,
+    Scatter,
+    Step,
+    VArea,
     Whisker,
 )
-from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from analysis.palette import COLORS, CROSSED, LEFT_OUT, SAME
 from analysis.witness.verdict import LEVELS
+from labkit.dashboard.chart import Chart, Columns, push
 from labkit.dashboard.thinning import thinned
 from labkit.monitoring import Series, Snapshot
 from labkit.report.diagnostics import CROSSED as CROSSED_PAIRS
@@ -31,146 +30,8 @@ from labkit.report.diagnostics import CROSSED as CROSSED_PAIRS
 SHOWN_IN = {"Hz": ("MHz", 1e-6), "K": ("mK", 1e3), "rad": ("mrad", 1e3), "1/s": ("clicks/s", 1.0)}
 """Units of the laboratory: name, and how many of them is 1 SI unit."""
 
-HEIGHT = 270
-MOST_IN_LINE, LINE_OF_MANY = 4, 3
-"""Entries of a legend that stand in one line, and so many in each line of more."""
-
 OTHER = "#8a8580"
 """Of the run that is compared with: reads on paper and in the dark."""
-
-silence(MISSING_RENDERERS, True)  # a figure is empty, and hidden, until it has data
-
-Columns = Mapping[str, NDArray[Any]]
-
-
-def push(source: ColumnDataSource, columns: Columns) -> None:
-    """Bring a source up to date: rows that are new are streamed, anything else replaces it all."""
-    old = source.data
-    new = {name: np.asarray(column) for name, column in columns.items()}
-    size = len(next(iter(new.values())))
-    known = len(next(iter(old.values()))) if old else 0
-    same = old.keys() == new.keys() and known <= size
-    if same and all(_equal(np.asarray(old[name]), new[name][:known]) for name in new):
-        if size > known:
-            source.stream({name: column[known:] for name, column in new.items()})
-        return
-    source.data = dict(new)
-
-
-def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f" and b.dtype.kind == "f")
-
-
-class Chart:
-    """A figure with sources that are made when they are first asked for.
-
-    Parameters
-    ----------
-    name : str
-        Of the figure, and the beginning of its sources' names.
-    title, x_label, y_label : str
-    """
-
-    def __init__(self, name: str, title: str, x_label: str, y_label: str, **options: Any) -> None:
-        self.name = name
-        self.figure = figure(
-            name=f"figure.{name}", title=title, height=HEIGHT, sizing_mode="stretch_width",
-            tools="pan,box_zoom,wheel_zoom,reset,save", toolbar_location="above",
-            x_axis_label=x_label, y_axis_label=y_label, min_border_left=60, visible=False,
-            **options,
-        )  # fmt: skip
-        self.figure.toolbar.logo = None
-        self.figure.toolbar.active_drag = None  # a finger scrolls the page
-        self.figure.background_fill_color = self.figure.border_fill_color = None
-        self.figure.outline_line_color = None
-        self._sources: dict[str, ColumnDataSource] = {}
-        self._limits: dict[str, Span] = {}
-
-    def source(self, name: str, make: Callable[[ColumnDataSource], None]) -> ColumnDataSource:
-        """Return a source by name; `make` draws it when it is new."""
-        if name not in self._sources:
-            self._sources[name] = ColumnDataSource(name=f"{self.name}.{name}")
-            make(self._sources[name])
-        return self._sources[name]
-
-    def show(self, seen: bool) -> None:
-        """Show the figure, or hide it while it has no data."""
-        if self.figure.visible != seen:
-            self.figure.visible = seen
-
-    def limit(self, name: str, at: float | None, text: str = "", *, below: bool = False) -> None:
-        """Draw a limit as a dashed line, or move or hide it; its words stand above or below it."""
-        if name not in self._limits:
-            if at is None:
-                return
-            span = Span(
-                location=at, dimension="width", line_dash="dashed", line_color=SAME, line_width=1.2
-            )
-            self.figure.add_layout(span)
-            self._limits[name] = span
-            if text:
-                label = Label(
-                    x=4, y=at, x_units="screen", text=text, text_font_size="11px",
-                    text_color=SAME, y_offset=-15 if below else 2, name="limit",
-                )  # fmt: skip
-                self.figure.add_layout(label)
-        span = self._limits[name]
-        if at is None:
-            span.visible = False
-        elif span.location != at:
-            span.location = at
-
-    def hover(
-        self, renderers: Sequence[Any], rows: Sequence[tuple[str, str]], **options: Any
-    ) -> None:
-        """Say values when the pointer rests on a point."""
-        self.figure.add_tools(HoverTool(renderers=list(renderers), tooltips=list(rows), **options))
-
-    def limits_seen(self, *limits: float) -> None:
-        """Choose the ordinate's range so that limits are in view, and all points with them."""
-        values = [*limits, 0.0]
-        for source in self._sources.values():
-            for column in ("low", "high"):
-                found = np.asarray(source.data.get(column, ()), float)
-                values += [found.min(), found.max()] if found.size else []
-        low, high = min(values), max(values)
-        space = 0.06 * (high - low)
-        start, end = low - space if low < 0 else 0.0, high + space
-        axis = self.figure.y_range
-        if (axis.start, axis.end) != (start, end):
-            axis.update(start=start, end=end)
-
-    def legend(self, shown: Collection[str] | None = None) -> None:
-        """Put the legend above the figure; a click on an entry hides its curve.
-
-        Parameters
-        ----------
-        shown : collection of str, optional
-            Entries that have data; by default all.
-        """
-        for one in self.figure.legend:
-            if one not in self.figure.above:
-                style_legend(one)
-                self.figure.add_layout(one, "above")
-            seen = [shown is None or item.label.value in shown for item in one.items]
-            for item, visible in zip(one.items, seen, strict=True):
-                if item.visible != visible:
-                    item.visible = visible
-            columns = "auto" if sum(seen) <= MOST_IN_LINE else LINE_OF_MANY
-            if one.ncols != columns:
-                one.ncols = columns
-
-
-def style_legend(legend: Legend) -> None:
-    """Make a legend small, without a box, its entries clickable."""
-    legend.click_policy = "hide"
-    legend.background_fill_alpha = 0.0
-    legend.border_line_color = None
-    legend.label_text_font_size = "11px"
-    legend.spacing = 0
-    legend.padding = legend.margin = 2
-    legend.glyph_height = 14
-    legend.orientation = "horizontal"
 
 
 class TimeChart(Chart):
@@ -193,18 +54,18 @@ class TimeChart(Chart):
         for one, color in zip(series, COLORS * 4, strict=False):
             part = one if last == inf else one.since(newest - last)
             good = self.source(one.label, partial(self._points, color=color, text=one.label))
-            out = self.source(f"{one.label} left out", self._crosses)
             push(good, _columns(part, part.good, scale))
             columns = _columns(part, ~part.good, scale)
             why = [reasons.get(int(block), "") for block in columns["block"]]
-            push(out, columns | {"reason": np.array(why, dtype=object)})
+            name = f"{one.label} left out"
+            if why or name in self.sources:
+                out = self.source(name, self._crosses)
+                push(out, columns | {"reason": np.array(why, dtype=object)})
             shown += [one.label, *(["left out"] if why else [])]
         self.legend(shown)
 
     def _points(self, source: ColumnDataSource, color: str, text: str) -> None:
-        points = self.figure.scatter(
-            "time", "value", source=source, size=5, color=color, legend_label=text
-        )
+        points = self.draw(_dots("time", "value", 5, color), source, text)
         whisker = Whisker(
             base="time", lower="low", upper="high", source=source, line_color=color,
             line_alpha=0.5, upper_head=None, lower_head=None,
@@ -217,12 +78,16 @@ class TimeChart(Chart):
         self.hover([points], rows, formatters={"@time": "datetime"})
 
     def _crosses(self, source: ColumnDataSource) -> None:
-        crosses = self.figure.scatter(
-            "time", "value", source=source, size=9, marker="x", color=LEFT_OUT, line_width=1.8,
-            legend_label="left out",
-        )  # fmt: skip
+        cross = Scatter(
+            x="time", y="value", size=9, marker="x", line_color=LEFT_OUT, line_width=1.8
+        )
+        crosses = self.draw(cross, source, "left out")
         rows = [("block", "@block left out"), ("time", "@time{%F %T}"), ("reason", "@reason")]
         self.hover([crosses], rows, formatters={"@time": "datetime"})
+
+
+def _dots(x: str, y: str, size: float, color: str) -> Scatter:
+    return Scatter(x=x, y=y, size=size, fill_color=color, line_color=color)
 
 
 def _columns(series: Series, which: NDArray[np.bool_], scale: float) -> dict[str, NDArray[Any]]:
@@ -258,7 +123,7 @@ class CourseChart(Chart):
             source = self.source(name, partial(self._curve, name=name, color=color, band=band))
             push(source, columns)
         compared = {} if other is None else other
-        for name in {*(n for n in self._sources if n in self._others), *compared}:
+        for name in {*(n for n in self.sources if n in self._others), *compared}:
             columns = compared.get(name, _NOTHING)
             self._others.add(name)
             source = self.source(f"other {name}", self._other)
@@ -269,23 +134,16 @@ class CourseChart(Chart):
     def _curve(self, source: ColumnDataSource, name: str, color: str, band: bool) -> None:
         rows = [("", name), ("trials", "@trials{0,0.0} × 10⁶"), ("value", "@value{0.000}")]
         if band:
-            self.figure.varea(
-                "trials", "low", "high", source=source, fill_color=color, fill_alpha=0.18
-            )
+            area = VArea(x="trials", y1="low", y2="high", fill_color=color, fill_alpha=0.18)
+            self.draw(area, source)
             rows.append(("16 % to 84 %", "@low{0.000} to @high{0.000}"))
-        self.figure.line(
-            "trials", "value", source=source, color=color, width=1.5, legend_label=name
-        )
-        points = self.figure.scatter(
-            "trials", "value", source=source, color=color, size=5, legend_label=name
-        )
+        self.draw(Line(x="trials", y="value", line_color=color, line_width=1.5), source, name)
+        points = self.draw(_dots("trials", "value", 5, color), source, name)
         self.hover([points], rows)
 
     def _other(self, source: ColumnDataSource) -> None:
-        self.figure.line(
-            "trials", "value", source=source, color=OTHER, width=1.5, line_dash="dashed",
-            legend_label=COMPARED,
-        )  # fmt: skip
+        dashes = Line(x="trials", y="value", line_color=OTHER, line_width=1.5, line_dash="dashed")
+        self.draw(dashes, source, COMPARED)
 
 
 COMPARED = "compared run"
@@ -364,10 +222,9 @@ class ArrivalChart(Chart):
         self.legend()
 
     def _steps(self, source: ColumnDataSource, name: str, color: str) -> None:
-        self.figure.step(
-            "start", "density", source=source, color=color, mode="after", legend_label=name
-        )
-        points = self.figure.scatter("start", "density", source=source, size=6, alpha=0.0)
+        self.draw(Step(x="start", y="density", line_color=color, mode="after"), source, name)
+        unseen = Scatter(x="start", y="density", size=6, fill_alpha=0.0, line_alpha=0.0)
+        points = self.draw(unseen, source)
         self.hover([points], [("", name), ("from", "@start{0.0} ns"), ("clicks", "@clicks{0,0}")])
 
     def _shade(self, spans: Sequence[tuple[str, float, float]]) -> None:
@@ -402,8 +259,8 @@ class ScanChart(Chart):
         self.figure.title.text = f"Scan: {scan.title}" + (" (being taken)" if going else " (last)")
         self.figure.xaxis.axis_label = scan.x_label
         self.figure.yaxis.axis_label = scan.y_label
-        for name in {*self._sources} - {*scan.curves}:
-            push(self._sources[name], _NO_POINTS)
+        for name in {*self.sources} - {*scan.curves}:
+            push(self.sources[name], _NO_POINTS)
         for number, (name, curve) in enumerate(scan.curves.items()):
             color = {"different detectors": CROSSED, "same detector": SAME}.get(
                 name, COLORS[number % len(COLORS)]
@@ -418,10 +275,8 @@ class ScanChart(Chart):
         self.legend(scan.curves)
 
     def _points(self, source: ColumnDataSource, name: str, color: str) -> None:
-        self.figure.line("x", "y", source=source, color=color, alpha=0.4)
-        points = self.figure.scatter(
-            "x", "y", source=source, size=7, color=color, legend_label=name
-        )
+        self.draw(Line(x="x", y="y", line_color=color, line_alpha=0.4), source)
+        points = self.draw(_dots("x", "y", 7, color), source, name)
         whisker = Whisker(
             base="x", lower="low", upper="high", source=source, line_color=color, upper_head=None,
             lower_head=None,
@@ -450,6 +305,9 @@ class Charts:
             "lasers": "Lasers since the first block",
         }  # fmt: skip
         self._times = {"rates1": first} | {n: TimeChart(n, t, shared) for n, t in titles.items()}
+        axis = first.figure.xaxis[0]
+        for chart in self._times.values():  # a ticker of times is a dozen models
+            chart.figure.xaxis.ticker, chart.figure.xaxis.formatter = axis.ticker, axis.formatter
 
     @property
     def figures(self) -> dict[str, Any]:

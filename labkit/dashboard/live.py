@@ -1,6 +1,8 @@
 """The live page, served by Panel; it asks the run folder anew every few seconds."""
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from logging import LogRecord, getLogger
 from socket import getfqdn, gethostname
@@ -84,6 +86,7 @@ def server_of(watch: Watch, *, address: str, port: int, every: float, token: str
     if token is None and address not in LOCAL:
         message = f"{address}: an address that others can reach needs a token"
         raise ValueError(message)
+    _load(watch)
     options = {}
     if token is not None:
         from labkit.dashboard.token import TokenNeeded
@@ -97,6 +100,13 @@ def server_of(watch: Watch, *, address: str, port: int, every: float, token: str
     except OSError as error:
         message = f"{address}:{port} must be free to listen at, but: {error}; choose a --port"
         raise OSError(message) from None
+
+
+def _load(watch: Watch) -> None:
+    """Load what every page needs, so that the first visitor does not wait for it."""
+    Visitor(watch)
+    with suppress(OSError, ValueError):  # told on the page
+        watch.page(watch.newest())
 
 
 _ABOUT_VISITORS = ("bokeh.server.views.ws", "asyncio")
@@ -153,7 +163,13 @@ def view(watch: Watch, every: float) -> Any:
     visitor.refresh()
     if context is not None and document is not None:
         document.add_periodic_callback(visitor.refresh, round(1000 * every))
+        document.on_session_destroyed(_look_through_all)
     return visitor.template
+
+
+def _look_through_all(_: object) -> None:
+    """Let what a visitor leaves be found, also where the blocks of a long run were set aside."""
+    gc.unfreeze()
 
 
 def asked_beside(watch: Watch, asked: Mapping[str, Sequence[bytes]] | None) -> list[str]:
@@ -165,9 +181,7 @@ def asked_beside(watch: Watch, asked: Mapping[str, Sequence[bytes]] | None) -> l
 
 def side_by_side(watch: Watch, names: Sequence[str]) -> Any:
     """Return a page with the whole page of each of some runs, and ways to add another one."""
-    import panel
-
-    template = panel.Template(templates().get_template(BESIDE))
+    template = _template(BESIDE)
     further = [name for name in watch.names() if name not in names][:MOST_FURTHER]
     more = [(name, beside(*names, name)) for name in further if len(names) < MOST_BESIDE]
     template.add_variable("css", css())
@@ -204,7 +218,7 @@ class Visitor:
             for _ in range(2)
         )
         self.alarms = _alarm_model()
-        self.template = panel.Template(templates().get_template(PAGE))
+        self.template = _template(PAGE)
         self._figures = {
             name: panel.pane.Bokeh(figure, sizing_mode="stretch_width", margin=0)
             for name, figure in self._charts.figures.items()
@@ -278,6 +292,21 @@ class Visitor:
             for key, figure in self._charts.figures.items():
                 self._figures[key].object = figure
         self._shown = name
+
+
+def _template(name: str) -> Any:
+    """Return a page's template; its document looks for its models once, not at every root."""
+    from panel import Template, state
+
+    class AtOnce(Template):  # type: ignore[misc]  # Panel is not typed
+        def server_doc(
+            self, doc: Any = None, title: str | None = None, location: Any = True
+        ) -> Any:
+            document = state.curdoc if doc is None else doc
+            with document.models.freeze():
+                return super().server_doc(document, title, location)
+
+    return AtOnce(templates().get_template(name))
 
 
 _WIDGET = [

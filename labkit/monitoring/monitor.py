@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from math import ceil, inf
-from operator import is_
+from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING
 
 from analysis.evaluation import Evaluation, evaluate
 from labkit.learned import BUDGET, Learned, learned_of
@@ -21,14 +20,9 @@ from labkit.monitoring.status import RunStatus, run_status
 from labkit.monitoring.steps_left import StepTimes, earlier_step_times
 from labkit.procedures import PROCEDURES, options_of
 from labkit.run import Block, Goal, Manifest, RunFolder, Tail, main_setting
-from labkit.run.journal import collector_paused, folded_sum, purpose_of
+from labkit.run.journal import collector_paused, purpose_of
+from labkit.run.kept_sums import Sums, lengths_of_course
 from labkit.run.progress import WitnessProgress, progress_towards
-
-if TYPE_CHECKING:
-    from analysis.counts import Counts
-
-MOST_POINTS = 16
-"""A course has so many points at most: the witness's posterior costs 50 ms at each."""
 
 POINTS_AT_ONCE = 4
 """So many of them one look at a live page waits for; the others come with the next looks."""
@@ -52,6 +46,7 @@ class RunMonitor:
         self._events = EventTail(folder.path)
         self._judging = Judging(folder.path, executor)
         self._earlier: tuple[str, StepTimes] | None = None
+        self._kept_in = None if executor is None else folder.path  # a result rests on blocks alone
         self._clear()
 
     def _clear(self) -> None:
@@ -60,7 +55,7 @@ class RunMonitor:
         self._good: list[Block] = []
         self._about: dict[str, float | str] = {}
         self._left_out: list[LeftOut] = []
-        self._series, self._scan, self._course = SeriesBook(), ScanBook(), Course()
+        self._series, self._scan, self._course = SeriesBook(), ScanBook(), Course(self._kept_in)
         self._drawn = self._series.series()
         self._evaluations: tuple[Evaluation, ...] = ()
         self._progress: WitnessProgress | None = None
@@ -77,12 +72,12 @@ class RunMonitor:
         """
         self._read_manifest()
         self._events.poll()
-        changed = self._tail.poll()
-        if len(self._tail.blocks) < len(self._blocks):  # put back from an older copy
-            self._clear()
-            changed = set(self._tail.blocks)
-        if changed:
-            with collector_paused():
+        with collector_paused(set_aside=self._kept_in is not None):
+            changed = self._tail.poll()
+            if len(self._tail.blocks) < len(self._blocks):  # put back from an older copy
+                self._clear()
+                changed = set(self._tail.blocks)
+            if changed:
                 self._take(changed)
         return bool(changed)
 
@@ -205,8 +200,8 @@ class RunMonitor:
         most = None if all_points else POINTS_AT_ONCE
         if self._made != self._looks:
             self._drawn = self._series.series()
-            if most is not None and self._evaluations:
-                most = 1  # a new block costs the last point, and this one
+            if most is not None:
+                most = 1  # a first page, or a new block, costs the last point and this one
         self._made = self._looks
         self._evaluations = self._course.evaluations(self._good, most)
         counted = self._good if self._about.get("procedure") == "witness" else []
@@ -244,12 +239,16 @@ class Course:
     ----------
     complete : bool
         Whether the last evaluations were all that a course has.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Run folder in which sums may be kept.
     """
 
-    def __init__(self) -> None:
-        self._sums: dict[int, Counts] = {}
+    def __init__(self, folder: Path | None = None) -> None:
+        self._sums = Sums(folder)
         self._known: dict[int, Evaluation] = {}
-        self._blocks: list[Block] = []
         self.complete = True
 
     def evaluations(self, good: Sequence[Block], most: int | None = None) -> tuple[Evaluation, ...]:
@@ -266,50 +265,16 @@ class Course:
             New evaluations beside that of all blocks, spread over the course; the others are left
             to later calls. By default there is none left.
         """
-        lengths = _lengths(len(good))
-        self._add_up(good, lengths)
-        self._known = {n: self._known[n] for n in lengths if n in self._known}
+        lengths = lengths_of_course(len(good))
+        sums, same = self._sums.after(good, lengths)
+        self._known = {n: self._known[n] for n in lengths if n <= same and n in self._known}
         missing = [n for n in lengths[:-1] if n not in self._known]
         every = 1 if most is None else max(1, ceil(len(missing) / most))
         for length in (*missing[::every], *lengths[-1:]):
             if length not in self._known:
-                self._known[length] = evaluate(self._sums[length])
+                self._known[length] = evaluate(sums[length])
         self.complete = len(self._known) == len(lengths)
         return tuple(self._known[length] for length in lengths if length in self._known)
-
-    def _add_up(self, good: Sequence[Block], lengths: Sequence[int]) -> None:
-        """Bring the sums after so many blocks up to date, each by its new blocks."""
-        same = _common(self._blocks, good)
-        before = {n: total for n, total in self._sums.items() if n <= same}
-        self._known = {n: found for n, found in self._known.items() if n <= same}
-        self._blocks, self._sums = list(good), {}
-        total: Counts | None = None
-        done = 0
-        for length in lengths:
-            if length not in before:
-                if nearer := [n for n in before if done < n <= length]:
-                    done, total = max(nearer), before[max(nearer)]
-                parts = [c for c in (total, folded_sum(good[done:length])) if c is not None]
-                before[length] = sum(parts[1:], parts[0])
-            total, done = before[length], length
-            self._sums[length] = total
-
-
-def _common(before: Sequence[Block], now: Sequence[Block]) -> int:
-    """Return how many of the first blocks are the same objects."""
-    if len(before) <= len(now) and all(map(is_, before, now)):
-        return len(before)
-    return next((n for n, (a, b) in enumerate(zip(before, now, strict=False)) if a is not b),
-                min(len(before), len(now)))  # fmt: skip
-
-
-def _lengths(blocks: int) -> list[int]:
-    """Return after how many blocks to evaluate: multiples of a power of two, and all."""
-    stride = 1
-    while blocks / stride > MOST_POINTS:
-        stride *= 2
-    lengths = list(range(stride, blocks + 1, stride))
-    return lengths if blocks % stride == 0 else [*lengths, blocks]
 
 
 def goal_of(manifest: Manifest, where: str) -> Goal | None:

@@ -1,10 +1,12 @@
 """``lock``: find the fringe, put the set-point at the wanted φ₀, close the loop, measure noise."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import constants
 
 from analysis.fits import FringeFit, fit_fringe
 from analysis.palette import COLORS, FAINT
@@ -15,6 +17,9 @@ from labkit.sequence import PulseSequence
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+STRAYED_HZ = 3e9
+"""A laser so far from its set wavelength is told when there is no fringe: most are set to 25 pm."""
 
 LARGEST_PHASE = 1.0
 """Beyond this distance from the middle of a slope the fringe is too flat to hold, rad."""
@@ -180,7 +185,24 @@ def lock(session: Session, sequence: PulseSequence, options: LockOptions) -> Loc
         f"the interferometer cannot be locked after {options.attempts} attempts; {last}; check the "
         "lock pulse, both arms' light, and the servo's gains"
     )
-    raise LockLostError(message)
+    raise LockLostError("; ".join([message, *_strayed(session)]))
+
+
+def _strayed(session: Session) -> Iterator[str]:
+    """Name lasers that the wavemeters see elsewhere than they are set to: then no light passes."""
+    for name, laser in session.lab.lasers.items():
+        if name not in session.lab.wavemeters:
+            continue
+        set_to = constants.c / float(laser.wavelength())
+        try:
+            away = session.lab.laser_frequency(name) - set_to
+        except RuntimeError:  # no value: nothing is known of it
+            continue
+        if abs(away) > STRAYED_HZ:
+            yield (
+                f"by its wavemeter the {name} laser is {away / 1e9:+.1f} GHz from where it is set "
+                "to: another mode, or one of them is not calibrated"
+            )
 
 
 def _scan(

@@ -19,6 +19,7 @@ from labkit.run import Block, Demands, Goal, usual_rates
 from labkit.run.always_valid import KEEP_EVERY
 from labkit.run.evidence import BALANCE, RunJudge, blocks_of, pairs_of, trials_of
 from labkit.run.journal import PI, THETA, TURN, judged, purpose_of
+from labkit.run.kept_sums import keep_sums
 from labkit.run.progress import WitnessProgress, progress_towards
 from labkit.run.references import Reference, calibrated_rates, since_balance, usual_bounds
 from labkit.run.verification import RATE_PROBLEM
@@ -272,9 +273,10 @@ class _Course:
         return self.judge.test(self.session.blocks, bound).confidence(bound)
 
     def keep(self) -> None:
-        """Keep the state of the always-valid test of a long run now and then, for who looks."""
+        """Keep the always-valid test and the sums of a long run now and then, for who looks."""
         if len(self.good) % KEEP_EVERY == 0:
             self.judge.keep(self.session.blocks)
+            keep_sums(self.session.folder)
 
     def next_block(self) -> tuple[str | None, int]:
         """Return the turn of the next block (θ, π, π, θ, …), and its trials."""

@@ -12,7 +12,7 @@ from labkit.run.journal import Block, Journal, main_setting, purpose_of
 from labkit.run.lines import sha256_of, write_whole
 from labkit.run.manifest import Manifest, new_manifest, read_manifest, write_manifest
 from labkit.run.sole_use import is_in_use
-from labkit.run.summary import keep_summary, kept_summary, summary_row
+from labkit.run.summary import keep_summary, kept_summary, run_paths, summary_row
 from labkit.sequence import PulseSequence
 
 SPARE_BYTES = 200_000_000
@@ -196,8 +196,7 @@ def open_run(path: Path) -> RunFolder:
 
 def list_runs(out: Path) -> list[RunFolder]:
     """Return the runs below a folder, oldest first."""
-    found = sorted(out.glob("*/manifest.json")) if out.is_dir() else []
-    return [RunFolder(path=manifest.parent) for manifest in found]
+    return [RunFolder(path=path) for path in run_paths(out)]
 
 
 def gates_beside(tags: Path) -> Path:

@@ -387,9 +387,21 @@ class _Reader:
         return found
 
 
+VERY_MANY = 100_000
+"""Objects, of some thousand blocks."""
+
+
 @contextmanager
-def collector_paused() -> Iterator[None]:
-    """Make many objects, none of them garbage: to look for some among them takes half the time."""
+def collector_paused(*, set_aside: bool = False) -> Iterator[None]:
+    """Make many objects, none of them garbage: to look for some among them takes half the time.
+
+    Very many are then counted among the old ones at once, which are looked through seldom.
+
+    Parameters
+    ----------
+    set_aside : bool
+        Whether very many are not looked through at all until somebody calls `gc.unfreeze`.
+    """
     if not gc.isenabled():
         yield
         return
@@ -397,6 +409,10 @@ def collector_paused() -> Iterator[None]:
     try:
         yield
     finally:
+        if gc.get_count()[0] > VERY_MANY and not gc.get_freeze_count():
+            gc.freeze()
+            if not set_aside:
+                gc.unfreeze()
         gc.enable()
 
 

@@ -5,14 +5,14 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
-from labkit.run.always_valid import KEPT
+from labkit.run import always_valid, kept_sums
 from labkit.run.folder import RunFolder, open_run
 from labkit.run.integrity import SEAL, Misfit, hashes_of, is_inside, misfits_of, sealed_files
 from labkit.run.lines import framed, sha256_of, write_whole
 from labkit.run.sole_use import LOCK
 from labkit.run.summary import SUMMARY
 
-_NOT_SEALED = {LOCK, SUMMARY, KEPT, SEAL}
+_NOT_SEALED = {LOCK, SUMMARY, always_valid.KEPT, kept_sums.KEPT, SEAL}
 """Files that tell nothing of the run, or can be made anew."""
 
 

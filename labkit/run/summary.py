@@ -2,14 +2,21 @@
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from labkit.run.journal import Block
 from labkit.run.lines import framed, read_lines
-from labkit.run.manifest import Manifest
+
+if TYPE_CHECKING:
+    from labkit.run.journal import Block
+    from labkit.run.manifest import Manifest
 
 SUMMARY = "summary.json"
 """In a run folder; made anew when one of the files it tells of is no longer what it was."""
+
+
+def run_paths(out: Path) -> list[Path]:
+    """Return the run folders below a folder, oldest first."""
+    return [path.parent for path in sorted(out.glob("*/manifest.json"))] if out.is_dir() else []
 
 
 def kept_summary(folder: Path) -> dict[str, Any] | None:
@@ -29,7 +36,7 @@ def keep_summary(folder: Path, row: dict[str, object]) -> None:
         part.replace(folder / SUMMARY)
 
 
-def summary_row(name: str, manifest: Manifest, blocks: list[Block]) -> dict[str, object]:
+def summary_row(name: str, manifest: "Manifest", blocks: "list[Block]") -> dict[str, object]:
     """Return the row about a run."""
     good = [block for block in blocks if block.good]
     return {

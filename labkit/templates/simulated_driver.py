@@ -5,15 +5,15 @@ same way nobody would notice.
 """
 
 from simulation.lab.servers.scpi_values import Number, Switch
-from simulation.lab.servers.simulated_scpi import Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Held, SimulatedScpi
 
 
 class SimulatedVoltageSource(SimulatedScpi):
     """Long and short headers, `?`, ranges and the error queue come from the base class."""
 
     settings = (  # header as in the manual: [] may be left out, small letters too; after *RST
-        Setting("[SOURce:]VOLTage[:LEVel]", "voltage", Number(low=-10, high=10), 0.0),
-        Setting("OUTPut[:STATe]", "output", Switch(), False),
+        Held("[SOURce:]VOLTage[:LEVel]", "voltage", Number(low=-10, high=10), 0.0),
+        Held("OUTPut[:STATe]", "output", Switch(), False),
     )
 
     def __init__(self) -> None:

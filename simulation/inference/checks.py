@@ -1,12 +1,13 @@
 """Whether the model fits: all data, by data set, and against the prior."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, special
 
-from simulation.inference.likelihood import deviance, split_by_data_set
+from simulation.inference.likelihood import DRIFT, deviance, split_by_data_set
 from simulation.inference.model import CELLS
 from simulation.inference.posterior import DataSetCheck
 from simulation.inference.sampling import Maximum
@@ -16,6 +17,9 @@ Real = NDArray[np.float64]
 
 CONFLICT = 4.0
 """Standard deviations of the prior from which on it contradicts the data."""
+
+RESTLESS = 2.0
+"""The same of the drift, which is only ever too large: it takes up what the model misses."""
 
 REPLICAS = 4000
 """Data sets made by the model, to compare the deviance with."""
@@ -57,7 +61,8 @@ def check_fit(maximum: Maximum, rng: np.random.Generator) -> Fit:
     likelihood = maximum.likelihood
     data = likelihood.data
     white, means, _ = likelihood.residuals(maximum.z[None])
-    adapted = float(np.trace(maximum.data_information @ maximum.covariance))
+    determined = np.diag(maximum.data_information @ maximum.covariance)
+    adapted = float(np.sum(determined[likelihood.steady]))
     found = float(likelihood.deviances(maximum.z[None])[0])
     made = rng.chisquare(max(white.shape[1], 1e-9), REPLICAS) + _made(means[0], rng)
     return Fit(
@@ -97,7 +102,7 @@ def _check(
     cells += [f"r{i + 1}p{j + 1}" for _, i, j in np.argwhere(data.many)]
     mine = np.isin(rows, numbers)
     raw = likelihood.log_residuals(singles[0], g2[0])
-    noise = likelihood.noise[np.ix_(mine, mine)]
+    noise = likelihood.noise(maximum.z)[np.ix_(mine, mine)]
     chi2 = float(raw[mine] @ linalg.solve(noise, raw[mine], assume_a="pos")) if mine.any() else 0.0
     pairs = data.few[numbers]
     few = data.poisson[numbers]
@@ -127,6 +132,8 @@ def prior_conflicts(maximum: Maximum) -> tuple[str, ...]:
     values, middle = prior.values(maximum.z[None]), prior.values(prior.mean[None])
     found = []
     for at, name in enumerate(prior.free):
+        if name == DRIFT:
+            continue
         off = float((maximum.z[at] - prior.mean[at]) / prior.sd[at])
         if abs(off) > CONFLICT:
             meaning = _MEANINGS.get(name, PARAMETERS[name].meaning)
@@ -134,7 +141,21 @@ def prior_conflicts(maximum: Maximum) -> tuple[str, ...]:
                 f"{name} = {float(values[name][0]):.4g} is {abs(off):.1f} standard deviations of "
                 f"the prior away from {float(middle[name][0]):.4g}: {meaning}"
             )
-    return tuple(found)
+    return (*found, *_restless(maximum))
+
+
+def _restless(maximum: Maximum) -> Iterator[str]:
+    """Say if settings scatter by more than drifts usually do."""
+    prior = maximum.likelihood.prior
+    if DRIFT not in prior.free:
+        return
+    at, drift = prior.free.index(DRIFT), maximum.likelihood.drift(maximum.z)
+    if maximum.z[at] > prior.mean[at] + RESTLESS * prior.sd[at]:
+        usual = float(prior.values(prior.mean)[DRIFT])
+        yield (
+            f"settings scatter about the fit as if things drifted by {100 * drift:.2g} %, usual is "
+            f"{100 * usual:.2g} %: something is restless, or the model misses something"
+        )
 
 
 _MEANINGS = {

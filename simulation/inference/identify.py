@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from simulation.inference.likelihood import DRIFTS
+from simulation.inference.likelihood import DRIFT, DRIFTS
 from simulation.inference.model import probabilities
 from simulation.inference.posterior import DETERMINED
 from simulation.inference.prior import Prior
@@ -22,12 +22,20 @@ TIED = 0.9
 MOST_TRIALS = 1e11
 """A calibration that needs more is none."""
 
+WIDER = 2.0
+"""A parameter that its own or others' priors hold, not the data, is loose with priors that wide."""
+
+FEW = (
+    "not determined by these data: too few settings for their scatter about the fit; the usual "
+    "drifts are allowed for"
+)
+
 _STEP = 1e-4
 
 _SPREAD = float(
     np.sqrt(np.mean([sum(part**2 for part in parts.values()) for parts in DRIFTS.values()]))
 )
-"""Of what drifts, in units of the allowed drift."""
+"""Of what drifts, in units of the drift."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +106,12 @@ def calibrations(reference: Setting, read_over_pump: float) -> tuple[Calibration
 
 
 def undetermined(
-    maximum: Maximum, draws: Real, reference: Setting, read_over_pump: float, drift: float
+    maximum: Maximum, draws: Real, reference: Setting, read_over_pump: float
 ) -> dict[str, str]:
     """Return, by parameter that the data do not determine, why and what would.
+
+    Determined is what is known to half of its prior's width, and would be with all priors `WIDER`:
+    efficiencies below 1 and phonons above 0 can hold a product's factors where the data do not.
 
     Parameters
     ----------
@@ -109,19 +120,30 @@ def undetermined(
         Coordinates.
     reference : Setting
     read_over_pump : float
-    drift : float
-        Allowed drift: calibrations are not taken to be better than this.
     """
     prior = maximum.likelihood.prior
-    share = draws.std(axis=0) / prior.sd
-    loose = [number for number in range(len(prior.free)) if share[number] > DETERMINED]
+    wide = np.diag(linalg.inv(_wide_information(maximum)))
+    open_, held = (sd > DETERMINED * prior.sd for sd in (draws.std(axis=0), np.sqrt(wide)))
+    loose = [number for number in range(len(prior.free)) if open_[number] or held[number]]
+    drift = maximum.likelihood.drift(maximum.z)  # calibrations are not better than this
     if not loose:
         return {}
     helps = {
         one.name: information_per_trial(one, prior, maximum, reference.delay, drift)
         for one in calibrations(reference, read_over_pump)
     }
-    return {prior.free[number]: _words(maximum, number, helps) for number in loose}
+    plain, wider = maximum.information, _wide_information(maximum)
+    said = {
+        prior.free[number]: _words(prior, plain if open_[number] else wider, number, helps)
+        for number in loose
+    }
+    return said | ({DRIFT: FEW} if DRIFT in said else {})
+
+
+def _wide_information(maximum: Maximum) -> Real:
+    """Return the information with all priors `WIDER`: what is left of it is of the data."""
+    of_prior = maximum.information - maximum.data_information
+    return np.asarray(maximum.data_information + of_prior / WIDER**2)
 
 
 def degeneracies(draws: Real, free: Sequence[str]) -> tuple[str, ...]:
@@ -205,9 +227,10 @@ class CalibrationTrials:
         )
 
 
-def _words(maximum: Maximum, number: int, helps: dict[str, CalibrationTrials]) -> str:
-    prior = maximum.likelihood.prior
-    covariance = maximum.covariance
+def _words(
+    prior: Prior, information: Real, number: int, helps: dict[str, CalibrationTrials]
+) -> str:
+    covariance = linalg.inv(information)
     scale = np.sqrt(np.diag(covariance))
     with_others = covariance[number] / (scale[number] * scale)
     with_others[number] = 0.0
@@ -219,7 +242,7 @@ def _words(maximum: Maximum, number: int, helps: dict[str, CalibrationTrials]) -
     goal = DETERMINED * prior.sd[number]
     best: tuple[float, str] | None = None
     for name, trials in helps.items():
-        need = _trials_for(maximum.information, trials, number, goal)
+        need = _trials_for(information, trials, number, goal)
         if need is not None and (best is None or need < best[0]):
             best = need, name
     if best is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from simulation.inference.checks import check_fit, prior_conflicts
 from simulation.inference.data import Campaign
 from simulation.inference.identify import degeneracies, undetermined
-from simulation.inference.likelihood import Data
+from simulation.inference.likelihood import DRIFT, Data
 from simulation.inference.posterior import Posterior, Sampler
 from simulation.inference.prior import make_prior
 from simulation.inference.sampling import LEAST_ESS, find_maximum, sample
@@ -17,9 +17,6 @@ from simulation.inference.wrong import wrong_models
 from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
-
-USUAL_DRIFT = 0.05
-"""Relative standard deviation of slow drifts that is allowed."""
 
 USUAL_DRAWS = 18_000
 """Proposals of the importance sampling."""
@@ -33,7 +30,7 @@ def infer(
     preset: DLCZParameters,
     *,
     preset_name: str = "riedinger2018",
-    drift: float = USUAL_DRIFT,
+    drift: float | None = None,
     draws: int = USUAL_DRAWS,
     seed: int = 0,
     changes: Mapping[str, tuple[float, float]] | None = None,
@@ -53,8 +50,9 @@ def infer(
         Medians of the priors.
     preset_name : str
         Kept with the result.
-    drift : float
-        Relative standard deviation of slow drifts to allow for.
+    drift : float, optional
+        Relative standard deviation of slow drifts to allow for; by default it is inferred with the
+        rest, from the scatter of the settings about the fit.
     draws : int
         Proposals.
     seed : int
@@ -72,24 +70,25 @@ def infer(
     NoMaximumError
         If no maximum is found.
     """
-    if not (np.isfinite(drift) and 0 <= drift < 1):
+    if drift is not None and not (np.isfinite(drift) and 0 <= drift < 1):
         message = f"`drift` must lie in [0, 1), but is {drift}"
         raise ValueError(message)
     if draws < 1000:
         message = f"`draws` must be at least 1000, but is {draws}"
         raise ValueError(message)
     begin, rng = perf_counter(), np.random.default_rng(seed)
+    fixed = dict(fixed or {}) | ({} if drift is None else {DRIFT: drift})
     prior = make_prior(campaign, preset, changes=changes, fixed=fixed)
     data = Data.of(campaign)
     tell("looking for the best fit")
-    maximum = find_maximum(data, prior, drift)
+    maximum = find_maximum(data, prior)
     found = sample(maximum, draws, rng, tell)
     tell("checking the fit")
     fit = check_fit(maximum, rng)
     ratio = campaign.read_over_pump or _ratio(preset)
-    left_open = undetermined(maximum, found.z, campaign.reference, ratio, drift)
+    left_open = undetermined(maximum, found.z, campaign.reference, ratio)
     tell("trying wrong models")
-    wrong = tuple(str(one) for one in wrong_models(campaign, maximum, drift))
+    wrong = tuple(str(one) for one in wrong_models(campaign, maximum))
     if fit.poor and not wrong:
         wrong = ("the data do not fit the model, and no known wrong model explains them",)
     kept = found.z[rng.choice(len(found.z), min(KEPT, len(found.z)), replace=False)]
@@ -121,7 +120,7 @@ def infer(
         observed={
             "trials": data.trials, "singles": data.singles, "coincidences": data.pairs,
         },
-        drift=drift,
+        drift=maximum.likelihood.drift(maximum.z),
     )  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 
 Singles S of a cell with many clicks: ln S is normal about ln λ, with variance 1/λ and the
 covariance of the slow drifts of arms, lasers, coupler and detectors (`DRIFTS`), whose sensitivity
-the model gives; cells with few clicks are Poisson. Coincidences of r_i and p_j are Poisson about
-g²_ij S_i S_j/N, so that a drift of any efficiency cancels; but a pump that drifts heats by more or
-less, and where there are many coincidences their logarithm is normal, with the covariance that the
-drifts give to ln g²_ij and to the singles. Poisson terms are deviances,
+the model gives, and whose size, ``drift``, is inferred with the rest from the scatter of the
+settings about the fit; cells with few clicks are Poisson. Coincidences of r_i and p_j are Poisson
+about g²_ij S_i S_j/N, so that a drift of any efficiency cancels; but a pump that drifts heats by
+more or less, and where there are many coincidences their logarithm is normal, with the covariance
+that the drifts give to ln g²_ij and to the singles. Poisson terms are deviances,
 2 (λ − y − y ln(λ/y)), never bare likelihoods of 1e7.
 """
 
@@ -15,7 +16,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, special
+from scipy import linalg, optimize, special
 
 from simulation.inference.data import Campaign, Record, correlation_of
 from simulation.inference.model import CELLS, laser_coincidences, probabilities
@@ -33,19 +34,25 @@ SLOW, FAST = 1800.0, 120.0
 """Correlation times of slow drifts, and of the lasers' frequencies against the filters, s."""
 
 DRIFTS: Final[Mapping[str, Mapping[float, float]]] = {
-    "arm_A": {SLOW: 0.5}, "arm_B": {SLOW: 0.5}, "power_pump": {SLOW: 1.0},
-    "power_read": {SLOW: 1.0}, "coupler": {SLOW: 0.2}, "detector_1": {SLOW: 0.5},
-    "detector_2": {SLOW: 0.5},
-    **{cell: {SLOW: 0.7, FAST: 0.5} for cell in CELLS},
+    "arm_A": {SLOW: 0.25}, "arm_B": {SLOW: 0.25}, "power_pump": {SLOW: 1.1, FAST: 0.7},
+    "power_read": {SLOW: 1.1, FAST: 0.7}, "coupler": {SLOW: 0.1}, "detector_1": {SLOW: 0.2},
+    "detector_2": {SLOW: 0.2},
+    **{cell: {SLOW: 0.6, FAST: 0.1} for cell in CELLS},
 }  # fmt: skip
-"""What drifts: by correlation time, its standard deviation in units of the allowed drift.
+"""What drifts: by correlation time, its standard deviation in units of ``drift``.
 
 An arm's transmission is passed by drive and scattered light; a laser's power acts through its
-pulse; a detector's filters act on both gates, and on one gate apart where that gate's laser stands
-on the flank of a filter: slowly as both are tuned from time to time, fast as a laser moves.
+pulse, slowly as it and the filter behind it are tuned from time to time, fast as it moves on that
+filter's flank; a detector's filters act on both gates, and on one gate apart.
 """
 
-ASIDE = 0.15
+DRIFT = "drift"
+"""Name of the parameter that says how far things drift."""
+
+_FARTHEST = 6.0
+"""Standard deviations of its prior within which it is looked for."""
+
+ASIDE = 0.05
 """Standard deviation of ln of the leak where filters stand beside the line, not on it."""
 
 
@@ -176,31 +183,32 @@ def deviance(expected: Real, found: Real) -> Real:
     )
 
 
-def drift_covariance(data: Data, values: Values, drift: float) -> Real:
-    """Return the covariance of ln of the normal singles, then g², by slow drifts, shape (q, q).
+def aside_covariance(data: Data) -> Real:
+    """Return that of ln of the normal singles, then g², by leaks beside the line, shape (q, q)."""
+    rows = data.rows
+    aside = np.array([not r.setting.on_line for r in data.records], np.bool_)[rows]
+    aside[data.normal.sum() :] = False
+    same = rows[:, None] == rows[None, :]
+    return np.asarray(ASIDE**2 * (same & aside[:, None] & aside))
+
+
+def drift_covariance(data: Data, values: Values) -> Real:
+    """Return that of ln of the normal singles, then g², by slow drifts of 1, shape (q, q).
 
     Parameters
     ----------
     data : Data
     values : mapping
         One point, shapes (1,).
-    drift : float
-        Relative standard deviation that `DRIFTS` scale with.
     """
     rows = data.rows
     found = np.zeros((len(rows), len(rows)))
     if not len(rows):
         return found
-    aside = np.array([not r.setting.on_line for r in data.records])[rows]
-    aside[data.normal.sum() :] = False
-    same = rows[:, None] == rows[None, :]
-    found += ASIDE**2 * (same & aside[:, None] & aside)
-    if drift == 0:
-        return found
     kernels = {time: kernel[np.ix_(rows, rows)] for time, kernel in data.kernels.items()}
     for name, parts in DRIFTS.items():
         singles, g2 = _sensitivity(data, values, name)
-        own = np.concatenate([singles[data.normal], g2[data.many]]) * drift
+        own = np.concatenate([singles[data.normal], g2[data.many]])
         kernel = sum(part**2 * kernels[time] for time, part in parts.items())
         found += kernel * own[:, None] * own
     return found
@@ -254,38 +262,61 @@ def _times(energy: tuple[Real, Real], factors: tuple[float, float]) -> tuple[Rea
 
 
 class Likelihood:
-    """Posterior density of a campaign, up to a constant; the noise is that at one point.
+    """Posterior density of a campaign, up to a constant; sensitivities are those at one point.
+
+    The noise is C + drift² K, C of counting and of leaks beside the line, K of drifts of 1. In the
+    basis in which C is the unit matrix and K = diag(λ), any drift costs no more than a fixed one.
 
     Parameters
     ----------
     data : Data
     prior : Prior
-    drift : float
-        Allowed relative drift.
     at : ndarray, shape (k,)
-        Coordinates at which variances and sensitivities are taken.
+        Coordinates at which counting noise and sensitivities are taken.
+
+    Attributes
+    ----------
+    slow : ndarray, shape (q,)
+        λ.
     """
 
-    def __init__(self, data: Data, prior: Prior, drift: float, at: Real) -> None:
-        self.data, self.prior, self.drift = data, prior, drift
+    def __init__(self, data: Data, prior: Prior, at: Real) -> None:
+        self.data, self.prior = data, prior
         values = prior.values(at[None])
         singles, g2, _ = data.expected(values)
-        covariance = drift_covariance(data, values, drift)
         means = [singles[0][data.normal], (g2[0] * data.exposure)[data.many]]
-        covariance[np.diag_indices_from(covariance)] += 1 / np.concatenate(means)
-        self.noise = covariance
-        self._root = linalg.cholesky(covariance, lower=True) if len(covariance) else covariance
+        self._counted = aside_covariance(data)
+        self._counted[np.diag_indices_from(self._counted)] += 1 / np.concatenate(means)
+        self._drifting = drift_covariance(data, values)
+        self.slow, self._basis = _both_diagonal(self._counted, self._drifting)
         self._prior_root = linalg.cholesky(prior.covariance, lower=True)
         found = [data.singles[data.normal] + 0.5, (data.pairs[data.many] + 0.5)]
         found[1] = found[1] / data.exposure[data.many]
         self._logs = np.log(np.concatenate(found))
 
+    @property
+    def steady(self) -> NDArray[np.bool_]:
+        """Which coordinates are of the model, and not the drift's, shape (k,)."""
+        return np.array([name != DRIFT for name in self.prior.free], np.bool_)
+
+    def drift(self, z: Real) -> float:
+        """Return the drift at a point, shape (k,)."""
+        return float(self.prior.values(z)[DRIFT])
+
+    def noise(self, z: Real) -> Real:
+        """Return the covariance of what is normal, shape (q, q), with the drift of a point."""
+        return np.asarray(self._counted + self.drift(z) ** 2 * self._drifting)
+
+    def whitened(self, z: Real, ones: Real) -> Real:
+        """Return directions (..., q) of what is normal in units of the noise of a point."""
+        return np.asarray(ones @ self._basis.T / np.sqrt(1 + self.drift(z) ** 2 * self.slow))
+
     def residuals(self, z: Real) -> tuple[Real, Real, Real]:
         """Return whitened normal residuals (n, q), Poisson means (n, c), and prior ones (n, k)."""
-        data = self.data
-        singles, g2, before = data.expected(self.prior.values(z))
-        raw = self.log_residuals(singles, g2)
-        white = linalg.solve_triangular(self._root, raw.T, lower=True).T if raw.size else raw
+        data, values = self.data, self.prior.values(z)
+        singles, g2, before = data.expected(values)
+        spread = 1 + values[DRIFT][:, None] ** 2 * self.slow
+        white = self.log_residuals(singles, g2) @ self._basis.T / np.sqrt(spread)
         means = np.concatenate(
             [singles[:, data.poisson], g2[:, data.few] * data.exposure[data.few], before],
             axis=1,
@@ -315,19 +346,31 @@ class Likelihood:
         """Return ln of the posterior density up to a constant, shape (n,)."""
         found = []
         for first in range(0, len(z), chunk):
-            white, means, from_prior = self.residuals(z[first : first + chunk])
+            part = z[first : first + chunk]
+            white, means, from_prior = self.residuals(part)
             total = np.sum(white**2, axis=1) + np.sum(from_prior**2, axis=1)
+            drift = self.prior.values(part)[DRIFT]
+            total += np.sum(np.log1p(drift[:, None] ** 2 * self.slow), axis=1)
             found.append(-0.5 * (total + np.sum(deviance(means, self.counted), axis=1)))
         return np.concatenate(found)
 
+    def score(self, z: Real) -> float:
+        """Return −2 ln density at a point (k,), the determinant of the counting noise included."""
+        own = self._counted
+        return -2 * float(self.log_density(z[None])[0]) + float(np.linalg.slogdet(own)[1])
+
     def jacobian(self, z: Real) -> tuple[Real, Real, Real, Real, Real]:
-        """Return residuals, Poisson means, prior residuals at z, and d white/dz, d means/dz."""
+        """Return residuals, Poisson means, prior residuals at z, and d white/dz, d means/dz.
+
+        The drift changes no expectation: its columns are 0.
+        """
         k = len(z)
         step = 1e-4
         points = np.concatenate([z[None], z + step * np.eye(k), z - step * np.eye(k)])
         white, means, from_prior = self.residuals(points)
         slope = (white[1 : k + 1] - white[k + 1 :]) / (2 * step)
         rise = (means[1 : k + 1] - means[k + 1 :]) / (2 * step)
+        slope[~self.steady] = 0.0
         return white[0], means[0], from_prior[0], slope.T, rise.T
 
     def information(self, z: Real) -> tuple[Real, Real, Real]:
@@ -337,7 +380,52 @@ class Likelihood:
         data = slope.T @ slope + (rise / means[:, None]).T @ rise
         inverse = linalg.cho_solve((self._prior_root, True), np.eye(len(z)))
         gradient = slope.T @ white + rise.T @ (1 - self.counted / means)
+        share = 1 - 1 / (1 + self.drift(z) ** 2 * self.slow)
+        data[~self.steady, ~self.steady] = 2 * np.sum(share**2)
+        gradient[~self.steady] = np.sum(share * (1 - white**2))
         return data, inverse, gradient + inverse @ (z - self.prior.mean)
+
+    def with_drift(self, z: Real) -> Real:
+        """Return a maximum of all else with the most probable drift, all else integrated over.
+
+        In the normal approximation: of −ln density the determinant of the other parameters'
+        information is taken away, as restricted maximum likelihood does (Patterson and Thompson
+        1971); the joint maximum is at too small a drift, as the fit follows the data.
+        """
+        if self.steady.all() or not len(self.slow):
+            return z
+        white, means, _, slope, rise = self.jacobian(z)
+        prior, keep, at = self.prior, self.steady, int(np.flatnonzero(~self.steady)[0])
+        inverse = linalg.cho_solve((self._prior_root, True), np.eye(len(z)))
+        rest = ((rise / np.maximum(means, 1e-12)[:, None]).T @ rise + inverse)[np.ix_(keep, keep)]
+        spread = 1 + self.drift(z) ** 2 * self.slow
+        square, slopes = white**2 * spread, (slope * np.sqrt(spread)[:, None])[:, keep]
+
+        def cost(coordinate: float) -> float:
+            there = z.copy()
+            there[at] = coordinate
+            wider, off = 1 + self.drift(there) ** 2 * self.slow, there - prior.mean
+            information = (slopes / wider[:, None]).T @ slopes + rest
+            return float(
+                np.sum(square / wider + np.log(wider)) + np.linalg.slogdet(information)[1]
+                + off @ inverse @ off
+            )  # fmt: skip
+
+        ends = prior.mean[at] - _FARTHEST * prior.sd[at], prior.mean[at] + _FARTHEST * prior.sd[at]
+        found = z.copy()
+        found[at] = float(optimize.minimize_scalar(cost, bounds=ends, method="bounded").x)
+        return found
+
+
+def _both_diagonal(counted: Real, drifting: Real) -> tuple[Real, Real]:
+    """Return λ and B with B C Bᵀ = 1 and B K Bᵀ = diag(λ)."""
+    if not len(counted):
+        return np.zeros(0), np.zeros((0, 0))
+    root = linalg.cholesky(counted, lower=True)
+    half = linalg.solve_triangular(root, drifting, lower=True)
+    both = linalg.solve_triangular(root, half.T, lower=True)
+    slow, turned = linalg.eigh((both + both.T) / 2)
+    return np.maximum(slow, 0.0), linalg.solve_triangular(root.T, turned, lower=False).T
 
 
 def split_by_data_set(records: Sequence[Record]) -> dict[tuple[str, str], list[int]]:

@@ -15,7 +15,7 @@ from scipy import stats
 
 from simulation.inference.checks import check_fit
 from simulation.inference.data import Campaign
-from simulation.inference.likelihood import Data, Likelihood
+from simulation.inference.likelihood import DRIFT, Data, Likelihood
 from simulation.inference.posterior import Posterior
 from simulation.inference.prior import MEMORY, Prior
 from simulation.inference.sampling import Maximum, find_maximum
@@ -228,19 +228,19 @@ def what_moved(
     data, rng = Data.of(campaign), np.random.default_rng(seed)
     prior = prior_of(posterior)
     tell("nothing moved")
-    still = find_maximum(data, prior, posterior.drift, prior.mean, steps=STEPS)
+    still = find_maximum(data, prior, prior.mean, steps=STEPS)
     before, fit = score(still), check_fit(still, rng)
     changes = _changes(float(posterior.best["leak_share"]))
     wider = {what: freed(prior, direction) for what, direction in changes.items()}
     starts = {what: np.concatenate([still.z, one.mean[len(still.z) :]])
               for what, one in wider.items()}  # fmt: skip
-    promise = {what: before - _one_step(data, wider[what], posterior.drift, starts[what])
+    promise = {what: before - _one_step(data, wider[what], starts[what])
                for what in changes}  # fmt: skip
     tried: list[tuple[float, LabChange, Maximum]] = []
     for what in sorted(promise, key=lambda name: -promise[name])[:REFITTED]:
         tell(what)
         one, direction = wider[what], changes[what]
-        best = _best(data, one, posterior.drift, starts[what], direction)
+        best = _best(data, one, starts[what], direction)
         gain, size = before - score(best), _size(one, direction, best.z)
         tried.append((gain, LabChange(what=what, size=size, gain=gain, looks=len(changes)), best))
     tried.sort(key=lambda one: -one[0])
@@ -260,6 +260,8 @@ def prior_of(posterior: Posterior) -> Prior:
     z = np.nan_to_num(z, posinf=CERTAIN, neginf=-CERTAIN)  # draws that are 0 or 1 to rounding
     covariance = np.atleast_2d(np.cov(z)) + LEAST * np.eye(len(free))
     held = {n: float(v[0]) for n, v in posterior.draws.items() if n not in free}
+    if DRIFT not in free:
+        held.setdefault(DRIFT, posterior.drift)  # files from before drifts were inferred
     return Prior(free=free, mean=z.mean(axis=1), covariance=covariance, held=held)
 
 
@@ -282,23 +284,21 @@ def freed(prior: Prior, direction: Direction) -> Prior:
     )  # fmt: skip
 
 
-def _one_step(data: Data, prior: Prior, drift: float, z: Real) -> float:
+def _one_step(data: Data, prior: Prior, z: Real) -> float:
     """Return `score` after one step of Newton's, as its quadratic form there says."""
-    at = Likelihood(data, prior, drift, z)
+    at = Likelihood(data, prior, z)
     of_data, of_prior, gradient = at.information(z)
-    spread = float(np.linalg.slogdet(at.noise)[1]) if len(at.noise) else 0.0
-    there = -2 * float(at.log_density(z[None])[0]) + spread
-    return there - float(gradient @ np.linalg.solve(of_data + of_prior, gradient))
+    return at.score(z) - float(gradient @ np.linalg.solve(of_data + of_prior, gradient))
 
 
-def _best(data: Data, prior: Prior, drift: float, start: Real, direction: Direction) -> Maximum:
+def _best(data: Data, prior: Prior, start: Real, direction: Direction) -> Maximum:
     """Fit from what did not move, and for the fringe's phase from half a turn away too."""
     starts = [start]
     if "phi" in direction:
         turn = np.zeros(len(start))
         turn[prior.free.index("phi")] = float(to_coordinate("phi", np.pi / 2))
         starts += [start + turn, start - turn]
-    found = [find_maximum(data, prior, drift, one, steps=STEPS) for one in starts]
+    found = [find_maximum(data, prior, one, steps=STEPS) for one in starts]
     return min(found, key=score)
 
 

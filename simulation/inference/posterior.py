@@ -122,7 +122,7 @@ class Posterior:
     observed : dict of str to ndarray
         Counts by ``dataset`` rows: singles (s, 4), coincidences (s, 2, 2), trials (s,).
     drift : float
-        Standard deviation of slow drifts that was allowed, relative.
+        Standard deviation of slow drifts, relative: the most probable, or what was allowed.
     """
 
     draws: dict[str, Real]

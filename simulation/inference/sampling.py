@@ -92,15 +92,16 @@ class Draws:
 
 
 def find_maximum(
-    data: Data, prior: Prior, drift: float, start: Real | None = None, *, steps: int | None = None
+    data: Data, prior: Prior, start: Real | None = None, *, steps: int | None = None
 ) -> Maximum:
     """Return the posterior's maximum, from several phases of the fringe.
+
+    The drift, where it is free, is the most probable one whatever the other parameters are.
 
     Parameters
     ----------
     data : Data
     prior : Prior
-    drift : float
     start : ndarray, shape (k,), optional
         Where to begin instead.
     steps : int, optional
@@ -111,10 +112,10 @@ def find_maximum(
     NoMaximumError
         If no start leads to one.
     """
-    z = _best_start(Likelihood(data, prior, drift, prior.mean)) if start is None else start
+    z = _best_start(Likelihood(data, prior, prior.mean)) if start is None else start
     for _ in range(ROUNDS if steps is None else 1):
-        likelihood = Likelihood(data, prior, drift, z)
-        z = _climb(likelihood, z, STEPS if steps is None else steps)
+        likelihood = Likelihood(data, prior, z)
+        z = likelihood.with_drift(_climb(likelihood, z, STEPS if steps is None else steps))
     density = float(likelihood.log_density(z[None])[0])
     if not np.isfinite(density):
         message = (
@@ -159,16 +160,23 @@ _TURN = float(from_coordinate("phi", 1.0))
 
 
 def _climb(likelihood: Likelihood, z: Real, steps: int = STEPS) -> Real:
-    """Fisher scoring with damping (Levenberg-Marquardt) to the maximum nearest uphill."""
+    """Fisher scoring with damping (Levenberg-Marquardt) to the maximum nearest uphill.
+
+    The drift stays where it is.
+    """
     damping, density = 1e-3, float(likelihood.log_density(z[None])[0])
+    keep, reach = likelihood.steady, 2.0 * _reach(likelihood.prior)
     for _ in range(steps):
         of_data, of_prior, gradient = likelihood.information(z)
-        information = of_data + of_prior
+        information = (of_data + of_prior)[np.ix_(keep, keep)]
         scale = np.diag(np.diag(information))
         gained = 0.0
         for _ in range(12):
-            step = -linalg.solve(information + damping * scale, gradient, assume_a="pos")
-            step = np.clip(step, -2.0 * _reach(likelihood.prior), 2.0 * _reach(likelihood.prior))
+            step = np.zeros(len(z))
+            step[keep] = -linalg.solve(
+                information + damping * scale, gradient[keep], assume_a="pos"
+            )
+            step = np.clip(step, -reach, reach)
             there = float(likelihood.log_density((z + step)[None])[0])
             if there > density:
                 gained, z, density = there - density, z + step, there

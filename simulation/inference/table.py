@@ -122,9 +122,16 @@ PARAMETERS: Final[Mapping[str, Inferred]] = MappingProxyType(
             unit="", meaning="false read clicks per pump click, other detector",
             transform="exponent", sd=2.0, centre=1e-5,
         ),
+        "drift": Inferred(
+            unit="", meaning="slow drifts between settings, relative", transform="log", sd=0.4,
+            centre=0.05,
+        ),
     }
 )  # fmt: skip
-"""By name; energies are relative to the reference setting's pulses, at which p, n and b hold."""
+"""By name; energies are relative to the reference setting's pulses, at which p, n and b hold.
+
+``drift`` is none of the model's, but of the data's scatter (`simulation.inference.likelihood`).
+"""
 
 
 def to_coordinate(name: str, value: ArrayLike) -> Real:

@@ -86,15 +86,17 @@ def solve(
         plan, remembered = _plan(task, chunks[0])
     except np.linalg.LinAlgError:
         return task.solved_densely()
+    bad = np.empty(task.own_shape, np.bool_)
     with np.errstate(all="ignore"):
         for block in chunks:
             part, to_stack = task.part(block), stack[:, *block]
-            to_positive = positive[block[: positive.ndim]]
-            good = part.eliminated(plan, to_stack, to_positive)
+            own = block[: positive.ndim]
+            good = part.eliminated(plan, to_stack, positive[own])
             if remembered and np.mean(good) < 1 - _REPLAN:
                 plan, remembered = _remember(task, chunks[0]), False
-                good = part.eliminated(plan, to_stack, to_positive)
-            part.repair(~good, to_stack, to_positive)
+                good = part.eliminated(plan, to_stack, positive[own])
+            bad[own] = ~good
+        task.repair(bad, stack, positive)
     return Solution(stack=stack, positive=positive)
 
 

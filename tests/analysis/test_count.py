@@ -475,6 +475,24 @@ def test_the_clock_counts_the_trial_of_the_last_tag():
     assert count(source, gate_set("clock")).trials.number == 3
 
 
+@pytest.mark.parametrize(("seconds", "exact"), [(0.008, True), (0.8, False)])
+def test_the_clock_counts_by_the_measured_time_if_the_records_reach_it(tmp_path, seconds, exact):
+    layout, tick = LAYOUTS[0x00010205], 250e-12  # a wrap is 8.4 ms
+    period = round(PERIOD * TICK / tick)
+    times = np.array([5, 2 * period + 3])
+    events = Events(time=times, dtime=None, channel=np.zeros(2, np.uint8))
+    path = tmp_path / "a.ptu"
+    write_ptu(path, events, layout=layout, resolution=tick, acquisition_time=seconds)
+    trials = count(path, gate_set("clock")).trials
+    claimed = round(seconds / (PERIOD * TICK))
+    if exact:
+        assert trials.low == trials.high == trials.number == claimed
+        assert trials.source == "measured time / period"
+    else:
+        assert trials.low == trials.number == 3
+        assert trials.high >= claimed
+
+
 def test_channel_the_layout_lacks_is_refused():
     gates = GateSet(period=5e-5, detectors={1: 20}, gates=GATES)
     with pytest.raises(ValueError, match="detector 1 must be on a channel from 0 to 14"):

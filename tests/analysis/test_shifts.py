@@ -123,6 +123,15 @@ def test_counts_are_those_by_hand(tmp_path, mode, kernel, case):
     assert pairs.max() > 0
 
 
+@pytest.mark.parametrize("mode", ["T2", "T3"])
+@pytest.mark.parametrize("case", CASES)
+def test_several_files_have_their_clicks_moved_as_each_alone(tmp_path, mode, case):
+    files = [recorded(tmp_path / f"{n}.ptu", mode, random_clicks(n), 60) for n in range(3)]
+    together = count(files, CASES[case])
+    one_by_one = [count(file, CASES[case]) for file in files]
+    assert together.to_dict() == sum(one_by_one[1:], one_by_one[0]).to_dict()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     delays=st.lists(st.integers(-30, 30), min_size=3, max_size=3),

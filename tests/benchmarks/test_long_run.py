@@ -9,12 +9,15 @@ from analysis.counting.shifted import shifted_counts
 from analysis.counts_file import witness_counts
 from analysis.witness.anytime import AnytimeTest
 from benchmarks.long_run import GATES, calibrations, make_long_run
+from labkit.monitoring import RunMonitor
 from labkit.monitoring.monitor import Course
-from labkit.run import RunFolder, Tail, check_run
+from labkit.run import RunFolder, Tail, check_run, kept_sums
 from labkit.run.always_valid import KEPT
 from labkit.run.evidence import RunJudge
 from labkit.run.journal import clicks_of, judged, sum_of
+from labkit.run.kept_sums import Sums, keep_sums, lengths_of_course
 from labkit.run.lines import framed, read_lines
+from labkit.run.packing import Packed
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +139,78 @@ def test_a_kept_test_that_is_stale_or_damaged_goes_for_nothing(made, tmp_path, m
     live, anew = RunJudge(folder.path, None, go_on=True), RunJudge(folder.path, None)
     assert live.verdict(blocks).to_dict() == anew.verdict(blocks).to_dict()
     assert live.course.points == anew.course.points
+
+
+@pytest.fixture
+def kept(made, tmp_path, monkeypatch):
+    """A run whose sums are kept, its good blocks, and those that are unpacked afterwards."""
+    monkeypatch.setattr(kept_sums, "LONG", 20)
+    folder, _ = beside(made, tmp_path)
+    folder.manifest_path.write_bytes(made[0].manifest_path.read_bytes())
+    folder.journal.path.write_bytes(made[0].journal.path.read_bytes())
+    keep_sums(folder)
+    unpacked, unpack = [], Packed.unpacked
+    monkeypatch.setattr(Packed, "unpacked", lambda p: (unpacked.append(p), unpack(p))[1])
+    return folder, folder.main_blocks(), unpacked
+
+
+def sums_after(folder, good):
+    found, _ = Sums(folder).after(good, lengths_of_course(len(good)))
+    return {number: total.to_dict() for number, total in found.items()}
+
+
+def test_kept_sums_are_the_sums_and_spare_unpacking(kept):
+    folder, good, unpacked = kept
+    from_kept = sums_after(folder.path, good)
+    assert unpacked == []
+    assert from_kept == sums_after(None, good)
+    assert len(unpacked) == len(good)
+    unpacked.clear()
+    sums_after(folder.path, good[:-1])
+    assert len(unpacked) < 4
+
+
+@pytest.mark.parametrize("change", ["counts", "turn", "line", "labkit", "left out"])
+def test_kept_sums_that_are_stale_or_damaged_go_for_nothing(kept, monkeypatch, change):
+    folder, good, unpacked = kept
+    path = folder.path / kept_sums.KEPT
+    if change == "counts":
+        good[0].__dict__["held"] = replace(good[0].held, text=good[2].held.text)
+    elif change == "turn":
+        good[0].setting["turn"] = "pi" if good[0].setting["turn"] == "theta" else "theta"
+    elif change == "left out":
+        del good[0]
+    elif change == "labkit":
+        monkeypatch.setattr("labkit.__version__", "0.0.1")
+    else:
+        path.write_bytes(path.read_bytes().replace(b'"number":', b'"nummer":'))
+    assert sums_after(folder.path, good) == sums_after(None, good)
+    assert len(unpacked) == 2 * len(good)
+
+
+def test_of_few_blocks_no_sums_are_kept(kept, monkeypatch):
+    folder, good, _ = kept
+    path = folder.path / kept_sums.KEPT
+    for long, there in ((len(good), True), (len(good) + 1, False)):
+        path.unlink()
+        monkeypatch.setattr(kept_sums, "LONG", long)
+        keep_sums(folder)
+        assert path.exists() == there
+
+
+def test_a_damaged_journal_ends_no_measurement_when_sums_are_kept(kept):
+    folder, _, _ = kept
+    before = (folder.path / kept_sums.KEPT).read_bytes()
+    content = folder.journal.path.read_bytes()
+    folder.journal.path.write_bytes(content.replace(b"witness", b"w1tness", 1))
+    keep_sums(folder)
+    assert (folder.path / kept_sums.KEPT).read_bytes() == before
+
+
+def test_who_waits_for_the_verdict_gets_nothing_that_is_kept(kept):
+    folder, good, unpacked = kept
+    RunMonitor(folder).snapshot()
+    assert len(unpacked) >= len(good)
 
 
 def test_a_result_rests_on_blocks_and_on_nothing_that_is_kept(made, tmp_path):

@@ -13,14 +13,14 @@ from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
 from simulation.lab.servers.scpi_values import Number
 from simulation.lab.servers.serial_line import SerialLine
-from simulation.lab.servers.simulated_scpi import Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Held, SimulatedScpi
 from simulation.lab.servers.tcp import TcpServer
 
 TIMEOUT = 1.0
 
 
 class Source(SimulatedScpi):
-    settings = (Setting("VOLTage", "voltage", Number(low=0, high=2), 0.5),)
+    settings = (Held("VOLTage", "voltage", Number(low=0, high=2), 0.5),)
 
 
 class SourceDriver(ScpiInstrument):

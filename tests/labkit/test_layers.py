@@ -89,10 +89,6 @@ def test_circle_is_named():
     assert sorted(find_cycle(graph)) == ["a.x", "a.y", "a.z"]
 
 
-TWO_MEANINGS = {"Setting"}
-"""Of a simulated instrument's table, and what a block is measured at: each stays in its room."""
-
-
 def test_public_class_name_means_one_class():
     files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
     found = Counter(
@@ -100,4 +96,4 @@ def test_public_class_name_means_one_class():
         for file in files
         for found in re.finditer(r"^class ([A-Z]\w*)", file.read_text(), re.MULTILINE)
     )
-    assert {name for name, count in found.items() if count > 1} == TWO_MEANINGS
+    assert {name for name, count in found.items() if count > 1} == set()

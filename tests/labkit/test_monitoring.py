@@ -1,5 +1,6 @@
 """Watching a run folder: the same numbers as afterwards, and nothing is touched."""
 
+import gc
 import json
 import os
 import time
@@ -20,7 +21,6 @@ from labkit.experiment import WATCHDOG_LOG
 from labkit.monitoring import RunMonitor
 from labkit.monitoring import monitor as watching
 from labkit.monitoring.comparison import compare_runs
-from labkit.monitoring.monitor import MOST_POINTS
 from labkit.monitoring.pace import _walk_error
 from labkit.monitoring.scan import ScanBook
 from labkit.monitoring.series import SeriesBook
@@ -28,6 +28,7 @@ from labkit.monitoring.status import SILENCE
 from labkit.run import Block, Goal, JournalError, total_counts
 from labkit.run.always_valid import TestPoint
 from labkit.run.events import EVENTS, EventLog
+from labkit.run.kept_sums import MOST_POINTS, lengths_of_course
 from labkit.run.lines import framed
 from labkit.run.progress import Step, Watcher
 from labkit.station.config import read_station_file, station_path
@@ -120,7 +121,7 @@ def test_one_more_block_costs_one_evaluation(run, monkeypatch):
 
 @given(st.integers(0, 5000))
 def test_course_ends_with_all_blocks_and_keeps_most_points_of_a_growing_run(blocks):
-    now, later = watching._lengths(blocks), watching._lengths(blocks + 1)
+    now, later = lengths_of_course(blocks), lengths_of_course(blocks + 1)
     assert (now[-1:] or [0]) == [blocks]
     assert len(now) <= MOST_POINTS + 1
     assert now == sorted(set(now))
@@ -537,3 +538,16 @@ def test_calibrations_have_no_verdict_on_the_page(run):
     assert "Verdict and its conditions" not in Page().tables(found)
     run.add()
     assert "Verdict and its conditions" in Page().tables(RunMonitor(run.folder).snapshot())
+
+
+def test_many_blocks_are_set_aside_from_the_collector_for_a_live_page_only(run, monkeypatch):
+    run.add()
+    monkeypatch.setattr("labkit.run.journal.VERY_MANY", 0)
+    try:
+        RunMonitor(run.folder).poll()
+        assert gc.get_freeze_count() == 0
+        RunMonitor(run.folder, ThreadPoolExecutor(1)).poll()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+    assert gc.isenabled()

@@ -31,8 +31,9 @@ from labkit.procedures.stray_light import StrayLightOptions, stray_light
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.procedures.thermometry import ThermometryOptions, thermometry
 from labkit.procedures.witness import WitnessOptions, witness
-from labkit.run import Goal, create_run, list_runs
+from labkit.run import Goal, create_run, kept_sums, list_runs
 from labkit.run.evidence import RunJudge
+from labkit.run.journal import folded_sum
 from labkit.run.progress import Watcher
 from labkit.run.sole_use import is_in_use
 from labkit.sequence import TimingError
@@ -169,6 +170,13 @@ def test_without_a_lock_pulse_there_is_no_fringe_to_lock_to(bench):
     _, session = bench
     with pytest.raises(LockLostError, match="no fringe"):
         lock(session, SEQUENCE.without_pulse("lock"), LockOptions(attempts=2))
+
+
+def test_laser_on_another_mode_is_named_where_there_is_no_fringe(bench):
+    world, session = bench
+    world.inject({"kind": "mode_hop", "target": "read", "value": 10e9})
+    with pytest.raises(LockLostError, match=r"the read laser is \+10\.\d GHz from where it is set"):
+        lock(session, SEQUENCE, LockOptions(attempts=1))
 
 
 @pytest.mark.parametrize(("device", "number"), [("A", 0), ("B", 1)])
@@ -358,6 +366,19 @@ def test_witness_as_published_takes_theta_alone(bench):
     witness(session, SEQUENCE, options)
     found = [b.setting for b in session.blocks if b.setting["procedure"] == "witness"]
     assert [setting.get("turn") for setting in found] == [None, None]
+
+
+def test_a_long_witness_keeps_sums_of_its_blocks_for_who_looks(bench, monkeypatch):
+    monkeypatch.setattr("labkit.procedures.witness.KEEP_EVERY", 4)
+    monkeypatch.setattr(kept_sums, "LONG", 4)
+    _, session = bench
+    lock(session, SEQUENCE, LockOptions())
+    options = WitnessOptions(goal=Goal(trials=4_000_000), block=1_000_000)
+    witness(session, SEQUENCE.with_read_phase(0.39), options)
+    good = session.folder.main_blocks()
+    kept = kept_sums.kept_sums(session.folder.path, good, {2, 4})
+    assert kept[4].to_dict() == folded_sum(good[:4]).to_dict()
+    assert kept[2].to_dict() == folded_sum(good[:2]).to_dict()
 
 
 def test_a_goal_of_confidence_ends_by_the_always_valid_one(bench):

@@ -60,3 +60,20 @@ def test_definiteness_and_places_of_entries():
     assert [place(i, j) for i, j in pairs(4)] == list(range(10))
     assert place(1, 3) == place(3, 1)
     assert varying_axes(np.ones((1, 4)), 3) == 0b100
+
+
+def test_an_error_in_any_entry_is_seen():
+    drift, diffusion = random_pattern(3)
+    a, d = matrices(drift, 6, (40,)), matrices(diffusion, 6, (40,), True)
+    cov = solve_dense(a, d)
+    exact = {(i, j): cov[:, i, j] for i, j in pairs(6)}
+    for pair in pairs(6):
+        off = exact | {pair: exact[pair] * (1 + 1e-3)}
+        wrong = matrices(off, 6, (40,), True)
+        residual = np.abs(a @ wrong + wrong @ np.swapaxes(a, 1, 2) + d)
+        width = np.sqrt(np.abs(np.diagonal(wrong, axis1=1, axis2=2)))
+        by_hand = np.max(residual / (width[:, :, None] * width[:, None, :]), axis=(1, 2))
+        by_hand /= 2 * np.max(np.sum(np.abs(a), axis=2), axis=1)
+        found = backward_error(drift, off, diffusion, off, 6)
+        np.testing.assert_allclose(found, by_hand, rtol=1e-9)
+        assert np.median(found) > 1e-6

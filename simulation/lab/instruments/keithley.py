@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from simulation.lab.ports.steady import BiasPort, PowerPort
 from simulation.lab.servers.scpi_values import Integer, Number, RawText, Switch, Word
-from simulation.lab.servers.simulated_scpi import Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Held, SimulatedScpi
 
 SERIES_RESISTANCE = 100e3
 """Between the voltage source and its detector, Ω."""
@@ -21,19 +21,19 @@ class Simulated2450(SimulatedScpi):
     port : BiasPort, optional
     """
 
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("OUTPut[:STATe]", "output", Switch(), False),
-        Setting("SOURce:FUNCtion", "function", Word(("VOLTage", "CURRent")), "CURR"),
-        Setting("SENSe:FUNCtion", "sense", RawText(), '"CURR:DC"'),
-        Setting("SOURce:VOLTage[:LEVel]", "voltage", Number(low=-210, high=210), 0.0),
-        Setting("SOURce:VOLTage:RANGe", "voltage_range", Number(low=-200, high=200), 0.02),
-        Setting("SOURce:VOLTage:RANGe:AUTO", "voltage_auto", Switch(), True),
-        Setting("SOURce:VOLTage:ILIMit", "current_limit", Number(low=1e-9, high=1.05), 1e-4),
-        Setting("SOURce:CURRent[:LEVel]", "current", Number(low=-1.05, high=1.05), 0.0),
-        Setting("SOURce:CURRent:RANGe", "current_range", Number(low=-1, high=1), 1e-8),
-        Setting("SOURce:CURRent:RANGe:AUTO", "current_auto", Switch(), True),
-        Setting("SOURce:CURRent:VLIMit", "voltage_limit", Number(low=0.02, high=210), 21.0),
-        Setting("ROUTe:TERMinals", "terminals", Word(("FRONt", "REAR")), "FRON"),
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("OUTPut[:STATe]", "output", Switch(), False),
+        Held("SOURce:FUNCtion", "function", Word(("VOLTage", "CURRent")), "CURR"),
+        Held("SENSe:FUNCtion", "sense", RawText(), '"CURR:DC"'),
+        Held("SOURce:VOLTage[:LEVel]", "voltage", Number(low=-210, high=210), 0.0),
+        Held("SOURce:VOLTage:RANGe", "voltage_range", Number(low=-200, high=200), 0.02),
+        Held("SOURce:VOLTage:RANGe:AUTO", "voltage_auto", Switch(), True),
+        Held("SOURce:VOLTage:ILIMit", "current_limit", Number(low=1e-9, high=1.05), 1e-4),
+        Held("SOURce:CURRent[:LEVel]", "current", Number(low=-1.05, high=1.05), 0.0),
+        Held("SOURce:CURRent:RANGe", "current_range", Number(low=-1, high=1), 1e-8),
+        Held("SOURce:CURRent:RANGe:AUTO", "current_auto", Switch(), True),
+        Held("SOURce:CURRent:VLIMit", "voltage_limit", Number(low=0.02, high=210), 21.0),
+        Held("ROUTe:TERMinals", "terminals", Word(("FRONt", "REAR")), "FRON"),
     )
 
     def __init__(self, port: BiasPort | None = None) -> None:
@@ -77,14 +77,14 @@ class SimulatedDAQ6500(SimulatedScpi):
         Light on the photoreceiver.
     """
 
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("SENSe:FUNCtion", "function", RawText(), "VOLT:DC"),
-        Setting("FORMat[:DATA]", "format", Word(("ASCii", "REAL", "SREal")), "ASC"),
-        Setting("[SENSe:]VOLTage[:DC]:NPLCycles", "nplc", Number(low=5e-4, high=12), 1.0),
-        Setting("[SENSe:]VOLTage[:DC]:RANGe[:UPPer]", "range", Number(low=0.1, high=1000), 10.0),
-        Setting("[SENSe:]VOLTage[:DC]:RANGe:AUTO", "auto_range", Switch(), True),
-        Setting("[SENSe:]VOLTage[:DC]:AVERage:COUNt", "averages", Integer(low=1, high=100), 10),
-        Setting("[SENSe:]VOLTage[:DC]:AVERage[:STATe]", "averaging", Switch(), False),
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("SENSe:FUNCtion", "function", RawText(), "VOLT:DC"),
+        Held("FORMat[:DATA]", "format", Word(("ASCii", "REAL", "SREal")), "ASC"),
+        Held("[SENSe:]VOLTage[:DC]:NPLCycles", "nplc", Number(low=5e-4, high=12), 1.0),
+        Held("[SENSe:]VOLTage[:DC]:RANGe[:UPPer]", "range", Number(low=0.1, high=1000), 10.0),
+        Held("[SENSe:]VOLTage[:DC]:RANGe:AUTO", "auto_range", Switch(), True),
+        Held("[SENSe:]VOLTage[:DC]:AVERage:COUNt", "averages", Integer(low=1, high=100), 10),
+        Held("[SENSe:]VOLTage[:DC]:AVERage[:STATe]", "averaging", Switch(), False),
     )
 
     def __init__(self, port: PowerPort | None = None) -> None:

@@ -25,7 +25,7 @@ from simulation.lab.servers.scpi_values import (
     Value,
     Word,
 )
-from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Call, Held, SimulatedScpi
 
 Coupling = Literal["DC", "AC", "DAC"]
 RESET_SECONDS = 1.5
@@ -57,46 +57,46 @@ class Simulated81180A(SimulatedScpi):
 
     channels = (1, 2)
     error_depth = 30
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("INSTrument:COUPle:STATe", "coupled", Switch(), False),
-        Setting("INSTrument:COUPle:OFFSet", "couple_offset", Integer(low=0, high=8e6), 0),
-        Setting("INSTrument:COUPle:SKEW", "skew", VOLT(low=-3e-9, high=3e-9, units=SECONDS), 0.0),
-        Setting("INITiate:CONTinuous[:STATe]", "continuous", Switch(), True),
-        Setting("INITiate:CONTinuous:ENABle", "enable", Word(("SELF", "ARMed")), "SELF"),
-        Setting("INITiate:GATE", "gate", Switch(), False),
-        Setting(
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("INSTrument:COUPle:STATe", "coupled", Switch(), False),
+        Held("INSTrument:COUPle:OFFSet", "couple_offset", Integer(low=0, high=8e6), 0),
+        Held("INSTrument:COUPle:SKEW", "skew", VOLT(low=-3e-9, high=3e-9, units=SECONDS), 0.0),
+        Held("INITiate:CONTinuous[:STATe]", "continuous", Switch(), True),
+        Held("INITiate:CONTinuous:ENABle", "enable", Word(("SELF", "ARMed")), "SELF"),
+        Held("INITiate:GATE", "gate", Switch(), False),
+        Held(
             "TRIGger:SOURce[:ADVance]",
             "trigger",
             Word(("EXTernal", "BUS", "TIMer", "EVENt")),
             "EXT",
         ),
-        Setting("TRIGger:LEVel", "trigger_level", VOLT(low=-5, high=5), 1.6),
-        Setting("TRIGger:SLOPe", "slope", Word(("POSitive", "NEGative", "EITHer")), "POS"),
-        Setting("TRIGger:COUNt", "count", Integer(low=1, high=1_048_576), 1),
-        Setting("TRIGger:DELay", "trigger_delay", Integer(low=0, high=8e6), 0),
-        Setting("TRIGger:MODE", "trigger_mode", Word(("NORMal", "OVERride")), "NORM"),
-        Setting("TRIGger:TIMer:TIME", "timer", VOLT(low=1e-7, high=20, units=SECONDS), 15e-6),
-        Setting("TRIGger:TIMer:DELay", "timer_delay", Integer(low=152, high=8e6), 152),
-        Setting(
+        Held("TRIGger:LEVel", "trigger_level", VOLT(low=-5, high=5), 1.6),
+        Held("TRIGger:SLOPe", "slope", Word(("POSitive", "NEGative", "EITHer")), "POS"),
+        Held("TRIGger:COUNt", "count", Integer(low=1, high=1_048_576), 1),
+        Held("TRIGger:DELay", "trigger_delay", Integer(low=0, high=8e6), 0),
+        Held("TRIGger:MODE", "trigger_mode", Word(("NORMal", "OVERride")), "NORM"),
+        Held("TRIGger:TIMer:TIME", "timer", VOLT(low=1e-7, high=20, units=SECONDS), 15e-6),
+        Held("TRIGger:TIMer:DELay", "timer_delay", Integer(low=152, high=8e6), 152),
+        Held(
             "FREQuency:RASTer", "raster", Number(low=1e7, high=4.2e9, units=HERTZ, form=".7E"), 1e9
         ),
-        Setting("FREQuency:RASTer:SOURce", "raster_source", Word(("INTernal", "EXTernal")), "INT"),
-        Setting("FREQuency[:CW]", "frequency", Number(low=1e-2, high=250e6, units=HERTZ), 1e6),
-        Setting(
+        Held("FREQuency:RASTer:SOURce", "raster_source", Word(("INTernal", "EXTernal")), "INT"),
+        Held("FREQuency[:CW]", "frequency", Number(low=1e-2, high=250e6, units=HERTZ), 1e6),
+        Held(
             "FUNCtion:MODE",
             "mode",
             Word(("FIXed", "USER", "SEQuence", "ASEQuence", "MODulation", "PULSe")),
             "FIX",
         ),
-        Setting("FUNCtion:SHAPe", "shape", Word(_SHAPES), "SIN"),
-        Setting("OUTPut[:STATe]", "output", Switch(), False),
-        Setting("OUTPut:COUPling", "coupling", Word(("DC", "DAC", "AC")), "DC"),
-        Setting("VOLTage[:LEVel][:AMPLitude]", "amplitude", VOLT(low=0.05, high=2), 0.5),
-        Setting("VOLTage:DAC", "dac_amplitude", VOLT(low=0.05, high=0.5), 0.5),
-        Setting("VOLTage:OFFSet", "offset", VOLT(low=-1.5, high=1.5), 0.0),
-        Setting("POWer", "power", Number(low=-5, high=5, units={"": 1.0, "dbm": 1.0}), 0.0),
-        Setting("SEQuence:ADVance", "advance", Word(("AUTO", "ONCE", "STEP")), "AUTO"),
-        Setting("SEQuence:SELect", "sequence", Integer(low=1, high=1000), 1),
+        Held("FUNCtion:SHAPe", "shape", Word(_SHAPES), "SIN"),
+        Held("OUTPut[:STATe]", "output", Switch(), False),
+        Held("OUTPut:COUPling", "coupling", Word(("DC", "DAC", "AC")), "DC"),
+        Held("VOLTage[:LEVel][:AMPLitude]", "amplitude", VOLT(low=0.05, high=2), 0.5),
+        Held("VOLTage:DAC", "dac_amplitude", VOLT(low=0.05, high=0.5), 0.5),
+        Held("VOLTage:OFFSet", "offset", VOLT(low=-1.5, high=1.5), 0.0),
+        Held("POWer", "power", Number(low=-5, high=5, units={"": 1.0, "dbm": 1.0}), 0.0),
+        Held("SEQuence:ADVance", "advance", Word(("AUTO", "ONCE", "STEP")), "AUTO"),
+        Held("SEQuence:SELect", "sequence", Integer(low=1, high=1000), 1),
     )
 
     def __init__(
@@ -121,11 +121,11 @@ class Simulated81180A(SimulatedScpi):
             self.on(pattern, set=lambda call: call.expect(0))
         self.on("*SRE#", set=lambda call: self.enable_service(call.channel))  # as the guide has it
 
-    def channels_of(self, setting: Setting) -> tuple[int, ...]:
+    def channels_of(self, setting: Held) -> tuple[int, ...]:
         """Return the channels that have this setting; 0 stands for the whole instrument."""
         return (0,) if setting.name in GLOBAL else self.channels
 
-    def channel_of(self, setting: Setting, call: Call) -> int:
+    def channel_of(self, setting: Held, call: Call) -> int:
         """Return the selected channel, unless the setting is that of the whole instrument."""
         return 0 if setting.name in GLOBAL else self.selected
 

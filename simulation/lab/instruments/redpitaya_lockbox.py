@@ -5,7 +5,7 @@ from typing import ClassVar
 from simulation.lab.clock import VirtualClock
 from simulation.lab.ports.phase_lock import LockPort, LockSettings
 from simulation.lab.servers.scpi_values import Number, ScpiError, Switch, Value, Word
-from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Call, Held, SimulatedScpi
 
 READING_SECONDS = 0.02
 """Of a voltage over the network; chosen."""
@@ -30,23 +30,23 @@ class SimulatedLockbox(SimulatedScpi):
         On which readings take their time.
     """
 
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("PID:IN#:OUT#:SETPoint", "setpoint", _VOLT, 0.0),
-        Setting("PID:IN#:OUT#:KP", "kp", Number(low=0, high=4096, form=".8g"), 0.0),
-        Setting("PID:IN#:OUT#:KI", "ki", Number(low=0, high=7_812_499, form=".8g"), 0.0),
-        Setting("PID:IN#:OUT#:KD", "kd", Number(low=0, high=8191, form=".8g"), 0.0),
-        Setting("PID:IN#:OUT#:HOLD", "hold", _BOOL, False),
-        Setting("PID:IN#:OUT#:INVerted", "inverted", _BOOL, False),
-        Setting("PID:IN#:OUT#:INTegrator:RESet", "reset", _BOOL, True),
-        Setting("PID:IN#:OUT#:INTegrator:AUTOreset", "autoreset", _BOOL, False),
-        Setting("PID:IN#:OUT#:RELock", "relock", _BOOL, False),
-        Setting("PID:IN#:OUT#:RELock:STEPsize", "relock_step", _SLEW, 1.0),
-        Setting("PID:IN#:OUT#:RELock:MIN", "relock_min", _SLOW_VOLT, 0.0),
-        Setting("PID:IN#:OUT#:RELock:MAX", "relock_max", _SLOW_VOLT, 7.0),
-        Setting("PID:IN#:OUT#:RELock:INPut", "relock_input", Word(_SLOW_INPUTS), "AIN0"),
-        Setting("OUTput#:STATe", "generator", Switch(), False),
-        Setting("OUTput#:LIMit:MIN", "low", _VOLT, -1.0),
-        Setting("OUTput#:LIMit:MAX", "high", _VOLT, 1.0),
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("PID:IN#:OUT#:SETPoint", "setpoint", _VOLT, 0.0),
+        Held("PID:IN#:OUT#:KP", "kp", Number(low=0, high=4096, form=".8g"), 0.0),
+        Held("PID:IN#:OUT#:KI", "ki", Number(low=0, high=7_812_499, form=".8g"), 0.0),
+        Held("PID:IN#:OUT#:KD", "kd", Number(low=0, high=8191, form=".8g"), 0.0),
+        Held("PID:IN#:OUT#:HOLD", "hold", _BOOL, False),
+        Held("PID:IN#:OUT#:INVerted", "inverted", _BOOL, False),
+        Held("PID:IN#:OUT#:INTegrator:RESet", "reset", _BOOL, True),
+        Held("PID:IN#:OUT#:INTegrator:AUTOreset", "autoreset", _BOOL, False),
+        Held("PID:IN#:OUT#:RELock", "relock", _BOOL, False),
+        Held("PID:IN#:OUT#:RELock:STEPsize", "relock_step", _SLEW, 1.0),
+        Held("PID:IN#:OUT#:RELock:MIN", "relock_min", _SLOW_VOLT, 0.0),
+        Held("PID:IN#:OUT#:RELock:MAX", "relock_max", _SLOW_VOLT, 7.0),
+        Held("PID:IN#:OUT#:RELock:INPut", "relock_input", Word(_SLOW_INPUTS), "AIN0"),
+        Held("OUTput#:STATe", "generator", Switch(), False),
+        Held("OUTput#:LIMit:MIN", "low", _VOLT, -1.0),
+        Held("OUTput#:LIMit:MAX", "high", _VOLT, 1.0),
     )
     reply_end = b"\r\n"
 
@@ -70,11 +70,11 @@ class SimulatedLockbox(SimulatedScpi):
         self.on("ANALOG:OUT#:VOLT", get=self._show_output)
         self._publish()
 
-    def channels_of(self, setting: Setting) -> tuple[int, ...]:
+    def channels_of(self, setting: Held) -> tuple[int, ...]:
         """Return PIDs as input and output digit, or outputs."""
         return (11, 12, 21, 22) if setting.header.startswith("PID") else (1, 2)
 
-    def channel_of(self, setting: Setting, call: Call) -> int:
+    def channel_of(self, setting: Held, call: Call) -> int:
         """Return the PID or output that a call acts on."""
         return int("".join(map(str, call.suffixes)))
 

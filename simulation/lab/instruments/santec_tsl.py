@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from simulation.lab.ports.steady import LaserPort, LaserState
 from simulation.lab.servers.scpi_values import Integer, Number, ScpiError, Switch
-from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Call, Held, SimulatedScpi
 
 SHORTEST, LONGEST = 1480e-9, 1640e-9
 LOWEST_DBM, HIGHEST_DBM = -15.0, 13.0
@@ -21,10 +21,10 @@ class SimulatedTSL570(SimulatedScpi):
     """
 
     model: ClassVar[str] = "SANTEC,TSL-570,21020001,0001.0000.0001"
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("POWer:STATe", "diode", Switch(), False),
-        Setting("POWer:UNIT", "in_milliwatts", Switch(), False),
-        Setting("COHCtrl", "coherence", Switch(), False),
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("POWer:STATe", "diode", Switch(), False),
+        Held("POWer:UNIT", "in_milliwatts", Switch(), False),
+        Held("COHCtrl", "coherence", Switch(), False),
     )
 
     def __init__(self, port: LaserPort | None = None, *, scpi: bool = False) -> None:
@@ -100,9 +100,9 @@ class SimulatedTSL550(SimulatedTSL570):
     """A TSL-550: in nm, with a shutter, closed at power-on."""
 
     model: ClassVar[str] = "SANTEC,TSL-550,06020001,0001.0000"
-    settings: ClassVar[tuple[Setting, ...]] = (
+    settings: ClassVar[tuple[Held, ...]] = (
         *SimulatedTSL570.settings,
-        Setting("POWer:SHUTter", "closed", Switch(), True),
+        Held("POWer:SHUTter", "closed", Switch(), True),
     )
 
     def __init__(self, port: LaserPort | None = None) -> None:

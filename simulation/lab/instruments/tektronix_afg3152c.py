@@ -35,7 +35,7 @@ from simulation.lab.servers.scpi_values import (
     Value,
     Word,
 )
-from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Call, Held, SimulatedScpi
 
 TIME = partial(Number, units=SECONDS, form=".9E")
 FREQUENCY = Number(low=1e-6, high=150e6, units=HERTZ, form=".11E")
@@ -80,13 +80,11 @@ class SimulatedAFG3152C(SimulatedScpi):
     """
 
     channels = (1, 2)
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("OUTPut#[:STATe]", "output", Switch(), False),
-        Setting("OUTPut#:POLarity", "polarity", Word(("NORMal", "INVerted")), "NORM"),
-        Setting(
-            "OUTPut#:IMPedance", "load", Number(low=1, high=1e4, units=OHMS, infinity=True), 50.0
-        ),
-        Setting(
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("OUTPut#[:STATe]", "output", Switch(), False),
+        Held("OUTPut#:POLarity", "polarity", Word(("NORMal", "INVerted")), "NORM"),
+        Held("OUTPut#:IMPedance", "load", Number(low=1, high=1e4, units=OHMS, infinity=True), 50.0),
+        Held(
             "[SOURce#]:FUNCtion[:SHAPe]",
             "shape",
             Word(
@@ -98,33 +96,31 @@ class SimulatedAFG3152C(SimulatedScpi):
             ),
             "SIN",
         ),
-        Setting("[SOURce#]:FREQuency:MODE", "frequency_mode", Word(("CW", "FIXed", "SWEep")), "CW"),
-        Setting("[SOURce#]:FUNCtion:RAMP:SYMMetry", "symmetry", SYMMETRY, 100.0),
-        Setting("[SOURce#]:FREQuency:CONCurrent[:STATe]", "frequencies_coupled", Switch(), False),
-        Setting("[SOURce#]:VOLTage:CONCurrent[:STATe]", "levels_coupled", Switch(), False),
-        Setting("SOURce:ROSCillator:SOURce", "reference", Word(("INTernal", "EXTernal")), "INT"),
-        Setting("[SOURce#]:PULSe:DCYCle", "duty", PERCENT, 50.0),
-        Setting("[SOURce#]:FREQuency[:FIXed]", "frequency", FREQUENCY, 1e6),
-        Setting("[SOURce#]:FREQuency:CW", "frequency", FREQUENCY, 1e6),
-        Setting("[SOURce#]:PHASe[:ADJust]", "phase", Number(low=-pi, high=pi, units=RADIANS), 0.0),
-        Setting("[SOURce#]:VOLTage:UNIT", "unit", Word(("VPP", "VRMS", "DBM")), "VPP"),
-        Setting("[SOURce#]:BURSt[:STATe]", "burst", Switch(), False),
-        Setting("[SOURce#]:BURSt:MODE", "burst_mode", Word(("TRIGgered", "GATed")), "TRIG"),
-        Setting(
-            "[SOURce#]:BURSt:NCYCles", "cycles", Integer(low=1, high=1_000_000, infinity=True), 5
-        ),
-        Setting("[SOURce#]:BURSt:TDELay", "burst_delay", TIME(low=0, high=85), 0.0),
-        Setting("[SOURce#]:PULSe:PERiod", "period", TIME(low=1 / 75e6, high=1e3), 1e-6),
-        Setting("[SOURce#]:PULSe:WIDTh", "width", TIME(low=5e-9, high=999.99), 0.5e-6),
-        Setting("[SOURce#]:PULSe:DELay", "pulse_delay", TIME(low=0, high=1e6), 0.0),
-        Setting("[SOURce#]:PULSe:HOLD", "hold", Word(("WIDTh", "DUTY")), "WIDT"),
-        Setting("[SOURce#]:PULSe:TRANsition[:LEADing]", "lead", TIME(low=0, high=625), 5e-9),
-        Setting("[SOURce#]:PULSe:TRANsition:TRAiling", "trail", TIME(low=0, high=625), 5e-9),
-        Setting("OUTPut:TRIGger:MODE", "trigger_out", Word(("TRIGger", "SYNC")), "TRIG"),
-        Setting("SYSTem:KLOCk[:STATe]", "keys_locked", Switch(), False),
-        Setting("TRIGger[:SEQuence]:SOURce", "trigger", Word(("TIMer", "EXTernal")), "TIM"),
-        Setting("TRIGger[:SEQuence]:TIMer", "timer", TIME(low=1e-6, high=500), 1e-3),
-        Setting("TRIGger[:SEQuence]:SLOPe", "slope", Word(("POSitive", "NEGative")), "POS"),
+        Held("[SOURce#]:FREQuency:MODE", "frequency_mode", Word(("CW", "FIXed", "SWEep")), "CW"),
+        Held("[SOURce#]:FUNCtion:RAMP:SYMMetry", "symmetry", SYMMETRY, 100.0),
+        Held("[SOURce#]:FREQuency:CONCurrent[:STATe]", "frequencies_coupled", Switch(), False),
+        Held("[SOURce#]:VOLTage:CONCurrent[:STATe]", "levels_coupled", Switch(), False),
+        Held("SOURce:ROSCillator:SOURce", "reference", Word(("INTernal", "EXTernal")), "INT"),
+        Held("[SOURce#]:PULSe:DCYCle", "duty", PERCENT, 50.0),
+        Held("[SOURce#]:FREQuency[:FIXed]", "frequency", FREQUENCY, 1e6),
+        Held("[SOURce#]:FREQuency:CW", "frequency", FREQUENCY, 1e6),
+        Held("[SOURce#]:PHASe[:ADJust]", "phase", Number(low=-pi, high=pi, units=RADIANS), 0.0),
+        Held("[SOURce#]:VOLTage:UNIT", "unit", Word(("VPP", "VRMS", "DBM")), "VPP"),
+        Held("[SOURce#]:BURSt[:STATe]", "burst", Switch(), False),
+        Held("[SOURce#]:BURSt:MODE", "burst_mode", Word(("TRIGgered", "GATed")), "TRIG"),
+        Held("[SOURce#]:BURSt:NCYCles", "cycles", Integer(low=1, high=1_000_000, infinity=True), 5),
+        Held("[SOURce#]:BURSt:TDELay", "burst_delay", TIME(low=0, high=85), 0.0),
+        Held("[SOURce#]:PULSe:PERiod", "period", TIME(low=1 / 75e6, high=1e3), 1e-6),
+        Held("[SOURce#]:PULSe:WIDTh", "width", TIME(low=5e-9, high=999.99), 0.5e-6),
+        Held("[SOURce#]:PULSe:DELay", "pulse_delay", TIME(low=0, high=1e6), 0.0),
+        Held("[SOURce#]:PULSe:HOLD", "hold", Word(("WIDTh", "DUTY")), "WIDT"),
+        Held("[SOURce#]:PULSe:TRANsition[:LEADing]", "lead", TIME(low=0, high=625), 5e-9),
+        Held("[SOURce#]:PULSe:TRANsition:TRAiling", "trail", TIME(low=0, high=625), 5e-9),
+        Held("OUTPut:TRIGger:MODE", "trigger_out", Word(("TRIGger", "SYNC")), "TRIG"),
+        Held("SYSTem:KLOCk[:STATe]", "keys_locked", Switch(), False),
+        Held("TRIGger[:SEQuence]:SOURce", "trigger", Word(("TIMer", "EXTernal")), "TIM"),
+        Held("TRIGger[:SEQuence]:TIMer", "timer", TIME(low=1e-6, high=500), 1e-3),
+        Held("TRIGger[:SEQuence]:SLOPe", "slope", Word(("POSitive", "NEGative")), "POS"),
         *MODES,
     )
 
@@ -153,13 +149,13 @@ class SimulatedAFG3152C(SimulatedScpi):
         self.on("AFGControl:CSCopy", set=self._copy_channel)
         self.on("SYSTem:VERSion", get=lambda _: "1999.0")
 
-    def channels_of(self, setting: Setting) -> tuple[int, ...]:
+    def channels_of(self, setting: Held) -> tuple[int, ...]:
         """Return the channels that have this setting; 0 stands for the whole instrument."""
         if setting.name == NOISE:
             return NOISE_SOURCES
         return (0,) if setting.name in EVERYWHERE else super().channels_of(setting)
 
-    def channel_of(self, setting: Setting, call: Call) -> int:
+    def channel_of(self, setting: Held, call: Call) -> int:
         """Return the channel that a call acts on."""
         if setting.name not in EVERYWHERE:
             return super().channel_of(setting, call)

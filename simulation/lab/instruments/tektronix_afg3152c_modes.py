@@ -17,7 +17,7 @@ from simulation.lab.servers.scpi_values import (
     Text,
     Word,
 )
-from simulation.lab.servers.simulated_scpi import Setting
+from simulation.lab.servers.simulated_scpi import Held
 
 OFF = frozenset({"am", "fm", "pm", "pwm", "fsk"})
 """Names of the modes' switches: what is not played cannot be switched on."""
@@ -42,39 +42,39 @@ _DEVIATIONS = {
 }
 
 
-def _modulations() -> Iterator[Setting]:
+def _modulations() -> Iterator[Held]:
     for mode, (header, kind, default) in _DEVIATIONS.items():
         path, name = f"[SOURce#]:{mode}", mode.lower()
-        yield Setting(f"{path}[:STATe]", name, Switch(), False)
-        yield Setting(f"{path}:{header}", f"{name}_deviation", kind, default)
-        yield Setting(f"{path}:SOURce", f"{name}_source", _SOURCE, "INT")
-        yield Setting(f"{path}:INTernal:FREQuency", f"{name}_frequency", _AUDIO, 10e3)
-        yield Setting(f"{path}:INTernal:FUNCtion", f"{name}_shape", _SHAPE, "SIN")
-        yield Setting(f"{path}:INTernal:FUNCtion:EFILe", f"{name}_file", Text(), "")
+        yield Held(f"{path}[:STATe]", name, Switch(), False)
+        yield Held(f"{path}:{header}", f"{name}_deviation", kind, default)
+        yield Held(f"{path}:SOURce", f"{name}_source", _SOURCE, "INT")
+        yield Held(f"{path}:INTernal:FREQuency", f"{name}_frequency", _AUDIO, 10e3)
+        yield Held(f"{path}:INTernal:FUNCtion", f"{name}_shape", _SHAPE, "SIN")
+        yield Held(f"{path}:INTernal:FUNCtion:EFILe", f"{name}_file", Text(), "")
 
 
-MODES: tuple[Setting, ...] = (
+MODES: tuple[Held, ...] = (
     *_modulations(),
-    Setting("[SOURce#]:FSKey[:STATe]", "fsk", Switch(), False),
-    Setting("[SOURce#]:FSKey:FREQuency", "fsk_frequency", _CYCLES_PER_S, 1e6),
-    Setting("[SOURce#]:FSKey:INTernal:RATE", "fsk_rate", _CYCLES_PER_S, 50.0),
-    Setting("[SOURce#]:FSKey:SOURce", "fsk_source", _SOURCE, "INT"),
-    Setting("[SOURce#]:FUNCtion:EFILe", "file", Text(), ""),
-    Setting("[SOURce#]:COMBine:FEED", "added", Text(), ""),
-    Setting(
+    Held("[SOURce#]:FSKey[:STATe]", "fsk", Switch(), False),
+    Held("[SOURce#]:FSKey:FREQuency", "fsk_frequency", _CYCLES_PER_S, 1e6),
+    Held("[SOURce#]:FSKey:INTernal:RATE", "fsk_rate", _CYCLES_PER_S, 50.0),
+    Held("[SOURce#]:FSKey:SOURce", "fsk_source", _SOURCE, "INT"),
+    Held("[SOURce#]:FUNCtion:EFILe", "file", Text(), ""),
+    Held("[SOURce#]:COMBine:FEED", "added", Text(), ""),
+    Held(
         "SOURce#:POWer[:LEVel][:IMMediate][:AMPLitude]", NOISE,
         Number(low=0, high=50, units=PERCENTS), 0.0,
     ),
-    Setting("[SOURce#]:FREQuency:STARt", "sweep_start", _CYCLES_PER_S, 1e5),
-    Setting("[SOURce#]:FREQuency:STOP", "sweep_stop", _CYCLES_PER_S, 1e6),
-    Setting("[SOURce#]:FREQuency:CENTer", "sweep_centre", _CYCLES_PER_S, 5.5e5),
-    Setting("[SOURce#]:FREQuency:SPAN", "sweep_span", _CYCLES_PER_S, 9e5),
-    Setting("[SOURce#]:SWEep:TIME", "sweep_time",
+    Held("[SOURce#]:FREQuency:STARt", "sweep_start", _CYCLES_PER_S, 1e5),
+    Held("[SOURce#]:FREQuency:STOP", "sweep_stop", _CYCLES_PER_S, 1e6),
+    Held("[SOURce#]:FREQuency:CENTer", "sweep_centre", _CYCLES_PER_S, 5.5e5),
+    Held("[SOURce#]:FREQuency:SPAN", "sweep_span", _CYCLES_PER_S, 9e5),
+    Held("[SOURce#]:SWEep:TIME", "sweep_time",
             Number(low=1e-3, high=300, units=SECONDS, form=".6E"), 1.0),
-    Setting("[SOURce#]:SWEep:HTIMe", "sweep_hold", _TIME, 0.0),
-    Setting("[SOURce#]:SWEep:RTIMe", "sweep_return", _TIME, 1e-3),
-    Setting("[SOURce#]:SWEep:MODE", "sweep_mode", Word(("AUTO", "MANual")), "AUTO"),
-    Setting("[SOURce#]:SWEep:SPACing", "sweep_spacing", Word(("LINear", "LOGarithmic")), "LIN"),
+    Held("[SOURce#]:SWEep:HTIMe", "sweep_hold", _TIME, 0.0),
+    Held("[SOURce#]:SWEep:RTIMe", "sweep_return", _TIME, 1e-3),
+    Held("[SOURce#]:SWEep:MODE", "sweep_mode", Word(("AUTO", "MANual")), "AUTO"),
+    Held("[SOURce#]:SWEep:SPACing", "sweep_spacing", Word(("LINear", "LOGarithmic")), "LIN"),
 )  # fmt: skip
 FILES = frozenset({"file", *(f"{mode.lower()}_file" for mode in _DEVIATIONS)})
 """Names of settings that name a file; there are none."""

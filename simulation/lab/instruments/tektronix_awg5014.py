@@ -29,7 +29,7 @@ from simulation.lab.servers.scpi_values import (
     Value,
     Word,
 )
-from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Call, Held, SimulatedScpi
 
 ZERO_CODE = 8191
 """Of the 14 bits of a sample; the two bits above are markers."""
@@ -67,37 +67,37 @@ class SimulatedAWG5014(SimulatedScpi):
 
     block_ends = True
     channels: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("OUTPut#[:STATe]", "output", Switch(), False),
-        Setting(
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("OUTPut#[:STATe]", "output", Switch(), False),
+        Held(
             "SOURce#:VOLTage[:LEVel][:IMMediate][:AMPLitude]",
             "amplitude", Number(low=0.02, high=4.5, units=VOLTS), 1.0,
         ),
-        Setting(
+        Held(
             "SOURce#:VOLTage[:LEVel][:IMMediate]:OFFSet",
             "offset", Number(low=-2.25, high=2.25, units=VOLTS), 0.0,
         ),
-        Setting("SOURce#:WAVeform", "waveform", Text(), ""),
-        Setting("SOURce#:COMBine:FEED", "feed", Text(), ""),
-        Setting("AWGControl:DOUTput#[:STATe]", "direct", Switch(), False),
-        Setting("OUTPut#:FILTer[:LPASs]:FREQuency", "filter",
+        Held("SOURce#:WAVeform", "waveform", Text(), ""),
+        Held("SOURce#:COMBine:FEED", "feed", Text(), ""),
+        Held("AWGControl:DOUTput#[:STATe]", "direct", Switch(), False),
+        Held("OUTPut#:FILTer[:LPASs]:FREQuency", "filter",
                 Number(low=20e6, high=100e6, infinity=True), inf),
-        Setting("AWGControl:DC#:VOLTage[:LEVel][:IMMediate]:OFFSet", "dc",
+        Held("AWGControl:DC#:VOLTage[:LEVel][:IMMediate]:OFFSet", "dc",
                 Number(low=-3, high=5, units=VOLTS), 0.0),
-        Setting("AWGControl:RMODe", "mode",
+        Held("AWGControl:RMODe", "mode",
                 Word(("CONTinuous", "TRIGgered", "SEQuence", "GATed")), "CONT"),
-        Setting("AWGControl:CLOCk:SOURce", "clock_source", Word(("INTernal", "EXTernal")), "INT"),
-        Setting("AWGControl:DC[:STATe]", "dc_output", Switch(), False),
-        Setting("SOURce:FREQuency[:CW]", "clock", Number(low=10e6, high=1.2e9, units=HERTZ), 1e9),
-        Setting("SOURce#:ROSCillator:SOURce", "reference", Word(("INTernal", "EXTernal")), "INT"),
-        Setting("TRIGger:IMPedance", "trigger_impedance", Number(low=50, high=1000), 1000.0),
-        Setting("TRIGger:LEVel", "trigger_level", Number(low=-5, high=5), 1.4),
-        Setting("TRIGger:SLOPe", "trigger_slope", Word(("POSitive", "NEGative")), "POS"),
-        Setting("TRIGger:SOURce", "trigger_source", Word(("INTernal", "EXTernal")), "EXT"),
-        Setting("EVENt:POLarity", "event_polarity", Word(("POSitive", "NEGative")), "POS"),
-        Setting("EVENt:IMPedance", "event_impedance", Number(low=50, high=1000), 1000.0),
-        Setting("EVENt:LEVel", "event_level", Number(low=-5, high=5), 1.4),
-        Setting("EVENt:JTIMing", "event_timing", Word(("SYNChronous", "ASYNchronous")), "ASYN"),
+        Held("AWGControl:CLOCk:SOURce", "clock_source", Word(("INTernal", "EXTernal")), "INT"),
+        Held("AWGControl:DC[:STATe]", "dc_output", Switch(), False),
+        Held("SOURce:FREQuency[:CW]", "clock", Number(low=10e6, high=1.2e9, units=HERTZ), 1e9),
+        Held("SOURce#:ROSCillator:SOURce", "reference", Word(("INTernal", "EXTernal")), "INT"),
+        Held("TRIGger:IMPedance", "trigger_impedance", Number(low=50, high=1000), 1000.0),
+        Held("TRIGger:LEVel", "trigger_level", Number(low=-5, high=5), 1.4),
+        Held("TRIGger:SLOPe", "trigger_slope", Word(("POSitive", "NEGative")), "POS"),
+        Held("TRIGger:SOURce", "trigger_source", Word(("INTernal", "EXTernal")), "EXT"),
+        Held("EVENt:POLarity", "event_polarity", Word(("POSitive", "NEGative")), "POS"),
+        Held("EVENt:IMPedance", "event_impedance", Number(low=50, high=1000), 1000.0),
+        Held("EVENt:LEVel", "event_level", Number(low=-5, high=5), 1.4),
+        Held("EVENt:JTIMing", "event_timing", Word(("SYNChronous", "ASYNchronous")), "ASYN"),
     )  # fmt: skip
 
     def __init__(self, ports: dict[int, PulseDrivePort | PhaseDrivePort] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from simulation.lab.clock import VirtualClock
 from simulation.lab.ports.steady import PowerPort
 from simulation.lab.servers.scpi_values import Integer, Number, ScpiError, Switch, Value, Word
-from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Call, Held, SimulatedScpi
 
 READING_SECONDS = 3e-4
 SHORTEST_NM, LONGEST_NM = 800.0, 1700.0
@@ -29,16 +29,14 @@ class SimulatedPM100(SimulatedScpi):
     """
 
     no_error = '+0,"No error"'
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("SENSe:POWer[:DC]:RANGe:AUTO", "auto_range", Switch(), True),
-        Setting(
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("SENSe:POWer[:DC]:RANGe:AUTO", "auto_range", Switch(), True),
+        Held(
             "SENSe:POWer[:DC]:RANGe[:UPPer]", "range", Number(low=RANGES[0], high=RANGES[-1]), 0.02
         ),
-        Setting("SENSe:POWer[:DC]:UNIT", "unit", Word(("W", "DBM")), "W"),
-        Setting("SENSe:AVERage[:COUNt]", "averages", Integer(low=1, high=3000), 1),
-        Setting(
-            "SENSe:CORRection[:LOSS][:INPut][:MAGNitude]", "loss", Number(low=-60, high=60), 0.0
-        ),
+        Held("SENSe:POWer[:DC]:UNIT", "unit", Word(("W", "DBM")), "W"),
+        Held("SENSe:AVERage[:COUNt]", "averages", Integer(low=1, high=3000), 1),
+        Held("SENSe:CORRection[:LOSS][:INPut][:MAGNitude]", "loss", Number(low=-60, high=60), 0.0),
     )
 
     def __init__(

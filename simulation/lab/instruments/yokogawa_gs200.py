@@ -5,7 +5,7 @@ from typing import ClassVar
 from simulation.lab.clock import VirtualClock
 from simulation.lab.ports.steady import ActuatorPort
 from simulation.lab.servers.scpi_values import VOLTS, Integer, Number, ScpiError, Switch, Word
-from simulation.lab.servers.simulated_scpi import Call, Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Call, Held, SimulatedScpi
 
 RANGES = {"VOLT": (0.01, 0.1, 1.0, 10.0, 30.0), "CURR": (1e-3, 1e-2, 0.1, 0.2)}
 OVERRANGE = 1.2
@@ -24,19 +24,19 @@ class SimulatedGS200(SimulatedScpi):
         On which programmed ramps take their time.
     """
 
-    settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("OUTPut[:STATe]", "output", Switch(), False),
-        Setting("SOURce:FUNCtion", "function", Word(("VOLTage", "CURRent")), "VOLT"),
-        Setting("SOURce:PROTection:VOLTage", "voltage_limit", Number(low=1, high=30), 30.0),
-        Setting("SOURce:PROTection:CURRent", "current_limit", Number(low=1e-3, high=0.2), 0.2),
-        Setting("SENSe:REMote", "four_wire", Switch(), False),
-        Setting("SENSe:GUARd", "guard", Switch(), False),
-        Setting("PROGram:REPeat", "repeat", Switch(), False),
-        Setting("PROGram:SLOPe", "slope", _SECONDS, 1.0),
-        Setting("PROGram:INTerval", "interval", _SECONDS, 1.0),
-        Setting("PROGram:COUNt", "count", Integer(low=1, high=10_000), 1),
-        Setting("ROUTe:BNCOut", "bnc_out", Word(("TRIGger", "OUTPut", "READy")), "TRIG"),
-        Setting("ROUTe:BNCIn", "bnc_in", Word(("TRIGger", "OUTPut")), "TRIG"),
+    settings: ClassVar[tuple[Held, ...]] = (
+        Held("OUTPut[:STATe]", "output", Switch(), False),
+        Held("SOURce:FUNCtion", "function", Word(("VOLTage", "CURRent")), "VOLT"),
+        Held("SOURce:PROTection:VOLTage", "voltage_limit", Number(low=1, high=30), 30.0),
+        Held("SOURce:PROTection:CURRent", "current_limit", Number(low=1e-3, high=0.2), 0.2),
+        Held("SENSe:REMote", "four_wire", Switch(), False),
+        Held("SENSe:GUARd", "guard", Switch(), False),
+        Held("PROGram:REPeat", "repeat", Switch(), False),
+        Held("PROGram:SLOPe", "slope", _SECONDS, 1.0),
+        Held("PROGram:INTerval", "interval", _SECONDS, 1.0),
+        Held("PROGram:COUNt", "count", Integer(low=1, high=10_000), 1),
+        Held("ROUTe:BNCOut", "bnc_out", Word(("TRIGger", "OUTPut", "READy")), "TRIG"),
+        Held("ROUTe:BNCIn", "bnc_in", Word(("TRIGger", "OUTPut")), "TRIG"),
     )
 
     def __init__(self, port: ActuatorPort | None = None, clock: VirtualClock | None = None) -> None:

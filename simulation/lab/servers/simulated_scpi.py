@@ -79,8 +79,8 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """A value that is set and queried by one header; positional, so that instruments list a table.
+class Held:
+    """A value that is held, set and queried by one header; positional, as rows of a table.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class SimulatedScpi:
         Reply to ``*IDN?``.
     """
 
-    settings: ClassVar[tuple[Setting, ...]] = ()
+    settings: ClassVar[tuple[Held, ...]] = ()
     channels: ClassVar[tuple[int, ...]] = (1,)
     error_depth: ClassVar[int] = 30
     error_query: ClassVar[str] = "SYSTem:ERRor[:NEXT]"
@@ -150,11 +150,11 @@ class SimulatedScpi:
             for channel in self.channels_of(setting):
                 self.values[setting.name, channel] = setting.default
 
-    def channels_of(self, setting: Setting) -> tuple[int, ...]:
+    def channels_of(self, setting: Held) -> tuple[int, ...]:
         """Return the channels that have this setting; 0 stands for the whole instrument."""
         return self.channels if "#" in setting.header else (0,)
 
-    def channel_of(self, setting: Setting, call: Call) -> int:
+    def channel_of(self, setting: Held, call: Call) -> int:
         """Return the channel that a call acts on."""
         return call.channel if "#" in setting.header else 0
 
@@ -188,7 +188,7 @@ class SimulatedScpi:
         """Return a setting's value as a number."""
         return float(self.values[name, channel])
 
-    def _register(self, setting: Setting) -> None:
+    def _register(self, setting: Held) -> None:
         def put(call: Call) -> None:
             key = self._key(setting, call)
             call.expect(1)
@@ -204,7 +204,7 @@ class SimulatedScpi:
 
         self.on(setting.header, set=put, get=show)
 
-    def _key(self, setting: Setting, call: Call) -> tuple[str, int]:
+    def _key(self, setting: Held, call: Call) -> tuple[str, int]:
         channel = self.channel_of(setting, call)
         if (setting.name, channel) not in self.values:
             raise ScpiError(-114)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis.labelled import Labelled, Variable
 from simulation.theory.models.model import Array, Model
 from simulation.theory.models.table import get
 from simulation.theory.steady_state import describe_growth
@@ -107,6 +108,24 @@ def sweep(
         If a value is outside its range, a swept parameter is a word or also fixed, or values are
         not 1-D.
     """
+    return swept(
+        model, x=x, y=y, wanted=wanted, progress=progress, chunk=chunk, engine=engine, **parameters
+    ).to_xarray()
+
+
+def swept(
+    model: Model | str,
+    /,
+    *,
+    x: Axis,
+    y: Axis | None = None,
+    wanted: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    chunk: int = CHUNK,
+    engine: Engine | None = None,
+    **parameters: Any,
+) -> Labelled:
+    """Return what `sweep` returns, as plain arrays with names."""
     model = get(model)
     axes = [axis for axis in (x, y) if axis is not None]
     _check_axes(model, axes, parameters)
@@ -116,7 +135,7 @@ def sweep(
     parts = _chunks(names, values, max(1, chunk))
     run = engine or (lambda wanted, points: (model.evaluate(wanted, **p) for p in points))
     results = _evaluate(run, wanted, [{**parameters, **part} for part in parts], names, progress)
-    return _dataset(model, names, values, results, {k: fixed[k] for k in fixed if k not in names})
+    return _labelled(model, names, values, results, {k: fixed[k] for k in fixed if k not in names})
 
 
 def _check_axes(model: Model, axes: Sequence[Axis], parameters: dict[str, Any]) -> None:
@@ -167,34 +186,31 @@ def _evaluate(
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
-def _dataset(
+def _labelled(
     model: Model,
     names: Sequence[str],
     values: Sequence[Any],
     results: dict[str, Array],
     fixed: dict[str, Any],
-) -> "xr.Dataset":
-    import xarray as xr
-
+) -> Labelled:
     quantities = model.parameters.quantities()
-    coordinates: dict[str, Any] = {
-        name: (name, np.asarray(value), _attributes(quantities[name]))
+    coordinates: dict[str, Variable] = {
+        name: ((name,), np.asarray(value), _attributes(quantities[name]))
         for name, value in zip(names, values, strict=True)
     }
-    variables = {}
+    variables: dict[str, Variable] = {}
     for name, array in results.items():
         if name in names:
             continue
         result = model.results[name]
-        dimensions = list(names)
+        dimensions = tuple(names)
         if result.components:
-            dimensions.append(f"{name}_component")
-            coordinates[dimensions[-1]] = list(result.components)
+            dimensions += (f"{name}_component",)
+            coordinates[dimensions[-1]] = (dimensions[-1:], np.array(result.components), {})
         variables[name] = (dimensions, array, _attributes(result))
     attributes = {name: value for name, value in fixed.items() if value is not None}
-    return xr.Dataset(
-        variables, coordinates, {"model": model.name, "paper": model.paper, **attributes}
-    )
+    about = {"model": model.name, "paper": model.paper, **attributes}
+    return Labelled(variables=variables, coordinates=coordinates, attributes=about)
 
 
 def _attributes(described: Any) -> dict[str, str]:

@@ -65,9 +65,10 @@ def test_witness_darks_leaks_and_phase_sweep_tell_contrast_and_phase():
     changes |= {"dark_rate_2": (truth["dark_rate_2"], 0.015), "splitting": (0.5, 0.0075)}
     changes |= {f"n_prompt_{x}": (1e-9, 0.01) for x in "AB"}
     changes |= {"delta_omega_hz": (45e6, 0.9), "leak_share": (0.5, 0.01)}
-    prior = make_prior(replace(campaign, read_over_pump=None), PRESET, changes=changes)
+    still = {"drift": 0.0}
+    prior = make_prior(replace(campaign, read_over_pump=None), PRESET, changes=changes, fixed=still)
     z = np.array([float(to_coordinate(name, truth[name])) for name in prior.free])
-    of_data, of_prior, _ = Likelihood(Data.of(campaign), prior, 0.0, z).information(z)
+    of_data, of_prior, _ = Likelihood(Data.of(campaign), prior, z).information(z)
     at = prior.free.index("contrast")
     slope = 1 / stats.norm.pdf(z[at])  # of z in the contrast
     of_data[at] *= slope

@@ -51,7 +51,7 @@ def test_coordinates_and_values_are_inverse(name):
 
 def test_the_posterior_of_no_data_is_the_prior():
     prior = make_prior(EMPTY, PRESET)
-    maximum = find_maximum(Data.of(EMPTY), prior, 0.05)
+    maximum = find_maximum(Data.of(EMPTY), prior)
     np.testing.assert_allclose(maximum.z, prior.mean, atol=1e-9)
     np.testing.assert_allclose(maximum.covariance, prior.covariance, rtol=1e-6, atol=1e-9)
 
@@ -63,7 +63,7 @@ def test_more_data_never_widen_an_interval(whole):
     before = prior.sd
     for number in range(1, len(sets) + 1):
         data = Data.of(only(campaign, *sets[:number]))
-        at = Likelihood(data, prior, 0.05, prior.mean)
+        at = Likelihood(data, prior, prior.mean)
         of_data, of_prior, _ = at.information(prior.mean)
         sd = np.sqrt(np.diag(np.linalg.inv(of_data + of_prior)))
         assert np.all(sd <= before * (1 + 1e-6))
@@ -91,10 +91,10 @@ def test_what_thermometry_and_pump_probe_settle_is_determined(whole):
 def test_witness_blocks_alone_leave_products_open_and_say_what_would_help(whole):
     campaign, posterior = whole
     prior = make_prior(campaign, PRESET)
-    maximum = find_maximum(Data.of(only(campaign, "witness")), prior, 0.05)
+    maximum = find_maximum(Data.of(only(campaign, "witness")), prior)
     rng = np.random.default_rng(1)
     draws = rng.multivariate_normal(maximum.z, maximum.covariance, 2000, method="cholesky")
-    left_open = undetermined(maximum, draws, REFERENCE, 7.4, 0.05)
+    left_open = undetermined(maximum, draws, REFERENCE, 7.4)
     posterior = replace(posterior, undetermined=left_open)
     plain = posterior.to_dict()
     for name in ("p_pump_A", "eta_A", "n_0_A", "lifetime_A", "delta_omega_hz"):
@@ -105,6 +105,16 @@ def test_witness_blocks_alone_leave_products_open_and_say_what_would_help(whole)
         assert entry["why"].startswith("not determined by these data")
     assert "pump_probe" in posterior.undetermined["lifetime_A"]
     assert "delay_sweep" in posterior.undetermined["delta_omega_hz"]
+
+
+def test_what_only_priors_hold_is_not_determined(whole):
+    """Draws without any spread: efficiencies of one witness are held by their priors alone."""
+    campaign, _ = whole
+    prior = make_prior(campaign, PRESET)
+    maximum = find_maximum(Data.of(only(campaign, "witness", "stray_light")), prior)
+    left_open = undetermined(maximum, np.tile(maximum.z, (10, 1)), REFERENCE, 7.4)
+    assert {"eta_A", "p_pump_A", "p_read_B", "n_0_A"} <= left_open.keys()
+    assert not {"leak_read_1", "dark_rate_1", "eta_2"} & left_open.keys()
 
 
 def test_a_posterior_is_the_same_after_its_file(whole, tmp_path):
@@ -187,10 +197,11 @@ def test_coincidences_do_not_tell_heating_better_than_the_pump_is_steady():
     )
     data = Data.of(replace(campaign, records=brief))
     prior = make_prior(campaign, PRESET)
-    at = np.array([float(to_coordinate(name, _centre()[name])) for name in prior.free])
+    truth = _centre() | {"drift": 0.05}
+    at = np.array([float(to_coordinate(name, truth[name])) for name in prior.free])
     blind = replace(data, many=np.zeros_like(data.many), few=data.paired)
     for one, low, high in ((data, 0.04, 0.06), (blind, 0.02, 0.03)):
-        of_data, of_prior, _ = Likelihood(one, prior, 0.05, at).information(at)
+        of_data, of_prior, _ = Likelihood(one, prior, at).information(at)
         sd = np.sqrt(np.diag(np.linalg.inv(of_data + of_prior)))
         assert low < sd[prior.free.index("b_pump_A")] < high
 
@@ -258,7 +269,7 @@ def test_an_ensemble_goes_from_one_mode_to_the_other():
 def test_too_few_effective_draws_call_the_ensemble(whole):
     campaign, _ = whole
     prior = make_prior(campaign, PRESET)
-    maximum = find_maximum(Data.of(only(campaign, "witness")), prior, 0.05)
+    maximum = find_maximum(Data.of(only(campaign, "witness")), prior)
     found = sample(maximum, 150, np.random.default_rng(1), steps=30)
     assert found.fallback
     assert found.tried > 150

@@ -23,7 +23,7 @@ def posterior():
     """Normal about the maximum of one campaign of the model."""
     campaign = simulated(_centre(), PLANNED, np.random.default_rng(2), DRIFT)
     prior = make_prior(campaign, riedinger2018())
-    maximum = find_maximum(Data.of(campaign), prior, DRIFT)
+    maximum = find_maximum(Data.of(campaign), prior)
     rng = np.random.default_rng(3)
     z = rng.multivariate_normal(maximum.z, maximum.covariance, 2000, method="cholesky")
     return Posterior(

@@ -2,16 +2,16 @@ import pytest
 
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.servers.scpi_values import VOLTS, Number, Switch, Word
-from simulation.lab.servers.simulated_scpi import Setting, SimulatedScpi
+from simulation.lab.servers.simulated_scpi import Held, SimulatedScpi
 
 
 class Source(SimulatedScpi):
     channels = (1, 2)
     error_depth = 3
     settings = (
-        Setting("SOURce#:VOLTage[:LEVel]", "voltage", Number(low=0, high=2, units=VOLTS), 0.5),
-        Setting("OUTPut#[:STATe]", "output", Switch(), False),
-        Setting("MODE", "mode", Word(("NORMal", "BURSt")), "NORM"),
+        Held("SOURce#:VOLTage[:LEVel]", "voltage", Number(low=0, high=2, units=VOLTS), 0.5),
+        Held("OUTPut#[:STATe]", "output", Switch(), False),
+        Held("MODE", "mode", Word(("NORMal", "BURSt")), "NORM"),
     )
 
 
