@@ -475,7 +475,9 @@ def _experiment() -> dict[str, Any]:
     if _usual:  # what a group knows of its own lab
         rates = dict(zip(("pump", "read"), _usual[0].tolist(), strict=True))
         options |= {"rates": rates, "laser_hz": _usual[1]}
-    return plain | {"kind": "witness", "compare": "", "options": options}
+    return plain | {
+        "kind": "witness", "compare": "", "noise_budget": False, "options": options,
+    }  # fmt: skip
 
 
 def _station(folder: Path, case: Case) -> Path:
