@@ -59,15 +59,13 @@ def _lost(sequence: PulseSequence, hardware: Hardware, calibration: Calibration)
 
     The phase sits in arm A, so that what is taken off there is added to B's lead.
     """
-    from scipy.signal import lfilter
-
     modulator = compile_sequence(sequence, hardware, calibration).modulator
     if modulator is None:
         return 0.0
     phase = modulator.waveform() / calibration.volts_of_phase(1.0)
     time = np.arange(len(phase)) / modulator.sample_rate + calibration.eom_delay
     keep = float(np.exp(-2 * pi * hardware.eom_band_hz[0] / modulator.sample_rate))
-    taken = phase - lfilter([keep, -keep], [1.0, -keep], phase)
+    taken = phase - _high_pass(phase, keep)
     total = 0.0
     for name in ("pump", "read"):
         pulse = sequence.pulse(name)
@@ -75,6 +73,18 @@ def _lost(sequence: PulseSequence, hardware: Hardware, calibration: Calibration)
         if weight.any():
             total += float(np.angle(np.sum(weight * np.exp(1j * taken))))
     return total
+
+
+def _high_pass(phase: Real, keep: float) -> Real:
+    """Return y_n = k (y_{n−1} + x_n − x_{n−1}), of a first-order high pass.
+
+    By a bidiagonal system: scipy.signal takes 0.6 s to import.
+    """
+    from scipy import linalg
+
+    bands = np.ones((2, len(phase)))
+    bands[1] = -keep
+    return np.asarray(linalg.solve_banded((1, 0), bands, keep * np.diff(phase, prepend=0.0)))
 
 
 def _sigma(pulse: Pulse, aom_rise: float) -> float:

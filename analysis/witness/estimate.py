@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ from analysis.counts_file import (
     WitnessCounts,
     count_of,
     field_of,
+    trials_of,
     two_counts,
     witness_counts,
 )
@@ -152,19 +154,33 @@ def witness(
     if isinstance(counts, WitnessCounts):
         pump, read, trials = counts.pump, counts.read, counts.trials
         counts = counts.coincidences
-    pump_1, pump_2 = two_counts("pump", pump)
-    read_1, read_2 = two_counts("read", read)
+    found = tuple(count_of(pair, field_of(counts, pair)) for pair in PAIRS)
+    singles = two_counts("pump", pump), two_counts("read", read)
+    return _estimated(found, *singles, trials_of(trials), level)
+
+
+@lru_cache(maxsize=64)
+def _estimated(
+    coincidences: tuple[int, ...],
+    pump: tuple[int, int],
+    read: tuple[int, int],
+    trials: int,
+    level: float,
+) -> Witness:
+    """Estimate once what a run's procedure, its record and its report ask for."""
+    pump_1, pump_2 = pump
+    read_1, read_2 = read
     singles = {"pump 1": pump_1, "pump 2": pump_2, "read 1": read_1, "read 2": read_2}
     pairs = {
         pair: g2(
-            count_of(pair, field_of(counts, pair)),
+            count,
             singles[f"read {pair[1]}"],
             singles[f"pump {pair[3]}"],
             trials,
             level,
             names=(pair, f"read {pair[1]}", f"pump {pair[3]}"),
         )
-        for pair in PAIRS
+        for pair, count in zip(PAIRS, coincidences, strict=True)
     }
     detector = {j: _heralded(pairs[f"r1p{j}"], pairs[f"r2p{j}"], level) for j in (1, 2)}
     plugins = [detector[j].plugin for j in (1, 2)]

@@ -18,6 +18,9 @@ Buffer = NDArray[np.uint32]
 _PAGE = 4096
 """Alignment of buffers, bytes."""
 
+_FIRST_PAUSE = 0.25
+"""Of `poll`: after records more may come soon; every further pause is twice as long."""
+
 _SYNC_INTERVAL = 5.0
 """Longest time that records wait to reach the disk, s."""
 
@@ -92,7 +95,7 @@ class Recording:
     buffers, buffer_records : int, optional
         How much may wait for the sink before the device has to wait.
     poll : float, optional
-        Seconds between looks at a device that has nothing.
+        Longest time between looks at a device that has nothing, s; the first ones come sooner.
     """
 
     def __init__(
@@ -190,6 +193,7 @@ class Recording:
 
     def _read_until_end(self) -> None:
         stopped = finishing = False
+        pause = _FIRST_PAUSE * self._poll
         while True:
             if self._stop.is_set() and not stopped:
                 self._reader.stop()
@@ -198,6 +202,7 @@ class Recording:
                 self._reader.stop()
                 return
             if self._read_once():
+                pause = _FIRST_PAUSE * self._poll
                 continue
             if finishing:
                 self._note(self._reader.faults())
@@ -206,7 +211,8 @@ class Recording:
                 return
             finishing = stopped or self._reader.ended()
             if not finishing:
-                time.sleep(self._poll)
+                time.sleep(pause)
+                pause = min(2.0 * pause, self._poll)
 
     def _read_once(self) -> int:
         buffer = self._free.get()

@@ -50,7 +50,7 @@ class AutopilotOptions:
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     filters: FilterOptions = field(
-        default_factory=lambda: FilterOptions(points=9, trials=800_000, passes=1)
+        default_factory=lambda: FilterOptions(points=9, trials=600_000, passes=1)
     )
     lock: LockOptions = field(default_factory=LockOptions)
     balance: BalanceOptions = field(default_factory=BalanceOptions)

@@ -1,12 +1,13 @@
 """``balance``: equal rates of pump-scattered photons from both arms, by the two attenuators."""
 
 from dataclasses import dataclass
-from math import erf, exp, log, sqrt
-from typing import TYPE_CHECKING, ClassVar
+from math import erf, exp, hypot, inf, log, sqrt
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from analysis.palette import COLORS
+from analysis.witness.conditions import LARGEST_PUMP_DIFFERENCE
 from labkit.procedures import Result
 from labkit.procedures.repair import tune_if_due
 from labkit.procedures.session import CLOSED, DEVICES, Device, Session, check_options, only
@@ -20,7 +21,7 @@ FAINT = 0.2
 """Of the other arm's rate: below it, arm A's light may have the wrong frequency."""
 
 
-UNLIKELY = 0.2
+UNLIKELY = 0.5
 """Chance to end within the tolerance below which a step is not finished: its correction is due."""
 
 NEAR = 0.05
@@ -39,7 +40,9 @@ class BalanceOptions:
         Trials per arm and step.
     rounds : int
         In so many parts, the arms taking turns (A B B A …), so that drifts hit both alike. Arms
-        that will hardly be found in balance are corrected before all of them are taken.
+        that will hardly be found in balance are corrected before all of them are taken, and no more
+        are taken once their 68 % intervals say enough: that of the step within what a verdict
+        allows (2 %), or `tolerance` if that is more, that of all steps within `tolerance`.
     steps : int
         Largest number of corrections.
     closed : float
@@ -141,19 +144,24 @@ def balance(session: Session, sequence: PulseSequence, options: BalanceOptions) 
     if options.level is not None:
         pump_only = pump_only.with_pulse("pump", level=options.level)
     attenuators = session.lab.attenuators
-    rates, settings, behind = [], [], []
+    rates: list[tuple[float, float]] = []
+    settings: list[tuple[float, float]] = []
+    behind: list[int] = []
     for step in range(1, options.steps + 1):
         present = {arm: float(attenuators[arm].transmission()) for arm in DEVICES}
-        clicks, trials = _both_arms(session, (sequence, pump_only), options, present, step)
-        a, b = clicks["A"], clicks["B"]
         settings.append((present["A"], present["B"]))
+        before = _before(rates, settings, behind)
+        clicks, trials, enough = _both_arms(
+            session, (sequence, pump_only), options, present, before, step
+        )
+        a, b = clicks["A"], clicks["B"]
         rates.append((a / trials, b / trials))
         behind.append(trials)
         if step == 1 and a < FAINT * b:
             _refuse_reversed(session, pump_only, a / trials, options)
         imbalance, sigma = _imbalance(a, b)
         session.say(f"balance step {step}: A/B = {a / b:.4f}")
-        if abs(imbalance) <= options.tolerance:
+        if enough or abs(imbalance) <= options.tolerance:
             return BalanceResult(
                 rates=tuple(rates), transmissions=tuple(settings), trials=tuple(behind),
                 imbalance=imbalance, sigma=sigma,
@@ -174,27 +182,30 @@ def _both_arms(
     sequences: tuple[PulseSequence, PulseSequence],
     options: BalanceOptions,
     present: dict[Device, float],
+    before: "_Known",
     step: int,
-) -> tuple[dict[Device, int], int]:
-    """Return the clicks of both arms, and the trials of each: all, unless it is clear before.
+) -> tuple[dict[Device, int], int, bool]:
+    """Return the clicks of both arms, the trials of each, and whether they are in balance already.
 
-    Filters are tuned with the first sequence, if that is due; the second one is measured with.
+    All trials are taken, unless it is clear before. Filters are tuned with the first sequence, if
+    that is due; the second one is measured with.
     """
     sequence, pump_only = sequences
     clicks, part = dict.fromkeys(DEVICES, 0), options.trials // options.rounds
     rounds = range(1, options.rounds + 1)
+    enough = False
     for number in session.steps(f"balance, correction {step}: round", rounds):
         if number % 2:  # not within A B B A
             tune_if_due(session, sequence, 4 * part)
         for arm in reversed(DEVICES) if number % 2 else DEVICES:
             clicks[arm] += _alone(session, pump_only, arm, options, present)
-        if min(clicks.values()) == 0:
+        if min(clicks.values()) == 0 or number % 2 or number == options.rounds:
             continue
-        done = number / options.rounds
-        if (
-            number % 2 == 0
-            and _chance(clicks["A"], clicks["B"], done, options.tolerance) < UNLIKELY
-        ):
+        found = _Known(*_imbalance(clicks["A"], clicks["B"]))
+        together = before.and_also(found)
+        enough = _is_enough(found, together, options.tolerance)
+        chance = _chance(found, together, number / options.rounds, options.tolerance)
+        if enough or chance < UNLIKELY:
             break
     if min(clicks.values()) == 0:
         dark = min(clicks, key=lambda arm: clicks[arm])
@@ -203,7 +214,20 @@ def _both_arms(
             "check its light, its filter and the detectors"
         )
         raise RuntimeError(message)
-    return clicks, number * part
+    return clicks, number * part, enough
+
+
+class _Known(NamedTuple):
+    """An imbalance, and its standard deviation."""
+
+    value: float
+    sigma: float
+
+    def and_also(self, other: "_Known") -> "_Known":
+        """Return the mean of both, weighed."""
+        mine, others = self.sigma**-2, other.sigma**-2
+        value = (self.value * mine + other.value * others) / (mine + others)
+        return _Known(value, (mine + others) ** -0.5)
 
 
 def _imbalance(a: float, b: float) -> tuple[float, float]:
@@ -211,13 +235,40 @@ def _imbalance(a: float, b: float) -> tuple[float, float]:
     return 2 * (a - b) / (a + b), 4 * sqrt(a * b / (a + b) ** 3)
 
 
-def _chance(a: int, b: int, done: float, tolerance: float) -> float:
-    """Return how likely a step of which this part is done will end within the tolerance."""
-    imbalance, sigma = _imbalance(a, b)
-    left = sqrt(2.0) * sigma * sqrt(1.0 - done)
+def _is_enough(found: _Known, together: _Known, tolerance: float) -> bool:
+    """Tell whether a step's interval, and that of all steps, lie where they must."""
+    allowed = max(tolerance, LARGEST_PUMP_DIFFERENCE)
+    return (
+        abs(found.value) + found.sigma <= allowed
+        and abs(together.value) + together.sigma <= tolerance
+    )
+
+
+def _chance(found: _Known, together: _Known, done: float, tolerance: float) -> float:
+    """Return how likely a step of which this part is done will end within the tolerance.
+
+    Its rest will scatter around what all steps say.
+    """
+    left = 1.0 - done
     if left == 0.0:
-        return float(abs(imbalance) <= tolerance)
-    return 0.5 * (erf((tolerance - imbalance) / left) + erf((tolerance + imbalance) / left))
+        return float(abs(found.value) <= tolerance)
+    end = done * found.value + left * together.value
+    spread = sqrt(2.0) * left * hypot(together.sigma, found.sigma * sqrt(done / left))
+    return 0.5 * (erf((tolerance - end) / spread) + erf((tolerance + end) / spread))
+
+
+def _before(
+    rates: list[tuple[float, float]], settings: list[tuple[float, float]], behind: list[int]
+) -> _Known:
+    """Return the present imbalance, as the steps before say that were near balance."""
+    open_a, open_b = settings[-1]
+    present = log(open_a / open_b)
+    found = _Known(0.0, inf)
+    for (a, b), (was_a, was_b), trials in zip(rates, settings, behind, strict=False):
+        imbalance, sigma = _imbalance(a * trials, b * trials)
+        if abs(imbalance) <= NEAR:
+            found = found.and_also(_Known(log(a / b * was_b / was_a) + present, sigma))
+    return found
 
 
 def _ratio(

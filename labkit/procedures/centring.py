@@ -12,7 +12,7 @@ from labkit.procedures.filters import passing, scan_setting, seen_apart
 from labkit.procedures.session import Session
 from labkit.sequence import PulseSequence
 
-TRIALS = 500_000
+TRIALS = 300_000
 """Per setting."""
 
 ASIDE = 0.25
@@ -24,7 +24,7 @@ FARTHEST = 0.4
 STRONGEST = 0.8
 """Interaction of two filters in series beyond which it is not believed."""
 
-FEWEST_CLICKS = 20
+FEWEST_CLICKS = 12
 """Per setting; with fewer the line has been lost."""
 
 _TWO = np.array([[1, 1], [1, -1]])
@@ -52,10 +52,12 @@ def centre(session: Session, sequence: PulseSequence, trials: int = TRIALS) -> d
     narrow against the filters, what passes the first of two in series is drawn towards it, and
     with it the middle that the other one sees: their interaction tells by how much.
 
+    Offsets are believed as far as the filters of this run are known to wander (`Wandering`).
+
     Returns
     -------
     dict of str to Offset
-        By how far each was moved.
+        How far from its line each was found.
 
     Raises
     ------
@@ -80,8 +82,9 @@ def centre(session: Session, sequence: PulseSequence, trials: int = TRIALS) -> d
     except LostLineError:
         _move(session, before)
         raise
-    _move(session, {place: before[place] + found[place].value for place in columns})
-    moved = ", ".join(f"{place} {1e3 * by.value:+.1f}" for place, by in found.items())
+    moves = session.wandering.moves(found, widths, session.untuned)
+    _move(session, {place: before[place] + moves[place] for place in columns})
+    moved = ", ".join(f"{place} {1e3 * by:+.1f}" for place, by in moves.items())
     session.say(f"filters moved by {moved} mV")
     session.tuned()
     return found

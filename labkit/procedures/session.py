@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 
 from analysis.counts import Counts
+from labkit.procedures.wandering import Wandering
 from labkit.run import (
     Block,
     BlockOutcome,
@@ -74,6 +75,8 @@ class Session:
         Full width at half maximum of the line of each filter that was scanned, V.
     known_hz : dict of str to float
         Where lasers must be whenever the filters were tuned.
+    wandering : Wandering
+        How far the filters were found from their lines so far.
     """
 
     lab: Lab
@@ -85,6 +88,7 @@ class Session:
     laser_hz: dict[str, float] = field(default_factory=dict)
     line_widths: dict[str, float] = field(default_factory=dict)
     known_hz: dict[str, float] = field(default_factory=dict)
+    wandering: Wandering = field(default_factory=Wandering)
     _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
 
@@ -337,7 +341,9 @@ class Session:
         """
         self.untuned = 0.0
         self.laser_hz.clear()
-        self.line_widths |= widths or {}
+        if widths:
+            self.line_widths |= widths
+            self.wandering.scanned()
 
     def _laser_frequencies(self) -> dict[str, float]:
         """Optical frequencies by monitor name; without a value from the wavemeter, said so.

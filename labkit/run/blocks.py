@@ -13,7 +13,7 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.evidence import WITNESS
 from labkit.run.folder import RunFolder
 from labkit.run.journal import Block, judged
-from labkit.run.lines import sha256_of, to_disk
+from labkit.run.lines import reaching_disk, sha256_of
 from labkit.run.manifest import utc_now
 from labkit.run.record import (
     BlockOutcome,
@@ -87,14 +87,15 @@ def take_block(
             monitors=outcome.monitors,
         )  # fmt: skip
     writer.end(outcome)
-    counts = _counted(folder, segment, gates, outcome)
+    with reaching_disk(segment, writer.path):  # before the line that makes it count
+        counts = _counted(folder, segment, gates, outcome)
     return journal_block(folder, number, counts, duration=duration)
 
 
 def journal_block(
     folder: RunFolder, number: int, counts: Counts, *, duration: float = 0.0, note: str = ""
 ) -> Block:
-    """Journal a block whose segment and record are complete, and verify it from these.
+    """Journal a block whose segment and record are complete on the disk, and verify it from these.
 
     Parameters
     ----------
@@ -108,7 +109,6 @@ def journal_block(
         Said first in the reason.
     """
     segment, path = folder.segment_path(number), folder.record_path(number)
-    to_disk(segment)  # before the line that makes it count
     record = read_record(path)
     block = Block(
         number=number,

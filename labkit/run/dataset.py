@@ -3,7 +3,7 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -142,6 +142,8 @@ def _fill(saver: "DataSaver", folder: RunFolder, blocks: list[Block]) -> int:
     totals: dict[str, Counts] = {}
     known: dict[str, int] = {}
     last = {str(block.setting): block.number for block in blocks if block.good}
+    rows: list[Mapping[str, float | str]] = []
+    curves: dict[tuple[str, ...], list[Mapping[str, float | str]]] = {}
     for block in blocks:
         key = str(block.setting)
         if block.good:
@@ -151,10 +153,13 @@ def _fill(saver: "DataSaver", folder: RunFolder, blocks: list[Block]) -> int:
             now = total.trials.number
             if now >= GROWTH * known.get(key, 0) or block.number == last[key]:
                 known[key], found = now, _witness(total)
-        row, settings = _row(block, total, found), _settings(block)
-        saver.add_result(("block", block.number), *row.items(), *settings.items())
+        rows.append({"block": block.number} | _row(block, total, found) | _settings(block))
         for point in _curve_points(block):
-            saver.add_result(*point.items())
+            curves.setdefault(tuple(point), []).append(point)
+    for together in (rows, *curves.values()):
+        if together:
+            columns = {name: np.array([row[name] for row in together]) for name in together[0]}
+            saver.add_result(*columns.items())  # at once: QCoDeS takes 5 ms for each call
     saver.dataset.add_metadata("run_folder", str(Path(folder.path).resolve()))
     saver.dataset.add_snapshot(json.dumps(_snapshot(folder), default=str), overwrite=True)
     return int(saver.run_id)

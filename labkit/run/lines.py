@@ -5,6 +5,8 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from errno import EINVAL
 from io import BytesIO
 from pathlib import Path
@@ -210,11 +212,30 @@ def write_whole_bytes(path: Path, content: bytes) -> None:
     folder_to_disk(path.parent)
 
 
-def to_disk(path: Path) -> None:
-    """Bring a finished file, and that it is there, to the disk."""
+def file_to_disk(path: Path) -> None:
+    """Bring what is in a finished file to the disk."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
-    folder_to_disk(path.parent)
+
+
+@contextmanager
+def reaching_disk(*paths: Path) -> Iterator[None]:
+    """Bring finished files, and that they are there, to the disk beside what the block does.
+
+    At its end they are on the disk; all at once, so that the system can write them together.
+
+    Raises
+    ------
+    OSError
+        At the end of the block, if the disk refuses.
+    """
+    folders = {path.parent for path in paths}
+    with ThreadPoolExecutor(len(paths) + len(folders), thread_name_prefix="to disk") as beside:
+        jobs = [beside.submit(file_to_disk, path) for path in paths]
+        jobs += [beside.submit(folder_to_disk, folder) for folder in folders]
+        yield
+    for job in jobs:
+        job.result()
 
 
 def folder_to_disk(folder: Path) -> None:

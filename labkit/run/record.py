@@ -138,8 +138,8 @@ class BlockRecord:
 class RecordWriter:
     """Writes a block's record while the block is taken.
 
-    The plan is on the disk before the recording begins. Samples survive the death of the process;
-    they reach the disk with the outcome.
+    The plan is on the disk before the recording begins. Samples and outcome survive the death of
+    the process; who takes the block brings them to the disk before it counts.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class RecordWriter:
 
     def end(self, outcome: BlockOutcome) -> None:
         """Note how the recording ended."""
-        append_lines(self.path, framed({"kind": "end", **asdict(outcome)}), durable=True)
+        append_lines(self.path, framed({"kind": "end", **asdict(outcome)}), durable=False)
 
 
 def read_record(path: Path) -> BlockRecord:

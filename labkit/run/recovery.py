@@ -15,7 +15,7 @@ from analysis.tagfile.source import TagFileError
 from labkit.run.blocks import journal_block, judge_block
 from labkit.run.folder import RunFolder
 from labkit.run.journal import UNVERIFIED, Block, Mended, Tail
-from labkit.run.lines import sha256_of
+from labkit.run.lines import reaching_disk, sha256_of
 from labkit.run.record import BlockPlan, BlockRecord, Demands, RecordWriter, read_record
 
 
@@ -133,7 +133,8 @@ def _recovered(folder: RunFolder, path: Path, there: Mapping[int, Block]) -> Blo
     digest = sha256_of(path)
     if any(block.hashes.get(block.segment) == digest for block in there.values()):
         return None
-    counts = count(path, record.plan.gates)
+    with reaching_disk(path, folder.record_path(number)):
+        counts = count(path, record.plan.gates)
     return journal_block(folder, number, counts, note=RECOVERED)
 
 

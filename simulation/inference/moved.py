@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from simulation.inference.checks import check_fit
 from simulation.inference.data import Campaign
@@ -125,7 +125,7 @@ class LabChange:
     @property
     def p_value(self) -> float:
         """How often data of an unmoved lab would gain as much by one of the changes tried."""
-        return float(min(1.0, self.looks * stats.chi2.sf(max(self.gain, 0.0), 1)))
+        return float(min(1.0, self.looks * special.chdtrc(1, max(self.gain, 0.0))))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""

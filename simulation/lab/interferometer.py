@@ -5,12 +5,17 @@ from math import asin, ceil, cos, exp, floor, pi, sin, sqrt
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulation.lab.ports.phase_lock import LockReading, LockSettings
 from simulation.lab.servo import LoopBehaviour, LoopGains, loop_behaviour
 from simulation.lab.world_parameters import WorldParameters
 
+Real = NDArray[np.float64]
 Limit = Literal[-1, 0, 1]
+
+_GONE = 1e-9
+"""Phase error that is none, rad, and part of one that nobody sees any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +92,17 @@ class Interferometer:
 
     def step(self, seconds: float) -> None:
         """Let time pass: drift, then the servo's answer; sets `phase`, `sigma`, `output`."""
-        walk = self._parameters.phase_drift * sqrt(seconds) * float(self._rng.standard_normal())
-        self._drift += walk + self._parameters.phase_drift_rate * seconds
+        self._go(float(self._walks(seconds, self._rng.standard_normal(1))[0]), seconds)
+
+    def _walks(self, seconds: float, chance: Real) -> Real:
+        """Return by how much the free phase moves in so many seconds."""
+        world = self._parameters
+        walk = world.phase_drift * sqrt(seconds) * chance + world.phase_drift_rate * seconds
+        return np.asarray(walk)
+
+    def _go(self, walk: float, seconds: float) -> None:
+        """Let the free phase move, and the servo answer."""
+        self._drift += walk
         self.sigma = self._parameters.acoustic_noise
         if not self._settings.engaged:
             self._drive(self._settings.manual_output)
@@ -96,6 +110,29 @@ class Interferometer:
             self._drive(self._settings.high)
         else:
             self._regulate(seconds)
+
+    def steps(self, number: int, seconds: float) -> tuple[Real, Real]:
+        """Let so many seconds pass `number` times; return `phase` and `sigma` after each.
+
+        A closed loop at rest whose output can follow is worked out for all steps at once: at the
+        end of each the error is gone.
+        """
+        found: list[tuple[float, float]] = []
+        if not number or not self._is_at_rest(seconds):
+            for _ in range(number):
+                self.step(seconds)
+                found.append((self.phase, self.sigma))
+            return _columns(found)
+        walks = self._walks(seconds, self._rng.standard_normal(number))
+        drift = np.cumsum(np.concatenate([[self._drift], walks]))[1:]
+        if self._follows(walks, drift):
+            held, self._drift = self.phase, float(drift[-1])
+            self._drive(float(self._output_for(held, self._drift)))
+            return np.full(number, held), np.full(number, self.sigma)
+        for walk in walks.tolist():
+            self._go(walk, seconds)
+            found.append((self.phase, self.sigma))
+        return _columns(found)
 
     def read(self) -> LockReading:
         """Return error signal (noise included), output and limit now."""
@@ -106,6 +143,36 @@ class Interferometer:
             output=self.output,
             limit=self.limit,
         )
+
+    def _is_at_rest(self, seconds: float) -> bool:
+        """Tell whether the loop is closed and its error gone, as it is after so many seconds."""
+        settings = self._settings
+        angle = self._lock_angle()
+        if not settings.engaged or self._stuck or angle is None or self.limit:
+            return False
+        self._behaviour = behaviour = self._behaviour or self._solve()
+        left = max(behaviour.decay, 0.0) ** (seconds / self._parameters.period)
+        if not (behaviour.stable and settings.integral_rate and left < _GONE):
+            return False
+        nearest = min((self._next_zero(angle, upwards=up) for up in (True, False)), key=self._far)
+        self.sigma = min(behaviour.noise, 10.0)
+        return self._far(nearest) < _GONE
+
+    def _far(self, phase: float) -> float:
+        return abs(phase - self.phase)
+
+    def _follows(self, walks: Real, drift: Real) -> bool:
+        """Tell whether no walk goes beyond the fringe, and no output to a limit."""
+        angle = self._lock_angle() or 0.0
+        output = self._output_for(self.phase, drift)
+        low, high = self._settings.low, self._settings.high
+        near = np.abs(walks).max() < pi / 2 - abs(angle)
+        return bool(near and output.min() > low and output.max() < high)
+
+    def _output_for(self, phase: float, drift: Real | float) -> Real:
+        """Return the output that brings the phase there."""
+        volts = (phase - np.asarray(drift)) / self._parameters.stretcher - self.stretcher_volts
+        return np.asarray(volts)
 
     def _regulate(self, seconds: float) -> None:
         behaviour = self._behaviour or self._solve()
@@ -196,3 +263,8 @@ class Interferometer:
 def _memory(parameters: WorldParameters) -> float:
     """Correlation of the acoustic phase from one sample of the servo to the next."""
     return exp(-2 * pi * parameters.acoustic_bandwidth_hz * parameters.period)
+
+
+def _columns(found: list[tuple[float, float]]) -> tuple[Real, Real]:
+    phase, sigma = np.array(found).reshape(-1, 2).T
+    return phase, sigma

@@ -118,7 +118,7 @@ class LightPath:
         if not self._wiring.switch[arm].passes:
             return 0.0
         volts = self._wiring.actuator[f"attenuator_{arm}"].voltage
-        opened = float(attenuator_transmission(volts, self.parameters))
+        opened = attenuator_transmission(volts, self.parameters)
         world = self.parameters
         return world.arm_input[device] * world.arm_transmission[device] * opened
 

@@ -1,6 +1,7 @@
 """Light before and after the interferometer: AOM pulses, attenuators, tunable filters."""
 
 from dataclasses import dataclass
+from math import pi, sin
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,10 +94,10 @@ def resting_transmission(drive: PulseDrive | None, parameters: WorldParameters) 
     return max(resting, 0.0)
 
 
-def attenuator_transmission(volts: ArrayLike, parameters: WorldParameters) -> Real:
+def attenuator_transmission(volts: float, parameters: WorldParameters) -> float:
     """Return the power transmission of a variable attenuator; open at 0 V."""
-    part = np.clip(np.abs(volts) / parameters.attenuator_volts, 0, 1)
-    return np.asarray(10 ** (-parameters.attenuator_db / 10 * part**2))
+    part = min(abs(volts) / parameters.attenuator_volts, 1.0)
+    return float(10.0 ** (-parameters.attenuator_db / 10 * part**2))
 
 
 def filter_amplitude(offset_hz: ArrayLike, width_hz: float, fsr_hz: float) -> Complex:
@@ -161,8 +162,10 @@ class TunableFilterState:
         return filter_amplitude(offset, self._width_hz, self._fsr_hz)
 
     def transmission(self, frequency_hz: float) -> float:
-        """Return the power transmission."""
-        return float(np.abs(self.amplitude(frequency_hz)) ** 2)
+        """Return the power transmission: the Airy comb of `filter_amplitude`, for a number."""
+        fsr = self._fsr_hz
+        ratio = sin(pi * (frequency_hz - self.centre_hz) / fsr) * 2 * fsr / (pi * self._width_hz)
+        return 1 / (1 + ratio * ratio)
 
 
 def _transmission(drive: PulseDrive, parameters: WorldParameters) -> tuple[float, Real]:

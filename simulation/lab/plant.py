@@ -38,7 +38,7 @@ Real = NDArray[np.float64]
 _PHASE_BLOCK = 1.0
 """Longest time over which the interferometer's phase counts as constant but for its noise, s."""
 
-_POINT_LIFE = 120.0
+_POINT_LIFE = 250.0
 """Longest time for which an operating point holds while filters and lasers drift, s."""
 
 _CHANCES = 7
@@ -154,10 +154,10 @@ class Plant:
         """Let the world live for some time without looking at the clicks."""
         self.settle()
         self._look_at_fringe()
-        left = seconds
-        while left > 0:
-            self.interferometer.step(min(left, _PHASE_BLOCK))
-            left -= _PHASE_BLOCK
+        number = int(seconds / _PHASE_BLOCK)
+        self.interferometer.steps(number, _PHASE_BLOCK)
+        if (rest := seconds - number * _PHASE_BLOCK) > 0:
+            self.interferometer.step(rest)
         self._grow_older(seconds)
 
     def live(self, trials: int) -> DetectorClicks:
@@ -192,11 +192,14 @@ class Plant:
         """Live through trials that share an operating point, while the phase moves on."""
         point, period = self.operating_point(), self.parameters.period
         self._look_at_fringe()
-        blocks = _divided(trials, round(_PHASE_BLOCK / period))
-        phase, sigma = np.empty(len(blocks)), np.empty(len(blocks))
-        for number, length in enumerate(blocks.tolist()):
-            self.interferometer.step(length * period)
-            phase[number], sigma[number] = self.interferometer.phase, self.interferometer.sigma
+        length = round(_PHASE_BLOCK / period)
+        blocks = _divided(trials, length)
+        rest = trials - trials // length * length
+        phase, sigma = self.interferometer.steps(trials // length, length * period)
+        if rest:
+            self.interferometer.step(rest * period)
+            phase = np.append(phase, self.interferometer.phase)
+            sigma = np.append(sigma, self.interferometer.sigma)
         self._grow_older(trials * period)
         return Stretch(
             point=point, parameters=self.parameters, blocks=blocks, phase=phase, sigma=sigma

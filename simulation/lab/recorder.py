@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from threading import Condition
 from time import monotonic, sleep
 from typing import Protocol, cast
 
@@ -51,9 +50,6 @@ _WORK = 1 << 17
 
 _COURTESY = 1e-4
 """Time of the wall in which a reader lets others at the clock before it takes it again, s."""
-
-_LOOK = 0.001
-"""Longest time of the wall for which a reader waits until time may pass, s."""
 
 _FEW, _BRIEF = 1000.0, 3.0
 """Clicks, and seconds in which they came, that may wait for those of the time that passes next."""
@@ -150,8 +146,8 @@ class Recorder(TaggerPort):
         self._registrar: Registrar | None = None
         self._fifo = Fifo(self._parameters.fifo_records)
         self._pending: _Pending | None = None
+        self._known: tuple[OperatingPoint, float, Real] | None = None
         self._lived, self._registered, self._last_trial = 0, 0, 0
-        self._looked = Condition()
         self._began = self._end = 0.0
         self._running = False
         self._seen, self._limit, self._waits_until = 0.0, 0.0, -inf
@@ -160,7 +156,7 @@ class Recorder(TaggerPort):
     def rates(self, settings: TaggerSettings) -> TaggerRates:
         """Return count rates with these settings, measured over 100 ms."""
         with self._clock.lock:
-            light = self._plant.operating_point().click_rates(self._parameters.period)
+            light = self._click_rates(self._plant.operating_point(), self._parameters.period)
             clicks = self._cabled(remembered_rates(light, self._parameters))
             heights = self._cabled(self._plant.pulse_volts())
             inputs = []
@@ -212,10 +208,8 @@ class Recorder(TaggerPort):
         """
         now = self._clock.now()
         leashes = int((self._seen - self._began) / _LEASH + 1e-9) + 1
-        with self._looked:
-            self._limit, self._seen = self._began + leashes * _LEASH, now
-            self._waits_until = monotonic() + _TRUST
-            self._looked.notify_all()
+        self._limit, self._seen = self._began + leashes * _LEASH, now
+        self._waits_until = monotonic() + _TRUST
         return round(min(now, self._end) - self._began, 9)
 
     def records(self, limit: int) -> NDArray[np.uint32]:
@@ -266,8 +260,9 @@ class Recorder(TaggerPort):
 
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
-        if not self._wait_to_be_looked_at():
-            sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
+        if self._is_held():
+            return  # at once: a vendor's library lets nobody else in meanwhile, who would look
+        sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
             left = self._leash()
             if self._running and not self._fifo.waiting and left > 0:
@@ -280,18 +275,23 @@ class Recorder(TaggerPort):
                 self._clock.advance(min(self.stride, room, end, left))
                 self._register_pending()
 
-    @staticmethod
-    def _is_little(pending: _Pending) -> bool:
+    def _is_little(self, pending: _Pending) -> bool:
         period = pending.stretch.parameters.period
         seconds = pending.stretch.trials * period
-        rates = pending.stretch.point.click_rates(period)
-        return seconds <= _BRIEF and seconds * float(np.sum(rates)) <= _FEW
+        if seconds > _BRIEF:
+            return False
+        rates = self._click_rates(pending.stretch.point, period)
+        return seconds * float(np.sum(rates)) <= _FEW
 
-    def _wait_to_be_looked_at(self) -> bool:
-        """Wait, but not for long, while time may not pass; tell whether it was so."""
-        with self._looked:
-            held = self._running and not self._fifo.waiting and self._leash() <= 0
-            return held and self._looked.wait(_LOOK)
+    def _click_rates(self, point: OperatingPoint, period: float) -> Real:
+        """Return the click rates of a point, worked out once for each."""
+        if self._known is None or self._known[0] is not point or self._known[1] != period:
+            self._known = point, period, point.click_rates(period)
+        return self._known[2]
+
+    def _is_held(self) -> bool:
+        """Tell whether nothing is waiting, and time may not pass before somebody has looked."""
+        return self._running and not self._fifo.waiting and self._leash() <= 0
 
     def _leash(self) -> float:
         """Return how long time may pass now, s: whoever watches must be waited for."""

@@ -220,3 +220,14 @@ def test_interval_covers_a_known_witness_about_as_often_as_its_level_says() -> N
         result = witness(seen, (10**5, 10**5), (10**5, 10**5), 555_555_556)
         hits.append(result.detector[1].low < truth < result.detector[1].high)
     assert np.mean(hits) == pytest.approx(0.68, abs=0.05 + 2 * 0.033)
+
+
+def test_what_was_estimated_before_is_not_computed_again():
+    """A run's procedure, its record and its report ask for the same."""
+    counts = {"r1p1": 14, "r2p1": 94, "r1p2": 153, "r2p2": 20}
+    pump, read = (104_825, 171_183), (124_157, 123_018)
+    once = witness(counts, pump, read, 1_114_000_000)
+    assert witness(counts, list(pump), list(read), 1_114_000_000) is once
+    assert witness(counts, pump, read, 1_114_000_001) is not once
+    with pytest.raises(ValueError, match="trials"):
+        witness(counts, pump, read, [1])

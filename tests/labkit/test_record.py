@@ -29,7 +29,7 @@ from labkit.run import (
 from labkit.run.crate import METADATA, export_run, import_run, verify_crate
 from labkit.run.dataset import _PER_BLOCK, register_dataset
 from labkit.run.left_out import left_out_of
-from labkit.run.lines import framed, read_lines
+from labkit.run.lines import framed, reaching_disk, read_lines
 from labkit.run.manifest import ended
 from labkit.run.packing import Bins, Packed, added
 from labkit.run.repairing import repair_run
@@ -541,6 +541,7 @@ def test_everything_of_a_block_is_on_the_disk_before_it_counts(run, monkeypatch)
     assert block[0] == "block_000001.record.jsonl"
     assert block[-1] == "journal.jsonl"
     assert "block_000001.ptu" in block[:-1]
+    assert block.count("block_000001.record.jsonl") == 2, "its plan before, all of it after"
     assert block.count("journal.jsonl") == 1, "both lines of a block cost one fsync"
     run.journal.path.write_bytes(run.journal.path.read_bytes()[:-10])
     done.clear()
@@ -599,3 +600,14 @@ def test_command_line_knows_the_record(finished, tmp_path):
     assert run_command(["runs", "import", file, "--out", str(tmp_path / "y")]) == 0
     assert run_command(["runs", "repair", str(finished.path)]) == 0
     assert run_command(["runs", "show", str(finished.path), "--json"]) == 0
+
+
+def test_files_that_cannot_reach_the_disk_are_told_at_the_end(tmp_path):
+    """Beside what is done meanwhile, which is done to its end."""
+    path, done = tmp_path / "a", []
+    path.write_bytes(b"x")
+    with reaching_disk(path, path):
+        done.append(path)
+    with pytest.raises(FileNotFoundError), reaching_disk(path, tmp_path / "gone"):
+        done.append("gone")
+    assert done == [path, "gone"]

@@ -5,8 +5,9 @@ The rules are those of IEEE 488.2 (messages, blocks) and SCPI-99 volume 1, chapt
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 _PATTERN_PART = re.compile(r"\[([^\]]*)\]|([^\[\]]+)")
@@ -133,6 +134,20 @@ def split_message(message: bytes) -> Iterator[MessageUnit]:
             is_query=header.endswith("?"),
             arguments=tuple(map(_trim, _cut(tail, b","))) if tail.strip() else (),
         )
+
+
+LONGEST_KNOWN = 64
+"""Bytes of the longest message that `units_of` keeps."""
+
+
+def units_of(message: bytes) -> Iterable[MessageUnit]:
+    """Give the units of a message as `split_message`; what was asked before is known by heart."""
+    return _known_units(message) if len(message) <= LONGEST_KNOWN else split_message(message)
+
+
+@lru_cache(maxsize=1024)
+def _known_units(message: bytes) -> tuple[MessageUnit, ...]:
+    return tuple(split_message(message))
 
 
 def _header(text: bytes) -> bytes:

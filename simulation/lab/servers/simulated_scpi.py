@@ -11,13 +11,16 @@ from simulation.lab.servers.scpi_grammar import (
     MessageFramer,
     MessageUnit,
     spellings,
-    split_message,
     split_suffixes,
+    units_of,
 )
 from simulation.lab.servers.scpi_values import Integer, Kind, Number, ScpiError, Value
 
 ERRORS_QUEUED, EVENT_SUMMARY, SERVICE_REQUEST = 4, 32, 64
 _MASK = Integer(low=0, high=255)
+
+MOST_FOUND = 1024
+"""Headers, as they came, whose place in the table is kept."""
 EXECUTION_ERROR, COMMAND_ERROR, DEVICE_ERROR, QUERY_ERROR = 16, 32, 8, 4
 
 
@@ -127,6 +130,7 @@ class SimulatedScpi:
         self.errors: deque[str] = deque()
         self._events = self._event_enable = self._service_enable = 0
         self._commands: dict[str, tuple[Command, tuple[bool, ...]]] = {}
+        self._found: dict[str, tuple[Command, tuple[int, ...]]] = {}
         self._register_common()
         for setting in self.settings:
             self._register(setting)
@@ -165,16 +169,22 @@ class SimulatedScpi:
         command = Command(pattern=pattern, set=set, get=get)
         for spelling, flags in spellings(pattern).items():
             self._commands[spelling] = (command, flags)
+        self._found.clear()
 
     def find(self, header: str) -> tuple[Command, tuple[int, ...]]:
         """Return the table entry and the suffixes of a header as it came."""
+        if (known := self._found.get(header)) is not None:
+            return known
         spelling, numbers = split_suffixes(header.lower().lstrip(":").removesuffix("?"))
         entry = self._commands.get(spelling)
         if entry is None:
             raise ScpiError(-113)
         command, flags = entry
         left = iter(numbers)
-        return command, tuple(next(left) if written else 1 for written in flags)
+        found = command, tuple(next(left) if written else 1 for written in flags)
+        if len(self._found) < MOST_FOUND:
+            self._found[header] = found
+        return found
 
     def understands(self, header: str) -> bool:
         """Tell whether a command header is in the table."""
@@ -278,7 +288,7 @@ class SimulatedScpi:
     def execute(self, message: bytes) -> bytes | None:
         """Execute a message; return its replies joined by ``;``, or ``None`` if there is none."""
         with self.lock:
-            replies = [reply for unit in split_message(message) if (reply := self._run(unit))]
+            replies = [reply for unit in units_of(message) if (reply := self._run(unit))]
         return ";".join(replies).encode("latin-1") + self.reply_end if replies else None
 
     def _run(self, unit: MessageUnit) -> str | None:

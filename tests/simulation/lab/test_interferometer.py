@@ -138,3 +138,43 @@ def test_reading_tells_error_and_noise():
     assert readings.mean() == pytest.approx(0.2, abs=2e-3)
     slope = 0.5 * np.cos(np.arcsin(0.4))
     assert readings.std() == pytest.approx(np.hypot(0.01, slope * own.sigma), rel=0.1)
+
+
+WANDERING = WorldParameters(phase_drift=0.05, phase_drift_rate=0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "settings"),
+    [
+        ("locked", WANDERING, LOCK),
+        ("beside the zero", WANDERING, replace(LOCK, setpoint=0.2)),
+        ("other slope", WANDERING, replace(LOCK, gain=-0.1)),
+        ("near its limits", WANDERING, replace(LOCK, low=-0.5, high=0.5)),
+        ("jumps over fringes", replace(WANDERING, phase_drift=1.0), LOCK),
+        ("no fringe there", WANDERING, replace(LOCK, setpoint=2.0)),
+        ("no integrator", WANDERING, replace(LOCK, integral_rate=0.0, proportional=True)),
+        ("too much gain", WANDERING, replace(LOCK, gain=1e3)),
+        ("open", WANDERING, replace(LOCK, engaged=False)),
+        ("slow", WANDERING, replace(LOCK, integral_rate=1.0)),
+    ],
+)
+def test_many_steps_at_once_are_those_one_by_one(name, parameters, settings):
+    one, all_ = (locked(parameters, settings, seed=4) for _ in range(2))
+    for seconds in (1.0, 1.0, 0.5):
+        expected = []
+        for _ in range(120):
+            one.step(seconds)
+            expected.append((one.phase, one.sigma))
+        found = np.column_stack(all_.steps(120, seconds))
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+        assert all_.output == pytest.approx(one.output, abs=1e-8)
+        assert (all_.limit, all_.read()) == (one.limit, one.read()) or settings.gain == 1e3
+
+
+def test_a_lost_lock_is_not_held_by_many_steps():
+    own = locked(WANDERING)
+    own.lose_lock()
+    phase, _ = own.steps(10, 1.0)
+    assert own.limit == 1
+    assert np.ptp(phase) > 0
+    assert own.steps(0, 1.0)[0].shape == (0,)

@@ -61,7 +61,8 @@ def test_aom_follows_a_squared_sine():
 def test_attenuator_is_open_at_0_v_and_never_less_than_closed():
     assert attenuator_transmission(0.0, WORLD) == 1
     closed = 10 ** (-WORLD.attenuator_db / 10)
-    assert attenuator_transmission([5.0, 7.0], WORLD) == pytest.approx([closed, closed])
+    for volts in (5.0, 7.0, -7.0):
+        assert attenuator_transmission(volts, WORLD) == pytest.approx(closed)
 
 
 def test_pulse_has_the_drive_s_width_and_the_acoustic_delay():
@@ -98,3 +99,15 @@ def test_drive_that_does_not_rest_at_zero_lets_light_through():
     assert resting_transmission(drive(low=0.05), WORLD) == pytest.approx(
         float(aom_transmission(0.05, WORLD))
     )
+
+
+def test_power_of_a_filter_is_the_square_of_its_field():
+    """Within its line, half way to the next order and beyond: to 1e-9 of the peak."""
+    element = TunableFilterState(
+        resonance_hz=2e14, volts=5.0, hz_per_volt=1.5e9, backlash=0.02, width_hz=50e6, fsr_hz=18e9
+    )
+    element.apply(5.01)
+    for offset in (0.0, 3e6, -25e6, 1e9, 9e9, 18e9, -36.02e9):
+        light = element.centre_hz + offset
+        field = float(np.abs(element.amplitude(light)) ** 2)
+        assert element.transmission(light) == pytest.approx(field, rel=1e-9, abs=1e-9)

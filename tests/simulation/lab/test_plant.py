@@ -312,3 +312,14 @@ def test_time_does_not_wait_for_somebody_who_has_gone(lab, monkeypatch):
     tagger.elapsed()
     read_on(tagger)
     assert not tagger.running()
+
+
+def test_pulses_are_worked_out_once_for_what_is_loaded_again(lab):
+    """The same drive in a new object, as after arming anew, is the same pulse train."""
+    port = lab.wiring.aom_drive[1]
+    train = lab.plant._train
+    first, drive = train.pulses, port.drive
+    port.drive = replace(drive, shape=replace(drive.shape, high=0.5 * drive.shape.high))
+    assert train.pulses is not first
+    port.drive = replace(drive, shape=replace(drive.shape))
+    assert train.pulses is first

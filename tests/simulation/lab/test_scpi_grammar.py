@@ -3,12 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulation.lab.servers.scpi_grammar import (
+    LONGEST_KNOWN,
     MessageFramer,
     make_block,
     read_block,
     spellings,
     split_message,
     split_suffixes,
+    units_of,
 )
 
 
@@ -71,3 +73,11 @@ def test_framer_tells_that_a_block_is_unfinished():
     assert not list(framer.feed(b"TRAC #210abc"))
     assert framer.inside_block
     assert framer.pending == 12
+
+
+@pytest.mark.parametrize("message", [b"OUTP1:IMP?", b":A:B 1;C? MAX", b'A "x;y"', b"#13abc", b""])
+def test_what_was_asked_before_is_understood_alike(message):
+    for _ in range(2):
+        assert list(units_of(message)) == list(split_message(message))
+    long = message + b" " * LONGEST_KNOWN
+    assert list(units_of(long)) == list(split_message(long))
