@@ -37,6 +37,7 @@ from simulation.lab.servers.simulated_scpi import SimulatedScpi
 from simulation.lab.world import World
 
 BLOCK, BLOCKS = 1_000_000, 3
+RESULTS = "faults.jsonl"
 DARKEST, BIAS_OFFSET = 5.0, 2.1e-6
 """V at which an attenuator is darkest; A that may flow at "0" (see `PhotonSpotBias`)."""
 
@@ -189,9 +190,6 @@ def run(scale: float) -> Iterator[Row]:
         ("blocks that count although the world was not right", sum(len(x.bad) for x in all_found)),
     ):
         yield Row(name=what, ratio=-number, target=0, detail=f"of {len(all_found)} cases")
-
-
-RESULTS = "faults.jsonl"
 
 
 @contextmanager
