@@ -1,8 +1,10 @@
 """The page about faults: what came of each, what is exempt, and why some went on unnoticed."""
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 CHANGE = 0.3
 """Part by which the click rate of a block that counts may differ from an untroubled run's."""
@@ -83,6 +85,14 @@ class Found:
                 if fault in (known, known.replace(" stick", " stuck current")):
                     found |= dict.fromkeys(instruments & set(self.unsafe), why)
         return found
+
+
+def read_found(path: Path) -> dict[str, Found]:
+    """Return what came of the cases in a file, by their names."""
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {one.case: one for one in (Found(**json.loads(line)) for line in lines)}
 
 
 _PLACES = re.compile(r" at TCPIP0\S+|\S+station\.yaml: ")

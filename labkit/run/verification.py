@@ -203,7 +203,7 @@ def _steady(evidence: BlockEvidence) -> Iterator[str]:
         gates, length = evidence.counts.gates, max(1, round(STRETCH / evidence.counts.gates.period))
         begin, end = (n * length * gates.period for n in (found.first, found.last + 1))
         yield (
-            f"{gates.names[found.gate]} clicks came at {found.ratio:.2g} of their usual rate "
+            f"{gates.names[found.gate]} clicks came at {found.ratio:.2g} times their usual rate "
             f"from {begin:.0f} s to {end:.0f} s"
         )
 
