@@ -82,7 +82,15 @@ def test_unsafe_ending_is_exit_code_3_whatever_else_ended_it(
     assert "snspd" in json.loads(capsys.readouterr().out)["unsafe"]
 
 
-def test_first_signal_stops_and_the_others_wait(capsys):
+@pytest.fixture
+def heard_in_background():
+    """SIGINT is heard, which a shell lets its background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_first_signal_stops_and_the_others_wait(capsys, heard_in_background):
     with pytest.raises(KeyboardInterrupt), stopping_once():
         _hear(signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     assert capsys.readouterr().err.count("stopping already") == 3
@@ -118,7 +126,8 @@ import os, signal, sys
 import {module} as module
 from labkit.cli import main
 
-signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it,
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # and this
 before = module.{name}
 def interrupted(*given, **named):
     module.{name} = before
