@@ -77,7 +77,7 @@ def twin_station(
     values = posterior.best if draw is None else posterior.draw(draw)
     return station_of_values(
         values, sequence or reference_sequence(posterior), station=station, seed=seed,
-        name=origin if draw is None else f"{origin}#{draw}",
+        name=origin if draw is None else f"{origin}#{draw}", arms=posterior.arms,
     )  # fmt: skip
 
 
@@ -88,6 +88,7 @@ def station_of_values(
     station: str | Path = "virtual",
     seed: int = 1,
     name: str = "values",
+    arms: tuple[float, float] | None = None,
 ) -> StationFile:
     """Return the virtual lab's station file with constants that give inferred parameters.
 
@@ -99,6 +100,8 @@ def station_of_values(
         Whose pulses the values hold for.
     station, seed, name
         As for `twin_station`.
+    arms : tuple of float, optional
+        Transmissions of the attenuators A, B for which the values hold; by default the station's.
     """
     file = read_station_file(station)
     if file.config.world is None:
@@ -106,7 +109,7 @@ def station_of_values(
         raise ValueError(message)
     options = dict(file.config.world.options)
     usual = WorldParameters.of(cast("dict[str, Any]", options.get("parameters", {})))
-    world = twin_world(values, sequence, file, usual)
+    world = twin_world(values, sequence, file, usual, arms)
     known = asdict(usual)
     changed = {
         key: list(value) if isinstance(value, tuple) else value
@@ -126,11 +129,15 @@ def station_of_values(
 
 
 def twin_world(
-    values: dict[str, float], sequence: PulseSequence, file: StationFile, world: WorldParameters
+    values: dict[str, float],
+    sequence: PulseSequence,
+    file: StationFile,
+    world: WorldParameters,
+    arms: tuple[float, float] | None = None,
 ) -> WorldParameters:
     """Return constants with which the station's working point and a sequence give these values."""
     for _ in range(ROUNDS):
-        with settled(file, sequence, world) as point:
+        with settled(file, sequence, world, arms) as point:
             read = sequence.pulse("read")
             lit = light_in_gates(point, _gates(sequence))
             world = adjusted(values, point, lit, float(read.phase), world)
@@ -139,9 +146,15 @@ def twin_world(
 
 @contextmanager
 def settled(
-    file: StationFile, sequence: PulseSequence, world: WorldParameters
+    file: StationFile,
+    sequence: PulseSequence,
+    world: WorldParameters,
+    arms: tuple[float, float] | None = None,
 ) -> Iterator[OperatingPoint]:
-    """Set a virtual lab without drifts to its working point through its drivers; give its state."""
+    """Set a virtual lab without drifts to its working point through its drivers; give its state.
+
+    Attenuators stand as in the station's file, or at `arms`.
+    """
     options = dict(file.config.world.options) if file.config.world else {}
     chosen = cast("list[str] | None", options.get("instruments"))
     still = replace(world, **cast("dict[str, Any]", STILL))
@@ -153,19 +166,24 @@ def settled(
         run = create_run(Path(folder), "twin", sequence.to_dict(), file.text, gates=sequence.gates)
         session = Session(lab=Lab(file, instruments), folder=run)
         switch_on(session, sequence, SwitchOnOptions())
+        for arm, passed in zip(session.lab.attenuators.values(), arms or (), strict=False):
+            arm.transmission(passed)
         lab.clock.advance(1.0)
         yield lab.plant.operating_point()
 
 
 def what_differs(
-    station: StationFile, values: dict[str, float], sequence: PulseSequence
+    station: StationFile,
+    values: dict[str, float],
+    sequence: PulseSequence,
+    arms: tuple[float, float] | None = None,
 ) -> tuple[str, ...]:
     """Say in what a twin's world is not as inferred, a sentence each."""
     if station.config.world is None:
         return ()
     options = station.config.world.options
     world = WorldParameters.of(cast("dict[str, Any]", options.get("parameters", {})))
-    with settled(station, sequence, world) as point:
+    with settled(station, sequence, world, arms) as point:
         found = deviations(values, point, light_in_gates(point, _gates(sequence)))
     return tuple(
         f"{name} was inferred as {wanted:.3g}; no world with one energy per pulse has it, the twin "

@@ -275,7 +275,7 @@ def _twin(posterior: Path, draw: int | None, station: str) -> "StationFile":
     found = load_posterior(posterior)
     file = twin_station(found, draw=draw, origin=str(posterior), station=station)
     values = found.best if draw is None else found.draw(draw)
-    for text in what_differs(file, values, reference_sequence(found)):
+    for text in what_differs(file, values, reference_sequence(found), found.arms):
         remarks.print(text, markup=False, highlight=False, soft_wrap=True)
     return file
 

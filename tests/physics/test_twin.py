@@ -15,11 +15,19 @@ from labkit.run import create_run
 from labkit.station.config import read_station_file
 from labkit.station.lab import Lab
 from labkit.station.opening import open_instruments
-from labkit.twin import STILL, reference_sequence, station_named, station_of_values, what_differs
+from labkit.twin import (
+    STILL,
+    reference_sequence,
+    settled,
+    station_named,
+    station_of_values,
+    what_differs,
+)
 from simulation.inference.operation import values_of
 from simulation.inference.posterior import Posterior, Sampler
 from simulation.inference.setting import Setting, parameters_at
 from simulation.lab.world import World
+from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import measurable_witness, pair_clicks, riedinger2018
 
 SEQUENCE = read_experiment("autopilot").sequence
@@ -89,6 +97,17 @@ def test_dry_run_in_a_twin_gives_the_rates_the_sweep_and_the_witness(tmp_path):
     mine, model = ratios[0]
     assert model < 1
     assert abs(mine - model) < 4 * spreads[0]
+
+
+def test_twin_is_as_inferred_at_the_attenuators_that_belong_to_it():
+    """Twice as open, arm B has twice the energy; scattering goes with its exponential, to 1 %."""
+    values, arms = values_of(BRIGHT), (1.0, 0.42)
+    station = station_of_values(values, SEQUENCE, arms=arms)
+    world = WorldParameters.of(station.config.world.options["parameters"])
+    for passed, energy in ((0.42, 1.0), (0.84, 2.0)):
+        with settled(station, SEQUENCE, world, (1.0, passed)) as point:
+            found = float(point.parameters.p_pump_B)
+        assert found == pytest.approx(np.expm1(energy * np.log1p(values["p_pump_B"])), rel=0.01)
 
 
 def test_station_of_a_twin_must_be_a_posterior(tmp_path):
