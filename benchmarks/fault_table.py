@@ -25,12 +25,14 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"\w+ error \|", "an entry in the error queue that no command of the run has caused"),
     (r"\w+ \w+ once \| (opening|switching)", "the reply is one that is asked for twice"),
     (r"wavemeter .*\| making safe", "a wavemeter has no part in it"),
+    (r"wavemeter .* once", "a wavemeter without a value is asked once more"),
+    (r"awg stuck SEQ:SEL", "what is loaded goes into the sequence that is selected, and it plays"),
     (r"timeharp .*\| making safe", "a tagger has no light or bias: told, but not as unsafe"),
     (r"\w+_meter .*\| making safe", "nothing in a meter has to be made safe"),
     (r"reflection_meter", "no part of a witness needs it: `identify` does"),
     (r"lock stuck [LU]LIM", "limits narrower than asked for are obeyed, and the lock holds"),
     (r"afg stuck (DATA:DEF|SOUR1:PULS:PER)", "plays no part: pulses are triggered, and no samples"),
-    (r"daq stuck Dev1/ao2", "stands where it is wanted: the EOM bias rests at 0 V"),
+    (r"daq stuck Dev1/ao[23]", "stands where it is wanted: EOM bias and stretcher rest at 0 V"),
     (r"laser_gain", "rates change by less than 30 %"),
     (r"modulator_sign", "turns the phase, changes no rate: `phase_sweep` finds it"),
     (r"swapped_detectors", "exchanges names, not clicks: R_m is the same"),
@@ -126,8 +128,7 @@ def table(found: list[Found], number: int) -> str:
     for phase, sums in by_phase.items():
         row = " | ".join(str(sums[outcome] or "") for outcome in outcomes)
         lines.append(f"| {phase} | {row} | {sums.total()} |")
-    lines += [*_explained(found), ""]
-    lines += ["", "| fault | phase | outcome | exit | because | counts, but |",
+    lines += [*_explained(found), "", "| fault | phase | outcome | exit | because | counts, but |",
               "|---|---|---|--:|---|---|"]  # fmt: skip
     for one in found:
         fault, phase = one.case.split(" | ")
