@@ -29,8 +29,8 @@ LOOK = 100_000
 STEPS = 60
 """Looks on the way to the laser before it is given up."""
 
-GLARING = 3.0
-"""Times the wanted light at one detector, and a ninth of that or less at the other, is refused."""
+GLARING, NOTHING = 3.0, 1e-4
+"""Times the wanted light at one detector, and so few clicks per trial at the other, are refused."""
 
 FAR, FAR_STEPS = 0.2, 3
 """Part of the wanted light below which three steps are gone at once: it grows by less there."""
@@ -281,7 +281,7 @@ def g2_between_detectors(counts: Counts) -> tuple[float, float, float] | None:
 def _refuse_one_sided(clicks: Mapping[int, float], wanted: float) -> None:
     """Refuse to blind one detector with light that the other one does not see at all."""
     dim, bright = sorted(clicks, key=lambda detector: clicks[detector])
-    if clicks[bright] > GLARING * wanted and clicks[dim] < clicks[bright] / GLARING**2:
+    if clicks[bright] > GLARING * wanted and clicks[dim] < NOTHING:
         message = (
             f"detector {dim} sees no laser light ({clicks[dim]:.1g} clicks per trial, detector "
             f"{bright} has {clicks[bright]:.2g}): latched or without bias, or its filters"
