@@ -19,7 +19,7 @@ from labkit.station.lab import open_lab
 
 CONNECT_SECONDS = 3.0
 HOUR_SECONDS = 0.5
-AUTOPILOT_SECONDS = 90.0
+AUTOPILOT_SECONDS = 25.0
 HOUR = 3600.0
 ROUNDS = 5
 
