@@ -32,7 +32,7 @@ from labkit.run.stopping import hearing_stop, stoppable
 from labkit.sequence import PulseSequence
 from labkit.sequence.pulses import riedinger2018_sequence
 from labkit.station.config import StationFile, read_station_file, require_roles
-from labkit.station.ending import ending_on_sigterm, stopping_once
+from labkit.station.ending import ending_on_sigterm, stop_if_asked, stopping_once
 from labkit.station.interlocks import check_forced
 from labkit.station.lab import WATCHDOG_LOG, Lab, open_lab
 from labkit.station.safety import SafetyReport
@@ -262,8 +262,10 @@ def run_experiment(
             if experiment.noise_budget and result.evaluation is not None:
                 learned = beside.enter_context(_learning(folder, watcher))
             save_results(folder, session.blocks, result, watcher.say)
+            stop_if_asked()  # a library may have swallowed it
         watcher.step(_ending(3, "report"))
         save_report(folder, result, watcher.say, ending.unsafe, learned)
+        stop_if_asked()
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from shutil import which
 from time import sleep
@@ -108,6 +109,29 @@ def _hear(first, *others):
     finally:
         for number in others:
             signal.raise_signal(number)
+
+
+@pytest.mark.parametrize(
+    ("step", "status"), [("save_results", "interrupted"), ("save_report", "done")]
+)
+def test_signal_that_a_library_swallows_at_the_end_is_heard(
+    quick_station, witness_file, tmp_path, monkeypatch, heard_in_background, step, status
+):
+    from labkit import experiment
+
+    save = getattr(experiment, step)
+
+    def swallowing(*given, **named):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return save(*given, **named)
+
+    monkeypatch.setattr(experiment, step, swallowing)
+    file = witness_file("switch_on")
+    code = labkit(["run", str(file), "--station", str(quick_station), "--out", str(tmp_path)])
+    (folder,) = list_runs(tmp_path)
+    assert (code, folder.manifest().status) == (130, status)
+    assert folder.manifest().unsafe == {}
 
 
 def test_signal_that_nohup_ignores_stays_ignored():
