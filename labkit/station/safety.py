@@ -95,7 +95,7 @@ def make_safe(devices: Mapping[str, Device], patience: float | None = None) -> S
         else:
             outcome[name] = ""
             if (seconds := monotonic() - begin) > DEADLINE:
-                sys.stderr.write(f"{name}: confirmed safe after {seconds:.0f} s\n")
+                sys.stderr.write(f"{name}: safe state set after {seconds:.0f} s\n")
 
     threads = [
         Thread(target=work, args=item, name=f"safe-{item[0]}", daemon=True)

@@ -313,7 +313,7 @@ def test_slow_instrument_is_confirmed_safe_not_told_unsafe(
     worlds[-1].instruments[name].faults.clear()
     assert told[0].failed == {}
     assert not worlds[-1].wiring.laser["pump"].state.emission
-    assert "confirmed safe after" in capsys.readouterr().err
+    assert "safe state set after" in capsys.readouterr().err
 
 
 @pytest.fixture

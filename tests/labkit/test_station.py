@@ -153,7 +153,7 @@ def test_slow_instrument_gets_its_safe_command_even_if_the_reply_is_late(station
     assert Lamp.made_safe == ["one", "two"]
     err = capsys.readouterr().err
     assert "waiting up to 90 s for two to become safe" in err
-    assert "two: confirmed safe after 1 s" in err
+    assert "two: safe state set after 1 s" in err
     assert "NOT SAFE" not in err
 
 
