@@ -82,6 +82,12 @@ class DensityPanels:
         first, last = np.maximum(panel - 1, 0), np.minimum(panel + 1, self.low.size - 1)
         return self.scale * np.sinh(self.low[first]), self.scale * np.sinh(self.high[last])
 
+    def near(self, q: Array) -> Array:
+        """Return where a share q of the total lies below, if each panel's mass lay evenly in u."""
+        share = np.append(0.0, np.cumsum(self.masses)) / self.total
+        u = np.interp(q, share, np.append(self.low, self.high[-1]))
+        return np.asarray(self.scale * np.sinh(u))
+
     def unresolved(self) -> NDArray[np.bool_]:
         """Mark panels whose last Legendre coefficients count, or that do not join a neighbour.
 
@@ -158,6 +164,9 @@ def resolve(density: Density, landmarks: Array) -> DensityPanels:
 
 
 _NEWTON_STEPS = 60
+_SETTLED = 1e-9
+"""Last relative step: the next would be about its square."""
+
 _CHEBYSHEV_DEGREE = 12
 _LARGEST = 1e100
 
@@ -362,7 +371,7 @@ def _quantile(distribution: Distribution, panels: DensityPanels, q: Array) -> Ar
         message = f"`q` must lie between 0 and 1, but is {q}"
         raise ValueError(message)
     low, high = panels.bracket(flat)
-    x = (low + high) / 2.0
+    x = panels.near(flat)
     for _ in range(_NEWTON_STEPS):
         miss = distribution.cdf(x) - flat
         low, high = np.where(miss < 0.0, x, low), np.where(miss > 0.0, x, high)
@@ -370,7 +379,7 @@ def _quantile(distribution: Distribution, panels: DensityPanels, q: Array) -> Ar
             step = x - miss / distribution.density(x)
         inside = (step >= low) & (step <= high)
         new = np.where(inside, step, (low + high) / 2.0)
-        settled = np.abs(new - x) <= 4e-15 * np.abs(x)
+        settled = np.abs(new - x) <= _SETTLED * np.abs(x)
         x = new
         if settled.all():
             break
