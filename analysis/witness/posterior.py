@@ -1,7 +1,8 @@
 """What the data say about R_m: density, mode, quantiles and confidence of a posterior."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -204,9 +205,9 @@ class ProductDistribution:
         return np.clip(share, 0.0, 1.0).reshape(x.shape)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class WitnessPosterior:
-    """Posterior of the entanglement witness R_m.
+    """Posterior of the entanglement witness R_m; mode and quantiles are computed when asked for.
 
     Its mode is finite for any counts (the density is bounded and falls as |x|^(-3/2) or faster),
     and so are its quantiles; with few counts they are wide apart.
@@ -215,10 +216,6 @@ class WitnessPosterior:
     ----------
     plugin : float or None
         R_m computed from the g² values themselves; None where it is undefined (equal g²).
-    mode : float
-        Most probable R_m: the point value that the paper quotes.
-    low, high : float
-        Quantiles (1 - level)/2 and (1 + level)/2: 16 % and 84 %.
     level : float
         Probability inside [`low`, `high`].
     distribution : Distribution
@@ -228,12 +225,30 @@ class WitnessPosterior:
     """
 
     plugin: float | None
-    mode: float
-    low: float
-    high: float
     level: float
-    distribution: Distribution = field(repr=False)
-    panels: DensityPanels = field(repr=False)
+    distribution: Distribution
+    panels: DensityPanels
+
+    @cached_property
+    def mode(self) -> float:
+        """Most probable R_m: the point value that the paper quotes."""
+        return _mode(self.distribution, *self.panels.peak())
+
+    @property
+    def low(self) -> float:
+        """Quantile (1 - level)/2, 16 %."""
+        return self._ends[0]
+
+    @property
+    def high(self) -> float:
+        """Quantile (1 + level)/2, 84 %."""
+        return self._ends[1]
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        tails = np.array([(1.0 - self.level) / 2.0, (1.0 + self.level) / 2.0])
+        low, high = _quantile(self.distribution, self.panels, tails)
+        return float(low), float(high)
 
     def density(self, x: ArrayLike) -> Array:
         """Posterior density of R_m at x."""
@@ -269,6 +284,10 @@ class WitnessPosterior:
             "plugin": self.plugin,
         }
 
+    def __repr__(self) -> str:
+        told = (f"{n}={getattr(self, n)!r}" for n in ("plugin", "mode", "low", "high", "level"))
+        return f"WitnessPosterior({', '.join(told)})"
+
     def __str__(self) -> str:
         plugin = "undefined (equal g²)" if self.plugin is None else f"{self.plugin:.4f}"
         text = f"{self.mode:.4f}  [{self.low:.4f}, {self.high:.4f}]  plug-in {plugin}"
@@ -282,7 +301,7 @@ def ratio_posterior(
 ) -> WitnessPosterior:
     """Describe R_m of one heralding detector."""
     panels = resolve(distribution.density, np.r_[distribution.landmarks(), 0.0, 1.0])
-    return _describe(distribution, panels, plugin=plugin, level=level)
+    return WitnessPosterior(plugin=plugin, level=level, distribution=distribution, panels=panels)
 
 
 def product_posterior(
@@ -309,7 +328,9 @@ def product_posterior(
         )
         raise ValueError(message) from None
     distribution = ProductDistribution(panels=panels)
-    return _describe(distribution, panels, plugin=plugin, level=first.level)
+    return WitnessPosterior(
+        plugin=plugin, level=first.level, distribution=distribution, panels=panels
+    )
 
 
 def _sparse_borders(posterior: WitnessPosterior) -> Array:
@@ -318,22 +339,6 @@ def _sparse_borders(posterior: WitnessPosterior) -> Array:
     heavy = panels.masses > 1e-4 * panels.total
     borders = np.r_[panels.low[heavy], panels.high[heavy][-1]]
     return np.concatenate([panels.scale * np.sinh(borders), [0.0, 1.0]])
-
-
-def _describe(
-    distribution: Distribution, panels: DensityPanels, *, plugin: float | None, level: float
-) -> WitnessPosterior:
-    tails = np.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    low, high = _quantile(distribution, panels, tails)
-    return WitnessPosterior(
-        plugin=plugin,
-        mode=_mode(distribution, *panels.peak()),
-        low=float(low),
-        high=float(high),
-        level=level,
-        distribution=distribution,
-        panels=panels,
-    )
 
 
 def _mode(distribution: Distribution, low: float, high: float) -> float:
