@@ -45,8 +45,9 @@ class GammaPosterior:
 
     def log_density(self, g: ArrayLike) -> NDArray[np.float64]:
         """Logarithm of the density at g; what is not positive is taken for the smallest number."""
-        mean = self.exposure * np.asarray(g, dtype=float)
-        return log_density(self.events + 1.0, mean) + math.log(self.exposure)
+        found = log_density(self.events + 1.0, self.exposure * np.asarray(g, dtype=float))
+        found += math.log(self.exposure)
+        return found
 
     def cdf(self, g: ArrayLike) -> NDArray[np.float64]:
         """Probability that the true value is below g."""

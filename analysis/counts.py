@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.gates import GateSet
+from analysis.labelled import Labelled
 from analysis.notebook import html_text
 
 if TYPE_CHECKING:
@@ -360,38 +361,33 @@ class Counts:
             },
         )
 
-    def to_xarray(self) -> "xr.Dataset":
-        """Return an xarray Dataset with named dimensions, units and the gates as attributes."""
+    def labelled(self) -> Labelled:
+        """Return named variables with units, and the gates as attributes."""
         import json
 
-        import xarray as xr
-
-        gates, detectors = self.gates.names, list(self.gates.detectors)
+        gates, detectors = np.array(self.gates.names), np.array(list(self.gates.detectors))
         shape = (len(gates), len(detectors)) * 2
-        axes = ("gate", "detector")
-        arrivals = ("detector", "time")
-        return xr.Dataset(
-            {
+        axes, arrivals = ("gate", "detector"), ("detector", "time")
+        four, pairs = (*axes, "other_gate", "other_detector"), self.pairs.reshape(shape)
+        bins = {"units": "s", "long_name": "bin start"}
+        return Labelled(
+            variables={
                 "singles": (axes, self.singles, {"units": "trials"}),
-                "coincidences": (
-                    (*axes, "other_gate", "other_detector"),
-                    self.pairs.reshape(shape),
-                    {"units": "trials"},
-                ),
+                "coincidences": (four, pairs, {"units": "trials"}),
                 "repeated": (axes, self.repeated, {"units": "clicks"}),
                 "histogram": (arrivals, self.histogram, {"units": "clicks per bin"}),
-                "bin_width": ("time", np.diff(self.bin_edges), {"units": "s"}),
-                "gate_of_bin": ("time", self.gate_of_bin, {"long_name": "gate, or -1"}),
-                "trials": ((), self.trials.number),
+                "bin_width": (("time",), np.diff(self.bin_edges), {"units": "s"}),
+                "gate_of_bin": (("time",), self.gate_of_bin, {"long_name": "gate, or -1"}),
+                "trials": ((), np.array(self.trials.number), {}),
             },
-            coords={
-                "gate": list(gates),
-                "detector": detectors,
-                "other_gate": list(gates),
-                "other_detector": detectors,
-                "time": ("time", self.bin_edges[:-1], {"units": "s", "long_name": "bin start"}),
+            coordinates={
+                "gate": (("gate",), gates, {}),
+                "detector": (("detector",), detectors, {}),
+                "other_gate": (("other_gate",), gates, {}),
+                "other_detector": (("other_detector",), detectors, {}),
+                "time": (("time",), self.bin_edges[:-1], bins),
             },
-            attrs={
+            attributes={
                 "gates": json.dumps(self.gates.to_dict()),
                 "trials_source": self.trials.source,
                 "trials_low": self.trials.low,
@@ -400,6 +396,10 @@ class Counts:
                 "quality": json.dumps(self.quality.to_dict()),
             },
         )
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Return the same as an xarray Dataset."""
+        return self.labelled().to_xarray()
 
     @classmethod
     def from_xarray(cls, data: "xr.Dataset") -> "Counts":

@@ -37,16 +37,22 @@ def log_density(a: float, x: ArrayLike) -> Array:
     From a = 11 on it is counted from the mode m = a - 1, m (log(1 + t) - t) with t = x/m - 1: the
     terms of m log x - x are so large at many counts that their rounding would drown the shape.
     """
-    positive: Array = np.maximum(np.asarray(x, dtype=float), _TINY)
+    positive: Array = np.atleast_1d(np.maximum(np.asarray(x, dtype=float), _TINY))
     mode = a - 1.0
     if mode == 0.0:
-        return -positive
-    t = (positive - mode) / mode
-    log_ratio = np.log1p(np.maximum(t, -0.5))
+        return -positive.reshape(np.shape(x))
+    t = positive - mode
+    t /= mode
     far = t < -0.5
+    log_ratio = np.maximum(t, -0.5)
+    np.log1p(log_ratio, out=log_ratio)
     if far.any():
-        log_ratio = np.where(far, np.log(positive / mode), log_ratio)
-    return np.asarray(mode * (log_ratio - t) + _log_peak(mode))
+        positive /= mode
+        np.log(positive, out=log_ratio, where=far)
+    log_ratio -= t
+    log_ratio *= mode
+    log_ratio += _log_peak(mode)
+    return log_ratio.reshape(np.shape(x))
 
 
 def gammainc(a: float, x: ArrayLike) -> Array:

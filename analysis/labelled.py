@@ -41,6 +41,14 @@ class Labelled:
 
         return xr.Dataset(dict(self.variables), dict(self.coordinates), dict(self.attributes))
 
+    def __or__(self, other: "Labelled") -> "Labelled":
+        """Return the variables, coordinates and attributes of both; the other's go before."""
+        return Labelled(
+            variables={**self.variables, **other.variables},
+            coordinates={**self.coordinates, **other.coordinates},
+            attributes={**self.attributes, **other.attributes},
+        )
+
     def in_real_parts(self) -> "Labelled":
         """Make complex variables real ones with a last dimension ``part``: re, im."""
         parts: Variable = ("part",), np.array(["re", "im"]), {}

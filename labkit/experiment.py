@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from analysis.published import RIEDINGER_2018
 from analysis.yamlfile import read_mapping, read_yaml
 from labkit.compiler import Programs, compile_sequence
-from labkit.learned import learning
+from labkit.learned import LearningProcess
 from labkit.procedures import PROCEDURES, Result, options_of
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
@@ -241,7 +241,7 @@ def run_experiment(
         alarmed(log, file.config.notify, folder.path.name) as watcher,
         ExitStack() as beside,
     ):
-        learned = None
+        learner = learned = None
         with noting_end(folder) as ending, registered(folder, watcher.say):
             blocks = [] if resume is None else _recover(folder, watcher)
             number = folder.manifest().sessions
@@ -256,11 +256,13 @@ def run_experiment(
                     _prepare(experiment, session)
                     ending.begin(lab)  # what the working point is made of is no drift
                     procedure, _ = PROCEDURES[experiment.kind].load()
+                    if experiment.noise_budget:
+                        learner = beside.enter_context(LearningProcess(folder))
                     result = procedure(session, experiment.sequence, experiment.checked)
                 watcher.step(_ending(1, "instruments to their safe state"))
             watcher.step(_ending(2, "results"))
-            if experiment.noise_budget and result.evaluation is not None:
-                learned = beside.enter_context(_learning(folder, watcher))
+            if learner is not None and result.evaluation is not None:
+                learned = beside.enter_context(_learning(learner, folder, watcher))
             save_results(folder, session.blocks, result, watcher.say)
             stop_if_asked()  # a library may have swallowed it
         watcher.step(_ending(3, "report"))
@@ -369,23 +371,26 @@ def _recover(folder: RunFolder, watcher: Watcher) -> list[Block]:
 
 
 @contextmanager
-def _learning(folder: RunFolder, watcher: Watcher) -> Iterator[Callable[[], None]]:
+def _learning(
+    learner: LearningProcess, folder: RunFolder, watcher: Watcher
+) -> Iterator[Callable[[], None]]:
     """Learn what limits R_m beside what happens in the block; yields what waits for the end."""
     watcher.say("learning what limits R_m")
-    with learning(folder) as found:
+    begun = attempt(folder, "noise budget", learner.begin, watcher.say)
 
-        def say() -> None:
-            try:
-                watcher.say(found())
-            except ValueError as error:
-                watcher.say(f"no noise budget: {error}")
+    def say() -> None:
+        try:
+            watcher.say(learner.wait())
+        except ValueError as error:
+            watcher.say(f"no noise budget: {error}")
 
-        @cache
-        def end() -> None:
+    @cache
+    def end() -> None:
+        if begun:
             attempt(folder, "noise budget", say, watcher.say)
 
-        yield end
-        end()  # also where no report has waited for it
+    yield end
+    end()  # also where no report has waited for it
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:

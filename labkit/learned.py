@@ -1,13 +1,17 @@
 """What limits R_m in a run, learned from its own blocks and kept beside them."""
 
+import gc
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Self
 
 from labkit.run import RunFolder
 from labkit.run.lines import write_whole
@@ -110,7 +114,9 @@ def learn(
         budget=noise_budget(Operation.of_posterior(found, DRAWS)), preset=name,
         deviance=found.deviance, p_value=found.p_value, remarks=found.remarks,
     )  # fmt: skip
-    found.save(folder.path / POSTERIOR)
+    part = folder.path / f".{POSTERIOR}.part"
+    found.save(part)
+    part.replace(folder.path / POSTERIOR)
     text = json.dumps(learned.to_dict(), indent=1, allow_nan=False) + "\n"
     write_whole(folder.path / BUDGET, text)
     if (figure := learned.budget.figure().get_figure(root=True)) is not None:
@@ -147,50 +153,131 @@ def learned_of(folder: RunFolder) -> Learned | None:
         raise ValueError(message) from None
 
 
-@contextmanager
-def learning(folder: RunFolder) -> Iterator[Callable[[], str]]:
-    """Let another process `learn` within the block, so that nothing else need wait for it.
+class LearningProcess:
+    """A process of its own that makes ready to `learn` about a run, and begins when told to.
 
-    Yields what waits for its end and returns how the model fits, `Learned.fit`; as `learn` it
-    raises ValueError if these data cannot tell, and RuntimeError if the process fails.
+    To be used as a context manager. It gives way to other processes, touches nothing before it is
+    told to begin, and ends with the process that started it, however that ends.
+
+    Parameters
+    ----------
+    folder : RunFolder
     """
-    command = [sys.executable, "-m", "labkit.learned", str(folder.path)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, encoding="utf-8",
-    )  # fmt: skip
 
-    def wait() -> str:
-        said, trouble = process.communicate()
-        if process.returncode == 0:
-            return said.strip()
-        if process.returncode == _CANNOT_TELL:
-            raise ValueError(said.strip())
-        last = trouble.strip().rpartition("\n")[2]
-        message = f"the process that learns must end well, but ended with {process.returncode}"
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "labkit.learned", str(self._folder.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            start_new_session=True,  # a Ctrl-C in the terminal is not for it
+        )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._close()
+
+    def _close(self) -> None:
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def begin(self) -> None:
+        """Let it begin; one that has ended while it waited is replaced."""
+        if self._process.poll() is not None:
+            self._close()
+            self._process = self._start()
+        if self._process.stdin is not None:
+            self._process.stdin.write(_BEGIN)
+
+    def wait(self) -> str:
+        """Wait for its end and return how the model fits, `Learned.fit`.
+
+        Raises
+        ------
+        ValueError
+            If these data cannot tell, as `learn` does.
+        RuntimeError
+            If the process fails.
+        """
+        held, self._process.stdin = self._process.stdin, None  # it ends when this is closed
+        try:
+            output, errors = self._process.communicate()
+        finally:
+            self._process.stdin = held
+        said, code = output.decode().strip(), self._process.returncode
+        if code == 0:
+            return said
+        if code == _CANNOT_TELL:
+            raise ValueError(said)
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        message = f"the process that learns must end well, but ended with {code}"
         raise RuntimeError(f"{message}: {last}" if last else message)
 
-    try:
-        yield wait
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
+_BEGIN = b"1"
 
 _CANNOT_TELL = 3
 """Exit code: nothing is wrong but that the data do not tell."""
 
 
+def _load() -> None:
+    """Load what `learn` needs, down to what files and pictures load as they are written."""
+    from matplotlib.figure import Figure
+    from xarray import Dataset
+
+    from labkit.procedures import options_of
+
+    inference = (f"simulation.inference.{name}" for name in ("budget", "infer"))
+    for name in ("labkit.campaign", "ruamel.yaml", *inference):
+        import_module(name)
+    options_of("autopilot", {}, "autopilot")
+    Dataset({"nothing": ("draw", [0.0])}).to_netcdf(engine="h5netcdf")
+    Figure().savefig(BytesIO(), format="png")
+
+
 def main() -> None:
-    """Learn from the run folder that is named; say how the model fits, or why nobody can tell."""
+    """Make ready; when told so, learn from the run folder that is named.
+
+    Says how the model fits, or why nobody can tell.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_GIVING_WAY)
+    _load()
     from simulation.inference.sampling import NoMaximumError
 
+    if os.read(sys.stdin.fileno(), 1) != _BEGIN:
+        return
+    Thread(target=_end_with_parent, daemon=True).start()
     try:
-        sys.stdout.write(learn(RunFolder(path=Path(sys.argv[1]))).fit)
+        said, code = learn(RunFolder(path=Path(sys.argv[1]))).fit, 0
     except (ValueError, NoMaximumError) as error:
-        sys.stdout.write(str(error))
-        sys.exit(_CANNOT_TELL)
+        said, code = str(error), _CANNOT_TELL
+    sys.stdout.buffer.write(said.encode())
+    gc.freeze()  # as `labkit.cli.main` does
+    sys.exit(code)
+
+
+_GIVING_WAY = 10
+"""Niceness: the run that measures meanwhile comes first."""
+
+
+def _end_with_parent() -> None:
+    """Wait for the other end of stdin to be closed, which only the parent has open."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ over the parts with a, b >= 0. Nothing is singular at x = 0 (where R_m changes s
 nor at x = 1 (where the parabola touches the axes).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,18 +22,27 @@ from analysis.correlation import GammaPosterior
 
 Array = NDArray[np.float64]
 
-WINDOW = 6.0
-"""Half-width kept of a Gamma posterior in √(λg); at most e^(-36) of it lies outside."""
+_FALL = 36.0
+"""A Gamma posterior's density is kept to where it has fallen by e^(-36)."""
+
+_AT_ONCE = 128
+"""Pieces of which the nodes' arrays stay in the processor's caches."""
 
 _SMALLEST = 1e-100
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(72)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(56)
 
 
 def _window(posterior: GammaPosterior) -> tuple[float, float]:
-    root = np.sqrt(posterior.events + 0.75)
-    ends = np.array([max(root - WINDOW, 0.0), root + WINDOW])
-    low, high = ends**2 / posterior.exposure
-    return float(low), float(high)
+    """Return the values of g at which the density has fallen by `_FALL`, or by little more.
+
+    At √(λg) = √C - w it has fallen by 2w² or more, at √C + w by w² (1 + 1/(1 + 2w/(3√C))) or more.
+    """
+    root, width = math.sqrt(posterior.events), math.sqrt(_FALL)
+    if root > 0.0:
+        for _ in range(3):  # from above
+            width = math.sqrt(_FALL / (1.0 + 1.0 / (1.0 + 2.0 * width / (3.0 * root))))
+    low, high = max(root - math.sqrt(_FALL / 2.0), 0.0), root + width
+    return low**2 / posterior.exposure, high**2 / posterior.exposure
 
 
 def _solutions(x: Array, g: float) -> tuple[Array, Array]:
@@ -64,8 +74,8 @@ class RatioDistribution:
         """
         (near_al, far_al), (near_ah, far_ah) = (_solutions(x, g) for g in _window(self.a))
         (near_bl, far_bl), (near_bh, far_bh) = (_solutions(x, g) for g in _window(self.b))
-        a_near, a_far = np.sort([near_ah, near_al], axis=0), np.sort([far_al, far_ah], axis=0)
-        b_near, b_far = np.sort([-near_bl, -near_bh], axis=0), np.sort([-far_bl, -far_bh], axis=0)
+        a_near, a_far = _sorted(near_al, near_ah), _sorted(far_al, far_ah)
+        b_near, b_far = _sorted(-near_bl, -near_bh), _sorted(-far_bl, -far_bh)
         pairs = ((a_near, b_near), (a_far, b_near), (a_near, b_far))
         start = np.concatenate([np.maximum(one[0], other[0]) for one, other in pairs])
         stop = np.concatenate([np.minimum(one[1], other[1]) for one, other in pairs])
@@ -77,10 +87,18 @@ class RatioDistribution:
         x = np.asarray(x, dtype=float)
         flat = _flushed(x.ravel())
         middle, half, which = self._pieces(flat)
-        d = middle[:, np.newaxis] + half[:, np.newaxis] * _NODES
-        a, b = _curve(d, flat[which, np.newaxis])
-        joint = np.exp(self.a.log_density(a) + self.b.log_density(b))
-        parts = (joint * d**2) @ _WEIGHTS * half / 8.0
+        parts = np.empty(middle.size)
+        for first in range(0, middle.size, _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            d = half[part, np.newaxis] * _NODES
+            d += middle[part, np.newaxis]
+            a, b = _curve(d, flat[which[part], np.newaxis])
+            joint = self.a.log_density(a)
+            joint += self.b.log_density(b)
+            np.exp(joint, out=joint)
+            joint *= np.square(d, out=d)
+            parts[part] = joint @ _WEIGHTS
+        parts *= half / 8.0
         return _summed(parts, which, flat.size).reshape(x.shape)
 
     def cdf(self, x: ArrayLike) -> Array:
@@ -118,6 +136,10 @@ class RatioDistribution:
         return points[np.diff(points, prepend=-np.inf) > 0.0]
 
 
+def _sorted(one: Array, other: Array) -> tuple[Array, Array]:
+    return np.minimum(one, other), np.maximum(one, other)
+
+
 def _flushed(x: Array) -> Array:
     """Set to zero what is too small for 1/x."""
     return np.where(np.abs(x) < _SMALLEST, 0.0, x)
@@ -130,5 +152,11 @@ def _summed(parts: Array, which: NDArray[np.intp], size: int) -> Array:
 
 def _curve(d: Array, x: Array) -> tuple[Array, Array]:
     """Return a and b on the curve R_m = x."""
-    even = 1.0 + x * d**2 / 4.0
-    return (even - d) / 2.0, (even + d) / 2.0
+    even = np.square(d)
+    even *= x
+    even /= 4.0
+    even += 1.0
+    a, b = even - d, even + d
+    a /= 2.0
+    b /= 2.0
+    return a, b

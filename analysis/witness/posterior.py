@@ -1,7 +1,8 @@
 """What the data say about R_m: density, mode, quantiles and confidence of a posterior."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -82,6 +83,12 @@ class DensityPanels:
         first, last = np.maximum(panel - 1, 0), np.minimum(panel + 1, self.low.size - 1)
         return self.scale * np.sinh(self.low[first]), self.scale * np.sinh(self.high[last])
 
+    def near(self, q: Array) -> Array:
+        """Return where a share q of the total lies below, if each panel's mass lay evenly in u."""
+        share = np.append(0.0, np.cumsum(self.masses)) / self.total
+        u = np.interp(q, share, np.append(self.low, self.high[-1]))
+        return np.asarray(self.scale * np.sinh(u))
+
     def unresolved(self) -> NDArray[np.bool_]:
         """Mark panels whose last Legendre coefficients count, or that do not join a neighbour.
 
@@ -158,6 +165,9 @@ def resolve(density: Density, landmarks: Array) -> DensityPanels:
 
 
 _NEWTON_STEPS = 60
+_SETTLED = 1e-9
+"""Last relative step: the next would be about its square."""
+
 _CHEBYSHEV_DEGREE = 12
 _LARGEST = 1e100
 
@@ -195,9 +205,9 @@ class ProductDistribution:
         return np.clip(share, 0.0, 1.0).reshape(x.shape)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class WitnessPosterior:
-    """Posterior of the entanglement witness R_m.
+    """Posterior of the entanglement witness R_m; mode and quantiles are computed when asked for.
 
     Its mode is finite for any counts (the density is bounded and falls as |x|^(-3/2) or faster),
     and so are its quantiles; with few counts they are wide apart.
@@ -206,10 +216,6 @@ class WitnessPosterior:
     ----------
     plugin : float or None
         R_m computed from the g² values themselves; None where it is undefined (equal g²).
-    mode : float
-        Most probable R_m: the point value that the paper quotes.
-    low, high : float
-        Quantiles (1 - level)/2 and (1 + level)/2: 16 % and 84 %.
     level : float
         Probability inside [`low`, `high`].
     distribution : Distribution
@@ -219,12 +225,30 @@ class WitnessPosterior:
     """
 
     plugin: float | None
-    mode: float
-    low: float
-    high: float
     level: float
-    distribution: Distribution = field(repr=False)
-    panels: DensityPanels = field(repr=False)
+    distribution: Distribution
+    panels: DensityPanels
+
+    @cached_property
+    def mode(self) -> float:
+        """Most probable R_m: the point value that the paper quotes."""
+        return _mode(self.distribution, *self.panels.peak())
+
+    @property
+    def low(self) -> float:
+        """Quantile (1 - level)/2, 16 %."""
+        return self._ends[0]
+
+    @property
+    def high(self) -> float:
+        """Quantile (1 + level)/2, 84 %."""
+        return self._ends[1]
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        tails = np.array([(1.0 - self.level) / 2.0, (1.0 + self.level) / 2.0])
+        low, high = _quantile(self.distribution, self.panels, tails)
+        return float(low), float(high)
 
     def density(self, x: ArrayLike) -> Array:
         """Posterior density of R_m at x."""
@@ -260,6 +284,10 @@ class WitnessPosterior:
             "plugin": self.plugin,
         }
 
+    def __repr__(self) -> str:
+        told = (f"{n}={getattr(self, n)!r}" for n in ("plugin", "mode", "low", "high", "level"))
+        return f"WitnessPosterior({', '.join(told)})"
+
     def __str__(self) -> str:
         plugin = "undefined (equal g²)" if self.plugin is None else f"{self.plugin:.4f}"
         text = f"{self.mode:.4f}  [{self.low:.4f}, {self.high:.4f}]  plug-in {plugin}"
@@ -273,7 +301,7 @@ def ratio_posterior(
 ) -> WitnessPosterior:
     """Describe R_m of one heralding detector."""
     panels = resolve(distribution.density, np.r_[distribution.landmarks(), 0.0, 1.0])
-    return _describe(distribution, panels, plugin=plugin, level=level)
+    return WitnessPosterior(plugin=plugin, level=level, distribution=distribution, panels=panels)
 
 
 def product_posterior(
@@ -300,7 +328,9 @@ def product_posterior(
         )
         raise ValueError(message) from None
     distribution = ProductDistribution(panels=panels)
-    return _describe(distribution, panels, plugin=plugin, level=first.level)
+    return WitnessPosterior(
+        plugin=plugin, level=first.level, distribution=distribution, panels=panels
+    )
 
 
 def _sparse_borders(posterior: WitnessPosterior) -> Array:
@@ -309,22 +339,6 @@ def _sparse_borders(posterior: WitnessPosterior) -> Array:
     heavy = panels.masses > 1e-4 * panels.total
     borders = np.r_[panels.low[heavy], panels.high[heavy][-1]]
     return np.concatenate([panels.scale * np.sinh(borders), [0.0, 1.0]])
-
-
-def _describe(
-    distribution: Distribution, panels: DensityPanels, *, plugin: float | None, level: float
-) -> WitnessPosterior:
-    tails = np.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    low, high = _quantile(distribution, panels, tails)
-    return WitnessPosterior(
-        plugin=plugin,
-        mode=_mode(distribution, *panels.peak()),
-        low=float(low),
-        high=float(high),
-        level=level,
-        distribution=distribution,
-        panels=panels,
-    )
 
 
 def _mode(distribution: Distribution, low: float, high: float) -> float:
@@ -362,7 +376,7 @@ def _quantile(distribution: Distribution, panels: DensityPanels, q: Array) -> Ar
         message = f"`q` must lie between 0 and 1, but is {q}"
         raise ValueError(message)
     low, high = panels.bracket(flat)
-    x = (low + high) / 2.0
+    x = panels.near(flat)
     for _ in range(_NEWTON_STEPS):
         miss = distribution.cdf(x) - flat
         low, high = np.where(miss < 0.0, x, low), np.where(miss > 0.0, x, high)
@@ -370,7 +384,7 @@ def _quantile(distribution: Distribution, panels: DensityPanels, q: Array) -> Ar
             step = x - miss / distribution.density(x)
         inside = (step >= low) & (step <= high)
         new = np.where(inside, step, (low + high) / 2.0)
-        settled = np.abs(new - x) <= 4e-15 * np.abs(x)
+        settled = np.abs(new - x) <= _SETTLED * np.abs(x)
         x = new
         if settled.all():
             break

@@ -111,4 +111,5 @@ def main() -> None:
     any_encoding()
     code = run(sys.argv[1:])
     reader_left()
+    gc.freeze()  # nobody looks for garbage among all there is while the interpreter ends
     sys.exit(code)

@@ -507,7 +507,7 @@ def _save(counts: "Counts", path: Path) -> None:
         from analysis.netcdf import write_netcdf
         from labkit import __version__
 
-        write_netcdf(counts.to_xarray(), path, title="Clicks and coincidences", version=__version__)
+        write_netcdf(counts.labelled(), path, title="Clicks and coincidences", version=__version__)
         return
     import json
 

@@ -118,7 +118,7 @@ def sweep(
     workers: Workers = None,
 ) -> None:
     """Compute a model on a line or a grid and save it with coordinates and units."""
-    from analysis.netcdf import write_labelled
+    from analysis.netcdf import write_netcdf
     from labkit import __version__
     from simulation.theory.models.sweep import CHUNK, swept
 
@@ -147,7 +147,7 @@ def sweep(
             **changes,
         )  # fmt: skip
     title = f"{model} over " + ", ".join(axis[0] for axis in (across, up) if axis)
-    write_labelled(data.in_real_parts(), output, title=title, version=__version__)
+    write_netcdf(data.in_real_parts(), output, title=title, version=__version__)
     unstable = int((~data.variables["stable"][1]).sum()) if "stable" in data.variables else 0
     flagged = f", {unstable} without a steady state (nan, flagged)" if unstable else ""
     remarks.print(f"wrote {output}: {data.sizes}{flagged}", soft_wrap=True, markup=False)

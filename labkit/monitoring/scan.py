@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import pi, sqrt
 
-from analysis.evaluation import evaluate
+from analysis.evaluation import g2_of_pairs
 from labkit.report.diagnostics import CROSSED, SAME
 from labkit.run import Block
 
@@ -155,7 +155,7 @@ def _scan(blocks: Sequence[Block]) -> Scan:
 
 
 def _g2(block: Block) -> list[tuple[str, float, float]]:
-    found = evaluate(block.counts).g2
+    found = g2_of_pairs(block.counts)
     curves = []
     for curve, pairs in (("different detectors", CROSSED), ("same detector", SAME)):
         have = [found[pair] for pair in pairs if pair in found]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis import palette
 from analysis.correlation import GammaPosterior, pooled_g2
-from analysis.evaluation import evaluate
+from analysis.evaluation import g2_of_pairs
 from analysis.fits import FringeFit, fit_fringe
 from analysis.opposite_fringes import OppositeFringes, fit_opposite_fringes
 from analysis.plots import axes_or_new, figure_of
@@ -202,7 +202,7 @@ def fringe_of_blocks(blocks: Sequence[Block]) -> CorrelationFringe:
     points = {}
     for block in blocks:
         if block.good and block.setting.get("procedure") == PhaseSweepResult.procedure:
-            found = evaluate(block.counts).g2
+            found = g2_of_pairs(block.counts)
             if all(pair in found for pair in CROSSED + SAME):
                 points[float(block.setting["delta_phi"])] = found
     if len(points) < 3:
@@ -293,7 +293,7 @@ def measure_fringe(
     for x in session.steps(procedure, sequences, lambda x: said_setting(name, x)):
         place = said_setting(name, x)
         block = good_block(session, sequences[x], trials, setting | {name: x}, place)
-        found = evaluate(block.counts).g2
+        found = g2_of_pairs(block.counts)
         missing = [pair for pair in CROSSED + SAME if pair not in found]
         if missing:
             message = f"{place}: g² of {', '.join(missing)} is undefined; take more trials"

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.correlation import GammaPosterior, pooled_g2
 from analysis.counts import Counts
-from analysis.evaluation import Evaluation, evaluate
+from analysis.evaluation import Evaluation, g2_of_pairs
 from analysis.separable_fit import Estimate
 from analysis.witness import largest_separable
 
@@ -324,7 +324,7 @@ def _without_phase(blocks: "Sequence[Block]") -> Iterator[str]:
         counts = [block.counts for block in blocks if block.setting.get("turn") == turn]
         if not counts:
             return
-        g2 = evaluate(sum(counts[1:], counts[0])).g2
+        g2 = g2_of_pairs(sum(counts[1:], counts[0]))
         if not {*CROSSED, *SAME} <= g2.keys():
             return
         crossed, same = (_Pooled.of(pooled_g2([g2[p] for p in ps])) for ps in (CROSSED, SAME))

@@ -19,7 +19,7 @@ KEPT = "sums.jsonl"
 """In a run folder; can be made anew at any time, and goes for nothing if the blocks are others."""
 
 MOST_POINTS = 16
-"""A course has so many points at most: the witness's posterior costs 50 ms at each."""
+"""A course has so many points at most: the witness's posterior costs 30 ms at each."""
 
 LONG = 512
 """Of fewer blocks no sums are kept."""

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from analysis.evaluation import Evaluation, evaluate
+from analysis.labelled import Labelled, Variable
 from analysis.netcdf import write_netcdf
 from labkit import __version__
 from labkit.procedures import Result
@@ -21,9 +23,6 @@ from labkit.run.sealing import seal_run
 from labkit.station.ending import Terminated, also, said, undisturbed
 from labkit.station.lab import Lab
 from labkit.station.safety import SafetyReport
-
-if TYPE_CHECKING:
-    from xarray import Dataset
 
 
 class Ending:
@@ -191,31 +190,30 @@ def save_counts(folder: RunFolder, blocks: Sequence[Block]) -> None:
     counts = total_counts([b for b in mine if b.counts.gates == gates])
     if counts is not None:
         title = f"Clicks, coincidences, g² and R_m of a {folder.manifest().kind} run"
-        found = counts.to_xarray().merge(estimates_of(evaluate(counts), setting))
+        found = counts.labelled() | estimates_of(evaluate(counts), setting)
         write_netcdf(found, folder.results_path, title=title, version=__version__)
 
 
-def estimates_of(found: Evaluation, setting: Mapping[str, object]) -> "Dataset":
+def estimates_of(found: Evaluation, setting: Mapping[str, object]) -> Labelled:
     """Return g² by pair and, of a witness, R_m by herald, each with its interval (16 %, 84 %)."""
-    from xarray import Dataset
-
     parts: dict[str, dict[str, tuple[float, float, float]]] = {
         "g2": {pair: (g2.value, g2.low, g2.high) for pair, g2 in found.g2.items()}
     }
     if found.witness is not None and setting.get("procedure") == "witness":
         parts["R_m"] = {n: (p.mode, p.low, p.high) for n, p in found.witness.named.items()}
     along = {"g2": "cross_pair", "R_m": "herald"}
-    dataset = Dataset()
+    ends = {"": "estimate", "_low": "16 % quantile", "_high": "84 % quantile"}
+    variables: dict[str, Variable] = {}
+    coordinates: dict[str, Variable] = {}
     for name, values in parts.items():
         if not values:
             continue
-        dataset = dataset.assign_coords({along[name]: list(values)})
-        for number, end in enumerate(("", "_low", "_high")):
-            column = [value[number] for value in values.values()]
-            words = {"": "estimate", "_low": "16 % quantile", "_high": "84 % quantile"}[end]
-            attributes = {"units": "1", "long_name": f"{name}, {words}"}
-            dataset[f"{name}{end}"] = (along[name], column, attributes)
-    return dataset
+        names, columns = (along[name],), np.array(list(values.values())).T
+        coordinates[along[name]] = names, np.array(list(values)), {}
+        for column, (end, words) in zip(columns, ends.items(), strict=True):
+            told = {"units": "1", "long_name": f"{name}, {words}"}
+            variables[f"{name}{end}"] = names, column, told
+    return Labelled(variables=variables, coordinates=coordinates, attributes={})
 
 
 LEFT_OVER = "left_over.json"

@@ -14,6 +14,7 @@ from analysis.counting.count import _Progress, count_stretch, cut, plan_for
 from analysis.counting.report import report_counts
 from analysis.counting.tally import Tally
 from analysis.counts import Counts
+from analysis.evaluation import evaluate, g2_of_pairs
 from analysis.gates import Gate, GateSet, TrialStart
 from analysis.tagfile import open_tags, write_ptu
 from analysis.tagfile.codec import Decoder, Encoder
@@ -529,6 +530,13 @@ def test_counts_survive_json_and_name_their_axes_in_xarray():
     assert int(data.singles.sel(gate="read", detector=2)) == counts.single("read", 2)
     pair = data.coincidences.sel(gate="pump", detector=1, other_gate="read", other_detector=2)
     assert int(pair) == counts.coincidence(("pump", 1), ("read", 2))
+
+
+def test_g2_of_pairs_is_that_of_the_evaluation():
+    rng = np.random.default_rng(9)
+    source = MemorySource(regular_t2(2000, rng), LAYOUTS[0x00010205])
+    counts = count(source, GateSet(period=5e-5, detectors={1: 0, 2: 1}, gates=GATES))
+    assert g2_of_pairs(counts) == dict(evaluate(counts).g2) != {}
 
 
 @pytest.mark.parametrize(("gated", "wanted"), [(0.9, True), (0.01, False)])

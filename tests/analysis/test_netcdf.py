@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from analysis.labelled import Labelled
-from analysis.netcdf import write_labelled, write_netcdf
+from analysis.netcdf import CONVENTIONS, write_netcdf
 
 DATA = Labelled(
     variables={
@@ -18,6 +18,7 @@ DATA = Labelled(
         "stable": (("x", "y"), np.array([[True, False], [True, True]]), {"units": ""}),
         "shares": (("x", "y", "mode"), np.arange(12.0).reshape(2, 2, 3), {"units": "1/s"}),
         "number": (("x",), np.array([3, 4]), {}),
+        "total": ((), np.array(7), {}),
     },
     coordinates={
         "x": (("x",), np.array([0.1, 0.2]), {"units": "ω_b"}),
@@ -31,8 +32,9 @@ DATA = Labelled(
 @pytest.fixture
 def files(tmp_path):
     here, there = tmp_path / "here.nc", tmp_path / "there.nc"
-    write_labelled(DATA, here, title="a map", version="1")
-    write_netcdf(DATA.to_xarray(), there, title="a map", version="1")
+    write_netcdf(DATA, here, title="a map", version="1")
+    about = {"Conventions": CONVENTIONS, "title": "a map", "labkit_version": "1"}
+    DATA.to_xarray().assign_attrs(about).to_netcdf(there, engine="h5netcdf")
     return here, there
 
 

@@ -106,3 +106,17 @@ def test_negative_region_is_the_probability_of_a_plus_b_below_one() -> None:
 def test_tail_falls_as_the_power_three_halves() -> None:
     density = ratio(9, 10.8, 12, 10.8).density([1e8, 1e10])
     assert density[0] / density[1] == pytest.approx(1e3, rel=1e-3)
+
+
+@pytest.mark.parametrize("case", [*CASES, (5218, 12215.4, 2005, 4986.1), (76, 46.2, 49, 29.5)])
+def test_more_nodes_over_wider_windows_change_no_digit_that_counts(
+    case: tuple[int, float, int, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.r_[ratio(*case).landmarks(), np.linspace(-1.0, 3.0, 41), np.sinh([-8.0, 5.0, 20.0])]
+    density, cdf = ratio(*case).density(x), ratio(*case).cdf(x)
+    nodes, weights = np.polynomial.legendre.leggauss(300)
+    for name, value in (("_NODES", nodes), ("_WEIGHTS", weights), ("_FALL", 60.0)):
+        monkeypatch.setattr(f"analysis.witness.distribution.{name}", value)
+    exact = ratio(*case).density(x)
+    np.testing.assert_allclose(density, exact, rtol=0, atol=1e-12 * exact.max())
+    np.testing.assert_allclose(cdf, ratio(*case).cdf(x), rtol=0, atol=1e-12)
