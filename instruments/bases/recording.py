@@ -117,6 +117,7 @@ class Recording:
             self._free.put(buffer)
         self._filled: SimpleQueue[tuple[Buffer, int] | None] = SimpleQueue()
         self._stop = Event()
+        self._look = Event()
         self._done = Event()
         self._lock = Lock()
         self._events: list[TaggerEvent] = []
@@ -142,15 +143,20 @@ class Recording:
     def request_stop(self) -> None:
         """Ask for the end and return at once."""
         self._stop.set()
+        self._look.set()
 
     def wait(self, timeout: float) -> bool:
         """Wait for the end; tell whether it has come.
+
+        Whoever waits ends the reader's pause: it looks at the device now.
 
         Raises
         ------
         RuntimeError
             If reading or writing failed; what came before is in the sink.
         """
+        if timeout > 0:
+            self._look.set()
         if not self._done.wait(timeout):
             return False
         for thread in self._threads:
@@ -211,7 +217,8 @@ class Recording:
                 return
             finishing = stopped or self._reader.ended()
             if not finishing:
-                time.sleep(pause)
+                if self._look.wait(pause):
+                    self._look.clear()
                 pause = min(2.0 * pause, self._poll)
 
     def _read_once(self) -> int:
