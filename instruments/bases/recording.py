@@ -18,9 +18,6 @@ Buffer = NDArray[np.uint32]
 _PAGE = 4096
 """Alignment of buffers, bytes."""
 
-_FIRST_PAUSE = 0.25
-"""Of `poll`: after records more may come soon; every further pause is twice as long."""
-
 _SYNC_INTERVAL = 5.0
 """Longest time that records wait to reach the disk, s."""
 
@@ -95,7 +92,7 @@ class Recording:
     buffers, buffer_records : int, optional
         How much may wait for the sink before the device has to wait.
     poll : float, optional
-        Longest time between looks at a device that has nothing, s; the first ones come sooner.
+        Time between looks at a device that has nothing, s; who waits for the end makes it look.
     """
 
     def __init__(
@@ -199,7 +196,6 @@ class Recording:
 
     def _read_until_end(self) -> None:
         stopped = finishing = False
-        pause = _FIRST_PAUSE * self._poll
         while True:
             if self._stop.is_set() and not stopped:
                 self._reader.stop()
@@ -208,7 +204,6 @@ class Recording:
                 self._reader.stop()
                 return
             if self._read_once():
-                pause = _FIRST_PAUSE * self._poll
                 continue
             if finishing:
                 self._note(self._reader.faults())
@@ -216,10 +211,8 @@ class Recording:
                     self._reader.stop()
                 return
             finishing = stopped or self._reader.ended()
-            if not finishing:
-                if self._look.wait(pause):
-                    self._look.clear()
-                pause = min(2.0 * pause, self._poll)
+            if not finishing and self._look.wait(self._poll):
+                self._look.clear()
 
     def _read_once(self) -> int:
         buffer = self._free.get()
