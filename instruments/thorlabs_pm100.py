@@ -91,11 +91,11 @@ class ThorlabsPM100(ScpiInstrument):
 
     @power.getter
     def _get_power(self) -> float:
-        with self.lock:
-            if (unit := self.ask("SENS:POW:UNIT?")) != "W":
-                message = f"{self.name}: the meter must show W, but shows {unit}; set its unit"
-                raise RuntimeError(message)
-            power = number_in(self.ask("MEAS:POW?"))
+        unit, _, reading = self.ask("SENS:POW:UNIT?;:MEAS:POW?").partition(";")
+        if unit != "W":
+            message = f"{self.name}: the meter must show W, but shows {unit}; set its unit"
+            raise RuntimeError(message)
+        power = number_in(reading)
         if not abs(power) < OVERFLOW:
             message = f"{self.name}: the power is beyond the range; set `auto_range` or attenuate"
             raise RuntimeError(message)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -43,6 +44,7 @@ def typed_tags(values: Mapping[str, object]) -> list[Tag]:
     ]
 
 
+@cache
 def software_version() -> str:
     """Return the version of labkit that is installed."""
     from importlib.metadata import PackageNotFoundError, version

@@ -18,9 +18,6 @@ Buffer = NDArray[np.uint32]
 _PAGE = 4096
 """Alignment of buffers, bytes."""
 
-_FIRST_PAUSE = 0.25
-"""Of `poll`: after records more may come soon; every further pause is twice as long."""
-
 _SYNC_INTERVAL = 5.0
 """Longest time that records wait to reach the disk, s."""
 
@@ -95,7 +92,7 @@ class Recording:
     buffers, buffer_records : int, optional
         How much may wait for the sink before the device has to wait.
     poll : float, optional
-        Longest time between looks at a device that has nothing, s; the first ones come sooner.
+        Time between looks at a device that has nothing, s; who waits for the end makes it look.
     """
 
     def __init__(
@@ -117,6 +114,7 @@ class Recording:
             self._free.put(buffer)
         self._filled: SimpleQueue[tuple[Buffer, int] | None] = SimpleQueue()
         self._stop = Event()
+        self._look = Event()
         self._done = Event()
         self._lock = Lock()
         self._events: list[TaggerEvent] = []
@@ -142,15 +140,20 @@ class Recording:
     def request_stop(self) -> None:
         """Ask for the end and return at once."""
         self._stop.set()
+        self._look.set()
 
     def wait(self, timeout: float) -> bool:
         """Wait for the end; tell whether it has come.
+
+        Whoever waits ends the reader's pause: it looks at the device now.
 
         Raises
         ------
         RuntimeError
             If reading or writing failed; what came before is in the sink.
         """
+        if timeout > 0:
+            self._look.set()
         if not self._done.wait(timeout):
             return False
         for thread in self._threads:
@@ -193,7 +196,6 @@ class Recording:
 
     def _read_until_end(self) -> None:
         stopped = finishing = False
-        pause = _FIRST_PAUSE * self._poll
         while True:
             if self._stop.is_set() and not stopped:
                 self._reader.stop()
@@ -202,7 +204,6 @@ class Recording:
                 self._reader.stop()
                 return
             if self._read_once():
-                pause = _FIRST_PAUSE * self._poll
                 continue
             if finishing:
                 self._note(self._reader.faults())
@@ -210,9 +211,8 @@ class Recording:
                     self._reader.stop()
                 return
             finishing = stopped or self._reader.ended()
-            if not finishing:
-                time.sleep(pause)
-                pause = min(2.0 * pause, self._poll)
+            if not finishing and self._look.wait(self._poll):
+                self._look.clear()
 
     def _read_once(self) -> int:
         buffer = self._free.get()

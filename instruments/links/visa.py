@@ -101,16 +101,20 @@ class VisaLink(VisaInstrument):
 
     def ask_raw(self, cmd: str) -> str:
         """Send a query and return its reply without terminator."""
-        with self.lock, self._exchange(cmd):
+        with self.lock:
+            self._make_ready()
             wire = _wire(self.visa_handle)
-            reply = super().ask_raw(cmd) if wire is None else self._ask_directly(wire, cmd)
-            reply = reply.strip()
-            if _bytes_are_waiting(self.visa_handle):
-                message = f"{reply!r} came, and more after it"
-                raise ConnectionResetError(message)
-            return reply
+            if wire is None:
+                with self._reading(cmd):
+                    return self._alone(super().ask_raw(cmd).strip())
+            wait = longest_wait(self._bound)
+            try:
+                return self._alone(self._ask_directly(wire, cmd, wait).strip())
+            except BaseException as error:
+                self._fail(cmd, error, wait)
+                raise
 
-    def _ask_directly(self, wire: "socket.socket | Serial", cmd: str) -> str:
+    def _ask_directly(self, wire: "socket.socket | Serial", cmd: str, wait: float) -> str:
         """Ask past pyvisa-py, which reads serial lines byte by byte, each with a system call."""
         handle = self.visa_handle
         ends = handle.write_termination or "", handle.read_termination or "\n"
@@ -118,9 +122,15 @@ class VisaLink(VisaInstrument):
             self.visa_log.debug("Querying: %s", cmd)
             send = wire.sendall if isinstance(wire, socket.socket) else wire.write
             send(f"{cmd}{ends[0]}".encode(handle.encoding))
-            wait = longest_wait(self._bound)
             reply = _read_until(wire, ends[1].encode(), wait).decode(handle.encoding)
             self.visa_log.debug("Response: %s", reply)
+        return reply
+
+    def _alone(self, reply: str) -> str:
+        """Return a reply that nothing stands behind."""
+        if _bytes_are_waiting(self.visa_handle):
+            message = f"{reply!r} came, and more after it"
+            raise ConnectionResetError(message)
         return reply
 
     def write_bytes(self, data: bytes, what: str, chunk: int = 32_000) -> None:
@@ -255,10 +265,14 @@ class VisaLink(VisaInstrument):
 
     @contextlib.contextmanager
     def _exchange(self, what: str) -> Iterator[None]:
-        if not self._reopening and (self._broken or _bytes_are_waiting(self.visa_handle)):
-            self.reconnect()
+        self._make_ready()
         with self._reading(what):
             yield
+
+    def _make_ready(self) -> None:
+        """Open the link anew before an exchange that would otherwise go wrong."""
+        if not self._reopening and (self._broken or _bytes_are_waiting(self.visa_handle)):
+            self.reconnect()
 
     @contextlib.contextmanager
     def _reading(self, what: str) -> Iterator[None]:
@@ -267,15 +281,25 @@ class VisaLink(VisaInstrument):
         try:
             with self._time_out_of(wait):
                 yield
-        except (VisaIOError, OSError, UnicodeError) as error:
-            self._broken = True
-            failure = self._link_error(what, error, wait)
-            if isinstance(failure, TimeoutError):
-                no_longer_waiting()
-            raise failure from error
-        except BaseException:  # Ctrl-C: the reply is still on its way
-            self._broken = True
+        except BaseException as error:
+            self._fail(what, error, wait)
             raise
+
+    def _fail(self, what: str, error: BaseException, wait: float) -> None:
+        """Mark the link as broken, and raise what befell it; after Ctrl-C a reply may still come.
+
+        Raises
+        ------
+        TimeoutError, ConnectionError
+            If the link is what failed.
+        """
+        self._broken = True
+        if not isinstance(error, VisaIOError | OSError | UnicodeError):
+            return
+        failure = self._link_error(what, error, wait)
+        if isinstance(failure, TimeoutError):
+            no_longer_waiting()
+        raise failure from error
 
     @contextlib.contextmanager
     def _time_out_of(self, seconds: float) -> Iterator[None]:
@@ -306,11 +330,11 @@ class VisaLink(VisaInstrument):
 
 def _wire(handle: MessageBasedResource) -> "socket.socket | Serial | None":
     """Return what is beneath a pyvisa-py resource; ``None`` for other libraries and buses."""
+    sessions = getattr(handle.visalib, "sessions", {})
+    interface = getattr(sessions.get(handle.session), "interface", None)
     if isinstance(handle, SerialInstrument):
-        sessions = getattr(handle.visalib, "sessions", {})
-        interface = getattr(sessions.get(handle.session), "interface", None)
-        return interface if hasattr(interface, "in_waiting") else None
-    return _raw_socket(handle)
+        return interface if hasattr(interface, "fileno") else None  # Windows waits in another way
+    return interface if isinstance(interface, socket.socket) else None
 
 
 def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float) -> bytes:
@@ -330,7 +354,7 @@ def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float) -> b
         if isinstance(wire, socket.socket):
             part = wire.recv(1 << 16)
         else:
-            part = wire.read(max(1, wire.in_waiting))
+            part = os.read(wire.fileno(), 1 << 12)
         if not part:
             raise VisaIOError(StatusCode.error_timeout)  # hung up: nothing more will come
         received += part
@@ -342,21 +366,21 @@ def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float) -> b
 
 def _raw_socket(handle: MessageBasedResource) -> socket.socket | None:
     """Return the socket beneath a pyvisa-py resource, ``None`` for anything else."""
-    sessions = getattr(handle.visalib, "sessions", {})
-    interface = getattr(sessions.get(handle.session), "interface", None)
-    return interface if isinstance(interface, socket.socket) else None
+    wire = _wire(handle)
+    return wire if isinstance(wire, socket.socket) else None
 
 
 def _bytes_are_waiting(handle: MessageBasedResource) -> bool:
     """Tell whether there are bytes that nobody asked for, or the other side has hung up."""
-    if isinstance(handle, SerialInstrument):
-        return handle.bytes_in_buffer > 0
-    if connection := _raw_socket(handle):
+    wire = _wire(handle)
+    if isinstance(wire, socket.socket):
         sessions = getattr(handle.visalib, "sessions", {})
         if getattr(sessions[handle.session], "_pending_buffer", b""):
             return True
-        return bool(select.select([connection], [], [], 0)[0])
-    return False
+        return bool(select.select([wire], [], [], 0)[0])
+    if wire is not None:
+        return bool(wire.in_waiting)
+    return isinstance(handle, SerialInstrument) and handle.bytes_in_buffer > 0
 
 
 def _mark_end(handle: MessageBasedResource, *, last: bool) -> None:

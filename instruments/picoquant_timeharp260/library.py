@@ -330,6 +330,8 @@ class TimeHarpBoard:
     def faults(self) -> Sequence[Fault]:
         """Return what the board's flags say is wrong."""
         flags = self.integer("GetFlags")
+        if not flags:  # asked with every read
+            return ()
         return [fault for flag, fault in self.fault_flags.items() if flag & flags]
 
     def read(self, buffer: NDArray[np.uint32]) -> int:

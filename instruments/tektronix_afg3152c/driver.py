@@ -300,16 +300,15 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
 
     @load.getter
     def _get_load(self) -> float:
-        query = f"OUTP{self.number}:IMP?"
-        with self.parent.lock:
-            first, second = (_number_or_inf(self.ask(query)) for _ in range(2))
-        if first != second:
+        reply = self.ask(f"OUTP{self.number}:IMP?;IMP?")
+        answers = [_number_or_inf(part) for part in reply.split(";")]
+        if len(answers) != 2 or answers[0] != answers[1]:
             message = (
-                f"{self.load.full_name} must be answered alike twice, but is with {first:g} and "
-                f"{second:g} Ω; ask again"
+                f"{self.load.full_name} must be answered alike twice, but is with {reply!r} Ω; "
+                "ask again"
             )
             raise ConnectionError(message)
-        return first
+        return answers[0]
 
     @function.setter
     def _set_function(self, shape: str) -> None:

@@ -306,9 +306,9 @@ class Session:
             stop_if_asked()
             self.watcher.advance(seconds, total)
             if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
-                when = f"{seconds:.0f} s after its start"
+                begin, when = monotonic(), f"{seconds:.0f} s after its start"
                 writer.sample(seconds, _known(self.monitors(brief=True), when, problems))
-                self.lab.check_interlocks(brief=True)
+                self.lab.check_interlocks(brief=True, since=begin)
                 due, last = (seconds // SAMPLE_INTERVAL + 1) * SAMPLE_INTERVAL, monotonic()
             return due
 

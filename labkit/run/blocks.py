@@ -124,18 +124,29 @@ def journal_block(
         shifted=_shifted(segment, counts, record),
     )
     folder.journal.append(block)
-    return judge_block(folder, block, note=note)
+    return judge_block(folder, block, note=note, record=record)
 
 
-def judge_block(folder: RunFolder, block: Block, *, note: str = "") -> Block:
+def judge_block(
+    folder: RunFolder, block: Block, *, note: str = "", record: BlockRecord | None = None
+) -> Block:
     """Verify a journaled block from its record, and write its verdict.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    block : Block
+    note : str
+        Said first in the reason.
+    record : BlockRecord, optional
+        As read back already.
 
     Raises
     ------
     ValueError
         If its record cannot be read.
     """
-    record = read_record(folder.record_path(block.number))
+    record = record or read_record(folder.record_path(block.number))
     problems = problems_of(evidence_of(record, block.counts, folder.path / block.segment))
     notes = record.outcome.notes if record.outcome else ()
     reason = "; ".join(filter(None, (note, *notes, *problems)))

@@ -163,7 +163,7 @@ class Packed:
         numbers += [getattr(quality, name) for name in _SUMS]
         tables = [getattr(counts, name).ravel() for name in _TABLES]
         vector = np.concatenate([np.array(numbers, np.int64), *tables]).astype("<i8")
-        text = b64encode(compress(vector.tobytes(), 9)).decode("ascii")
+        text = b64encode(compress(vector.tobytes(), 6)).decode("ascii")
         return cls(
             bins=bins, text=text, number=trials.number, source=trials.source,
             warnings=quality.warnings,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import wraps
+from math import inf
 from threading import Event, Thread, get_ident, local
 from time import monotonic, sleep
 from typing import Any
@@ -94,6 +95,7 @@ class Guard:
         self._inside = local()
         self._calls: dict[int, tuple[str, float]] = {}
         self._last_asked = monotonic()
+        self._answered: dict[str, float] = {}
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -116,6 +118,10 @@ class Guard:
     def asked(self) -> None:
         """Note that the interlocks are being asked."""
         self._last_asked = monotonic()
+
+    def has_asked(self, path: str, since: float) -> bool:
+        """Tell whether a parameter's instrument has answered since a reading of `monotonic`."""
+        return self._answered.get(path, -inf) >= since
 
     @contextmanager
     def _keeping_watch(self) -> Iterator[None]:
@@ -231,13 +237,17 @@ class Guard:
     def _asking(self, path: str, ask: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(ask)
         def asking(*given: Any, **named: Any) -> Any:
+            begin = monotonic()
             if being_made_safe() or getattr(self._inside, "asking", False):
-                return ask(*given, **named)
-            self._inside.asking = True
-            try:
-                return self._patiently(path, lambda: ask(*given, **named))
-            finally:
-                self._inside.asking = False
+                answer = ask(*given, **named)
+            else:
+                self._inside.asking = True
+                try:
+                    answer = self._patiently(path, lambda: ask(*given, **named))
+                finally:
+                    self._inside.asking = False
+            self._answered[path] = begin
+            return answer
 
         return asking
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import cycle
-from math import ceil, isclose, nan
+from math import ceil, inf, isclose, nan
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ WATCHDOG_LOG = "watchdog.txt"
 POLL = 0.2
 """Longest time between looks at a running recording, s."""
 
-SHORTEST_POLL = 1e-3
+SHORTEST_POLL = 2.5e-4
 """Shortest time between looks at a running recording, s."""
 
 
@@ -144,7 +144,7 @@ class Lab(Cast):
             raise RuntimeError(message) from error
         return _number(path, value)
 
-    def check_interlocks(self, *, brief: bool = False) -> tuple[str, ...]:
+    def check_interlocks(self, *, brief: bool = False, since: float = inf) -> tuple[str, ...]:
         """Check the station's interlocks; return what forced ones would have refused.
 
         Parameters
@@ -152,17 +152,21 @@ class Lab(Cast):
         brief : bool
             Ask instruments for what may change by itself, as temperatures; settings, which change
             at a setting only, are taken as they were last known.
+        since : float
+            With `brief`: when the present look began, by `time.monotonic`. What it has read itself
+            is not asked again.
         """
         if self.guard is not None:
             self.guard.asked()
-        read = self.read_brief if brief else self.read
+        read = partial(self.read_brief, since=since) if brief else self.read
         return check_interlocks(self.file.config.interlocks, cache(read), forced=self.forced)
 
-    def read_brief(self, path: str) -> float:
-        """Return a setting as it was last known, and a reading by asking for it."""
+    def read_brief(self, path: str, since: float = inf) -> float:
+        """Return a setting as it was last known, and a reading, not older than `since`."""
         parameter = find(self.instruments, path)
         known = getattr(parameter, "settable", False) and parameter.cache.valid
-        if not known:
+        fresh = self.guard is not None and self.guard.has_asked(path, since)
+        if not (known or fresh):
             return self.read(path)
         return _number(path, parameter.cache.get(get_if_invalid=False))
 

@@ -114,25 +114,33 @@ class Interferometer:
     def steps(self, number: int, seconds: float) -> tuple[Real, Real]:
         """Let so many seconds pass `number` times; return `phase` and `sigma` after each.
 
-        A closed loop at rest whose output can follow is worked out for all steps at once: at the
-        end of each the error is gone.
+        An open loop, and a closed one at rest whose output can follow, are worked out for all
+        steps at once: at the end of each the output is what it was, or the error is gone. A closed
+        loop comes to rest within the first steps.
         """
         found: list[tuple[float, float]] = []
-        if not number or not self._is_at_rest(seconds):
-            for _ in range(number):
-                self.step(seconds)
+        while len(found) < number and not self._is_steady(seconds):
+            self.step(seconds)
+            found.append((self.phase, self.sigma))
+        left = number - len(found)
+        if not left:
+            return _columns(found)
+        walks = self._walks(seconds, self._rng.standard_normal(left))
+        drift = np.cumsum(np.concatenate([[self._drift], walks]))[1:]
+        if not self._settings.engaged:
+            self._drift, self.sigma = float(drift[-1]), self._parameters.acoustic_noise
+            self._drive(self._settings.manual_output)
+            phase = drift + self._parameters.stretcher * (self.output + self.stretcher_volts)
+        elif self._follows(walks, drift):
+            phase, self._drift = np.full(left, self.phase), float(drift[-1])
+            self._drive(float(self._output_for(self.phase, self._drift)))
+        else:
+            for walk in walks.tolist():
+                self._go(walk, seconds)
                 found.append((self.phase, self.sigma))
             return _columns(found)
-        walks = self._walks(seconds, self._rng.standard_normal(number))
-        drift = np.cumsum(np.concatenate([[self._drift], walks]))[1:]
-        if self._follows(walks, drift):
-            held, self._drift = self.phase, float(drift[-1])
-            self._drive(float(self._output_for(held, self._drift)))
-            return np.full(number, held), np.full(number, self.sigma)
-        for walk in walks.tolist():
-            self._go(walk, seconds)
-            found.append((self.phase, self.sigma))
-        return _columns(found)
+        before, sigma = _columns(found)
+        return np.append(before, phase), np.append(sigma, np.full(left, self.sigma))
 
     def read(self) -> LockReading:
         """Return error signal (noise included), output and limit now."""
@@ -143,6 +151,10 @@ class Interferometer:
             output=self.output,
             limit=self.limit,
         )
+
+    def _is_steady(self, seconds: float) -> bool:
+        """Tell whether many steps are worked out at once."""
+        return not self._settings.engaged or self._is_at_rest(seconds)
 
     def _is_at_rest(self, seconds: float) -> bool:
         """Tell whether the loop is closed and its error gone, as it is after so many seconds."""

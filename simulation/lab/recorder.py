@@ -151,6 +151,7 @@ class Recorder(TaggerPort):
         self._began = self._end = 0.0
         self._running = False
         self._seen, self._limit, self._waits_until = 0.0, 0.0, -inf
+        self._was_held = False
         self._flags = TaggerFlags()
 
     def rates(self, settings: TaggerSettings) -> TaggerRates:
@@ -260,9 +261,11 @@ class Recorder(TaggerPort):
 
     def _wait_for_data(self) -> None:
         """Let time pass while nothing is waiting, but not more than the FIFO can take."""
-        if self._is_held():
+        was_held, self._was_held = self._was_held, self._is_held()
+        if self._was_held:
             return  # at once: a vendor's library lets nobody else in meanwhile, who would look
-        sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
+        if not was_held:
+            sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
             left = self._leash()
             if self._running and not self._fifo.waiting and left > 0:

@@ -55,7 +55,7 @@ def put(command):
 
 
 UNCOUPLED = [("SOUR1:VOLT:CONC:STAT?", "0"), ("SOUR1:FREQ:CONC:STAT?", "0")]
-LOAD = [("OUTP1:IMP?", "5.000000E+01")] * 2
+LOAD = [("OUTP1:IMP?;IMP?", "5.000000E+01;5.000000E+01")]
 
 
 def times(width, period, lead, trail, source="SOUR1"):

@@ -31,7 +31,7 @@ def meter():
             ],
             lambda meter: meter.wavelength(1553.8e-9),
         ),
-        ([("SENS:POW:UNIT?", "W"), ("MEAS:POW?", "1.0E-6")], lambda meter: meter.power()),
+        ([("SENS:POW:UNIT?;:MEAS:POW?", "W;1.0E-6")], lambda meter: meter.power()),
         ([OK, ("SENS:POW:RANG:AUTO 1", None), OK], lambda meter: meter.auto_range(True)),
         ([OK, ("SENS:POW:RANG 0.001", None), OK], lambda meter: meter.power_range(1e-3)),
         ([OK, ("SENS:AVER 30", None), OK], lambda meter: meter.averages(30)),
