@@ -71,7 +71,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "arm_transmission": ("arm", "fluxes"),
     "laser_gain": ("power",),
     "polarisation_angle": ("polarisation",),
-    "laser_noise": ("drive light", "noise"),
+    "laser_noise": (),
     "mechanical_jitter_hz": ("mechanical",),
     "heating_curvature": ("heating",),
     "modulator_sign": ("serrodyne", "sign"),
@@ -81,7 +81,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "stray_light_hz": ("background",),
     "swapped_detectors": ("swapped",),
 }
-"""Words by which a sentence names what is wrong."""
+"""Words by which a sentence names what is wrong.
+
+None name a laser's phase noise: like more heating by its pulse it puts uncorrelated photons on the
+line, and no setting of an exam tells one from the other.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +240,7 @@ def measured(session: Session, reference: Counts | None) -> tuple[Counts | None,
     straight = sum_of([b.held for b in session.blocks if b.setting.get(TURN) == THETA])
     if null.condition.met is False:
         bad.append(f"null_test: {null.condition.problem or null.condition.demand}")
+    bad += [f"null_test: {text}" for text in null.remarks]
     if found is None or straight is None:
         return None, tuple(bad)
     mine = [block for block in session.blocks if TURN in block.setting]

@@ -96,7 +96,7 @@ MOVED: Mapping[str, tuple[Constants, tuple[str, ...]]] = {
 """
 
 BALANCE: dict[str, Any] = {"tolerance": 0.04}
-"""Arms that drift by 2 % each are seldom found within the autopilot's 1.5 %."""
+"""Arms that drift by 2 % each are seldom found within the autopilot's 1.5 %, and take long."""
 
 NIGHT: dict[str, Any] = {
     "phase_sweep": {"trials": 50_000_000}, "witness": {"goal": {"trials": 2e8}},

@@ -17,7 +17,7 @@ from analysis.yamlfile import read_mapping
 from labkit.acting import acting_phase, pulse_energy
 from labkit.compiler.programs import Calibration
 from labkit.procedures import options_of
-from labkit.procedures.null_test import NullTestOptions, laser_sequence
+from labkit.procedures.null_test import PUMP_LEVEL, NullTestOptions, laser_sequence
 from labkit.procedures.pump_probe import probe_on_upper_sideband
 from labkit.procedures.session import CLOSED
 from labkit.run import Block, RunFolder, open_run
@@ -423,9 +423,10 @@ def _played(setting: Plain, run: _Run) -> _Played | None:
     else:
         options = getattr(run.options, "null_test", run.options)
         laser = (options if isinstance(options, NullTestOptions) else NullTestOptions()).light
-        sequence = laser_sequence(sequence, laser)
+        level = float(setting.get(PUMP_LEVEL, laser.pump_level))
+        sequence = laser_sequence(sequence, replace(laser, pump_level=level))
         if light == "bright laser":
-            sequence = sequence.with_pulse("read", level=laser.pump_level)
+            sequence = sequence.with_pulse("read", level=level)
         return _Played(data_set=name, sequence=sequence, on_line=False, laser=True)
     return _Played(data_set=name, sequence=sequence, arms=device, on_line=light not in BESIDE)
 

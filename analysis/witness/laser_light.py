@@ -8,6 +8,7 @@ the run's cannot tell detectors without fault from blind ones whose lost clicks 
 (m + a = 1), which separate noise from the run's g²; brighter light can.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,7 +20,11 @@ from analysis.witness.conditions import SMALLEST_P, THIS_RUN, Condition, conditi
 FEWEST_ACCIDENTALS = 10
 LARGEST_BRIGHT_CHANGE = 0.05
 """Change of g² of bright laser light that is a failure; a smaller one only lowers the bound."""
+GLARING = 0.9
+"""Clicks per trial from which on coincidences are accidental whatever the detectors do."""
 _SMALLEST_P_OF_CELL = 2.5e-4
+_ALL_ALIKE = 3.0
+"""Standard deviations within which all four cells deviate alike: it is not the detectors."""
 _ONE_SIDED = 0.05
 SAME, CROSSED = ("r1p1", "r2p2"), ("r2p1", "r1p2")
 
@@ -140,6 +145,12 @@ def null_laser_only(dim: WitnessCounts, bright: WitnessCounts | None = None) -> 
             "null_laser_only", None, met=None, source=THIS_RUN,
             problem=f"laser-only run expects fewer than {FEWEST_ACCIDENTALS} accidentals",
         )  # fmt: skip
+    if max(dim.pump) > GLARING * dim.trials:
+        return condition(
+            "null_laser_only", None, met=None, source=THIS_RUN,
+            problem=f"laser light clicks in {100 * max(dim.pump) / dim.trials:.4g} % of the "
+            "trials of the pump gate: too bright to tell",
+        )  # fmt: skip
     least = 1.0
     for counts, allowed in ((dim, 0.0), (bright, LARGEST_BRIGHT_CHANGE)):
         if counts is None:
@@ -161,4 +172,55 @@ def null_laser_only(dim: WitnessCounts, bright: WitnessCounts | None = None) -> 
 def _failed_null(p: float, side: str) -> Condition:
     return condition(
         "null_laser_only", p, met=False, source=THIS_RUN, problem=f"laser-only g2 {side} 1"
+    )
+
+
+def remembering_detectors(
+    dim: WitnessCounts, bright: WitnessCounts | None = None
+) -> tuple[str, ...]:
+    """Say which detector remembers clicks of which one, by the cells of a failed null test.
+
+    A cell speaks if it fails by itself as `null_laser_only` asks it: too many coincidences in light
+    with a dim read gate are false clicks, too few with a bright one (with a dim one, if there is
+    no other) are lost ones. If all four cells deviate alike, it is the light that does.
+    """
+    found: list[str] = []
+    for counts, allowed, side in (
+        (dim, 0.0, 1), (bright or dim, LARGEST_BRIGHT_CHANGE if bright else 0.0, -1),
+    ):  # fmt: skip
+        cells = {pair: _sum(counts, [pair]) for pair in SAME + CROSSED}
+        if min(expected for _, expected in cells.values()) == 0.0 or _alike(cells.values()):
+            continue
+        for pair, (seen, expected) in cells.items():
+            off = (seen - expected) / expected
+            if side * off > allowed and poisson_p(seen, expected) < _SMALLEST_P_OF_CELL:
+                found.append(_said_of(pair, counts, seen, expected))
+    return tuple(found)
+
+
+def _alike(cells: Iterable[tuple[float, float]]) -> bool:
+    """Tell whether all cells deviate, and by the same factor."""
+    ratios = [(n / e, math.sqrt(n + 1.0) / e) for n, e in cells]
+    if any(abs(ratio - 1.0) <= _ALL_ALIKE * sigma for ratio, sigma in ratios):
+        return False
+    mean = sum(r / s**2 for r, s in ratios) / sum(s**-2 for _, s in ratios)
+    return all(abs(ratio - mean) <= _ALL_ALIKE * sigma for ratio, sigma in ratios)
+
+
+def _said_of(pair: str, counts: WitnessCounts, seen: float, expected: float) -> str:
+    later, earlier = pair[1], pair[3]
+    pump = counts.pump[int(earlier) - 1]
+    detail = f"laser light gives {seen / expected:.3g} times the accidental coincidences {pair}"
+    if seen < expected:
+        lost = 1.0 - seen / expected
+        if later == earlier:
+            return f"detector {later} is blind to {100 * lost:.2g} % after a click: {detail}"
+        return f"detector {later} misses {100 * lost:.2g} % after clicks of {earlier}: {detail}"
+    # false clicks are among those of the read gate, and so among the accidentals
+    false = (seen - expected) / (pump * (1.0 - pump / counts.trials))
+    if later == earlier:
+        return f"detector {later} has afterpulses, {false:.2g} per pump click: {detail}"
+    return (
+        f"crosstalk: detector {later} hears detector {earlier}, {false:.2g} false clicks per pump "
+        f"click: {detail}"
     )

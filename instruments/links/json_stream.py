@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Condition, Thread
 from typing import Any
 
-from instruments.links.lateness import longest_wait, no_longer_waiting
+from instruments.links.lateness import LOOK, is_excused, longest_wait, no_longer_waiting
 
 _CHUNK = 1 << 16
 
@@ -71,10 +71,15 @@ class JsonStream:
             If it is not within `seconds`; tells what it was.
         """
         seconds = longest_wait(seconds)
-        deadline = time.monotonic() + seconds
+        due = deadline = time.monotonic() + seconds
+        address = f"{self._place[0]}:{self._place[1]}"
         with self._news:
             while not (label in self._values and wanted(self._values[label])):
-                if not self._news.wait(deadline - time.monotonic()) or self._failure:
+                comes = self._news.wait(due - time.monotonic())
+                if not comes and is_excused(address, time.monotonic() - deadline):
+                    due = time.monotonic() + LOOK
+                    continue
+                if not comes or self._failure:
                     no_longer_waiting()
                     seen = repr(self._values.get(label, "nothing"))
                     lost = f" ({self._failure})" if self._failure else ""

@@ -19,7 +19,7 @@ from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
 from qcodes.utils import DelayedKeyboardInterrupt
 
-from instruments.links.lateness import longest_wait, no_longer_waiting
+from instruments.links.lateness import LOOK, is_excused, longest_wait, no_longer_waiting
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -122,7 +122,8 @@ class VisaLink(VisaInstrument):
             self.visa_log.debug("Querying: %s", cmd)
             send = wire.sendall if isinstance(wire, socket.socket) else wire.write
             send(f"{cmd}{ends[0]}".encode(handle.encoding))
-            reply = _read_until(wire, ends[1].encode(), wait).decode(handle.encoding)
+            address = self._wanted_address
+            reply = _read_until(wire, ends[1].encode(), wait, address).decode(handle.encoding)
             self.visa_log.debug("Response: %s", reply)
         return reply
 
@@ -159,6 +160,7 @@ class VisaLink(VisaInstrument):
         """Send a query and return exactly `count` bytes of its reply, as they are."""
         with self.lock, self._exchange(cmd):
             super().write_raw(cmd)
+            self._await_first_byte()
             return self.visa_handle.read_bytes(count)
 
     def exchange_bytes(self, data: bytes, count: int, what: str) -> bytes:
@@ -169,6 +171,7 @@ class VisaLink(VisaInstrument):
         with self.lock, self._reading(what) if not data else self._exchange(what):
             if data:
                 self.visa_handle.write_raw(data)
+            self._await_first_byte()
             return self.visa_handle.read_bytes(count)
 
     def send_blindly(self, *commands: str) -> None:
@@ -260,8 +263,15 @@ class VisaLink(VisaInstrument):
             if re.search(self.identity, reply, re.IGNORECASE):
                 break
             with self._reading(what):
+                self._await_first_byte()
                 reply = str(handle.read()).strip()
         return reply
+
+    def _await_first_byte(self) -> None:
+        """Let an excused instrument begin its reply, whose bytes pyvisa then waits for."""
+        wire, wait = _wire(self.visa_handle), longest_wait(self._bound)
+        if wire is not None and not _bytes_are_waiting(self.visa_handle):
+            _come(wire, monotonic() + wait, self._wanted_address)
 
     @contextlib.contextmanager
     def _exchange(self, what: str) -> Iterator[None]:
@@ -337,7 +347,17 @@ def _wire(handle: MessageBasedResource) -> "socket.socket | Serial | None":
     return interface if isinstance(interface, socket.socket) else None
 
 
-def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float) -> bytes:
+def _come(wire: "socket.socket | Serial", deadline: float, address: str) -> bool:
+    """Wait for bytes until a deadline, or longer if who is at the address is excused."""
+    due = deadline
+    while not select.select([wire], [], [], max(0.0, due - monotonic()))[0]:
+        if not is_excused(address, monotonic() - deadline):
+            return bool(select.select([wire], [], [], LOOK)[0])  # replied just before that look
+        due = monotonic() + LOOK
+    return True
+
+
+def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float, address: str) -> bytes:
     """Return what comes up to an end of message.
 
     Raises
@@ -349,7 +369,7 @@ def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float) -> b
     """
     received, deadline = b"", monotonic() + seconds
     while end not in received:
-        if not select.select([wire], [], [], max(0.0, deadline - monotonic()))[0]:
+        if not _come(wire, deadline, address):
             raise VisaIOError(StatusCode.error_timeout)
         if isinstance(wire, socket.socket):
             part = wire.recv(1 << 16)

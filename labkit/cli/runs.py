@@ -173,11 +173,20 @@ def _ending_in_order(*asked: type[BaseException]) -> Iterator[None]:
 
 
 @runs_app.command("list")
-def list_(out: Out = Path("runs"), json: Json = False) -> None:
+def list_(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of runs, as --out.")
+    ] = None,
+    out: Out = Path("runs"),
+    json: Json = False,
+) -> None:
     """List the runs of a folder, oldest first."""
     from labkit.run.summary import run_paths
 
-    rows = [_summary_or_problem(path) for path in run_paths(out)]
+    if folder is not None and out not in (Path("runs"), folder):
+        message = f"runs are listed of one folder, but FOLDER is {folder} and --out {out}; name one"
+        raise ValueError(message)
+    rows = [_summary_or_problem(path) for path in run_paths(folder or out)]
     if json:
         print_json({"runs": rows})
         return

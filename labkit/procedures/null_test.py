@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import asin, pi, sin, sqrt
+from dataclasses import dataclass, field, replace
+from math import asin, log1p, pi, sin, sqrt
 from typing import TYPE_CHECKING, ClassVar
 
 from analysis.correlation import pooled_g2
@@ -13,7 +13,7 @@ from analysis.evaluation import evaluate
 from analysis.palette import COLORS, FAINT
 from analysis.witness import Condition
 from analysis.witness.cells import accidentals
-from analysis.witness.laser_light import CROSSED, SAME, null_laser_only
+from analysis.witness.laser_light import CROSSED, SAME, null_laser_only, remembering_detectors
 from labkit.procedures import Result
 from labkit.procedures.filters import off_the_line
 from labkit.procedures.session import Session, check_options
@@ -32,6 +32,12 @@ STEPS = 60
 GLARING, NOTHING = 3.0, 1e-4
 """Times the wanted light at one detector, and so few clicks per trial at the other, are refused."""
 
+DIMMED, DIMMINGS = 1.5, 12
+"""Times the wanted light to which glaring light is dimmed, in at most so many looks."""
+
+PUMP_LEVEL = "pump_level"
+"""In the setting of a block of dimmed light: drive of the AOM for the pump gate's pulse."""
+
 FAR, FAR_STEPS = 0.2, 3
 """Part of the wanted light below which three steps are gone at once: it grows by less there."""
 
@@ -46,9 +52,10 @@ class LaserLightOptions:
         How far from the line they begin, and go on in steps, towards the pump laser, V; negative
         where their voltage falls towards it.
     pump_level : float
-        Drive of the AOM for the pump gate's pulse, 0 to 1.
+        Drive of the AOM for the pump gate's pulse, 0 to 1; less where that glares.
     clicks : float
-        Wanted per trial and detector in the pump gate.
+        Wanted per trial and detector in the pump gate. Detectors that click in nearly every trial
+        tell nothing: light that gives three times as many is dimmed.
     ratio : float
         Of the powers in pump and read gate, both from the pump laser; the read gate should not be
         brighter than in the run, as that would hide crosstalk.
@@ -123,6 +130,8 @@ class NullTestResult(Result):
         `null_laser_only`.
     aside : float
         How far the filters were from the line, V.
+    remarks : tuple of str
+        Which detector remembers what, by `remembering_detectors`.
     """
 
     procedure: ClassVar[str] = "null_test"
@@ -132,6 +141,7 @@ class NullTestResult(Result):
     bright: tuple[tuple[int, float], tuple[int, float]]
     condition: Condition
     aside: float
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain types."""
@@ -141,7 +151,7 @@ class NullTestResult(Result):
                 name: {"coincidences": count, "accidentals": expected}
                 for name, (count, expected) in self._cells.items()
             },
-            "null_laser_only": self.condition.to_dict(),
+            "null_laser_only": self.condition.to_dict(), "remarks": list(self.remarks),
         }  # fmt: skip
 
     @property
@@ -154,7 +164,9 @@ class NullTestResult(Result):
             f"g² {name} {count / expected:.3f} ± {sqrt(count + 1) / expected:.3f}"
             for name, (count, expected) in self._cells.items()
         )
-        return f"laser light only: {', '.join(cells)}\n{self.condition}"
+        return "\n".join(
+            [f"laser light only: {', '.join(cells)}", str(self.condition), *self.remarks]
+        )
 
     def plot(self) -> "Figure":
         """Draw g² of low and high cells against 1."""
@@ -196,29 +208,33 @@ def null_test(
     Raises
     ------
     RuntimeError
-        If no position of the filters passes enough light, or nothing clicks in the read gate.
+        If no position of the filters passes enough light, it cannot be dimmed, or nothing clicks in
+        the read gate.
     """
     total: Counts | None = None
     with laser_light(session, sequence, options.light) as (bright, aside):
+        level = bright.pulse("pump").level
+        dimmed = {} if level == options.light.pump_level else {PUMP_LEVEL: level}
         while total is None or not _enough(total, options):
             left = options.trials - (0 if total is None else total.trials.number)
             if left <= 0:
                 break
-            setting = {"procedure": NULL_TEST, "light": "laser", WHEN: when}
+            setting = {"procedure": NULL_TEST, "light": "laser", WHEN: when} | dimmed
             trials = min(options.block, left)
             counts = session.clicks(bright, trials, setting, keep=True)
             total = counts if total is None else total + counts
-        setting = {"procedure": NULL_TEST, "light": "bright laser", WHEN: when}
-        both = bright.with_pulse("read", level=options.light.pump_level)
+        setting = {"procedure": NULL_TEST, "light": "bright laser", WHEN: when} | dimmed
+        both = bright.with_pulse("read", level=level)
         bright_read = session.clicks(both, options.bright_trials, setting, keep=True)
     if total is None or not all(expected for _, expected in _cells(witness_counts(total))):
         message = "every detector must click in both gates, but one does not; lower `ratio`"
         raise RuntimeError(message)
-    nine = witness_counts(total)
+    nine, brighter = witness_counts(total), witness_counts(bright_read)
     low, high = _cells(nine)
     return NullTestResult(
-        trials=nine.trials, low=low, high=high, bright=_cells(witness_counts(bright_read)),
-        condition=null_laser_only(nine, witness_counts(bright_read)), aside=aside,
+        trials=nine.trials, low=low, high=high, bright=_cells(brighter),
+        condition=null_laser_only(nine, brighter), aside=aside,
+        remarks=remembering_detectors(nine, brighter),
     )  # fmt: skip
 
 
@@ -228,13 +244,13 @@ def laser_light(
 ) -> Iterator[tuple[PulseSequence, float]]:
     """Bring the filters before the detectors towards the pump laser until it is bright enough.
 
-    Gives the sequence of both gates' laser pulses and how far the filters are from the line, V;
-    they are set back at the end.
+    If it glares there it is dimmed. Gives the sequence of both gates' laser pulses and how far the
+    filters are from the line, V; they are set back at the end.
 
     Raises
     ------
     RuntimeError
-        If it never is, or only at one detector.
+        If it never is, or only at one detector, or cannot be dimmed.
     """
     bright = laser_sequence(sequence, options)
     aside = options.start
@@ -244,7 +260,7 @@ def laser_light(
             seen = min(by_detector.values())
             _refuse_one_sided(by_detector, options.clicks)
             if seen >= options.clicks:
-                yield bright, aside
+                yield _dimmed(session, sequence, options, seen), aside
                 return
         aside += options.step * (FAR_STEPS if seen < FAR * options.clicks else 1)
     message = (
@@ -255,12 +271,41 @@ def laser_light(
     raise RuntimeError(message)
 
 
+def _dimmed(
+    session: Session, sequence: PulseSequence, options: LaserLightOptions, seen: float
+) -> PulseSequence:
+    """Return the laser pulses so dim that even the detector that sees less does not glare.
+
+    Photons go with the power, clicks per trial, of which `seen` are seen now, do not.
+    """
+    most, level = GLARING * options.clicks, options.pump_level
+    for _ in range(DIMMINGS):
+        bright = laser_sequence(sequence, replace(options, pump_level=level))
+        if seen <= most:
+            return bright
+        photons = -log1p(-min(seen, 1 - 1 / LOOK))
+        power = _power(level) * -log1p(-DIMMED * options.clicks) / photons
+        level = 2 / pi * asin(sqrt(power))
+        dim = laser_sequence(sequence, replace(options, pump_level=level))
+        seen = min(_pump_clicks(session, dim).values())
+    message = (
+        f"laser light must be dimmed to {most:.2g} clicks per trial and detector, but still gives "
+        f"{seen:.2g} at a level of {level:.2g}; check the extinction of the AOM"
+    )
+    raise RuntimeError(message)
+
+
+def _power(level: float) -> float:
+    """Return the part of the light that the AOM passes at a level."""
+    return sin(pi / 2 * level) ** 2
+
+
 def laser_sequence(sequence: PulseSequence, options: LaserLightOptions) -> PulseSequence:
     """Return the sequence with both gated pulses cut from the pump laser, and without others."""
     for pulse in sequence.pulses:
         if not pulse.gated:
             sequence = sequence.without_pulse(pulse.name)
-    power = sin(pi / 2 * options.pump_level) ** 2 / options.ratio
+    power = _power(options.pump_level) / options.ratio
     shift = sequence.pulse("pump").shift_hz
     level = 2 / pi * asin(sqrt(power))
     return sequence.with_pulse("pump", level=options.pump_level).with_pulse(

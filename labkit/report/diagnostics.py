@@ -34,6 +34,9 @@ LARGEST_BACKGROUND = 0.1
 LARGEST_CHANGE = 0.2
 """Relative change of a rate that is worth a sentence."""
 
+LARGEST_SHIFT = 0.1
+"""The same of both detectors' rates in one gate alone."""
+
 MARGIN = 50e-9
 """Clicks nearer than this to a gate are its light, not background, s."""
 
@@ -362,15 +365,37 @@ def _changes(before: Counts, after: Counts) -> Iterator[str]:
         )
         return
     changed: dict[tuple[str, int], float] = {}
+    changes: dict[tuple[str, int], tuple[float, float]] = {}
     for cell in after.gates.cells:
         old, new = before.single(*cell), after.single(*cell)
         usual = old * after.trials.number / before.trials.number
         change = (new - usual) / max(usual, 1.0)
         sigma = sqrt(new + usual * after.trials.number / before.trials.number + 1)
+        changes[cell] = change, sigma / max(usual, 1.0)
         if abs(change) > LARGEST_CHANGE and abs(new - usual) > SIGMAS * sigma:
             changed[cell] = change
             yield f"the {cell[0]} rate of detector {cell[1]} has changed by {100 * change:+.0f} %"
-    yield from _where(changed, after)
+    yield from _where(changed, after) if changed else _shifted(changes, after)
+
+
+def _shifted(
+    changes: Mapping[tuple[str, int], tuple[float, float]], counts: Counts
+) -> Iterator[str]:
+    """Name a gate whose rates have moved alike at both detectors, where no other gate's have.
+
+    Arms, coupler and detectors act on all gates.
+    """
+    gates, detectors = counts.gates.names, counts.gates.detectors
+    for gate in gates if len(gates) > 1 and len(detectors) > 1 else ():
+        own = [changes[gate, d] for d in detectors]
+        least = min(abs(change) for change, _ in own)
+        others = max(abs(change) for (name, _), (change, _) in changes.items() if name != gate)
+        sure = all(abs(change) > SIGMAS * sigma for change, sigma in own)
+        alike = len({change > 0 for change, _ in own}) == 1
+        if sure and alike and least > max(LARGEST_SHIFT, 2 * others):
+            mean = sum(change for change, _ in own) / len(own)
+            yield f"the {gate} rates of both detectors alone have changed by {100 * mean:+.0f} %"
+            yield _one_gate(gate, more=mean > 0)
 
 
 def _where(changed: Mapping[tuple[str, int], float], counts: Counts) -> Iterator[str]:
@@ -394,11 +419,17 @@ def _where(changed: Mapping[tuple[str, int], float], counts: Counts) -> Iterator
             )
     for gate in gates if len(detectors) > 1 else ():
         if changed.keys() == {(gate, d) for d in detectors}:
-            yield f"the {gate} gate of both detectors alone: " + (
-                f"more power of the {gate} laser, more heating by it, or leaked {gate} light"
-                if more
-                else f"less power of the {gate} laser: its mode, its AOM, its prefilter"
-            )
+            yield _one_gate(gate, more=more)
+
+
+def _one_gate(gate: str, *, more: bool) -> str:
+    """Say where to look if one gate's light has changed at both detectors, and no other's."""
+    return f"the {gate} gate of both detectors alone: " + (
+        f"more power of the {gate} laser, more heating by it, leaked {gate} light, or its phase "
+        "noise at the mechanical frequency"
+        if more
+        else f"less power of the {gate} laser: its mode, its AOM, its prefilter"
+    )
 
 
 def _exchanged(before: Counts, after: Counts) -> bool:

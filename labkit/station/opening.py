@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 from instruments import roles as ask
+from instruments.links.lateness import excused_while
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile, own_addresses, stands_on
 from labkit.station.ending import Terminated, ending_on_sigterm, postponed, said, undisturbed
@@ -25,6 +26,7 @@ from labkit.station.references import WORLD, import_object, resolve
 from labkit.station.roles import ROLES
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
 from labkit.station.watchdog import Heart, watched
+from simulation.lab.servers.wire import owes_a_reply
 
 if TYPE_CHECKING:
     from qcodes.instrument import Instrument
@@ -76,25 +78,26 @@ def open_instruments(
         If an instrument cannot be opened; names it, its address and what it said.
     """
     opening = _Opening(file, world or {})
-    try:
-        with postponed():
-            _import_drivers(file)
-        for name in file.instruments:
-            opening.open(name)
-        if opening.closed and failures is None:
-            raise next(iter(opening.closed.values()))  # now: the others must be made safe too
-        if failures is not None:
-            failures |= {name: str(error) for name, error in opening.closed.items()}
-        yield opening.opened
-    finally:
-        names_closed = failures is None or bool(opening.left_out())
+    with excused_while(owes_a_reply):
         try:
-            with undisturbed():
-                opening.leave(told, names_closed=names_closed)
-        except (KeyboardInterrupt, Terminated):  # just before it was undisturbed, or just after
-            with undisturbed():
-                opening.leave(told, names_closed=names_closed)
-            raise
+            with postponed():
+                _import_drivers(file)
+            for name in file.instruments:
+                opening.open(name)
+            if opening.closed and failures is None:
+                raise next(iter(opening.closed.values()))  # now: the others must be made safe too
+            if failures is not None:
+                failures |= {name: str(error) for name, error in opening.closed.items()}
+            yield opening.opened
+        finally:
+            names_closed = failures is None or bool(opening.left_out())
+            try:
+                with undisturbed():
+                    opening.leave(told, names_closed=names_closed)
+            except (KeyboardInterrupt, Terminated):  # just before it was undisturbed, or just after
+                with undisturbed():
+                    opening.leave(told, names_closed=names_closed)
+                raise
 
 
 def _import_drivers(file: StationFile) -> None:

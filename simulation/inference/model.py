@@ -11,6 +11,7 @@ r1 and r2, together are left out: so memory of the detectors enters to first ord
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,8 +26,26 @@ CELLS = ("p1", "p2", "r1", "r2")
 """Order of singles."""
 
 
-def pair_marginals(parameters: DLCZParameters) -> PairClicks:
+SHARES = MappingProxyType(
+    {name: f"{name}_share" for name in ("afterpulse", "blindness", "crosstalk")}
+)
+"""Values that say which part of the detectors' memory is detector 1's; 1/2 where not given.
+
+They are not inferred, but held at 1 or 0 by models that are tried: one detector remembers alone,
+and twice as much.
+"""
+
+
+def pair_marginals(
+    parameters: DLCZParameters, shares: Mapping[str, ArrayLike] | None = None
+) -> PairClicks:
     """Return singles and coincidences by the closed form; see the module.
+
+    Parameters
+    ----------
+    parameters : DLCZParameters
+    shares : mapping, optional
+        By the names of `SHARES`.
 
     Raises
     ------
@@ -57,14 +76,15 @@ def pair_marginals(parameters: DLCZParameters) -> PairClicks:
     ]
     correlated = (1 - lost / 2) * joint[0] + lost / 2 * joint[1]
     pairs = singles[..., 2:, None] * singles[..., None, :2] + correlated
-    return _remembered(PairClicks(singles=singles, coincidences=pairs), parameters)
+    return _remembered(PairClicks(singles=singles, coincidences=pairs), parameters, shares or {})
 
 
 def probabilities(
     values: Mapping[str, ArrayLike], setting: Setting | Settings, *, reference_delay: float
 ) -> PairClicks:
     """Return clicks per trial of a setting, or of m settings, for values of shape (n,)."""
-    return pair_marginals(parameters_at(values, setting, reference_delay=reference_delay))
+    shares = {name: values[name] for name in SHARES.values() if name in values}
+    return pair_marginals(parameters_at(values, setting, reference_delay=reference_delay), shares)
 
 
 def laser_coincidences(values: Mapping[str, ArrayLike], singles: Real) -> Real:
@@ -75,23 +95,29 @@ def laser_coincidences(values: Mapping[str, ArrayLike], singles: Real) -> Real:
     Parameters
     ----------
     values : mapping
-        With afterpulse, blindness, crosstalk, each of shape (n,).
+        With afterpulse, blindness, crosstalk and their `SHARES`, each of shape (n,).
     singles : ndarray, shape (4,)
         Measured clicks per trial.
     """
-    after, blind, cross = (
-        np.asarray(values.get(name, 0.0), np.float64)
-        for name in ("afterpulse", "blindness", "crosstalk")
-    )
-    found = np.empty((*np.broadcast_shapes(after.shape, blind.shape, cross.shape), 2, 2))
+    both = [_of_detectors(values.get(name, 0.0), name, values) for name in SHARES]
+    found = np.empty((*np.broadcast_shapes(*(each.shape[:-1] for each in both)), 2, 2))
     for i in (0, 1):
+        after, blind, cross = (each[..., i % each.shape[-1]] for each in both)
         own, other = singles[i], singles[1 - i]
-        unseen = (singles[2 + i] - after * own - cross * other) / (
-            1 - (after + blind) * own - cross * other
-        )
+        light = singles[2 + i] - after * own - cross * other  # none, if there is more memory
+        unseen = np.maximum(light, 0.0) / (1 - (after + blind) * own - cross * other)
         found[..., i, i] = own * (unseen * (1 - blind * (1 - after)) + (1 - unseen) * after)
         found[..., i, 1 - i] = other * (unseen + (1 - unseen) * cross)
     return found
+
+
+def _of_detectors(memory: ArrayLike, name: str, shares: Mapping[str, ArrayLike]) -> Real:
+    """Return a memory of detectors 1, 2 on the last axis, which is 1 if both have the same."""
+    each = np.asarray(memory, np.float64)[..., None]
+    if SHARES[name] not in shares:
+        return each
+    share = np.asarray(shares[SHARES[name]], np.float64)
+    return np.asarray(np.minimum(2 * each * np.stack([share, 1 - share], -1), 1.0))
 
 
 def _last(*parts: Real) -> Real:
@@ -127,11 +153,12 @@ def _square(first: Real, mixed: Real, second: Real) -> Real:
     return four.reshape(*four.shape[:-1], 2, 2)
 
 
-def _remembered(light: PairClicks, parameters: DLCZParameters) -> PairClicks:
+def _remembered(
+    light: PairClicks, parameters: DLCZParameters, shares: Mapping[str, ArrayLike]
+) -> PairClicks:
     """Let a pump click blind, or falsely excite, a detector in the read gate."""
     after, blind, cross = (
-        np.asarray(value)[..., None]
-        for value in (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
+        _of_detectors(getattr(parameters, name), name, shares) for name in SHARES
     )
     if not (np.any(after) or np.any(blind) or np.any(cross)):
         return light

@@ -16,6 +16,7 @@ from scipy import special
 from simulation.inference.checks import check_fit
 from simulation.inference.data import Campaign
 from simulation.inference.likelihood import DRIFT, Data, Likelihood
+from simulation.inference.model import SHARES
 from simulation.inference.posterior import Posterior
 from simulation.inference.prior import MEMORY, Prior
 from simulation.inference.sampling import Maximum, find_maximum
@@ -44,6 +45,13 @@ STEPS: Final = 25
 
 REFITTED: Final = 8
 """So many changes are fitted to the end: those that one step along them promises most of."""
+
+BEGINNINGS: Final = (1e-3, 1e-2, 0.1, 0.5)
+"""Memory of detectors from which its change is looked for, beside what there was: one step in its
+logarithm leads not far."""
+
+KEPT_OFF: Final = 0.99
+"""Part of stray light that filters beside the line keep off; all of it would leave no clicks."""
 
 HELD: Final = 1e-4
 """Standard deviation of a parameter that is moved only along a change's direction."""
@@ -98,7 +106,27 @@ def _changes(leak_share: float) -> dict[str, Direction]:
         "afterpulses": {"afterpulse": 1.0},
         "blindness after a click": {"blindness": 1.0},
         "crosstalk of the detectors": {"crosstalk": 1.0},
+        **{what: direction for what, (direction, _) in _with_others_held().items()},
     }
+
+
+def _with_others_held() -> dict[str, tuple[Direction, Mapping[str, float]]]:
+    """Return the changes with which something is held that is not in the model otherwise.
+
+    One detector's memory, and steady light that filters beside the line keep off.
+    """
+    found: dict[str, tuple[Direction, Mapping[str, float]]] = {}
+    for j in (1, 2):
+        for name, said in (
+            ("afterpulse", "afterpulses"), ("blindness", "blindness after a click"),
+            ("crosstalk", "hearing the other one (crosstalk)"),
+        ):  # fmt: skip
+            alone = {SHARES[name]: float(j == 1)}
+            found[f"{said} of detector {j} alone"] = ({name: 1.0}, alone)
+        found[f"background of detector {j} on the line alone (stray light of its frequency)"] = (
+            {f"dark_rate_{j}": 1.0}, {f"stray_share_{j}": KEPT_OFF},
+        )  # fmt: skip
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,17 +259,18 @@ def what_moved(
     still = find_maximum(data, prior, prior.mean, steps=STEPS)
     before, fit = score(still), check_fit(still, rng)
     changes = _changes(float(posterior.best["leak_share"]))
-    wider = {what: freed(prior, direction) for what, direction in changes.items()}
-    starts = {what: np.concatenate([still.z, one.mean[len(still.z) :]])
-              for what, one in wider.items()}  # fmt: skip
-    promise = {what: before - _one_step(data, wider[what], starts[what])
-               for what in changes}  # fmt: skip
+    held = {what: others for what, (_, others) in _with_others_held().items()}
+    wider = {what: freed(prior, direction, held.get(what)) for what, direction in changes.items()}
+    starts = {what: _start(data, one, still.z, changes[what]) for what, one in wider.items()}
+    promise = {what: before - _one_step(data, one, starts[what]) for what, one in wider.items()}
     tried: list[tuple[float, LabChange, Maximum]] = []
     for what in sorted(promise, key=lambda name: -promise[name])[:REFITTED]:
         tell(what)
         one, direction = wider[what], changes[what]
         best = _best(data, one, starts[what], direction)
-        gain, size = before - score(best), _size(one, direction, best.z)
+        gain = before - score(best)
+        alone = SHARES.values() & held.get(what, {}).keys()
+        size = _size(one, direction, best.z, of_one=2.0 if alone else 1.0)
         tried.append((gain, LabChange(what=what, size=size, gain=gain, looks=len(changes)), best))
     tried.sort(key=lambda one: -one[0])
     top = tried[0][0]
@@ -265,11 +294,11 @@ def prior_of(posterior: Posterior) -> Prior:
     return Prior(free=free, mean=z.mean(axis=1), covariance=covariance, held=held)
 
 
-def freed(prior: Prior, direction: Direction) -> Prior:
+def freed(prior: Prior, direction: Direction, held: Mapping[str, float] | None = None) -> Prior:
     """Return a prior that is wide along a direction; parameters that were held join it there.
 
-    What was held at 0 stays there: no factor moves it. Detectors' memory alone begins from
-    something.
+    Others are `held` besides. What was held at 0 stays there: no factor moves it. Detectors' memory
+    alone begins from something.
     """
     start = {n: v for n, v in prior.held.items() if n in direction and v}
     start |= {n: USUAL[n][0] for n in direction if n in MEMORY and not prior.held.get(n, 1.0)}
@@ -280,8 +309,20 @@ def freed(prior: Prior, direction: Direction) -> Prior:
     along = np.array([direction.get(name, 0.0) for name in free])
     return replace(
         prior, free=free, mean=mean, covariance=covariance + WIDE**2 * np.outer(along, along),
-        held={n: v for n, v in prior.held.items() if n not in start},
+        held={n: v for n, v in prior.held.items() if n not in start} | dict(held or {}),
     )  # fmt: skip
+
+
+def _start(data: Data, prior: Prior, still: Real, direction: Direction) -> Real:
+    """Return where the fit of a change begins: where nothing moved, unless memory fits better."""
+    start = np.concatenate([still, prior.mean[len(still) :]])
+    starts = [start]
+    for name in MEMORY:
+        for value in BEGINNINGS if name in direction else ():
+            other = start.copy()
+            other[prior.free.index(name)] = float(to_coordinate(name, value))
+            starts.append(other)
+    return min(starts, key=Likelihood(data, prior, start).score) if len(starts) > 1 else start
 
 
 def _one_step(data: Data, prior: Prior, z: Real) -> float:
@@ -302,8 +343,10 @@ def _best(data: Data, prior: Prior, start: Real, direction: Direction) -> Maximu
     return min(found, key=score)
 
 
-def _size(wider: Prior, direction: Direction, z: Real) -> str:
+def _size(wider: Prior, direction: Direction, z: Real, of_one: float) -> str:
     """Return how far along a direction the data have gone, in words.
+
+    Where one detector remembers alone it has twice (`of_one`) what both have in the mean.
 
     z = mean + what the posterior leaves open + s · direction, of which the expected s is taken.
     """
@@ -312,10 +355,12 @@ def _size(wider: Prior, direction: Direction, z: Real) -> str:
     name, by = next((n, by) for n, by in direction.items() if n in wider.free)
     at = wider.free.index(name)
     was, now = (float(from_coordinate(name, wider.mean[at] + s * by * on)) for on in (0.0, 1.0))
+    if name in MEMORY:  # what is left open is most of it
+        now = float(from_coordinate(name, z[at]))
     match PARAMETERS[name].transform:
         case "angle":
             return f"turned by {now - was:+.2f} rad"
         case "log" | "exponent" if name not in MEMORY:
             return f"times {now / was:.2f}"
         case _:
-            return f"from {was:.2g} to {now:.2g}"
+            return f"from {min(of_one * was, 1):.2g} to {min(of_one * now, 1):.2g}"

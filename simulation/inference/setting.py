@@ -102,7 +102,9 @@ def parameters_at(
     ----------
     values : mapping of str to array_like
         By the names of `simulation.inference.table.PARAMETERS`, shapes (...); memory of the
-        detectors is 0 where not given.
+        detectors is 0 where not given. ``stray_share_1``, of detector 1: part of its steady clicks
+        that is light at the signal's frequency, which filters beside the line keep off; 0 where not
+        given, as it is not inferred but held by models that are tried.
     setting : Setting or Settings
         Settings: values of shape (n,) become parameters of shape (m, n).
     reference_delay : float
@@ -131,7 +133,7 @@ def parameters_at(
             f"eta_{j}": v[f"eta_{j}"],
             f"leak_pump_{j}": v[f"leak_pump_{j}"] * _leaking(at.e_pump, j, v),
             f"leak_read_{j}": v[f"leak_read_{j}"] * _leaking(at.e_read, j, v),
-            f"dark_{j}": -np.expm1(-v[f"dark_rate_{j}"] * at.gate),
+            f"dark_{j}": -np.expm1(-v[f"dark_rate_{j}"] * _steady(at.line, j, v) * at.gate),
         }
     memory = {name: v[name] for name in ("afterpulse", "blindness", "crosstalk") if name in v}
     turned = 2 * np.pi * v["delta_omega_hz"] * reference_delay
@@ -145,6 +147,11 @@ def parameters_at(
         delta_omega_hz=v["delta_omega_hz"],
         phi_0=(v["phi"] - turned) / 2,
     )
+
+
+def _steady(line: Real, detector: str, values: Mapping[str, Real]) -> Real:
+    """Return the part of the steady clicks that is there with the filters where they are."""
+    return np.asarray(1 - values.get(f"stray_share_{detector}", 0.0) * (1 - line))
 
 
 def _leaking(energy: tuple[Real, Real], detector: str, values: Mapping[str, Real]) -> Real:

@@ -16,6 +16,7 @@ from scipy import linalg, optimize, special
 from simulation.inference.checks import ALPHA
 from simulation.inference.data import Campaign
 from simulation.inference.likelihood import DRIFT, Data, deviance, split_by_data_set
+from simulation.inference.model import SHARES
 from simulation.inference.prior import MEMORY, Prior
 from simulation.inference.sampling import Maximum, find_maximum
 from simulation.inference.table import to_coordinate
@@ -50,6 +51,11 @@ SAYS = {
     "crosstalk": "the detectors crosstalk",
     "blindness": "the detectors are blind after a click",
 }
+ALONE = {
+    "afterpulse": "detector {} alone has afterpulses",
+    "crosstalk": "detector {} alone hears the other one (crosstalk)",
+    "blindness": "detector {} alone is blind after a click",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +87,9 @@ class WrongModel:
 def wrong_models(campaign: Campaign, maximum: Maximum) -> tuple[WrongModel, ...]:
     """Return, best first, which wrong models explain the data better than chance would.
 
-    A combiner that is no even one, detectors' memory, another ΔΩ, an arm left open in a data set,
-    a gate beside its pulse in a data set, more drift than allowed where it was held.
+    A combiner that is no even one, detectors' memory, also of one detector alone, another ΔΩ, an
+    arm left open in a data set, a gate beside its pulse in a data set, more drift than allowed
+    where it was held.
 
     Parameters
     ----------
@@ -92,6 +99,7 @@ def wrong_models(campaign: Campaign, maximum: Maximum) -> tuple[WrongModel, ...]
     """
     found = [
         *_freed(maximum),
+        *_alone(maximum),
         *_beats(campaign, maximum),
         *_left_open(campaign, maximum),
         *_shifted(maximum),
@@ -145,6 +153,21 @@ def _freed(maximum: Maximum) -> Iterator[WrongModel]:
         best = _refit(maximum, other, data)
         value = float(other.values(best.z[None])[name][0])
         yield WrongModel(sentence=f"{sentence}: {name} = {value:.2g}", gain=before - score(best))
+
+
+def _alone(maximum: Maximum) -> Iterator[WrongModel]:
+    """Give the memory that both detectors have in the model to one of them."""
+    old, before = maximum.likelihood.prior, score(maximum)
+    for name in MEMORY:
+        prior = old if name in old.free else _with_prior(old, name, *USUAL[name])
+        for j in (1, 2):
+            other = replace(prior, held=prior.held | {SHARES[name]: float(j == 1)})
+            best = _refit(maximum, other, maximum.likelihood.data)
+            value = min(2 * float(other.values(best.z[None])[name][0]), 1.0)
+            yield WrongModel(
+                sentence=f"{ALONE[name].format(j)}: {name} = {value:.2g}",
+                gain=before - score(best),
+            )
 
 
 def _beats(campaign: Campaign, maximum: Maximum) -> Iterator[WrongModel]:

@@ -12,7 +12,7 @@ from analysis.counts_file import WitnessCounts
 from analysis.published import RIEDINGER_2018
 from analysis.witness import conditions
 from analysis.witness.cells import Cells, cells_of
-from analysis.witness.laser_light import fault_limits, null_laser_only
+from analysis.witness.laser_light import fault_limits, null_laser_only, remembering_detectors
 from analysis.witness.separable import (
     blindness_cancels,
     largest_separable,
@@ -313,6 +313,34 @@ def test_laser_only_light_must_be_uncorrelated_in_every_cell() -> None:
     assert balanced.met is False
     weak = null_laser_only(coherent({}, pump=1000, read=1000))
     assert (weak.met, weak.problem) == (None, "laser-only run expects fewer than 10 accidentals")
+
+
+def test_glaring_laser_light_tells_nothing() -> None:
+    """Detectors that click in every trial have g² = 1 whatever they remember."""
+    glaring = null_laser_only(coherent({}, pump=9_500_000))
+    assert glaring.met is None
+    assert "too bright to tell" in glaring.problem
+
+
+def test_cells_of_laser_light_say_which_detector_remembers_what() -> None:
+    assert remembering_detectors(coherent({}), coherent({})) == ()
+    (after,) = remembering_detectors(coherent({"r2p2": 1.5}), coherent({}))
+    assert after.startswith("detector 2 has afterpulses, ")
+    (blind,) = remembering_detectors(coherent({}), coherent({"r1p1": 0.6}))
+    assert blind.startswith("detector 1 is blind to 40 % after a click")
+    (heard,) = remembering_detectors(coherent({"r1p2": 1.5}), coherent({}))
+    assert heard.startswith("crosstalk: detector 1 hears detector 2, ")
+    (missed,) = remembering_detectors(coherent({"r1p2": 0.6}))
+    assert missed.startswith("detector 1 misses 40 % after clicks of 2")
+    small = coherent({"r1p1": 0.97})
+    assert remembering_detectors(coherent({}), small) == (), "too small a loss to fail"
+    assert len(remembering_detectors(small)) == (null_laser_only(small).met is False)
+
+
+def test_light_that_changes_all_cells_alike_is_no_detector() -> None:
+    jitter = coherent(dict.fromkeys(("r1p1", "r2p2", "r1p2", "r2p1"), 1.3))
+    assert null_laser_only(jitter).met is False
+    assert remembering_detectors(jitter, jitter) == ()
 
 
 MANY = counts(10_000_000, (100_000, 100_000), (100_000, 100_000))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from instruments.bases.scpi import ScpiInstrument
-from instruments.links.lateness import waiting_for_late_replies
+from instruments.links.lateness import excused_while, waiting_for_late_replies
 from instruments.srs import SRSSIM960
 from simulation.lab.instrument_faults import InstrumentFault
 from simulation.lab.instruments.srs_sim960 import SimulatedSIM960
@@ -15,6 +15,7 @@ from simulation.lab.servers.scpi_values import Number
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.simulated_scpi import Held, SimulatedScpi
 from simulation.lab.servers.tcp import TcpServer
+from simulation.lab.servers.wire import owes_a_reply
 
 TIMEOUT = 1.0
 
@@ -94,6 +95,43 @@ def test_late_reply_is_waited_for_while_an_instrument_is_made_safe(
         assert driver.voltage() == 0.5
     with pytest.raises(TimeoutError, match=f"within {TIMEOUT} s"):
         driver.voltage()
+
+
+@pytest.mark.parametrize("direct", [True, False], ids=["by labkit", "by pyvisa"])
+def test_simulated_instrument_that_still_computes_is_waited_for(
+    server, driver, monkeypatch, direct
+):
+    answer = server.instrument.execute
+
+    def late(line):
+        time.sleep(3 * TIMEOUT)
+        return answer(line)
+
+    monkeypatch.setattr(server.instrument, "execute", late)
+    with excused_while(owes_a_reply):
+        if direct:
+            assert driver.voltage() == 0.5
+        else:
+            assert driver.ask_bytes("*IDN?", 7) == b"ACME,X1"
+    with pytest.raises(TimeoutError, match=f"within {TIMEOUT} s"):
+        driver.voltage()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        InstrumentFault(kind="silence"),
+        InstrumentFault(kind="partial"),
+        InstrumentFault(kind="delay", seconds=3 * TIMEOUT),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_fault_of_a_simulated_instrument_is_no_excuse(server, driver, fault):
+    server.instrument.faults.inject(fault)
+    start = time.monotonic()
+    with excused_while(owes_a_reply), pytest.raises(TimeoutError):
+        driver.voltage()
+    assert time.monotonic() - start < 3 * TIMEOUT
 
 
 def test_who_has_not_answered_is_not_waited_for_a_second_time(server, driver):

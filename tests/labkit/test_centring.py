@@ -8,7 +8,7 @@ import pytest
 from analysis.counts import Counts, Quality, exact_trials
 from labkit.experiment import read_experiment
 from labkit.procedures import phase_sweep, repair
-from labkit.procedures.balance import BalanceOptions, _both_arms, _Known
+from labkit.procedures.balance import BalanceOptions, _both_arms
 from labkit.procedures.centring import SIGNS, LostLineError, centre
 from labkit.procedures.filters import seen_apart
 
@@ -173,11 +173,10 @@ def test_a_long_balance_tunes_the_filters_in_between(monkeypatch):
     monkeypatch.setattr("labkit.procedures.balance._alone", alone)
     monkeypatch.setattr(repair, "tune", tune)
     options = BalanceOptions(trials=40_000_000 * 6, rounds=6)
-    clicks, _, enough = _both_arms(
-        session, (SEQUENCE, SEQUENCE.without_pulse("read")), options, {"A": 1.0, "B": 1.0},
-        _Known(0.0, float("inf")), 1,
-    )  # fmt: skip
-    assert clicks == {"A": 6_000, "B": 6_000}
+    step, enough = _both_arms(
+        session, (SEQUENCE, SEQUENCE.without_pulse("read")), options, {"A": 1.0, "B": 1.0}, []
+    )
+    assert (step.a, step.b) == (6_000, 6_000)
     assert not enough
     assert tuned == [SEQUENCE] * 2  # both gates' light tells where the lines are
 

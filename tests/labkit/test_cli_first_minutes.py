@@ -211,6 +211,10 @@ def test_runs_are_listed_with_goal_duration_R_m_and_verdict(labkit, tmp_path):
     assert (code, row["duration"], row["verdict"]) == (0, "1:02:03", "not shown")
     assert row["R_m"].startswith("0.735 ["), "as published, where the verdict has none"
     assert row["goal"] == "400,000,000 trials"
+    assert labkit("runs", "list", tmp_path / "good", "--json")[1] == out
+    code, _, err = labkit("runs", "list", tmp_path / "good", "--out", tmp_path / "damaged")
+    assert code == 1
+    assert "name one" in err
     out = labkit("runs", "list", "--out", tmp_path / "good")[1]
     assert row["run"] in out, "it must be copied"
     assert "not shown" in out

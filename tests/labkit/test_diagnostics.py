@@ -127,6 +127,26 @@ def test_rates_that_change_together_tell_where_to_look(pump, read, where):
     assert [text for text in found if "rate of" not in text][-1].startswith(where)
 
 
+@pytest.mark.parametrize(
+    ("pump", "read", "where"),
+    [
+        ((1, 1), (1.15, 1.16), "the read rates of both detectors alone have changed by +16 %"),
+        ((0.88, 0.87), (1, 1), "the pump rates of both detectors alone have changed by -12 %"),
+        ((1, 1), (1.08, 1.08), None),
+        ((1.09, 1.09), (1.15, 1.15), None),
+        ((1, 1), (1.15, 1), None),
+    ],
+)
+def test_smaller_change_of_both_detectors_in_one_gate_alone_is_told(pump, read, where):
+    """A change of every rate by less than 20 % is told if arms, coupler, detectors are no cause."""
+    singles = [[6500 * pump[0], 9000 * pump[1]], [6200 * read[0], 8800 * read[1]]]
+    found = remarks(
+        counts_of(np.rint(singles).astype(int), [[5, 60], [60, 10]], 10_000_000), reference=GOOD
+    )
+    assert [text for text in found if "alone have changed" in text] == ([where] if where else [])
+    assert any("phase noise" in text for text in found) == (where is not None and read[0] > 1)
+
+
 def test_rates_that_change_against_each_other_tell_no_place():
     mixed = counts_of([[3250, 9000], [6200, 17600]], [[5, 60], [60, 10]], 10_000_000)
     found = remarks(mixed, reference=GOOD)

@@ -454,6 +454,21 @@ def test_null_test_shows_that_coherent_light_is_uncorrelated_and_sets_the_filter
     assert "laser light only" in str(result)
 
 
+def test_glaring_laser_light_is_dimmed_and_shows_which_detector_remembers(tmp_path):
+    """At the first position of the filters every trial would click: then all is accidental."""
+    glaring = LaserLightOptions(start=0.25, step=0.05, pump_level=1.0, clicks=0.1)
+    options = NullTestOptions(accidentals=400, block=1_000_000, light=glaring)
+    with working_lab(tmp_path, seed=5) as (world, session):
+        world.inject({"kind": "afterpulse", "target": "2", "value": 0.05})
+        result = null_test(session, SEQUENCE, options)
+    taken = [block for block in session.blocks if block.setting["light"] == "laser"]
+    pump = taken[0].counts.singles[0] / taken[0].counts.trials.number
+    assert 0.1 <= pump.min() <= 0.3
+    assert taken[0].setting["pump_level"] < 1.0
+    assert result.condition.met is False
+    assert result.remarks[0].startswith("detector 2 has afterpulses, 0.0")
+
+
 def test_null_test_says_if_no_light_comes(bench):
     _, session = bench
     far = LaserLightOptions(start=0.5, step=0.001)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -440,6 +441,34 @@ def test_driver_without_a_lock_answers_each_thread_its_own_question():
         with ThreadPoolExecutor(2) as pool:
             told = list(pool.map(lambda channel: [channel.voltage() for _ in range(200)], channels))
     assert told == [[pytest.approx(1.0)] * 200, [pytest.approx(2.0)] * 200]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="serial lines need pseudo-terminals")
+def test_reading_that_waits_for_a_busy_virtual_lab_is_no_fault():
+    file = read_station_file("virtual")
+    kept = {"lock": file.instruments["lock"]}
+    options = dict(file.config.world.options) | {"instruments": ["lock"]}
+    with (
+        World.start(**options) as world,
+        open_instruments(replace(file, instruments=kept), dict(world.addresses)) as instruments,
+    ):
+        lock = instruments["lock"]
+        lock.timeout(0.3)
+        held = threading.Event()
+
+        def pass_slowly():
+            with world.clock.lock:
+                held.set()
+                time.sleep(1.0)
+
+        busy = threading.Thread(target=pass_slowly)
+        busy.start()
+        held.wait()
+        assert abs(lock.error()) < 10
+        busy.join()
+        world.inject({"instrument": "lock", "kind": "silence"})
+        with pytest.raises(TimeoutError, match=r"within 0\.3 s"):
+            lock.error()
 
 
 def test_interlock_on_what_is_no_number_says_which_parameter():

@@ -6,10 +6,10 @@ import select
 from threading import Thread
 
 from simulation.lab.instrument_faults import LinkCutError
-from simulation.lab.servers.wire import Stoppable, WireInstrument
+from simulation.lab.servers.wire import Attention, Server, WireInstrument, known_at
 
 
-class SerialLine(Stoppable):
+class SerialLine(Server):
     """Serve an instrument on a pseudo-terminal. Use it in a ``with`` statement, or call `stop`.
 
     Parameters
@@ -32,6 +32,8 @@ class SerialLine(Stoppable):
         self._ours, self._theirs = os.openpty()
         tty.setraw(self._theirs)
         self._stopper, self._stop = os.pipe()
+        self._attention = Attention(self._ours)
+        known_at(self, self.address)
         self._thread = Thread(target=self._serve, name="simulated serial line", daemon=True)
         self._thread.start()
 
@@ -44,6 +46,10 @@ class SerialLine(Stoppable):
     def address(self) -> str:
         """VISA resource name."""
         return f"ASRL{self.path}::INSTR"
+
+    def owes_a_reply(self) -> bool:
+        """Tell whether a question is still unread, or its answer still being computed."""
+        return self._thread.is_alive() and self._attention.is_due()
 
     def stop(self) -> None:
         """Close everything and wait for the thread to end."""
@@ -59,7 +65,8 @@ class SerialLine(Stoppable):
             ready, _, _ = select.select([self._ours, self._stopper], [], [])
             if self._ours not in ready:
                 return  # told to stop, and all that was on the line has been heard
-            for reply in conversation.feed(os.read(self._ours, 4096)):
+            self._attention.begins()
+            for reply in self._attention.replies(conversation, os.read(self._ours, 4096)):
                 # A serial line cannot be cut like a socket: nothing more arrives.
                 with contextlib.suppress(LinkCutError):
                     os.write(self._ours, self.instrument.faults.spoil(reply))

@@ -1,15 +1,16 @@
 """A TCP server on loopback that lets a simulated instrument talk to any number of clients."""
 
 import contextlib
+import select
 import socket
 from threading import Lock, Thread
 
-from simulation.lab.servers.wire import Stoppable, WireInstrument
+from simulation.lab.servers.wire import Attention, Server, WireInstrument, known_at
 
 _CHUNK = 1 << 18
 
 
-class TcpServer(Stoppable):
+class TcpServer(Server):
     """Serve an instrument on ``127.0.0.1``, on a free port unless one is given.
 
     Use it in a ``with`` statement, or call `stop`. Each client has a thread of its own; the
@@ -26,7 +27,10 @@ class TcpServer(Stoppable):
         self.instrument = instrument
         self._lock = Lock()
         self._clients: dict[socket.socket, Thread] = {}
+        self._attention: dict[socket.socket, Attention] = {}
         self._listener = socket.create_server(("127.0.0.1", port))
+        self._callers = Attention(self._listener)
+        known_at(self, self.address, f"127.0.0.1:{self.port}")
         self._acceptor = Thread(target=self._accept, name="simulated instrument", daemon=True)
         self._acceptor.start()
 
@@ -39,6 +43,12 @@ class TcpServer(Stoppable):
     def address(self) -> str:
         """VISA resource name."""
         return f"TCPIP0::127.0.0.1::{self.port}::SOCKET"
+
+    def owes_a_reply(self) -> bool:
+        """Tell whether a client's question is still unread, or its answer still being computed."""
+        with self._lock:
+            clients = list(self._attention.values())
+        return any(one.is_due() for one in (self._callers, *clients))
 
     def cut_links(self) -> None:
         """Close every connection, as if cables were pulled; new ones are accepted."""
@@ -68,22 +78,31 @@ class TcpServer(Stoppable):
                 client.close()
                 continue
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = Thread(target=self._serve, args=(client,), daemon=True)
+            attention = Attention(client)
+            thread = Thread(target=self._serve, args=(client, attention), daemon=True)
             with self._lock:
-                self._clients[client] = thread
+                self._clients[client], self._attention[client] = thread, attention
             thread.start()
 
-    def _serve(self, client: socket.socket) -> None:
+    def _serve(self, client: socket.socket, attention: Attention) -> None:
         conversation = self.instrument.conversation()
         with contextlib.suppress(OSError), client:
             client.sendall(getattr(conversation, "greeting", b""))
-            while data := client.recv(_CHUNK):
-                for reply in conversation.feed(data):
+            while data := _next_bytes(client, attention):
+                for reply in attention.replies(conversation, data):
                     if spoilt := self.instrument.faults.spoil(reply):
                         client.sendall(spoilt)
         conversation.hang_up()
         with self._lock:
             self._clients.pop(client, None)
+            self._attention.pop(client, None)
+
+
+def _next_bytes(client: socket.socket, attention: Attention) -> bytes:
+    """Wait for bytes and read them, the work having begun before they are gone from the wire."""
+    select.select([client], [], [])
+    attention.begins()
+    return client.recv(_CHUNK)
 
 
 def _shut(connection: socket.socket) -> None:

@@ -62,6 +62,35 @@ def test_laser_light_has_accidental_coincidences_unless_detectors_remember():
     assert blind[0, 1] > accidental[0, 1]  # the unseen rate is higher than the seen one
 
 
+@pytest.mark.parametrize("name", ["afterpulse", "blindness", "crosstalk"])
+def test_memory_of_one_detector_alone_is_twice_that_of_both_at_it_and_none_at_the_other(name):
+    parameters = replace(riedinger2018(), **{name: 0.1})
+    double = replace(riedinger2018(), **{name: 0.2})
+    nothing, both = pair_marginals(riedinger2018()), pair_marginals(double)
+    alone = pair_marginals(parameters, {f"{name}_share": 0.0})
+    for i, like in ((0, nothing), (1, both)):
+        np.testing.assert_allclose(alone.coincidences[i], like.coincidences[i], rtol=1e-12)
+    singles = np.array([0.1, 0.2, 0.05, 0.06])
+    values = {name: np.array([0.1]), f"{name}_share": np.array([0.0])}
+    light = laser_coincidences(values, singles)[0]
+    np.testing.assert_allclose(light[0], 0.05 * singles[:2], rtol=1e-12)
+    twice = laser_coincidences({name: np.array([0.2])}, singles)[0]
+    np.testing.assert_allclose(light[1], twice[1], rtol=1e-12)
+
+
+def test_stray_light_of_the_signals_frequency_is_kept_off_by_filters_beside_the_line():
+    values = {n: one.centre if one.centre is not None else getattr(riedinger2018(), n, 20.0)
+              for n, one in PARAMETERS.items()}  # fmt: skip
+    on, off = (Setting(delay=123e-9, on_line=line) for line in (True, False))
+    usual, beside = (parameters_at(values, s, reference_delay=123e-9).dark_1 for s in (on, off))
+    assert beside == usual
+    stray = values | {"stray_share_1": 0.75}
+    assert parameters_at(stray, on, reference_delay=123e-9).dark_1 == usual
+    beside = parameters_at(stray, off, reference_delay=123e-9)
+    assert float(beside.dark_1) == pytest.approx(0.25 * float(usual), rel=1e-6)
+    assert beside.dark_2 == parameters_at(values, off, reference_delay=123e-9).dark_2
+
+
 UNBOUNDED = ("n_", "b_", "leak_pump", "leak_read", "dark")
 
 

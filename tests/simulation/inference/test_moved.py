@@ -59,6 +59,7 @@ def test_lab_that_has_not_moved_is_left_in_peace(posterior, seed):
             {"n_0_A": 2 * _centre()["n_0_A"], "n_0_B": 2 * _centre()["n_0_B"]},
             "resting phonons of both",
         ),
+        ({"afterpulse": 2e-3, "afterpulse_share": 0.0}, "afterpulses of detector 2 alone"),
     ],
 )
 def test_what_has_changed_is_named_first(posterior, values, said):
@@ -67,7 +68,10 @@ def test_what_has_changed_is_named_first(posterior, values, said):
     assert found.changes[0].what.startswith(said)
     assert found.left > 1e-3, "with it, the data fit"
     name, value = next(iter(values.items()))
-    if name != "phi":
+    if name == "afterpulse":  # twice the mean of both
+        size = float(found.changes[0].size.rpartition(" to ")[2])
+        assert size == pytest.approx(4e-3, rel=0.5)
+    elif name != "phi":
         size = float(found.changes[0].size.removeprefix("times "))
         assert size == pytest.approx(value / _centre()[name], rel=0.25)
 
