@@ -275,5 +275,11 @@ def test_no_lie_of_the_virtual_lab_ends_in_entangled(tmp_path, dry_lab, quiet, l
     assert (verdict.decision == ENTANGLED) is (lie == "honest"), str(verdict)
     stuck = [text for text in result.diagnosis if text.startswith("the phase does nothing")]
     assert bool(stuck) is (lie == "mirror")  # although the lock has found its fringe
-    for name in ("splitting", "background", "null_laser_only", "null_shuffled", "read_balance"):
+    for name in ("splitting", "background", "null_shuffled", "read_balance"):
         assert verdict.conditions[name].value is not None
+    null = verdict.conditions["null_laser_only"]
+    if lie == "mirror":  # light that one detector sees at all is glaring at the other
+        assert null.met is None
+        assert "too bright to tell" in str(null.problem)
+    else:
+        assert null.value is not None
