@@ -12,7 +12,7 @@ half an hour of processor time.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import inf, isnan, nan
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,6 +45,7 @@ from simulation.inference.operation import Knobs, Operation
 from simulation.inference.planning import ClickRates, Spread
 from simulation.inference.posterior import Posterior
 from simulation.inference.table import PARAMETERS
+from simulation.lab.plant import Plant
 from simulation.lab.world import World
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import pair_clicks, riedinger2018
@@ -136,28 +137,36 @@ class DiaryWorld:
     ) -> Iterator[World]:
         """Start a world; at its end `as_it_was` of its last seconds of recording is written."""
         with World.start(seed=seed, session=session, parameters=parameters) as world:
-            states: list[tuple[float, Values]] = []
-            world.clock.subscribe(lambda begin, end: states.extend(_seen(world, end - begin)))
+            looked = _Look(plant=world.plant)
+            world.clock.subscribe(looked)
             yield world
-            text = json.dumps(as_it_was(states, last))
+            text = json.dumps(as_it_was(looked.states, last))
         Path(diary).write_text(text, encoding="utf-8")
 
 
-def _seen(world: World, seconds: float) -> Iterator[tuple[float, Values]]:
-    """Give the true values of what is being recorded, if that is a pair of pulses in both arms."""
-    plant = world.plant
-    if not plant.recorder.running():
-        return
-    point, lock = plant.operating_point(), plant.interferometer
-    both_open = point.energy.min(axis=1) > OPEN * point.energy.max(axis=1)
-    if not (both_open.all() and point.passage.min() > OPEN):
-        return
-    noise = float(np.hypot(2 * lock.sigma, point.phase_noise))
-    double = np.exp(2j * float(point.theta(lock.phase)))
-    yield seconds, truth_of(plant, point) | {
-        "contrast": point.contrast * float(np.exp(-0.5 * noise**2)),
-        DOUBLE[0]: double.real, DOUBLE[1]: double.imag,
-    }  # fmt: skip
+@dataclass(kw_only=True)
+class _Look:
+    """Keeps the true values of what is recorded, if that is a pair of pulses in both open arms."""
+
+    plant: Plant
+    states: list[tuple[float, Values]] = field(default_factory=list)
+    recorded: bool = False
+
+    def __call__(self, begin: float, end: float) -> None:
+        plant, before, self.recorded = self.plant, self.recorded, self.plant.recorder.running()
+        if not (before or self.recorded):
+            return
+        point, lock = plant.operating_point(), plant.interferometer
+        both_open = point.energy.min(axis=1) > OPEN * point.energy.max(axis=1)
+        if not (both_open.all() and point.passage.min() > OPEN):
+            return
+        noise = float(np.hypot(2 * lock.sigma, point.phase_noise))
+        double = np.exp(2j * float(point.theta(lock.phase)))
+        found = {
+            "contrast": point.contrast * float(np.exp(-0.5 * noise**2)),
+            DOUBLE[0]: double.real, DOUBLE[1]: double.imag,
+        }  # fmt: skip
+        self.states.append((end - begin, truth_of(plant, point) | found))
 
 
 def as_it_was(states: Sequence[tuple[float, Values]], last: float) -> Values:
