@@ -20,7 +20,7 @@ ROOMS = (
 )  # fmt: skip
 STUDIES = (
     "red_team", "calibration", "faults", "fuzz", "scaling", "exam", "inference",
-    "inference_recovery", "unseen_labs",
+    "inference_recovery", "unseen_labs", "planned_runs",
 )  # fmt: skip
 """Statistics and faults: these run for minutes to hours, and only if they are named."""
 

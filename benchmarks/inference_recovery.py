@@ -246,11 +246,10 @@ def _plan(
 def truth_of(plant: Plant, point: OperatingPoint) -> Values:
     """Return the inferred parameters of a world at its settings now, but for the fringe."""
     world, at = plant.constants, point.parameters
-    trains = plant._conditions().trains  # noqa: SLF001  # energies are nowhere else
     found: Values = {"bath_lifetime": world.bath_lifetime, "splitting": world.splitting}
     leaks = []
     for x, arm in enumerate("AB"):
-        pump, read = trains[x][0].energy, trains[x][1].energy
+        pump, read = (float(energy) for energy in point.energy[:, x])
         prompt = pump * world.prompt_heating[x]
         found |= {
             f"n_0_{arm}": getattr(at, f"n_0_{arm}") - prompt, f"n_prompt_{arm}": prompt,

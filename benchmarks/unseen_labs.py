@@ -4,13 +4,15 @@
 the paper's collection, all drifts on), dry-runs the autopilot in each, and does then what a user
 does: `labkit infer`, `budget`, `plan --posterior`, an experiment in ``twin:FILE``, another night of
 the same lab and nights of labs in which one thing has changed (`runs compare --twin`), `replay`.
-It compares with the world's constants and writes the tables ``docs/unseen_budget.inc``,
-``docs/unseen_plan.inc`` and ``docs/unseen_twin.inc``. Half an hour of processor time.
+It compares with the lab as it was while the witness was measured, drifts included, and writes the
+tables ``docs/unseen_budget.inc``, ``docs/unseen_plan.inc`` and ``docs/unseen_twin.inc``. It takes
+half an hour of processor time.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from math import inf, isnan, nan
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +45,7 @@ from simulation.inference.operation import Knobs, Operation
 from simulation.inference.planning import ClickRates, Spread
 from simulation.inference.posterior import Posterior
 from simulation.inference.table import PARAMETERS
+from simulation.lab.plant import Plant
 from simulation.lab.world import World
 from simulation.lab.world_parameters import WorldParameters
 from simulation.theory.dlcz import pair_clicks, riedinger2018
@@ -60,6 +63,15 @@ PAPER, DRAWN = (0.0452, 0.0310), (0.7, 0.55)
 WALK = 1e-4
 """Random walk of the polarisations, rad/√s: 0.03 rad in a night of 30 h, as `random_world`'s in an
 hour. Five times as much changes the contrast by a fifth, and there is no truth to compare with."""
+
+OPEN = 0.01
+"""A pulse's energy at one device over that at the other, and what filters pass, of the witness."""
+
+DOUBLE = ("cos_2theta", "sin_2theta")
+"""Names of the fringe's doubled phase, the same at θ and θ + π."""
+
+WITNESS_SECONDS = 1.114e9 * 50e-6
+"""Of an autopilot's witness, its last recordings with both arms open."""
 
 CONTINUATIONS = 40
 """Simulated measurements from the truth, until the always-valid claim."""
@@ -115,17 +127,91 @@ def constants_of(seed: int) -> Constants:
     }
 
 
-def station_of(constants: Constants, seed: int) -> StationFile:
-    """Return the virtual lab's station file with other constants."""
+class DiaryWorld:
+    """A virtual lab (`labkit.station.config.WorldConfig`) that keeps what it really was like."""
+
+    @staticmethod
+    @contextmanager
+    def start(
+        *, seed: int, parameters: Constants, diary: str, last: float, session: int = 1
+    ) -> Iterator[World]:
+        """Start a world; at its end `as_it_was` of its last seconds of recording is written."""
+        with World.start(seed=seed, session=session, parameters=parameters) as world:
+            looked = _Look(plant=world.plant)
+            world.clock.subscribe(looked)
+            yield world
+            text = json.dumps(as_it_was(looked.states, last))
+        Path(diary).write_text(text, encoding="utf-8")
+
+
+@dataclass(kw_only=True)
+class _Look:
+    """Keeps the true values of what is recorded, if that is a pair of pulses in both open arms."""
+
+    plant: Plant
+    states: list[tuple[float, Values]] = field(default_factory=list)
+    recorded: bool = False
+
+    def __call__(self, begin: float, end: float) -> None:
+        plant, before, self.recorded = self.plant, self.recorded, self.plant.recorder.running()
+        if not (before or self.recorded):
+            return
+        point, lock = plant.operating_point(), plant.interferometer
+        both_open = point.energy.min(axis=1) > OPEN * point.energy.max(axis=1)
+        if not (both_open.all() and point.passage.min() > OPEN):
+            return
+        noise = float(np.hypot(2 * lock.sigma, point.phase_noise))
+        double = np.exp(2j * float(point.theta(lock.phase)))
+        found = {
+            "contrast": point.contrast * float(np.exp(-0.5 * noise**2)),
+            DOUBLE[0]: double.real, DOUBLE[1]: double.imag,
+        }  # fmt: skip
+        self.states.append((end - begin, truth_of(plant, point) | found))
+
+
+def as_it_was(states: Sequence[tuple[float, Values]], last: float) -> Values:
+    """Return the mean of the last seconds of states; ``theta`` is the fringe's phase, ± π.
+
+    What θ wanders about its mean is taken off the contrast.
+    """
+    seconds = np.array([time for time, _ in states])
+    kept = np.cumsum(seconds[::-1])[::-1] <= last
+    weights = seconds * kept / np.sum(seconds * kept)
+    mean = {
+        name: float(weights @ np.array([values[name] for _, values in states]))
+        for name in states[0][1]
+    }
+    double = complex(*(mean.pop(name) for name in DOUBLE))
+    # a normal angle of variance s² leaves e^(−2 s²) of e^(2iθ), and e^(−s²/2) of e^(iθ)
+    return mean | {
+        "contrast": mean["contrast"] * abs(double) ** 0.25, "theta": float(np.angle(double)) / 2,
+    }  # fmt: skip
+
+
+def station_of(constants: Constants, seed: int, diary: Path | None = None) -> StationFile:
+    """Return the virtual lab's station file with other constants.
+
+    Parameters
+    ----------
+    constants : dict
+    seed : int
+    diary : Path, optional
+        File into which `DiaryWorld` writes what the lab was like.
+    """
     file = read_station_file("virtual")
     plain = cast("dict[str, Any]", parse_yaml(file.text, str(file.path)))
     kept = {k: list(v) if isinstance(v, tuple) else v for k, v in constants.items()}
-    plain["labkit"]["world"]["options"] = {"seed": seed, "parameters": kept}
+    options: dict[str, Any] = {"seed": seed, "parameters": kept}
+    factory = plain["labkit"]["world"]["factory"]
+    if diary is not None:
+        factory = f"{__name__}.{DiaryWorld.__name__}"
+        options |= {"diary": str(diary), "last": WITNESS_SECONDS}
+    plain["labkit"]["world"] |= {"factory": factory, "options": options}
     config = file.config
     if config.world is None:
         message = f"{file.path}: must be the virtual lab's, but has no world"
         raise RuntimeError(message)
-    world = replace(config.world, options=plain["labkit"]["world"]["options"])
+    world = replace(config.world, factory=factory, options=options)
     return replace(file, text=yaml_text(plain), config=replace(config, world=world))
 
 
@@ -186,11 +272,26 @@ def sequence() -> PulseSequence:
     return read_experiment("autopilot").sequence
 
 
+def during_the_run(fresh: Values, diary: Path, posterior: Posterior) -> Values:
+    """Return the true values while the witness was measured: the plan's and the posterior's."""
+    found: Values = json.loads(diary.read_text(encoding="utf-8"))
+    phi = found.pop("theta") - posterior.reference.delta_phi
+    # θ and θ + π are one in the diary: the one nearer to the fresh lab's
+    turns = round((fresh["phi"] - phi) / np.pi)
+    return fresh | found | {"phi": phi + turns * np.pi}
+
+
 def model_of(values: Values, posterior: Posterior) -> Operation:
-    """Return the model at known values, at the posterior's setting."""
+    """Return the model at known values, played as the posterior says: Δφ is set by its best fit."""
     usual = Operation.of_posterior(posterior)
     arrays = {name: np.asarray(value, np.float64) for name, value in values.items()}
-    return replace(usual, values=arrays, best=values)
+    return replace(usual, values=arrays)
+
+
+def at_best_phase(values: Values, posterior: Posterior) -> float:
+    """Return R_m of known values at their own best phase."""
+    own = replace(model_of(values, posterior), best=values)
+    return float(np.asarray(own.at(Knobs(theta=0.0)).witness))
 
 
 def continued(rates: ClickRates, seed: int) -> float:
@@ -263,20 +364,23 @@ class Night:
 def study(seed: int, place: Path, say: Any = print) -> dict[str, Any]:
     """Do with one lab what a user does; return plain types."""
     constants = constants_of(seed)
-    folder = measured(experiment(), station_of(constants, seed), place / "lab")
+    diary = place / "as_it_was.json"
+    folder = measured(experiment(), station_of(constants, seed, diary), place / "lab")
     campaign, _ = read_campaign([folder.path], riedinger2018())
     posterior = infer(campaign, riedinger2018())
     posterior.save(place / "lab.nc")
     say(f"{seed}: deviance {posterior.deviance:.0f}, p = {posterior.p_value:.2g}")
-    real = truth(constants, posterior.arms or (1.0, 1.0), posterior.reference.delta_phi)
+    fresh = truth(constants, posterior.arms or (1.0, 1.0), posterior.reference.delta_phi)
+    real = during_the_run(fresh, diary, posterior)
     best = Knobs(theta=0.0)
     found = {
         "p_value": posterior.p_value,
+        "fresh": at_best_phase(fresh, posterior),
         "budget": _budgets(
             noise_budget(Operation.of_posterior(posterior, 200), knobs=best),
             noise_budget(model_of(real, posterior), knobs=best),
         ),
-        "plan": _plan(posterior, real, best),
+        "plan": plan_of(posterior, real, best),
     }
     say(f"{seed}: {json.dumps(found)}")
     twin = measured(experiment(**NIGHT), twin_station(posterior, seed=seed), place / "twin")
@@ -315,7 +419,8 @@ def _budgets(inferred: NoiseBudget, real: NoiseBudget) -> list[tuple[str, list[f
     return [(label, [one.median, one.low, one.high], value) for label, one, value in rows]
 
 
-def _plan(posterior: Posterior, real: Values, knobs: Knobs) -> dict[str, Any]:
+def plan_of(posterior: Posterior, real: Values, knobs: Knobs) -> dict[str, Any]:
+    """Return trials as planned, and of measurements continued from the truth."""
     rates = ClickRates.of_clicks(pair_clicks(model_of(real, posterior).at(knobs).parameters))[0]
     reached = np.array([continued(rates, seed) for seed in range(CONTINUATIONS)])
     low, median, high = np.quantile(reached, [0.1, 0.5, 0.9], method="inverted_cdf")
@@ -353,7 +458,7 @@ def write(found: Mapping[int, dict[str, Any]]) -> None:
 
 
 def budget_table(found: Mapping[int, dict[str, Any]]) -> str:
-    """Return costs as inferred and true, side by side."""
+    """Return costs as inferred and as they were during the run, side by side."""
     head = " | ".join(
         f"lab {seed} (p = {one['p_value']:.2g}): inferred | truth" for seed, one in found.items()
     )
@@ -361,6 +466,8 @@ def budget_table(found: Mapping[int, dict[str, Any]]) -> str:
     for rows in zip(*(one["budget"] for one in found.values()), strict=True):
         cells = (f"{m:.3f} [{lo:.3f}, {hi:.3f}] | {true:.3f}" for _, (m, lo, hi), true in rows)
         lines.append(f"| {rows[0][0]} | {' | '.join(cells)} |")
+    fresh = " | ".join(f" | {one['fresh']:.3f}" for one in found.values())
+    lines.append(f"| R_m freshly calibrated, at the best phase | {fresh} |")
     return "\n".join(lines) + "\n"
 
 

@@ -223,9 +223,11 @@ def _sensitivity(data: Data, values: Values, name: str) -> tuple[Real, Real]:
         own = np.tile((np.array(CELLS) == name).astype(np.float64), (len(data.records), 1))
         return own, np.zeros(data.pairs.shape)
     changed, settings = dict(values), data.settings
-    up = 1 + _STEP
+    x = name[-1]
+    # an efficiency of nearly 1 is stepped down, as it cannot be above
+    full = f"eta_{x}" in values and float(np.max(values[f"eta_{x}"])) * (1 + _STEP) > 1
+    up = 1 - _STEP if full else 1 + _STEP
     if name.startswith("arm"):
-        x = name[-1]
         changed[f"eta_{x}"] = values[f"eta_{x}"] * up
         factors = (up, 1.0) if x == "A" else (1.0, up)
         settings = replace(
@@ -239,8 +241,7 @@ def _sensitivity(data: Data, values: Values, name: str) -> tuple[Real, Real]:
     elif name == "coupler":
         changed["splitting"] = values["splitting"] + _STEP
     else:
-        j = name[-1]
-        for quantity in (f"eta_{j}", f"leak_pump_{j}", f"leak_read_{j}"):
+        for quantity in (f"eta_{x}", f"leak_pump_{x}", f"leak_read_{x}"):
             changed[quantity] = values[quantity] * up
     there, here = (
         probabilities(v, s, reference_delay=data.reference_delay)

@@ -95,12 +95,15 @@ class Operation:
         At whose pulses the values hold.
     energy_ratio : float
         Read pulse's energy over the pump pulse's.
+    runs : tuple of str
+        What was measured to know the values; none for a preset's.
     """
 
     values: dict[str, Real]
     best: dict[str, float]
     reference: Setting
     energy_ratio: float
+    runs: tuple[str, ...] = ()
 
     @classmethod
     def of_posterior(cls, posterior: Posterior, draws: int | None = None) -> "Operation":
@@ -118,7 +121,10 @@ class Operation:
         if draws is not None:
             picked = np.linspace(0, posterior.size - 1, min(draws, posterior.size)).astype(int)
             values |= {name: found[picked] for name, found in posterior.draws.items()}
-        return cls(values=values, best=best, reference=posterior.reference, energy_ratio=ratio)
+        return cls(
+            values=values, best=best, reference=posterior.reference, energy_ratio=ratio,
+            runs=posterior.runs,
+        )  # fmt: skip
 
     @classmethod
     def of_model(
@@ -258,6 +264,8 @@ class Operation:
     def remarks(self, knobs: Knobs) -> Iterator[str]:
         """Say what an answer at these knobs rests on."""
         delay = self.reference.delay if knobs.delay is None else knobs.delay
+        if self.runs:
+            yield f"the lab goes on as it was on average in {', '.join(self.runs)}, drifts included"
         if delay < 123e-9:
             yield (
                 "below 123 ns, the paper's shortest delay, it is assumed that the pump's heating "

@@ -10,6 +10,7 @@ from benchmarks.unseen_labs import (
     MOVED,
     PAPER,
     _block,
+    as_it_was,
     budget_table,
     constants_of,
     continued,
@@ -32,6 +33,22 @@ def test_labs_are_drawn_about_the_paper_and_known_by_their_seed():
     assert first["arm_output"] == pytest.approx(PAPER, rel=0.6)
     options = station_of(first, 901).config.world.options
     assert WorldParameters.of(options["parameters"]).temperature == first["temperature"]
+
+
+def test_lab_as_it_was_is_the_mean_of_its_last_seconds_and_a_wandering_phase_costs_contrast():
+    """θ and θ + π are one; 0.3 rad of 20 000 angles leave e^(−0.045), to 3·10⁻³."""
+    angles = 0.2 + 0.3 * np.random.default_rng(1).standard_normal(20_000)
+    angles[::2] += np.pi
+    same = {"eta_A": 0.1, "contrast": 0.9}
+    late = [
+        (2.0, same | {"cos_2theta": np.cos(2 * a), "sin_2theta": np.sin(2 * a)}) for a in angles
+    ]
+    early = (10.0, {"eta_A": 0.5, "contrast": 0.1, "cos_2theta": 1.0, "sin_2theta": 0.0})
+    found = as_it_was([early, *late], last=40_000.0)
+    assert found["eta_A"] == pytest.approx(0.1)
+    assert found["theta"] == pytest.approx(0.2, abs=0.01)
+    assert found["contrast"] == pytest.approx(0.9 * np.exp(-0.045), abs=3e-3)
+    assert set(found) == {"eta_A", "theta", "contrast"}
 
 
 def test_block_at_theta_and_pi_has_the_same_low_and_high_g2():
@@ -57,11 +74,12 @@ def test_simulated_measurements_end_where_they_are_planned_to():
 def test_tables_show_both_labs_side_by_side():
     night = {"what": next(iter(MOVED)), "p_value": 0.4, "said": ["all well"], "named": True}
     one = {
-        "p_value": 0.2, "budget": [("R_m itself", [0.7, 0.6, 0.8], 0.72)],
+        "p_value": 0.2, "fresh": 0.68, "budget": [("R_m itself", [0.7, 0.6, 0.8], 0.72)],
         "plan": {"planned": [1e9, 2e9, np.inf], "truth": [9e8, 2e9, 3e9], "inside": 0.8},
         "nights": [night],
     }  # fmt: skip
     found = {901: one, 902: one}
     assert "| R_m itself | 0.700 [0.600, 0.800] | 0.720 |" in budget_table(found)
+    assert "| R_m freshly calibrated, at the best phase |  | 0.680 |" in budget_table(found)
     assert "| 902 | 1 / 2 / never | 0.9 / 2 / 3 | 80 % |" in plan_table(found)
     assert "| nothing (another night) | 0.4 | all well | yes |" in twin_table(found)

@@ -97,6 +97,17 @@ def test_density_is_that_of_the_whole_covariance():
     np.testing.assert_allclose(likelihood.noise(other), counted + 0.08**2 * drifting, rtol=1e-9)
 
 
+@pytest.mark.parametrize("eta", ["eta_2", "eta_A"])
+def test_drifts_of_a_perfect_efficiency_are_those_of_one_a_little_below(eta):
+    """Slopes in ln(efficiency) are the same to a step of 10⁻³."""
+    data = Data.of(campaign_of(0.05, 3, "witness", "stray_light"))
+    perfect, below = (
+        drift_covariance(data, {n: np.array([v]) for n, v in (_centre() | {eta: of}).items()})
+        for of in (1 - 1e-9, 0.998)
+    )
+    np.testing.assert_allclose(perfect, below, rtol=0.01, atol=1e-3)
+
+
 def test_settings_that_scatter_by_more_than_usual_drifts_are_told():
     for drift, told in ((0.05, False), (0.2, True)):
         campaign = campaign_of(drift, 7)

@@ -113,6 +113,8 @@ def test_thinned_draws_are_some_of_all():
 
 def test_remarks_say_what_answers_rest_on():
     assert not list(OPERATION.remarks(Knobs()))
+    of_runs = replace(OPERATION, runs=("monday", "tuesday"))
+    assert "as it was on average in monday, tuesday" in " ".join(of_runs.remarks(Knobs()))
     short = " ".join(OPERATION.remarks(Knobs(delay=60e-9)))
     assert "below 123 ns" in short
     assert "still dead" in short
