@@ -54,6 +54,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) 'pip>=25.1' # knows dependency groups
 	$(PIP) -e . --group dev
+	$(BIN)/python -m compileall -q analysis instruments labkit simulation
+	$(BIN)/labkit doctor --compile > /dev/null # what the first run would wait for
 	touch $@
 
 $(READY_FOR_DOCS): $(READY)

@@ -9,8 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import disk_usage
+from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from analysis.plugins import GROUPS, describe, find_plugins, load_plugin
@@ -34,9 +37,13 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    compile: Annotated[  # noqa: A002  # the option's name
+        bool, typer.Option("--compile", help="Compile the counting loops now, not at first use.")
+    ] = False,
 ) -> None:
     """Check versions, packages, VISA, vendor libraries, permissions, disk and clock."""
     cache, writable = numba_cache()
+    seconds = compile_kernels() if compile else None
     findings: dict[str, object] = {
         "labkit": __version__,
         "python": platform.python_version(),
@@ -45,7 +52,7 @@ def doctor(
         "own_packages": {name: str(find_package(name)) for name in PACKAGES},
         "optional": {name: _present(name) for name in OPTIONAL},
         "plugins": plugins(),
-        "numba_cache": {"folder": str(cache), "writable": writable},
+        "numba_cache": {"folder": str(cache), "writable": writable, "compiled_s": seconds},
         "visa": visa_backends(),
         "vendor_libraries": vendor_libraries(),
         "serial_ports": serial_ports(),
@@ -71,6 +78,8 @@ def doctor(
         results.print(f"  {plugin}: {trouble or 'ok'}", soft_wrap=True, markup=False)
     state = "writable" if writable else "NOT writable: kernels compile anew in every process"
     results.print(f"  numba cache  {cache}: {state}", soft_wrap=True)
+    if seconds is not None:
+        results.print(f"  counting loops ready after {seconds:.1f} s")
     for line in _laboratory():
         results.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
 
@@ -150,6 +159,32 @@ def numba_cache() -> tuple[Path, bool]:
     folder = Path(configured) if configured else kernels / "counting" / "__pycache__"
     nearest = next(f for f in (folder, *folder.parents) if f.exists())
     return folder, os.access(nearest, os.W_OK)
+
+
+def compile_kernels() -> float:
+    """Compile or load the loops for bright and long files of most harps; return the seconds taken.
+
+    Numba keeps them in `numba_cache`: otherwise whoever counts such a file first waits for that.
+    """
+    from analysis.counting import count
+    from analysis.gates import Gate, GateSet
+    from analysis.tagfile.layouts import TIMEHARP_260N_T2, TIMEHARP_260N_T3
+    from analysis.tagfile.ptu_writer import PtuWriter
+
+    begin = perf_counter()
+    pump = Gate(name="pump", start=0.0, stop=60e-9)
+    gates = GateSet(period=50e-6, detectors={1: 0, 2: 1}, gates=(pump,))
+    sync = 0x80000001  # a T2 file needs one
+    files = [(TIMEHARP_260N_T3, 1e-9, 0), (TIMEHARP_260N_T2, 250e-12, sync)]
+    with TemporaryDirectory() as place:
+        for layout, resolution, record in files:
+            path = Path(place) / f"{layout.mode}.ptu"
+            with PtuWriter(
+                path, layout=layout, resolution=resolution, sync_period=gates.period
+            ) as writer:
+                writer.write(np.array([record], np.uint32))
+            count(path, gates, kernel="bright")
+    return perf_counter() - begin
 
 
 def _version(name: str) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.counting import t2_loops, t3_loops
 from analysis.published import RIEDINGER_2018
 from analysis.tagfile import PtuWriter
 from simulation.recordings.ptu import simulate_ptu
@@ -314,6 +315,15 @@ def test_doctor_finds_this_installation_sound(labkit):
     assert code == 0
     assert all(result["packages"].values())
     assert set(result["own_packages"]) == {"analysis", "instruments", "simulation"}
+
+
+def test_doctor_compiles_the_counting_loops(labkit):
+    code, out, _ = labkit("doctor", "--compile", "--json")
+    assert code == 0
+    assert json.loads(out)["numba_cache"]["compiled_s"] > 0
+    assert t3_loops.hydra_t3.signatures
+    assert t2_loops.hydra_t2.signatures
+    assert json.loads(labkit("doctor", "--json")[1])["numba_cache"]["compiled_s"] is None
 
 
 def test_wrong_usage_exits_with_2(labkit):
