@@ -6,6 +6,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from simulation.inference.blas_threads import with_one_blas_thread
 from simulation.inference.checks import check_fit, prior_conflicts
 from simulation.inference.data import Campaign
 from simulation.inference.identify import degeneracies, undetermined
@@ -25,6 +26,7 @@ KEPT = 4000
 """Draws that are kept at most."""
 
 
+@with_one_blas_thread
 def infer(
     campaign: Campaign,
     preset: DLCZParameters,

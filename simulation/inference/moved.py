@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from simulation.inference.blas_threads import with_one_blas_thread
 from simulation.inference.checks import check_fit
 from simulation.inference.data import Campaign
 from simulation.inference.likelihood import DRIFT, Data, Likelihood
@@ -225,6 +226,7 @@ class LabMoved:
             yield f"with the first of them the data still do not fit (p = {self.left:.2g})"
 
 
+@with_one_blas_thread
 def what_moved(
     campaign: Campaign,
     posterior: Posterior,
