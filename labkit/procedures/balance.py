@@ -121,8 +121,10 @@ class BalanceResult(Result):
     def __str__(self) -> str:
         a, b = self.transmissions[-1]
         wander = f" while they drift by {100 * self.drift:.1f} %" if self.drift else ""
+        even = abs(self.imbalance) <= LARGEST_PUMP_DIFFERENCE
+        state = "balanced to" if even or not self.drift else "NOT balanced, but left at"
         return (
-            f"arms balanced to {100 * self.imbalance:+.2f} ± {100 * self.sigma:.2f} %{wander}; "
+            f"arms {state} {100 * self.imbalance:+.2f} ± {100 * self.sigma:.2f} %{wander}; "
             f"attenuators at {a:.4g} (A) and {b:.4g} (B)"
         )
 

@@ -18,6 +18,7 @@ from labkit.procedures import (
     pump_probe,
     thermometry,
 )
+from labkit.procedures.balance import BalanceResult
 
 SEQUENCE = read_experiment("autopilot").sequence
 
@@ -283,3 +284,19 @@ def test_arms_that_drift_are_left_at_their_mean_and_the_night_goes_on(monkeypatc
     seen = [one for one in found if one.drift]
     assert len(seen) > 50
     assert " while they drift by " in str(seen[0])
+
+
+@pytest.mark.parametrize(
+    ("imbalance", "drift", "state"),
+    [
+        (0.005, 0.0, "arms balanced to +0.50 ± 1.00 %;"),
+        (0.015, 0.03, "arms balanced to +1.50 ± 1.00 % while they drift by 3.0 %;"),
+        (0.109, 0.03, "arms NOT balanced, but left at +10.90 ± 1.00 % while they drift by 3.0 %;"),
+    ],
+)
+def test_arms_that_drift_away_are_not_called_balanced(imbalance, drift, state):
+    result = BalanceResult(
+        rates=((1.0, 1.0),), transmissions=((1.0, 0.7),), trials=(1000,),
+        imbalance=imbalance, sigma=0.01, drift=drift,
+    )  # fmt: skip
+    assert str(result).startswith(state)
