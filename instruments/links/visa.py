@@ -17,9 +17,10 @@ from pyvisa.errors import Error as VisaError
 from pyvisa.errors import VisaIOError
 from pyvisa.resources import MessageBasedResource, SerialInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument, VisaInstrumentKWArgs
-from qcodes.utils import DelayedKeyboardInterrupt
 
+from instruments.links.attendance import Attendant, attendant
 from instruments.links.lateness import LOOK, is_excused, longest_wait, no_longer_waiting
+from instruments.links.undivided import undivided
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -85,6 +86,7 @@ class VisaLink(VisaInstrument):
         self._bound = self.default_timeout
         self._termination = self.default_terminator
         self._broken = self._reopening = False
+        self._attendant: Attendant | None = None
         kwargs.setdefault("device_clear", not address.upper().endswith("SOCKET"))
         super().__init__(name, address, **kwargs)
         try:
@@ -98,6 +100,7 @@ class VisaLink(VisaInstrument):
         """Send a command that has no reply."""
         with self.lock, self._exchange(cmd):
             super().write_raw(cmd)
+            self._attend()
 
     def ask_raw(self, cmd: str) -> str:
         """Send a query and return its reply without terminator."""
@@ -118,10 +121,11 @@ class VisaLink(VisaInstrument):
         """Ask past pyvisa-py, which reads serial lines byte by byte, each with a system call."""
         handle = self.visa_handle
         ends = handle.write_termination or "", handle.read_termination or "\n"
-        with DelayedKeyboardInterrupt({"instrument": self.name, "reason": "query"}):
+        with undivided():
             self.visa_log.debug("Querying: %s", cmd)
             send = wire.sendall if isinstance(wire, socket.socket) else wire.write
             send(f"{cmd}{ends[0]}".encode(handle.encoding))
+            self._attend()
             address = self._wanted_address
             reply = _read_until(wire, ends[1].encode(), wait, address).decode(handle.encoding)
             self.visa_log.debug("Response: %s", reply)
@@ -153,6 +157,7 @@ class VisaLink(VisaInstrument):
                     _mark_end(handle, last=start + chunk >= len(data))
                     with _abandoned_after(self._bound, handle):
                         handle.write_raw(data[start : start + chunk])
+                    self._attend()
             finally:
                 _mark_end(handle, last=True)
 
@@ -160,6 +165,7 @@ class VisaLink(VisaInstrument):
         """Send a query and return exactly `count` bytes of its reply, as they are."""
         with self.lock, self._exchange(cmd):
             super().write_raw(cmd)
+            self._attend()
             self._await_first_byte()
             return self.visa_handle.read_bytes(count)
 
@@ -171,6 +177,7 @@ class VisaLink(VisaInstrument):
         with self.lock, self._reading(what) if not data else self._exchange(what):
             if data:
                 self.visa_handle.write_raw(data)
+                self._attend()
             self._await_first_byte()
             return self.visa_handle.read_bytes(count)
 
@@ -184,6 +191,22 @@ class VisaLink(VisaInstrument):
             for command in commands:
                 with contextlib.suppress(VisaError, OSError):
                     super().write_raw(command)
+                    self._attend()
+
+    def close(self) -> None:
+        """Close the link."""
+        self._leave_attendant()
+        super().close()
+
+    def _attend(self) -> None:
+        """Let an instrument that this process simulates take in what was written."""
+        if self._attendant is not None:
+            self._attendant.turn()
+
+    def _leave_attendant(self) -> None:
+        left, self._attendant = self._attendant, None
+        if left is not None:
+            left.release()
 
     def reconnect(self) -> None:
         """Open the link anew, check who answers, and forget cached values."""
@@ -200,6 +223,7 @@ class VisaLink(VisaInstrument):
             self._link_was_opened_anew()
 
     def _open_again(self) -> None:
+        self._leave_attendant()
         try:
             self.set_address(self._wanted_address, self._wanted_backend)
             self.set_terminator(self._termination)
@@ -234,6 +258,9 @@ class VisaLink(VisaInstrument):
                 ControlFlow.rts_cts if self.hardware_handshake else ControlFlow.none
             )
             handle.flush(BufferOperation.discard_read_buffer | BufferOperation.discard_write_buffer)
+        if _wire(handle) is not None:
+            port = int(connection.getsockname()[1]) if connection else 0
+            self._attendant = attendant(self._wanted_address, port)
 
     def _link_was_opened_anew(self) -> None:
         """React to a new link, behind which the instrument may have lost its settings."""

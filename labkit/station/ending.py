@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from instruments.links.undivided import heeding, put_off
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -47,7 +49,8 @@ class _Stop:
             _tell("stopping already; the lab is made safe and what was measured is kept\n")
             return
         self._heard = number
-        self.again()
+        if not put_off(self.again):
+            self.again()
 
     def again(self) -> None:
         """Raise what was heard, if anything was."""
@@ -70,7 +73,7 @@ def ending_on_sigterm() -> Iterator[None]:
 @contextmanager
 def stopping_once() -> Iterator[None]:
     """Stop at the first of `STOPS`; none of them disturbs the way to the end."""
-    with _handling(_Stop(once=True), *STOPS):
+    with _handling(_Stop(once=True), *STOPS), heeding():
         yield
 
 

@@ -17,16 +17,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 from instruments import roles as ask
+from instruments.links.attendance import attended_by
 from instruments.links.lateness import excused_while
+from instruments.links.undivided import undivided
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile, own_addresses, stands_on
-from labkit.station.ending import Terminated, ending_on_sigterm, postponed, said, undisturbed
+from labkit.station.ending import (
+    Terminated,
+    ending_on_sigterm,
+    postponed,
+    said,
+    undisturbed,
+)
 from labkit.station.entries import apply_parameters, fitted, nearest, read_entry
 from labkit.station.references import WORLD, import_object, resolve
 from labkit.station.roles import ROLES
 from labkit.station.safety import SafetyReport, make_safe, with_safe_state
 from labkit.station.watchdog import Heart, watched
-from simulation.lab.servers.wire import owes_a_reply
+from simulation.lab.servers.wire import Connection, connection_at, owes_a_reply
 
 if TYPE_CHECKING:
     from qcodes.instrument import Instrument
@@ -78,7 +86,7 @@ def open_instruments(
         If an instrument cannot be opened; names it, its address and what it said.
     """
     opening = _Opening(file, world or {})
-    with excused_while(owes_a_reply):
+    with excused_while(owes_a_reply), attended_by(_attendant):
         try:
             with postponed():
                 _import_drivers(file)
@@ -98,6 +106,25 @@ def open_instruments(
                 with undisturbed():
                     opening.leave(told, names_closed=names_closed)
                 raise
+
+
+class _WholeTurns:
+    """Attends to a link to a simulated instrument; no signal cuts its work in half."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def turn(self) -> None:
+        with undivided():
+            self._connection.turn()
+
+    def release(self) -> None:
+        self._connection.release()
+
+
+def _attendant(address: str, port: int) -> _WholeTurns | None:
+    connection = connection_at(address, port)
+    return _WholeTurns(connection) if connection is not None and connection.rest() else None
 
 
 def _import_drivers(file: StationFile) -> None:

@@ -110,6 +110,10 @@ class InstrumentFaults:
         with self._lock:
             self._faults.clear()
 
+    def any(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._faults)
+
     def take(
         self, *kinds: str, acts_on: Callable[[str], bool] | None = None
     ) -> InstrumentFault | None:

@@ -1,12 +1,9 @@
 """A serial line to a simulated instrument, over a pseudo-terminal (Linux and macOS)."""
 
-import contextlib
 import os
-import select
 from threading import Thread
 
-from simulation.lab.instrument_faults import LinkCutError
-from simulation.lab.servers.wire import Attention, Server, WireInstrument, known_at
+from simulation.lab.servers.wire import Connection, Server, WireInstrument, known_at
 
 
 class SerialLine(Server):
@@ -31,10 +28,11 @@ class SerialLine(Server):
         self.instrument = instrument
         self._ours, self._theirs = os.openpty()
         tty.setraw(self._theirs)
-        self._stopper, self._stop = os.pipe()
-        self._attention = Attention(self._ours)
+        self._connection = Connection(instrument, _Terminal(self._ours))
         known_at(self, self.address)
-        self._thread = Thread(target=self._serve, name="simulated serial line", daemon=True)
+        self._thread = Thread(
+            target=self._connection.serve, name="simulated serial line", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -49,24 +47,32 @@ class SerialLine(Server):
 
     def owes_a_reply(self) -> bool:
         """Tell whether a question is still unread, or its answer still being computed."""
-        return self._thread.is_alive() and self._attention.is_due()
+        return self._thread.is_alive() and self._connection.attention.is_due()
+
+    def connection(self, port: int) -> Connection | None:
+        """Return the line's only connection."""
+        return self._connection if self._thread.is_alive() else None
 
     def stop(self) -> None:
         """Close everything and wait for the thread to end."""
         if self._thread.is_alive():
-            os.write(self._stop, b"x")
+            self._connection.stop()
             self._thread.join()
-            for descriptor in (self._ours, self._theirs, self._stopper, self._stop):
-                os.close(descriptor)
+            os.close(self._ours)
+            os.close(self._theirs)
 
-    def _serve(self) -> None:
-        conversation = self.instrument.conversation()
-        while True:
-            ready, _, _ = select.select([self._ours, self._stopper], [], [])
-            if self._ours not in ready:
-                return  # told to stop, and all that was on the line has been heard
-            self._attention.begins()
-            for reply in self._attention.replies(conversation, os.read(self._ours, 4096)):
-                # A serial line cannot be cut like a socket: nothing more arrives.
-                with contextlib.suppress(LinkCutError):
-                    os.write(self._ours, self.instrument.faults.spoil(reply))
+
+class _Terminal:
+    """The instrument's end of a pseudo-terminal; nobody hangs up, as both ends are held open."""
+
+    hang_up = 0
+    can_be_cut = False
+
+    def __init__(self, source: int) -> None:
+        self.source = source
+
+    def read(self) -> bytes:
+        return os.read(self.source, 4096)
+
+    def write(self, data: bytes) -> None:
+        os.write(self.source, data)

@@ -3,11 +3,14 @@
 import contextlib
 import select
 import socket
-from threading import Lock, Thread
+from threading import Condition, Thread
 
-from simulation.lab.servers.wire import Attention, Server, WireInstrument, known_at
+from simulation.lab.servers.wire import Attention, Connection, Server, WireInstrument, known_at
 
 _CHUNK = 1 << 18
+
+_ACCEPTANCE = 1.0
+"""Longest time from a client's call to its connection, s."""
 
 
 class TcpServer(Server):
@@ -25,9 +28,9 @@ class TcpServer(Server):
 
     def __init__(self, instrument: WireInstrument, port: int = 0) -> None:
         self.instrument = instrument
-        self._lock = Lock()
+        self._lock = Condition()
         self._clients: dict[socket.socket, Thread] = {}
-        self._attention: dict[socket.socket, Attention] = {}
+        self._connections: dict[socket.socket, tuple[int, Connection]] = {}
         self._listener = socket.create_server(("127.0.0.1", port))
         self._callers = Attention(self._listener)
         known_at(self, self.address, f"127.0.0.1:{self.port}")
@@ -47,8 +50,18 @@ class TcpServer(Server):
     def owes_a_reply(self) -> bool:
         """Tell whether a client's question is still unread, or its answer still being computed."""
         with self._lock:
-            clients = list(self._attention.values())
+            clients = [connection.attention for _, connection in self._connections.values()]
         return any(one.is_due() for one in (self._callers, *clients))
+
+    def connection(self, port: int) -> Connection | None:
+        """Return the connection of the client with this local port, once it is accepted."""
+
+        def found() -> Connection | None:
+            numbered = self._connections.values()
+            return next((connection for number, connection in numbered if number == port), None)
+
+        with self._lock:
+            return self._lock.wait_for(found, _ACCEPTANCE)
 
     def cut_links(self) -> None:
         """Close every connection, as if cables were pulled; new ones are accepted."""
@@ -71,38 +84,41 @@ class TcpServer(Server):
     def _accept(self) -> None:
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, (_, port) = self._listener.accept()
             except OSError:
                 return
             if self.instrument.faults.refuses_connections():
                 client.close()
                 continue
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            attention = Attention(client)
-            thread = Thread(target=self._serve, args=(client, attention), daemon=True)
+            connection = Connection(self.instrument, _Link(client))
+            thread = Thread(target=self._serve, args=(client, connection), daemon=True)
             with self._lock:
-                self._clients[client], self._attention[client] = thread, attention
+                self._clients[client], self._connections[client] = thread, (port, connection)
+                self._lock.notify_all()
             thread.start()
 
-    def _serve(self, client: socket.socket, attention: Attention) -> None:
-        conversation = self.instrument.conversation()
-        with contextlib.suppress(OSError), client:
-            client.sendall(getattr(conversation, "greeting", b""))
-            while data := _next_bytes(client, attention):
-                for reply in attention.replies(conversation, data):
-                    if spoilt := self.instrument.faults.spoil(reply):
-                        client.sendall(spoilt)
-        conversation.hang_up()
+    def _serve(self, client: socket.socket, connection: Connection) -> None:
+        with client:
+            connection.serve()
         with self._lock:
-            self._clients.pop(client, None)
-            self._attention.pop(client, None)
+            del self._clients[client], self._connections[client]
 
 
-def _next_bytes(client: socket.socket, attention: Attention) -> bytes:
-    """Wait for bytes and read them, the work having begun before they are gone from the wire."""
-    select.select([client], [], [])
-    attention.begins()
-    return client.recv(_CHUNK)
+class _Link:
+    """The instrument's end of a TCP connection."""
+
+    hang_up = getattr(select, "POLLRDHUP", None)
+    can_be_cut = True
+
+    def __init__(self, client: socket.socket) -> None:
+        self.source = client
+
+    def read(self) -> bytes:
+        return self.source.recv(_CHUNK)
+
+    def write(self, data: bytes) -> None:
+        self.source.sendall(data)
 
 
 def _shut(connection: socket.socket) -> None:
