@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from analysis.published import RIEDINGER_2018
 from analysis.yamlfile import read_mapping, read_yaml
+from labkit.companion import Companion
 from labkit.compiler import Programs, compile_sequence
-from labkit.learned import LearningProcess
 from labkit.procedures import PROCEDURES, Result, options_of
 from labkit.procedures.repair import relock
 from labkit.procedures.session import Session
@@ -241,7 +241,7 @@ def run_experiment(
         alarmed(log, file.config.notify, folder.path.name) as watcher,
         ExitStack() as beside,
     ):
-        learner = learned = None
+        companion = learned = None
         with noting_end(folder) as ending, registered(folder, watcher.say):
             blocks = [] if resume is None else _recover(folder, watcher)
             number = folder.manifest().sessions
@@ -257,13 +257,16 @@ def run_experiment(
                     ending.begin(lab)  # what the working point is made of is no drift
                     procedure, _ = PROCEDURES[experiment.kind].load()
                     if experiment.noise_budget:
-                        learner = beside.enter_context(LearningProcess(folder))
+                        companion = beside.enter_context(Companion(folder))
+                        session.show = companion.show
                     result = procedure(session, experiment.sequence, experiment.checked)
                 watcher.step(_ending(1, "instruments to their safe state"))
             watcher.step(_ending(2, "results"))
-            if learner is not None and result.evaluation is not None:
-                learned = beside.enter_context(_learning(learner, folder, watcher))
-            save_results(folder, session.blocks, result, watcher.say)
+            drawn = frozenset if companion is None else cache(companion.drawn)
+            drawn()  # before it learns
+            if companion is not None and result.evaluation is not None:
+                learned = beside.enter_context(_learning(companion, folder, watcher))
+            save_results(folder, session.blocks, result, watcher.say, drawn)
             stop_if_asked()  # a library may have swallowed it
         watcher.step(_ending(3, "report"))
         save_report(folder, result, watcher.say, ending.unsafe, learned)
@@ -372,15 +375,15 @@ def _recover(folder: RunFolder, watcher: Watcher) -> list[Block]:
 
 @contextmanager
 def _learning(
-    learner: LearningProcess, folder: RunFolder, watcher: Watcher
+    companion: Companion, folder: RunFolder, watcher: Watcher
 ) -> Iterator[Callable[[], None]]:
     """Learn what limits R_m beside what happens in the block; yields what waits for the end."""
     watcher.say("learning what limits R_m")
-    begun = attempt(folder, "noise budget", learner.begin, watcher.say)
+    begun = attempt(folder, "noise budget", companion.begin, watcher.say)
 
     def say() -> None:
         try:
-            watcher.say(learner.wait())
+            watcher.say(companion.wait())
         except ValueError as error:
             watcher.say(f"no noise budget: {error}")
 

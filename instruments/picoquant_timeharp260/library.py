@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instruments.bases.recording import Fault
+from instruments.links.undivided import undivided
 from instruments.links.vendor_library import load_library
 
 MODES = {"T2": 2, "T3": 3}
@@ -215,7 +216,7 @@ class TH260Lib:
         TH260Error
             If it returns an error code.
         """
-        with _LOCK:
+        with undivided(), _LOCK:
             code = getattr(self._functions, f"{self.prefix}_{function}")(*arguments)
         if code < 0:
             raise self._error(function, code, arguments)

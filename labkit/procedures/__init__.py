@@ -45,9 +45,9 @@ class Result(ABC):
     def plot(self) -> "Figure":
         """Draw the main picture."""
 
-    def figures(self) -> "dict[str, Figure]":
-        """Return all pictures by name."""
-        return {self.procedure: self.plot()}
+    def pictures(self) -> "dict[str, Callable[[], Figure]]":
+        """Return what draws each picture, by name."""
+        return {self.procedure: self.plot}
 
     def _repr_html_(self) -> str:
         """Show words and main picture in a notebook."""

@@ -1,5 +1,6 @@
 """``autopilot``: everything, from cold instruments to R_m."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
@@ -103,10 +104,10 @@ class AutopilotResult(Result):
         """Draw the densities of R_m."""
         return self.witness.plot()
 
-    def figures(self) -> "dict[str, Figure]":
-        """Return every step's picture."""
-        found = {name: step.plot() for name, step in self._steps.items()}
-        return found | {"witness": self.witness.plot()}
+    def pictures(self) -> "dict[str, Callable[[], Figure]]":
+        """Return what draws every step's picture."""
+        found = {name: step.plot for name, step in self._steps.items()}
+        return found | {"witness": self.witness.plot}
 
 
 def autopilot(
@@ -120,39 +121,38 @@ def autopilot(
     the rates have drifted.
     """
     check_rates(options.witness, sequence.gates)
-    said = session.say
     with _begun(session, "switch_on"):
         switch_on(session, sequence, SwitchOnOptions())
     with _begun(session, "filters"):
         found_filters = filters(session, sequence, options.filters)
-        said(str(found_filters))
+        session.found(found_filters)
         tune(session, sequence)
     with _begun(session, "balance"):
         found_balance = balance(session, sequence, options.balance)
-        said(str(found_balance))
+        session.found(found_balance)
     with _begun(session, "splitting"):
         found_splitting = splitting(session, sequence, options.splitting)
-        said(str(found_splitting))
+        session.found(found_splitting)
     with _begun(session, "stray_light"):
         found_light = stray_light(session, sequence, options.stray_light)
-        said(str(found_light))
+        session.found(found_light)
     with _begun(session, "null_test"):
         found_null = null_test(session, sequence, options.null_test)
-        said(str(found_null))
+        session.found(found_null)
     with _begun(session, "lock"):
         found_lock = lock(session, sequence, options.lock)
-        said(str(found_lock))
+        session.found(found_lock)
     phase, sweep = _phase_before(session), None
     if phase is None:
         with _begun(session, "phase_sweep"):
             sweep = phase_sweep(session, sequence, options.phase_sweep)
-            said(str(sweep))
+            session.found(sweep)
         phase = sweep.optimal_phase.value
     best = sequence.with_read_phase(phase)
     with _begun(session, "witness"):
         result = witness(session, best, options.witness)
     if _drifted(session.blocks, options.drift):
-        said("the rates have drifted: the calibrations are repeated")
+        session.say("the rates have drifted: the calibrations are repeated")
         # the balance does not share its pump clicks with a repetition
         again = replace(options.splitting, pump_trials=options.balance.trials)
         splitting(session, sequence, again, when=AGAIN)

@@ -1,6 +1,8 @@
 """``delay_sweep``: the fringe over the delay τ between pump and read; coherence of the state."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -137,12 +139,16 @@ class DelaySweepResult(Result):
         axes.legend(frameon=False)
         return figure
 
-    def figures(self) -> "dict[str, Figure]":
-        """Return the decay, and every window's fringe."""
-        found = {"delay_sweep": self.plot()}
+    def pictures(self) -> "dict[str, Callable[[], Figure]]":
+        """Return what draws the decay, and every window's fringe."""
+        found: dict[str, Callable[[], Figure]] = {"delay_sweep": self.plot}
         for number, window in enumerate(self.windows, 1):
-            found[f"window_{number}"] = figure_of(draw_fringe(*window, "delay τ (µs)", scale=1e6))
+            found[f"window_{number}"] = partial(_draw_window, window)
         return found
+
+
+def _draw_window(window: tuple[CorrelationFringe, FringeFit, FringeFit]) -> "Figure":
+    return figure_of(draw_fringe(*window, "delay τ (µs)", scale=1e6))
 
 
 def delay_sweep(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import isfinite, sqrt
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from analysis.counts import Counts
 from labkit.run import (
@@ -23,6 +23,9 @@ from labkit.sequence import PulseSequence
 from labkit.station.ending import Terminated, said, stop_if_asked
 from labkit.station.interlocks import InterlockError
 from labkit.station.lab import Lab
+
+if TYPE_CHECKING:
+    from labkit.procedures import Result
 
 READINGS = 12
 """Readings of the lock's error after each block, for the phase noise."""
@@ -74,6 +77,8 @@ class Session:
         Full width at half maximum of the line of each filter that was scanned, V.
     known_hz : dict of str to float
         Where lasers must be whenever the filters were tuned.
+    show : callable
+        Given the name of a part of the work and what it found, for its pictures.
     """
 
     lab: Lab
@@ -85,6 +90,7 @@ class Session:
     laser_hz: dict[str, float] = field(default_factory=dict)
     line_widths: dict[str, float] = field(default_factory=dict)
     known_hz: dict[str, float] = field(default_factory=dict)
+    show: Callable[[str, "Result"], object] = lambda _, __: None
     _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
 
@@ -98,6 +104,11 @@ class Session:
     def point(self, text: str) -> None:
         """Tell what one point of a scan gave."""
         self.watcher.point(text)
+
+    def found(self, result: "Result") -> None:
+        """Tell what a part of the work found, and let it be seen while the rest goes on."""
+        self.say(str(result))
+        self.show(result.procedure, result)
 
     @contextmanager
     def step(self, procedure: str, number: int, of: int, what: str = "") -> Iterator[None]:

@@ -1,9 +1,10 @@
 """How a run ended, noted whatever ended it, and what it leaves: results, report, dataset."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from labkit.run.sealing import seal_run
 from labkit.station.ending import Terminated, also, said, undisturbed
 from labkit.station.lab import Lab
 from labkit.station.safety import SafetyReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Ending:
@@ -122,6 +126,7 @@ def save_results(
     blocks: list[Block],
     result: Result,
     say: Callable[[str], object] = print,
+    drawn: Callable[[], Collection[str]] = frozenset,
 ) -> None:
     """Write result.json, figures, and the counts of the main setting.
 
@@ -135,10 +140,12 @@ def save_results(
     result : Result
     say : callable
         Told what could not be written.
+    drawn : callable
+        Returns the names of figures that have been drawn while the run went on.
     """
     text = json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n"
     attempt(folder, "result", lambda: write_whole(folder.path / "result.json", text), say)
-    attempt(folder, "figures", lambda: save_figures(folder, result), say)
+    attempt(folder, "figures", lambda: save_figures(folder, result, drawn()), say)
     attempt(folder, "counts", lambda: save_counts(folder, blocks), say)
 
 
@@ -175,11 +182,20 @@ def save_report(
     )
 
 
-def save_figures(folder: RunFolder, result: Result) -> None:
-    """Draw a procedure's figures into ``figures``."""
-    (folder.path / "figures").mkdir(exist_ok=True)
-    for name, figure in result.figures().items():
-        figure.savefig(folder.path / "figures" / f"{name}.png", dpi=130)
+def save_figures(folder: RunFolder, result: Result, drawn: Collection[str] = ()) -> None:
+    """Draw a procedure's figures into ``figures``, but for those that were drawn before."""
+    for name, draw in result.pictures().items():
+        if name not in drawn:
+            save_picture(folder, name, draw)
+
+
+def save_picture(folder: RunFolder, name: str, draw: "Callable[[], Figure]") -> None:
+    """Draw a picture into ``figures`` in a run folder, where it is whole whenever it is there."""
+    path = folder.path / "figures" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".part")
+    draw().savefig(part, dpi=130, format="png")
+    part.replace(path)
 
 
 def save_counts(folder: RunFolder, blocks: Sequence[Block]) -> None:

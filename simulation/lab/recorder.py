@@ -204,14 +204,17 @@ class Recorder(TaggerPort):
         """Return the seconds of the present or last recording.
 
         Whoever asks twice has looked at all that he wanted to see where he asked first: time may
-        go on from there to the next multiple of the leash. So an hour that passes in a second is
-        watched as evenly as a real one, however often he looks in between.
+        go on from there to the next multiple of the leash, and does so at once if few records wait.
+        So an hour that passes in a second is watched as evenly as a real one, however often he
+        looks in between, and need not wait for the reader.
         """
-        now = self._clock.now()
-        leashes = int((self._seen - self._began) / _LEASH + 1e-9) + 1
-        self._limit, self._seen = self._began + leashes * _LEASH, now
-        self._waits_until = monotonic() + _TRUST
-        return round(min(now, self._end) - self._began, 9)
+        with self._clock.lock:
+            leashes = int((self._seen - self._began) / _LEASH + 1e-9) + 1
+            self._limit = self._began + leashes * _LEASH
+            self._waits_until = monotonic() + _TRUST
+            self._go_on(at_most_waiting=self._parameters.fifo_records // 4)
+            self._seen = self._clock.now()
+            return round(min(self._seen, self._end) - self._began, 9)
 
     def records(self, limit: int) -> NDArray[np.uint32]:
         """Return up to `limit` waiting records; lets time pass if there are none."""
@@ -260,23 +263,28 @@ class Recorder(TaggerPort):
         return self._plant.is_triggered() and not self.troubles.sync_off
 
     def _wait_for_data(self) -> None:
-        """Let time pass while nothing is waiting, but not more than the FIFO can take."""
+        """Let time pass if nothing is waiting."""
         was_held, self._was_held = self._was_held, self._is_held()
         if self._was_held:
             return  # at once: a vendor's library lets nobody else in meanwhile, who would look
         if not was_held:
             sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
-            left = self._leash()
-            if self._running and not self._fifo.waiting and left > 0:
-                settings = self._registrar.settings if self._registrar else TaggerSettings()
-                rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
-                rate += sum(self.rates(settings).inputs)
-                events = min(0.5 * self._parameters.fifo_records, _WORK)
-                room = max(events / max(rate, 1e-3), _LATENCY)
-                end = max(self._end - self._clock.now(), 0.0)
-                self._clock.advance(min(self.stride, room, end, left))
-                self._register_pending()
+            self._go_on(at_most_waiting=0)
+
+    def _go_on(self, *, at_most_waiting: int) -> None:
+        """Let time pass unless more records wait, but not more than the FIFO can take."""
+        left = self._leash()
+        if not self._running or self._fifo.waiting > at_most_waiting or left <= 0:
+            return
+        settings = self._registrar.settings if self._registrar else TaggerSettings()
+        rate = 1 / self._parameters.period if settings.mode == "T2" else 0.0
+        rate += sum(self.rates(settings).inputs)
+        events = min(0.5 * self._parameters.fifo_records, _WORK)
+        room = max(events / max(rate, 1e-3), _LATENCY)
+        end = max(self._end - self._clock.now(), 0.0)
+        self._clock.advance(min(self.stride, room, end, left))
+        self._register_pending()
 
     def _is_little(self, pending: _Pending) -> bool:
         period = pending.stretch.parameters.period

@@ -439,7 +439,7 @@ def test_splitting_finds_coupler_and_balances(bench):
     assert found["device_ratio"].low <= found["device_ratio"].value <= found["device_ratio"].high
     assert {b.setting["light"] for b in session.blocks} == {"both", "pump", "leaks"}
     assert "splitting 0." in str(result)
-    assert result.figures().keys() == {"splitting"}
+    assert result.pictures().keys() == {"splitting"}
 
 
 def test_null_test_shows_that_coherent_light_is_uncorrelated_and_sets_the_filters_back(bench):

@@ -13,8 +13,9 @@ from analysis.counts import Counts, Quality, exact_trials
 from analysis.evaluation import evaluate
 from analysis.gates import Gate, GateSet
 from analysis.plots import arrival_histogram, coincidence_matrix
+from labkit.companion import Companion
 from labkit.dashboard.page import Page
-from labkit.learned import BUDGET, Learned, LearningProcess, learned_of
+from labkit.learned import BUDGET, Learned, learned_of
 from labkit.monitoring import RunMonitor
 from labkit.report import headline, write_report
 from labkit.report.run_report import ungated_table, write_run_report
@@ -165,22 +166,22 @@ def test_pictures_are_drawn_into_given_axes(recorded):
 
 
 def test_learning_in_a_process_of_its_own_says_why_it_cannot(tmp_path):
-    with LearningProcess(RunFolder(path=tmp_path / "nowhere")) as learner:
-        learner.begin()
+    with Companion(RunFolder(path=tmp_path / "nowhere")) as companion:
+        companion.begin()
         with pytest.raises(ValueError, match=r"nowhere.*manifest\.json"):
-            learner.wait()
+            companion.wait()
 
 
 def test_a_process_that_was_to_learn_is_replaced_if_it_has_ended(tmp_path):
-    with LearningProcess(RunFolder(path=tmp_path / "nowhere")) as learner:
-        os.kill(learner.pid, signal.SIGKILL)
-        os.waitid(os.P_PID, learner.pid, os.WEXITED | os.WNOWAIT)
-        learner.begin()
+    with Companion(RunFolder(path=tmp_path / "nowhere")) as companion:
+        os.kill(companion.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, companion.pid, os.WEXITED | os.WNOWAIT)
+        companion.begin()
         with pytest.raises(ValueError, match=r"nowhere.*manifest\.json"):
-            learner.wait()
+            companion.wait()
 
 
 def test_a_process_that_was_to_learn_ends_with_the_one_that_started_it(tmp_path):
-    with LearningProcess(RunFolder(path=tmp_path / "nowhere")) as learner:
-        learner._process.stdin.close()  # as the system does if that one is killed
-        assert learner._process.wait(60.0) == 0
+    with Companion(RunFolder(path=tmp_path / "nowhere")) as companion:
+        companion._process.stdin.close()  # as the system does if that one is killed
+        assert companion._process.wait(60.0) == 0
