@@ -3,10 +3,12 @@
 import os
 import socket
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from instruments.bases.scpi import ScpiInstrument
+from instruments.links.attendance import attended_by
 from instruments.links.lateness import excused_while, waiting_for_late_replies
 from instruments.srs import SRSSIM960
 from simulation.lab.instrument_faults import InstrumentFault
@@ -15,9 +17,26 @@ from simulation.lab.servers.scpi_values import Number
 from simulation.lab.servers.serial_line import SerialLine
 from simulation.lab.servers.simulated_scpi import Held, SimulatedScpi
 from simulation.lab.servers.tcp import TcpServer
-from simulation.lab.servers.wire import owes_a_reply
+from simulation.lab.servers.wire import connection_at, owes_a_reply
 
 TIMEOUT = 1.0
+
+
+OWN, ASKER = "by a thread of its own", "by who asks"
+in_its_own_thread = pytest.mark.parametrize("_answered", [OWN], indirect=True)
+"""For what blocks the instrument itself: who asks cannot be kept waiting by himself."""
+
+
+@pytest.fixture(autouse=True, params=[OWN, ASKER])
+def _answered(request):
+    """Have every instrument answer in both ways: what a driver sees must not differ."""
+
+    def attendant(address, port):
+        connection = connection_at(address, port)
+        return connection if connection is not None and connection.rest() else None
+
+    with attended_by(attendant) if request.param == ASKER else nullcontext():
+        yield
 
 
 class Source(SimulatedScpi):
@@ -97,6 +116,7 @@ def test_late_reply_is_waited_for_while_an_instrument_is_made_safe(
         driver.voltage()
 
 
+@in_its_own_thread
 @pytest.mark.parametrize("direct", [True, False], ids=["by labkit", "by pyvisa"])
 def test_simulated_instrument_that_still_computes_is_waited_for(
     server, driver, monkeypatch, direct
@@ -217,6 +237,7 @@ def test_instrument_gone_raises_and_comes_back(server, driver):
     assert driver.voltage() == 0.5
 
 
+@in_its_own_thread
 def test_block_that_nobody_takes_is_abandoned(driver, server):
     server.instrument.lock.acquire()  # its thread stops reading at the first message
     try:
@@ -229,3 +250,27 @@ def test_block_that_nobody_takes_is_abandoned(driver, server):
 def test_endless_timeout_is_refused(driver):
     with pytest.raises(ValueError, match="number of seconds"):
         driver.timeout(None)
+
+
+def test_a_fault_planted_while_a_message_is_answered_acts_on_the_reply(server, driver, monkeypatch):
+    answer = server.instrument.execute
+
+    def failing(message):
+        reply = answer(message)
+        server.instrument.faults.inject(InstrumentFault(kind="delay", seconds=1.5 * TIMEOUT))
+        monkeypatch.undo()
+        return reply
+
+    monkeypatch.setattr(server.instrument, "execute", failing)
+    with pytest.raises(TimeoutError):
+        driver.voltage()
+    driver.voltage(1.0)
+    assert driver.voltage() == 1.0
+
+
+def test_link_that_is_closed_leaves_the_instrument_to_others(server, driver):
+    assert driver.voltage() == 0.5
+    driver.close()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=1) as link:
+        link.sendall(b"VOLT 1.5;VOLT?\n")
+        assert float(link.recv(20)) == 1.5

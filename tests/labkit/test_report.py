@@ -8,6 +8,7 @@ from html import unescape
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from analysis.counts import Counts, Quality, exact_trials
 from analysis.evaluation import evaluate
@@ -17,6 +18,7 @@ from labkit.companion import Companion
 from labkit.dashboard.page import Page
 from labkit.learned import BUDGET, Learned, learned_of
 from labkit.monitoring import RunMonitor
+from labkit.procedures.stray_light import StrayLightResult
 from labkit.report import headline, write_report
 from labkit.report.run_report import ungated_table, write_run_report
 from labkit.run import RunFolder
@@ -185,3 +187,23 @@ def test_a_process_that_was_to_learn_ends_with_the_one_that_started_it(tmp_path)
     with Companion(RunFolder(path=tmp_path / "nowhere")) as companion:
         companion._process.stdin.close()  # as the system does if that one is killed
         assert companion._process.wait(60.0) == 0
+
+
+def test_pictures_are_drawn_beside_the_run_and_those_that_cannot_be_are_told(tmp_path):
+    light = StrayLightResult(trials=10**6, pump=(4, 5), read=(30, 40), g2=(1.0, 0.9, 1.1))
+    with Companion(RunFolder(path=tmp_path)) as companion:
+        companion.show("stray_light", light)
+        companion.show("nothing", None)
+        assert companion.drawn() == {"stray_light"}
+        assert imread(tmp_path / "figures" / "stray_light.png").shape > (200, 300)
+        companion.show("unpicklable", lambda: None)
+        assert companion.drawn() == {"stray_light"}
+
+
+def test_a_companion_that_is_lost_has_drawn_what_it_has_drawn(tmp_path):
+    with Companion(RunFolder(path=tmp_path)) as companion:
+        os.kill(companion.pid, signal.SIGKILL)
+        companion.show("nothing", None)
+        assert companion.drawn() == frozenset()
+        with pytest.raises(RuntimeError, match="ended with -9"):
+            companion.wait()

@@ -75,4 +75,5 @@ class _Terminal:
         return os.read(self.source, 4096)
 
     def write(self, data: bytes) -> None:
-        os.write(self.source, data)
+        while data:
+            data = data[os.write(self.source, data) :]

@@ -282,27 +282,56 @@ def test_time_waits_for_whoever_watches_a_recording_and_stands_while_he_looks(la
     tagger = lab.wiring.tagger
     tagger.start(TaggerSettings(mode="T3"), 150.0)
     read_on(tagger)
-    assert tagger.elapsed() == 60.0
-    read_on(tagger)
-    assert lab.clock.now() == 60.0  # he is looking, until he asks again
-    assert tagger.elapsed() == 60.0
-    read_on(tagger)
-    assert [tagger.elapsed(), tagger.elapsed()] == [120.0, 120.0]
-    read_on(tagger)
+    for seen in (60.0, 120.0):
+        assert tagger.elapsed() == seen
+        read_on(tagger)
+        assert lab.clock.now() == seen  # he is looking, until he asks again
+    assert [tagger.elapsed(), tagger.elapsed()] == [150.0, 150.0]
     assert not tagger.running()
 
 
+def test_who_watches_need_not_wait_for_the_reader_and_loses_no_record(make_lab, monkeypatch):
+    for name in ("_PATIENCE", "_TRUST"):
+        monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
+    found = []
+    for reads in (True, False):
+        tagger = make_lab(seed=5).wiring.tagger
+        tagger.start(TaggerSettings(mode="T3"), 300.0)
+        records = []
+        while tagger.elapsed() < 300.0:
+            records += [tagger.records(1 << 20)] if reads else []
+        while len(more := tagger.records(1 << 20)):
+            records.append(more)
+        assert not tagger.flags().fifo_full
+        found.append(np.concatenate(records))
+    assert len(found[0]) > 1000
+    np.testing.assert_array_equal(*found)
+
+
+def test_time_stands_for_who_watches_until_the_reader_has_made_room(make_lab, monkeypatch):
+    for name in ("_PATIENCE", "_TRUST"):
+        monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
+    small = replace(QUIET, fifo_records=1 << 12)
+    tagger = make_lab(small).wiring.tagger
+    tagger.start(TaggerSettings(mode="T2"), 5.0)
+    seen = [tagger.elapsed() for _ in range(10)]
+    assert seen[-1] == seen[-2] < 5.0
+    assert not tagger.flags().fifo_full
+    tagger.records(1 << 12)
+    assert tagger.elapsed() > seen[-1]
+
+
 def test_time_stands_at_every_minute_also_for_who_looks_in_between(lab, monkeypatch):
-    """Whoever looks, or an instrument that takes its time, at another moment shifts no minute."""
+    """An instrument that takes its time while somebody looks shifts no minute."""
     for name in ("_PATIENCE", "_TRUST"):
         monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
     tagger = lab.wiring.tagger
     tagger.start(TaggerSettings(mode="T3"), 600.0)
     for minute in range(1, 10):
+        assert tagger.elapsed() == 60.0 * minute
         lab.clock.advance(17.3)
-        assert [tagger.elapsed(), tagger.elapsed()] == [60.0 * (minute - 1) + 17.3] * 2
         read_on(tagger)
-        assert [tagger.elapsed(), tagger.elapsed()] == [60.0 * minute] * 2
+        assert lab.clock.now() == 60.0 * minute + 17.3
 
 
 def test_time_does_not_wait_for_somebody_who_has_gone(lab, monkeypatch):
