@@ -1,26 +1,30 @@
-"""A process beside a run: it draws what procedures found, and at the end learns what limits R_m."""
+"""Processes beside a run: one draws and reports, one learns what limits R_m."""
 
 import gc
 import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from labkit.run import RunFolder
 
 if TYPE_CHECKING:
     from labkit.procedures import Result
+    from labkit.report.run_report import ReportFigures
+
+Task = Literal["draw", "learn"]
 
 
 class Companion:
-    """A process of its own that makes ready at once, and draws and learns when told to.
+    """A process of its own that makes ready at once, and draws or learns when told to.
 
     To be used as a context manager. It gives way to other processes, writes nothing before it is
     told to, and ends with the process that started it, however that ends.
@@ -28,23 +32,25 @@ class Companion:
     Parameters
     ----------
     folder : RunFolder
+    task : {"draw", "learn"}
+        What it makes ready for.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: RunFolder, task: Task) -> None:
+        self._folder, self._task = folder, task
         self._news = Condition()
         self._start()
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "labkit.companion", str(self._folder.path)],
+            [sys.executable, "-m", "labkit.companion", self._task, str(self._folder.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C in the terminal is not for it
         )  # fmt: skip
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._drawing: set[str] = set()
         self._drawn: set[str] = set()
-        self._learned: tuple[str, bool] | None = None
+        self._answers: dict[str, Any] = {}
         self._words = b""
         self._has_ended = False
         self._threads = [
@@ -82,10 +88,11 @@ class Companion:
     def show(self, name: str, result: "Result") -> None:
         """Have the pictures of what a procedure found drawn into the run folder, soon.
 
-        What cannot be handed over, or is not drawn, is missing in `drawn`.
+        Those that it has drawn before are not drawn again. What cannot be handed over, or is not
+        drawn, is missing in `drawn`.
         """
         try:
-            message = pickle.dumps((name, result))
+            message = pickle.dumps(("draw", (name, result)))
         except (
             pickle.PicklingError,
             AttributeError,
@@ -102,12 +109,36 @@ class Companion:
             self._news.wait_for(lambda: self._has_ended or not self._drawing)
             return frozenset(self._drawn)
 
+    def prepare_report(self) -> None:
+        """Have the report's pictures drawn: the run has its last block."""
+        self._outbox.put(pickle.dumps(("prepare", None)))
+
+    def report(self, remarks: Sequence[str] | None, learned: Callable[[], object] | None) -> None:
+        """Have the run's report written, as `write_run_report` does; if it is lost, write it here.
+
+        Raises
+        ------
+        RuntimeError
+            If that fails.
+        """
+        self._outbox.put(pickle.dumps(("report", remarks)))
+        if learned is not None:
+            learned()
+        self._outbox.put(pickle.dumps(("learned", None)))
+        failure = self._answer_to("report", _LOST)
+        if failure is _LOST:
+            from labkit.report.run_report import write_run_report
+
+            write_run_report(self._folder, remarks=remarks)
+        elif failure:
+            raise RuntimeError(failure)
+
     def begin(self) -> None:
         """Let it learn; one that has ended before is replaced."""
         if self._process.poll() is not None:
             self._close()
             self._start()
-        self._outbox.put(pickle.dumps(_LEARN))
+        self._outbox.put(pickle.dumps(("learn", None)))
 
     def wait(self) -> str:
         """Wait for what it learns, and return how the model fits, `Learned.fit`.
@@ -119,18 +150,23 @@ class Companion:
         RuntimeError
             If the process fails.
         """
-        with self._news:
-            self._news.wait_for(lambda: self._has_ended or self._learned is not None)
-        if self._learned is None:
+        answer = self._answer_to("learn", _LOST)
+        if answer is _LOST:
             code = self._process.wait()
             self._threads[-1].join()
             last = self._words.decode(errors="replace").strip().rpartition("\n")[2]
             message = f"the process that learns must end well, but ended with {code}"
             raise RuntimeError(f"{message}: {last}" if last else message)
-        said, knows = self._learned
+        said, knows = answer
         if not knows:
             raise ValueError(said)
-        return said
+        return str(said)
+
+    def _answer_to(self, what: str, lost: object) -> Any:
+        """Wait for an answer, and return it; `lost` if the process ends without."""
+        with self._news:
+            self._news.wait_for(lambda: self._has_ended or what in self._answers)
+            return self._answers.pop(what, lost)
 
     def _send(self, process: "subprocess.Popen[bytes]") -> None:
         stream, outbox = process.stdin, self._outbox
@@ -144,13 +180,13 @@ class Companion:
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         try:
             while process.stdout is not None:
-                name, said = pickle.load(process.stdout)
+                what, answer = pickle.load(process.stdout)
                 with self._news:
-                    if name == _LEARN:
-                        self._learned = said
+                    if what == "draw":
+                        self._drawing.discard(answer[0])
+                        self._drawn |= answer[1]
                     else:
-                        self._drawing.discard(name)
-                        self._drawn |= said
+                        self._answers[what] = answer
                     self._news.notify_all()
         except (EOFError, pickle.UnpicklingError):
             with self._news:
@@ -162,82 +198,114 @@ class Companion:
             self._words = process.stderr.read()
 
 
-_LEARN = "learn"
+_LOST = object()
 
 _GIVING_WAY = 10
 """Niceness: the run that measures meanwhile comes first."""
 
 
+class _Work:
+    """What the process does, by the name of what it is told."""
+
+    def __init__(self, folder: RunFolder, told: "SimpleQueue[tuple[str, Any]]") -> None:
+        self._folder, self._told = folder, told
+        self._drawn: set[str] = set()
+        self._figures: ReportFigures | None = None
+
+    def draw(self, shown: "tuple[str, Result]") -> tuple[str, set[str]]:
+        """Draw a result's pictures; return its name, and theirs as far as that worked."""
+        from labkit.run.results import save_picture
+
+        name, result = shown
+        try:
+            for part, draw in result.pictures().items():
+                if part not in self._drawn:
+                    save_picture(self._folder, part, draw)
+                    self._drawn.add(part)
+        except Exception as error:  # tried again, and told, where the run ends
+            sys.stderr.write(f"{name}: {error}\n")
+        return name, set(self._drawn)
+
+    def prepare(self, _: None) -> None:
+        """Draw the report's figures."""
+        from labkit.report.run_report import ReportFigures
+
+        self._figures = ReportFigures(self._folder)
+        try:
+            self._figures.draw()
+        except Exception as error:  # tried again, and told, when the report is written
+            sys.stderr.write(f"report: {error}\n")
+            self._figures = None
+
+    def report(self, remarks: Sequence[str] | None) -> str:
+        """Write the report; return why it could not be written."""
+        from labkit.report.run_report import write_run_report
+
+        learned, failure = cache(self._told.get), ""
+        try:
+            write_run_report(self._folder, remarks=remarks, learned=learned, figures=self._figures)
+        except Exception as error:  # told by who asked for it
+            failure = f"{type(error).__name__}: {error}"
+        learned()
+        return failure
+
+    def learn(self, _: None) -> tuple[str, bool]:
+        """Return how the model fits, or why nobody can tell, and which of both it is."""
+        from labkit.learned import learn
+        from simulation.inference.sampling import NoMaximumError
+
+        try:
+            return learn(self._folder).fit, True
+        except (ValueError, NoMaximumError) as error:
+            return str(error), False
+
+
 def main() -> None:
-    """Make ready; then draw, and at last learn from the run folder that is named, as told."""
+    """Make ready; then do with the run folder that is named what is told."""
     if hasattr(os, "nice"):
         os.nice(_GIVING_WAY)
     answers, sys.stdout = sys.stdout.buffer, sys.stderr
-    wanted: SimpleQueue[Any] = SimpleQueue()
-    Thread(target=_hear, args=(wanted,), daemon=True).start()
-    _load()
-    folder = RunFolder(path=Path(sys.argv[1]))
-    while True:
-        message = wanted.get()
-        if message is None:
-            return
-        told = message == _LEARN
-        name, said = (_LEARN, _what_is_learned(folder)) if told else _what_is_drawn(folder, message)
-        answers.write(pickle.dumps((name, said)))
-        answers.flush()
-        if told:
-            break
+    told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    Thread(target=_hear, args=(told,), daemon=True).start()
+    task, path = sys.argv[1:]
+    _load(task)
     gc.freeze()  # as `labkit.cli.main` does
+    work = _Work(RunFolder(path=Path(path)), told)
+    while True:
+        what, given = told.get()
+        answer = getattr(work, what)(given)
+        answers.write(pickle.dumps((what, answer)))
+        answers.flush()
 
 
-def _hear(wanted: "SimpleQueue[Any]") -> None:
+def _hear(told: "SimpleQueue[tuple[str, Any]]") -> None:
     """Hear what is wanted; the other end is closed with the process that started this one."""
     try:
         while True:
-            wanted.put(pickle.load(sys.stdin.buffer))
+            told.put(pickle.load(sys.stdin.buffer))
     except (EOFError, pickle.UnpicklingError):
         os._exit(0)
 
 
-def _what_is_learned(folder: RunFolder) -> tuple[str, bool]:
-    """Return how the model fits, or why nobody can tell, and which of both it is."""
-    from labkit.learned import learn
-    from simulation.inference.sampling import NoMaximumError
-
-    try:
-        return learn(folder).fit, True
-    except (ValueError, NoMaximumError) as error:
-        return str(error), False
-
-
-def _what_is_drawn(folder: RunFolder, message: "tuple[str, Result]") -> tuple[str, set[str]]:
-    """Draw a result's pictures; return its name and theirs, as far as that worked."""
-    from labkit.run.results import save_picture
-
-    name, result = message
-    drawn = set()
-    try:
-        for part, draw in result.pictures().items():
-            save_picture(folder, part, draw)
-            drawn.add(part)
-    except Exception as error:  # tried again, and told, where the run ends
-        sys.stderr.write(f"{name}: {error}\n")
-    return name, drawn
-
-
-def _load() -> None:
-    """Load what `learn` needs, down to what files and pictures load as they are written."""
+def _load(task: str) -> None:
+    """Load what is needed, down to what files and pictures load as they are written."""
     from matplotlib.figure import Figure
-    from xarray import Dataset
 
     from labkit.procedures import options_of
 
-    inference = (f"simulation.inference.{name}" for name in ("budget", "infer"))
-    for name in ("labkit.campaign", "labkit.run.results", "ruamel.yaml", *inference):
+    drawing = ("labkit.run.results", "labkit.report.run_report", "jinja2")
+    learning = ("labkit.campaign", "simulation.inference.budget", "simulation.inference.infer")
+    for name in drawing if task == "draw" else learning:
         import_module(name)
     options_of("autopilot", {}, "autopilot")
-    Dataset({"nothing": ("draw", [0.0])}).to_netcdf(engine="h5netcdf")
-    Figure().savefig(BytesIO(), format="png")
+    figure = Figure(layout="constrained")
+    figure.add_subplot().set_title("$R_m$")
+    for form in ("png", "svg"):
+        figure.savefig(BytesIO(), format=form)
+    if task == "learn":
+        from xarray import Dataset
+
+        Dataset({"nothing": ("draw", [0.0])}).to_netcdf(engine="h5netcdf")
 
 
 if __name__ == "__main__":

@@ -241,7 +241,7 @@ def run_experiment(
         alarmed(log, file.config.notify, folder.path.name) as watcher,
         ExitStack() as beside,
     ):
-        companion = learned = None
+        drawer = learner = learned = None
         with noting_end(folder) as ending, registered(folder, watcher.say):
             blocks = [] if resume is None else _recover(folder, watcher)
             number = folder.manifest().sessions
@@ -257,19 +257,24 @@ def run_experiment(
                     ending.begin(lab)  # what the working point is made of is no drift
                     procedure, _ = PROCEDURES[experiment.kind].load()
                     if experiment.noise_budget:
-                        companion = beside.enter_context(Companion(folder))
-                        session.show = companion.show
+                        drawer = beside.enter_context(Companion(folder, "draw"))
+                        learner = beside.enter_context(Companion(folder, "learn"))
+                        session.show = drawer.show
                     result = procedure(session, experiment.sequence, experiment.checked)
+                    if learner is not None and result.evaluation is not None:
+                        learned = beside.enter_context(_learning(learner, folder, watcher))
+                    if drawer is not None:
+                        drawer.show(experiment.kind, result)
+                        drawer.prepare_report()
                 watcher.step(_ending(1, "instruments to their safe state"))
             watcher.step(_ending(2, "results"))
-            drawn = frozenset if companion is None else cache(companion.drawn)
-            drawn()  # before it learns
-            if companion is not None and result.evaluation is not None:
-                learned = beside.enter_context(_learning(companion, folder, watcher))
-            save_results(folder, session.blocks, result, watcher.say, drawn)
+            save_results(
+                folder, session.blocks, result, watcher.say,
+                frozenset if drawer is None else drawer.drawn,
+            )  # fmt: skip
             stop_if_asked()  # a library may have swallowed it
         watcher.step(_ending(3, "report"))
-        save_report(folder, result, watcher.say, ending.unsafe, learned)
+        save_report(folder, result, watcher.say, ending.unsafe, learned, drawer)
         stop_if_asked()
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 

@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -43,6 +45,7 @@ def write_run_report(
     *,
     remarks: Sequence[str] | None = None,
     learned: Callable[[], object] | None = None,
+    figures: "ReportFigures | None" = None,
 ) -> Path:
     """Write the report of a run, as one HTML page that prints well or, by the suffix, as PDF.
 
@@ -55,6 +58,8 @@ def write_run_report(
         What must be said first; by default what the run's diagnosis says.
     learned : callable, optional
         Waits for the noise budget that is being learned; all else is drawn before.
+    figures : ReportFigures, optional
+        Drawn before, when the run had its last block.
 
     Raises
     ------
@@ -72,10 +77,10 @@ def write_run_report(
             raise RuntimeError(message)
         with TemporaryDirectory() as place:
             page = Path(place) / REPORT
-            page.write_text(report_of(folder, remarks, learned), encoding="utf-8")
+            page.write_text(report_of(folder, remarks, learned, figures), encoding="utf-8")
             _print_pdf(browser, page, path)
         return path
-    path.write_text(report_of(folder, remarks, learned), encoding="utf-8")
+    path.write_text(report_of(folder, remarks, learned, figures), encoding="utf-8")
     return path
 
 
@@ -83,9 +88,11 @@ def report_of(
     folder: RunFolder,
     remarks: Sequence[str] | None = None,
     learned: Callable[[], object] | None = None,
+    figures: "ReportFigures | None" = None,
 ) -> str:
     """Return the report of a run as HTML; see `write_run_report`."""
     run = RunPictures(folder)
+    figures = figures or ReportFigures(folder)
     found = run.snapshot
     manifest = folder.manifest()
     published = RIEDINGER_2018.get(str(manifest.experiment.get("compare", "")))
@@ -93,18 +100,17 @@ def report_of(
     unsafe = [f"NOT SAFE at the end: {name}: {why}" for name, why in manifest.unsafe.items()]
     title = manifest.comment or manifest.kind.replace("_", " ")
     sections = [section_of(_what(folder)) | {"text": True}]
-    sections += _figures(run, "sequence", [SEQUENCE])
+    sections += figures.section("sequence")
     if found.evaluation is not None:
         if found.evaluation.verdict is not None:
             sections.append(section_of(conditions_table(found.evaluation.verdict)) | {"text": True})
         sections += evaluation_sections(found.evaluation, None, found.bound, published)
         sections.append(section_of(ungated_table(found.evaluation.counts)))
-    sections += _figures(run, "course of the measurement", ["course", "evidence", "g2"])
-    sections += _figures(run, "phase sweep", ["fringe"])
+    sections += figures.section("course of the measurement")
+    sections += figures.section("phase sweep")
     sections += _pictures(folder)
-    names = ["rates", "phase_noise", "temperature", "lasers"]
     after = [
-        *_figures(run, "rates, lock, temperature, lasers", names),
+        *figures.section("rates, lock, temperature, lasers"),
         section_of(left_out_of(run.blocks).table()),
         *(section_of(table) | {"text": True, "long": True} for table in _tables(run)),
     ]
@@ -191,18 +197,43 @@ def ungated_table(counts: Counts) -> ResultTable:
     )
 
 
-def _figures(run: RunPictures, title: str, names: Sequence[str]) -> Iterator[Section]:
-    """Yield a section of those of some figures for which the run has what they show."""
-    drawn = []
-    for name in names:
-        try:
-            drawn.append(_svg(draw_figure(run, name, PAGE)))
-        except ValueError:
-            continue  # the run has not measured it
-    if drawn:
-        note = f"labkit plot {run.folder.path.name} {'|'.join(names)}"
-        empty = ResultTable(title=title, head=(), rows=(), note=note)
-        yield section_of(empty) | {"figures": drawn}
+class ReportFigures:
+    """The figures of a run's report, drawn when they are wanted first.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Of a run that takes no more blocks.
+    """
+
+    sections: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "sequence": (SEQUENCE,),
+        "course of the measurement": ("course", "evidence", "g2"),
+        "phase sweep": ("fringe",),
+        "rates, lock, temperature, lasers": ("rates", "phase_noise", "temperature", "lasers"),
+    }
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._run = RunPictures(folder)
+        self._drawn: dict[str, str] | None = None
+
+    def draw(self) -> dict[str, str]:
+        """Draw all for which the run has what they show; return them as SVG by name."""
+        if self._drawn is None:
+            self._drawn = {}
+            for name in chain.from_iterable(self.sections.values()):
+                with suppress(ValueError):  # the run has not measured it
+                    self._drawn[name] = _svg(draw_figure(self._run, name, PAGE))
+        return self._drawn
+
+    def section(self, title: str) -> Iterator[Section]:
+        """Yield a section of those of its figures that there are."""
+        names = self.sections[title]
+        drawn = [svg for name in names if (svg := self.draw().get(name)) is not None]
+        if drawn:
+            note = f"labkit plot {self._run.folder.path.name} {'|'.join(names)}"
+            empty = ResultTable(title=title, head=(), rows=(), note=note)
+            yield section_of(empty) | {"figures": drawn}
 
 
 def _svg(figure: "Figure") -> str:

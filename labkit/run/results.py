@@ -28,6 +28,8 @@ from labkit.station.safety import SafetyReport
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from labkit.companion import Companion
+
 
 class Ending:
     """What a run's manifest will say of its end.
@@ -145,8 +147,8 @@ def save_results(
     """
     text = json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n"
     attempt(folder, "result", lambda: write_whole(folder.path / "result.json", text), say)
-    attempt(folder, "figures", lambda: save_figures(folder, result, drawn()), say)
     attempt(folder, "counts", lambda: save_counts(folder, blocks), say)
+    attempt(folder, "figures", lambda: save_figures(folder, result, drawn()), say)
 
 
 def save_report(
@@ -155,6 +157,7 @@ def save_report(
     say: Callable[[str], object] = print,
     unsafe: Mapping[str, str] | None = None,
     learned: Callable[[], object] | None = None,
+    companion: "Companion | None" = None,
 ) -> None:
     """Write the report of a run that has R_m, once the manifest says how the run ended.
 
@@ -170,6 +173,8 @@ def save_report(
         Instruments that were not safe at the end.
     learned : callable, optional
         Waits for the noise budget that is being learned; all else is drawn before.
+    companion : Companion, optional
+        Writes it.
     """
     if result.evaluation is None:
         return
@@ -177,9 +182,14 @@ def save_report(
         *(f"NOT SAFE at the end: {n}: {w}" for n, w in (unsafe or {}).items()),
         *result.diagnosis,
     ]
-    attempt(
-        folder, "report", lambda: write_run_report(folder, remarks=remarks, learned=learned), say
-    )
+
+    def write() -> None:
+        if companion is not None:
+            companion.report(remarks, learned)
+        else:
+            write_run_report(folder, remarks=remarks, learned=learned)
+
+    attempt(folder, "report", write, say)
 
 
 def save_figures(folder: RunFolder, result: Result, drawn: Collection[str] = ()) -> None:

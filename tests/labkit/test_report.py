@@ -23,6 +23,7 @@ from labkit.report import headline, write_report
 from labkit.report.run_report import ungated_table, write_run_report
 from labkit.run import RunFolder
 from labkit.run.events import EventLog
+from labkit.run.manifest import ended
 from labkit.run.progress import Watcher
 from simulation.inference.budget import noise_budget
 from simulation.theory.dlcz import riedinger2018
@@ -168,14 +169,14 @@ def test_pictures_are_drawn_into_given_axes(recorded):
 
 
 def test_learning_in_a_process_of_its_own_says_why_it_cannot(tmp_path):
-    with Companion(RunFolder(path=tmp_path / "nowhere")) as companion:
+    with Companion(RunFolder(path=tmp_path / "nowhere"), "learn") as companion:
         companion.begin()
         with pytest.raises(ValueError, match=r"nowhere.*manifest\.json"):
             companion.wait()
 
 
 def test_a_process_that_was_to_learn_is_replaced_if_it_has_ended(tmp_path):
-    with Companion(RunFolder(path=tmp_path / "nowhere")) as companion:
+    with Companion(RunFolder(path=tmp_path / "nowhere"), "learn") as companion:
         os.kill(companion.pid, signal.SIGKILL)
         os.waitid(os.P_PID, companion.pid, os.WEXITED | os.WNOWAIT)
         companion.begin()
@@ -184,14 +185,14 @@ def test_a_process_that_was_to_learn_is_replaced_if_it_has_ended(tmp_path):
 
 
 def test_a_process_that_was_to_learn_ends_with_the_one_that_started_it(tmp_path):
-    with Companion(RunFolder(path=tmp_path / "nowhere")) as companion:
+    with Companion(RunFolder(path=tmp_path / "nowhere"), "learn") as companion:
         companion._process.stdin.close()  # as the system does if that one is killed
         assert companion._process.wait(60.0) == 0
 
 
 def test_pictures_are_drawn_beside_the_run_and_those_that_cannot_be_are_told(tmp_path):
     light = StrayLightResult(trials=10**6, pump=(4, 5), read=(30, 40), g2=(1.0, 0.9, 1.1))
-    with Companion(RunFolder(path=tmp_path)) as companion:
+    with Companion(RunFolder(path=tmp_path), "draw") as companion:
         companion.show("stray_light", light)
         companion.show("nothing", None)
         assert companion.drawn() == {"stray_light"}
@@ -201,9 +202,32 @@ def test_pictures_are_drawn_beside_the_run_and_those_that_cannot_be_are_told(tmp
 
 
 def test_a_companion_that_is_lost_has_drawn_what_it_has_drawn(tmp_path):
-    with Companion(RunFolder(path=tmp_path)) as companion:
+    with Companion(RunFolder(path=tmp_path), "draw") as companion:
         os.kill(companion.pid, signal.SIGKILL)
         companion.show("nothing", None)
         assert companion.drawn() == frozenset()
         with pytest.raises(RuntimeError, match="ended with -9"):
             companion.wait()
+
+
+def test_a_companion_writes_the_report_that_this_process_would_write(run, tmp_path):
+    for _ in range(3):
+        run.add()
+    run.folder.write_manifest(ended(run.folder.manifest(), "done", ""))
+    here = write_run_report(run.folder, tmp_path / "here.html", remarks=["look"]).read_text()
+    with Companion(run.folder, "draw") as companion:
+        companion.prepare_report()
+        companion.report(["look"], None)
+        assert (run.folder.path / "report.html").read_text() == here
+        run.folder.manifest_path.unlink()
+        with pytest.raises(RuntimeError, match=r"manifest\.json"):
+            companion.report([], None)
+        assert companion.drawn() == frozenset()
+
+
+def test_a_report_is_written_though_the_companion_is_lost(run):
+    run.add()
+    with Companion(run.folder, "draw") as companion:
+        os.kill(companion.pid, signal.SIGKILL)
+        companion.report([], None)
+    assert "</html>" in (run.folder.path / "report.html").read_text()
