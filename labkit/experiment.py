@@ -274,7 +274,10 @@ def run_experiment(
             )  # fmt: skip
             stop_if_asked()  # a library may have swallowed it
         watcher.step(_ending(3, "report"))
-        save_report(folder, result, watcher.say, ending.unsafe, learned, drawer)
+        save_report(
+            folder, result, watcher.say, ending.unsafe, learned,
+            None if drawer is None else drawer.report,
+        )  # fmt: skip
         stop_if_asked()
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 

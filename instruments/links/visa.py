@@ -96,6 +96,11 @@ class VisaLink(VisaInstrument):
             self.close()
             raise
 
+    def _connect_and_handle_error(self, address: str, visalib: str | None) -> MessageBasedResource:
+        """Open the link; pyvisa-py hides a stop that comes meanwhile behind an error of its own."""
+        with undivided():
+            return super()._connect_and_handle_error(address, visalib)
+
     def write_raw(self, cmd: str) -> None:
         """Send a command that has no reply."""
         with self.lock, self._exchange(cmd):

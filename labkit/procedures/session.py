@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import isfinite, sqrt
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from analysis.counts import Counts
 from labkit.run import (
@@ -23,9 +23,6 @@ from labkit.sequence import PulseSequence
 from labkit.station.ending import Terminated, said, stop_if_asked
 from labkit.station.interlocks import InterlockError
 from labkit.station.lab import Lab
-
-if TYPE_CHECKING:
-    from labkit.procedures import Result
 
 READINGS = 12
 """Readings of the lock's error after each block, for the phase noise."""
@@ -53,6 +50,14 @@ T = TypeVar("T")
 
 class LockLostError(RuntimeError):
     """The interferometer could not be locked again; the message says what was tried."""
+
+
+class Found(Protocol):
+    """What a part of the work found, a `labkit.procedures.Result`; ``str`` tells it in words."""
+
+    @property
+    def procedure(self) -> str:
+        """Which part."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +95,7 @@ class Session:
     laser_hz: dict[str, float] = field(default_factory=dict)
     line_widths: dict[str, float] = field(default_factory=dict)
     known_hz: dict[str, float] = field(default_factory=dict)
-    show: Callable[[str, "Result"], object] = lambda _, __: None
+    show: Callable[[str, Any], object] = lambda _, __: None
     _steps: list[Step] = field(default_factory=list)
     _earlier: list[Block] = field(init=False)
 
@@ -105,7 +110,7 @@ class Session:
         """Tell what one point of a scan gave."""
         self.watcher.point(text)
 
-    def found(self, result: "Result") -> None:
+    def found(self, result: Found) -> None:
         """Tell what a part of the work found, and let it be seen while the rest goes on."""
         self.say(str(result))
         self.show(result.procedure, result)

@@ -28,8 +28,6 @@ from labkit.station.safety import SafetyReport
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from labkit.companion import Companion
-
 
 class Ending:
     """What a run's manifest will say of its end.
@@ -157,7 +155,7 @@ def save_report(
     say: Callable[[str], object] = print,
     unsafe: Mapping[str, str] | None = None,
     learned: Callable[[], object] | None = None,
-    companion: "Companion | None" = None,
+    write: Callable[[Sequence[str], Callable[[], object] | None], object] | None = None,
 ) -> None:
     """Write the report of a run that has R_m, once the manifest says how the run ended.
 
@@ -173,8 +171,8 @@ def save_report(
         Instruments that were not safe at the end.
     learned : callable, optional
         Waits for the noise budget that is being learned; all else is drawn before.
-    companion : Companion, optional
-        Writes it.
+    write : callable, optional
+        Given what was said first and `learned`; writes it in place of this process.
     """
     if result.evaluation is None:
         return
@@ -183,13 +181,10 @@ def save_report(
         *result.diagnosis,
     ]
 
-    def write() -> None:
-        if companion is not None:
-            companion.report(remarks, learned)
-        else:
-            write_run_report(folder, remarks=remarks, learned=learned)
+    def here(remarks: Sequence[str], learned: Callable[[], object] | None) -> None:
+        write_run_report(folder, remarks=remarks, learned=learned)
 
-    attempt(folder, "report", write, say)
+    attempt(folder, "report", lambda: (write or here)(remarks, learned), say)
 
 
 def save_figures(folder: RunFolder, result: Result, drawn: Collection[str] = ()) -> None:

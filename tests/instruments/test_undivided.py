@@ -4,9 +4,13 @@ import signal
 from threading import Thread
 
 import pytest
+from pyvisa_py.tcpip import TCPIPSocketSession
 
 from instruments.links.undivided import put_off, undivided
+from instruments.links.visa import VisaLink
 from labkit.station.ending import Terminated, ending_on_sigterm, stopping_once
+from simulation.lab.servers.simulated_scpi import SimulatedScpi
+from simulation.lab.servers.tcp import TcpServer
 
 
 @pytest.mark.parametrize(
@@ -74,3 +78,23 @@ def test_other_threads_hold_up_no_stop():
     thread.start()
     thread.join()
     assert held == [False]
+
+
+def test_a_stop_while_a_link_is_opened_is_heard_when_it_is_open(monkeypatch):
+    done = []
+    connect = TCPIPSocketSession._connect
+
+    def connecting(session):
+        signal.raise_signal(signal.SIGTERM)
+        status = connect(session)
+        done.append("connected")
+        return status
+
+    monkeypatch.setattr(TCPIPSocketSession, "_connect", connecting)
+    with (
+        TcpServer(SimulatedScpi("ACME,X1,0,1")) as server,
+        pytest.raises(Terminated),
+        stopping_once(),
+    ):
+        VisaLink("source", server.address, visalib="@py")
+    assert done == ["connected"]
