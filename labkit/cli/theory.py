@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,8 +140,9 @@ def sweep(
     with shared(scheduler, workers) as client, progress_bar("sweeping", "points") as progress:
         chunk, engine = CHUNK, None
         if client is not None:
-            hands = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-            chunk = max(1, min(CHUNK, -(-points // (4 * hands))))
+            from analysis.cluster import hands
+
+            chunk = max(1, min(CHUNK, -(-points // (4 * hands(client)))))
             engine = _on_workers(client, model)
         data = swept(
             chosen, x=across, y=up, wanted=wanted, progress=progress, chunk=chunk, engine=engine,
@@ -353,21 +355,14 @@ def _tell(path: Path, caption: str) -> None:
 
 def _on_workers(client: "Client", model: str) -> "Engine":
     """Return what evaluates chunks of a model, which workers look up by name or file."""
+    name = str(Path(model).absolute()) if _is_file([model]) else model
 
     def run(
         wanted: "Sequence[str] | None", points: "Sequence[Mapping[str, Any]]"
-    ) -> "Iterator[Any]":
-        from analysis.cluster import RETRIES
+    ) -> "Iterator[dict[str, Any]]":
+        from analysis.cluster import on_workers
 
-        futures = [
-            client.submit(_evaluated, model, wanted, point, pure=False, retries=RETRIES)
-            for point in points
-        ]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            client.cancel(futures)  # type: ignore[no-untyped-call]
+        return on_workers(client, partial(_evaluated, name, wanted), points)
 
     return run
 
