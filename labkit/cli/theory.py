@@ -134,7 +134,7 @@ def sweep(
         raise FileNotFoundError(message)
     chosen = _model(model)
     changes = changes_of(settings, chosen.parameters.words())
-    across, up = _axis("--x", x), None if y is None else _axis("--y", y)
+    across, up = axis_of("--x", x), None if y is None else axis_of("--y", y)
     wanted = None if only is None else [name.strip() for name in only.split(",")]
     points = across[1].size * (1 if up is None else up[1].size)
     with shared(scheduler, workers) as client, progress_bar("sweeping", "points") as progress:
@@ -342,9 +342,9 @@ def _draw_model(
         raise ValueError(message)
     check_folder("--out", out)
     chosen = _model(ids[0])
-    up = None if y is None else _axis("--y", y)
+    up = None if y is None else axis_of("--y", y)
     changes = changes_of(settings, chosen.parameters.words())
-    data = figure_of(chosen, result, _axis("--x", x), up, changes)
+    data = figure_of(chosen, result, axis_of("--x", x), up, changes)
     _tell(files.save_figure(data, out, kind), data.caption)
 
 
@@ -431,7 +431,7 @@ def changes_of(
     return changes
 
 
-def _axis(option: str, text: str) -> tuple[str, Any]:
+def axis_of(option: str, text: str) -> tuple[str, Any]:
     """Read NAME:START:STOP:N."""
     import numpy as np
 
