@@ -1,7 +1,7 @@
 """Run benchmarks: ``python -m benchmarks [NAME …] [--scale 0.1] [--guard | --record]``.
 
 `--guard` compares with ``benchmarks/recorded.json`` and exits 1 if a ratio has fallen; `--record`
-rewrites that file.
+rewrites that file. `--workers` or `--scheduler` share a study; its numbers stay the same.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from math import isnan
 
 from benchmarks import guard
 from benchmarks.timing import Row
+from labkit.cli.scale import mapping, shared
 
 ROOMS = (
     "counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record",
@@ -23,6 +24,8 @@ STUDIES = (
     "inference_recovery", "unseen_labs", "planned_runs",
 )  # fmt: skip
 """Statistics and faults: these run for minutes to hours, and only if they are named."""
+SHARED = ("calibration", "inference", "inference_recovery", "unseen_labs", "planned_runs")
+"""Studies of many independent labs or draws: also on other processes and machines."""
 
 
 def main() -> None:
@@ -34,16 +37,25 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="size of the jobs, 1 is full")
     parser.add_argument("--guard", action="store_true", help="compare with the recorded ratios")
     parser.add_argument("--record", action="store_true", help="keep these ratios")
+    parser.add_argument("--workers", type=int, metavar="N", help="share studies with processes")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="or through this dask scheduler")
     chosen = parser.parse_args()
+    is_shared = chosen.workers is not None or chosen.scheduler is not None
     rows: list[Row] = []
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # both sides on one core
     for room in chosen.rooms or ROOMS:
         if room not in (*ROOMS, *STUDIES):
             parser.error(f"no benchmark {room!r}; there are {', '.join((*ROOMS, *STUDIES))}")
-        for row in import_module(f"benchmarks.{room}").run(chosen.scale):
-            print(row, flush=True)
-            if isinstance(row, Row):  # studies tell lines
-                rows.append(row)
+        if is_shared and room not in SHARED:
+            parser.error(f"--workers and --scheduler are for {', '.join(SHARED)}, not for {room}")
+    with shared(chosen.scheduler, chosen.workers) as client:
+        for room in chosen.rooms or ROOMS:
+            run = import_module(f"benchmarks.{room}").run
+            given = {"mapped": mapping(client)} if client is not None else {}
+            for row in run(chosen.scale, **given):
+                print(row, flush=True)
+                if isinstance(row, Row):  # studies tell lines
+                    rows.append(row)
     if rows:
         print(table(rows))
     if chosen.record:
