@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from math import isnan
 
+from analysis.cluster import ClusterError
 from benchmarks import guard
 from benchmarks.timing import Row
 from labkit.cli.scale import mapping, shared
@@ -41,21 +42,16 @@ def main() -> None:
     parser.add_argument("--scheduler", metavar="ADDRESS", help="or through this dask scheduler")
     chosen = parser.parse_args()
     is_shared = chosen.workers is not None or chosen.scheduler is not None
-    rows: list[Row] = []
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # both sides on one core
     for room in chosen.rooms or ROOMS:
         if room not in (*ROOMS, *STUDIES):
             parser.error(f"no benchmark {room!r}; there are {', '.join((*ROOMS, *STUDIES))}")
         if is_shared and room not in SHARED:
             parser.error(f"--workers and --scheduler are for {', '.join(SHARED)}, not for {room}")
-    with shared(chosen.scheduler, chosen.workers) as client:
-        for room in chosen.rooms or ROOMS:
-            run = import_module(f"benchmarks.{room}").run
-            given = {"mapped": mapping(client)} if client is not None else {}
-            for row in run(chosen.scale, **given):
-                print(row, flush=True)
-                if isinstance(row, Row):  # studies tell lines
-                    rows.append(row)
+    try:
+        rows = measured(chosen.rooms or ROOMS, chosen.scale, chosen.scheduler, chosen.workers)
+    except ClusterError as error:
+        sys.exit(f"benchmarks: error: {error}")
     if rows:
         print(table(rows))
     if chosen.record:
@@ -64,6 +60,21 @@ def main() -> None:
         behind = guard.fallen(rows)
         print(*behind, sep="\n")
         sys.exit(bool(behind))
+
+
+def measured(
+    rooms: Sequence[str], scale: float, scheduler: str | None, workers: int | None
+) -> list[Row]:
+    """Measure the rooms, print what they tell, and return the ratios."""
+    rows: list[Row] = []
+    with shared(scheduler, workers) as client:
+        given = {} if client is None else {"mapped": mapping(client)}
+        for room in rooms:
+            for row in import_module(f"benchmarks.{room}").run(scale, **given):
+                print(row, flush=True)
+                if isinstance(row, Row):  # studies tell lines
+                    rows.append(row)
+    return rows
 
 
 def table(rows: Sequence[Row]) -> str:
