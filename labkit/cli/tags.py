@@ -549,9 +549,7 @@ def witness(
 
 
 def info(
-    file: Annotated[
-        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
-    ],
+    place: Annotated[str, typer.Argument(help="Tag file, or its address.", metavar="FILE")],
     json: Json = False,
     header: Annotated[bool, typer.Option("--header", help="Also print every header tag.")] = False,
     plot: Annotated[
@@ -566,7 +564,7 @@ def info(
     """Print a tag file's header, rates, duration and warnings."""
     from analysis.tagfile import open_tags, summarise
 
-    source = open_tags(file, as_type=as_type)
+    source = open_tags(fetched_file(place), as_type=as_type)
     seen = None
     if plot or picture is not None:
         seen = _look(source)
@@ -595,9 +593,7 @@ def info(
 
 
 def gates(
-    file: Annotated[
-        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
-    ],
+    place: Annotated[str, typer.Argument(help="Tag file, or its address.", metavar="FILE")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gates file here.")
     ] = None,
@@ -620,7 +616,7 @@ def gates(
     """Propose gates: the pulses found in a tag file, or better ones inside given gates."""
     from analysis.tagfile import open_tags
 
-    source = open_tags(file, as_type=as_type)
+    source = open_tags(fetched_file(place), as_type=as_type)
     if given is not None and not optimise:
         message = "--gates is for --optimise: a proposal is found without gates"
         raise ValueError(message)
