@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -184,6 +185,7 @@ def _other_version(worker: str, mine: str, other: str) -> str:
     )
 
 
+@cache
 def own_version() -> str:
     """Return labkit's version in this process."""
     try:

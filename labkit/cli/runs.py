@@ -188,6 +188,9 @@ def list_(
     if folder is not None and out not in (Path("runs"), folder):
         message = f"runs are listed of one folder, but FOLDER is {folder} and --out {out}; name one"
         raise ValueError(message)
+    if folder is not None and not folder.is_dir():
+        message = f"{folder}: there is no such folder; name one that run folders are in"
+        raise FileNotFoundError(message)
     rows = [_summary_or_problem(path) for path in run_paths(folder or out)]
     if json:
         print_json({"runs": rows})

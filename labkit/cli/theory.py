@@ -136,6 +136,7 @@ def sweep(
     changes = changes_of(settings, chosen.parameters.words())
     across, up = axis_of("--x", x), None if y is None else axis_of("--y", y)
     wanted = None if only is None else [name.strip() for name in only.split(",")]
+    chosen.chosen(wanted)  # refuses unknown names before processes are started
     points = across[1].size * (1 if up is None else up[1].size)
     with shared(scheduler, workers) as client, progress_bar("sweeping", "points") as progress:
         chunk, engine = CHUNK, None
