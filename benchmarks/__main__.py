@@ -48,6 +48,8 @@ def main() -> None:
             parser.error(f"no benchmark {room!r}; there are {', '.join((*ROOMS, *STUDIES))}")
         if is_shared and room not in SHARED:
             parser.error(f"--workers and --scheduler are for {', '.join(SHARED)}, not for {room}")
+    if chosen.scale != 1 and (chosen.guard or chosen.record):
+        parser.error("--guard and --record are for full size: smaller jobs have other ratios")
     try:
         rows = measured(chosen.rooms or ROOMS, chosen.scale, chosen.scheduler, chosen.workers)
     except ClusterError as error:

@@ -41,6 +41,15 @@ def test_what_cannot_be_shared_is_refused_at_once(option, monkeypatch, capsys):
     assert "not for counting" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--guard", "--record"])
+def test_ratios_of_smaller_jobs_are_not_compared(option, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "counting", "--scale", "0.1", option])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "for full size" in capsys.readouterr().err
+
+
 @pytest.mark.long
 def test_workers_measure_what_is_measured_here():
     measure = partial(measured_part, scale=0.01)
