@@ -97,7 +97,7 @@ def reanalyse(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ReanalysisRow:
     """One of many runs, in words; empty where there is nothing to say.
 
     Attributes
@@ -139,16 +139,16 @@ def row_of(
     declared: Mapping[str, float] = MappingProxyType({}),
     fixed: bool = False,
     bound: float = 1.0,
-) -> Row:
+) -> ReanalysisRow:
     """Analyse one of many runs; one that cannot be read must not hide the others."""
     name = str(run)
     try:
         found = reanalyse(run, gates, declared=declared, fixed=fixed, bound=bound)
         then, damaged = kept_result(open_run(run))
     except (ValueError, KeyError, OSError) as error:
-        return Row(run=name, problem=str(error).removeprefix(f"{name}: "))
+        return ReanalysisRow(run=name, problem=str(error).removeprefix(f"{name}: "))
     now = found.evaluation.to_dict(bound)
-    return Row(
+    return ReanalysisRow(
         run=name, trials=found.evaluation.counts.trials.number, plain=now,
         witness=witness_of(now), decision=decision_of(now),
         witness_then=witness_of(then), decision_then=decision_of(then),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from analysis.counts_file import WitnessCounts
     from simulation.inference.operation import Knobs, Operation
-    from simulation.inference.scan import Scan
+    from simulation.inference.scan import SettingsScan
     from simulation.theory.dlcz import DLCZParameters
 
 USUAL = (0.9, 0.95, 0.99)
@@ -166,7 +166,7 @@ def _scan(
     bound: float,
     output: Path,
     client: "Client | None",
-) -> "Scan":
+) -> "SettingsScan":
     """Scan settings and write the file."""
     from analysis.netcdf import write_netcdf
     from labkit import __version__

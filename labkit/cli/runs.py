@@ -17,7 +17,7 @@ from labkit.cli.tags import Assume, Bound, Json
 if TYPE_CHECKING:
     from labkit.cli.run_display import RunDisplay
     from labkit.experiment import Experiment, Finished
-    from labkit.reanalysis import Row
+    from labkit.reanalysis import ReanalysisRow
     from labkit.run import RunFolder
 
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where run folders are made.")]
@@ -477,7 +477,7 @@ def analyse_many(
         raise typer.Exit(1)
 
 
-def _show_rows(rows: "list[Row]") -> None:
+def _show_rows(rows: "list[ReanalysisRow]") -> None:
     from labkit.cli.long_table import print_table
 
     heads = ("run", "trials", "R_m", "verdict", "R_m then", "verdict then")

@@ -47,7 +47,7 @@ class ScanPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scan:
+class SettingsScan:
     """A scan over settings.
 
     Attributes
@@ -115,7 +115,7 @@ def scan_settings(
     bound: float = 1.0,
     mapped: Mapped = map,
     progress: Progress | None = None,
-) -> Scan:
+) -> SettingsScan:
     """Compute trials to the always-valid claim and R_m at every point of a grid.
 
     Parameters
@@ -161,7 +161,7 @@ def scan_settings(
     shape = tuple(axis.size for axis in values.values())
     trials, ratio = (np.array(column).reshape(shape) for column in zip(*found, strict=True))
     seconds = trials * np.array([point.period for point in points]).reshape(shape)
-    return Scan(axes=values, trials=trials, seconds=seconds, R_m=ratio)
+    return SettingsScan(axes=values, trials=trials, seconds=seconds, R_m=ratio)
 
 
 def _at(operation: Operation, confidence: float, bound: float, knobs: Knobs) -> Point:
