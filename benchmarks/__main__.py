@@ -1,7 +1,7 @@
 """Run benchmarks: ``python -m benchmarks [NAME …] [--scale 0.1] [--guard | --record]``.
 
 `--guard` compares with ``benchmarks/recorded.json`` and exits 1 if a ratio has fallen; `--record`
-rewrites that file.
+rewrites that file. `--workers` or `--scheduler` share a study; its numbers stay the same.
 """
 
 import argparse
@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from math import isnan
 
+from analysis.cluster import ClusterError
 from benchmarks import guard
 from benchmarks.timing import Row
+from labkit.cli.scale import mapping, shared
 
 ROOMS = (
     "counting", "instruments", "recording", "theory", "virtual_lab", "dry_run", "record",
@@ -23,6 +25,8 @@ STUDIES = (
     "inference_recovery", "unseen_labs", "planned_runs",
 )  # fmt: skip
 """Statistics and faults: these run for minutes to hours, and only if they are named."""
+SHARED = ("calibration", "inference", "inference_recovery", "unseen_labs", "planned_runs")
+"""Studies of many independent labs or draws: also on other processes and machines."""
 
 
 def main() -> None:
@@ -34,16 +38,22 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="size of the jobs, 1 is full")
     parser.add_argument("--guard", action="store_true", help="compare with the recorded ratios")
     parser.add_argument("--record", action="store_true", help="keep these ratios")
+    parser.add_argument("--workers", type=int, metavar="N", help="share studies with processes")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="or through this dask scheduler")
     chosen = parser.parse_args()
-    rows: list[Row] = []
+    is_shared = chosen.workers is not None or chosen.scheduler is not None
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # both sides on one core
     for room in chosen.rooms or ROOMS:
         if room not in (*ROOMS, *STUDIES):
             parser.error(f"no benchmark {room!r}; there are {', '.join((*ROOMS, *STUDIES))}")
-        for row in import_module(f"benchmarks.{room}").run(chosen.scale):
-            print(row, flush=True)
-            if isinstance(row, Row):  # studies tell lines
-                rows.append(row)
+        if is_shared and room not in SHARED:
+            parser.error(f"--workers and --scheduler are for {', '.join(SHARED)}, not for {room}")
+    if chosen.scale != 1 and (chosen.guard or chosen.record):
+        parser.error("--guard and --record are for full size: smaller jobs have other ratios")
+    try:
+        rows = measured(chosen.rooms or ROOMS, chosen.scale, chosen.scheduler, chosen.workers)
+    except ClusterError as error:
+        sys.exit(f"benchmarks: error: {error}")
     if rows:
         print(table(rows))
     if chosen.record:
@@ -52,6 +62,21 @@ def main() -> None:
         behind = guard.fallen(rows)
         print(*behind, sep="\n")
         sys.exit(bool(behind))
+
+
+def measured(
+    rooms: Sequence[str], scale: float, scheduler: str | None, workers: int | None
+) -> list[Row]:
+    """Measure the rooms, print what they tell, and return the ratios."""
+    rows: list[Row] = []
+    with shared(scheduler, workers) as client:
+        given = {} if client is None else {"mapped": mapping(client)}
+        for room in rooms:
+            for row in import_module(f"benchmarks.{room}").run(scale, **given):
+                print(row, flush=True)
+                if isinstance(row, Row):  # studies tell lines
+                    rows.append(row)
+    return rows
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -6,6 +6,7 @@ and version to `DATA`, and the page `PAGE` from it.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 import labkit
+from analysis.cluster import Mapped
 from analysis.evidence import total_of
 from analysis.witness import (
     AnytimeTest,
@@ -44,15 +46,20 @@ SEPARABLE = 1.2
 Table = dict[str, Any]
 
 
-def run(scale: float = 1.0) -> Iterator[str]:
+def run(scale: float = 1.0, mapped: Mapped[str, object] = map) -> Iterator[str]:
     """Measure everything, `scale` times the usual number of runs; write data and page."""
     found: Table = {"seed": SEED, "version": labkit.__version__, "scale": scale}
-    for number, (name, measure) in enumerate(PARTS.items()):
-        found[name] = measure(np.random.default_rng([SEED, number]), scale)
+    for name, rows in zip(PARTS, mapped(partial(measured_part, scale=scale), PARTS), strict=True):
+        found[name] = rows
         yield f"calibration: {name} done"
     DATA.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(found), encoding="utf-8")
     yield f"calibration: {PAGE.name} written"
+
+
+def measured_part(name: str, scale: float) -> object:
+    """Measure one part, by its own seed."""
+    return PARTS[name](np.random.default_rng([SEED, list(PARTS).index(name)]), scale)
 
 
 def _runs(number: int, scale: float) -> int:

@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.cluster import Mapped
 from benchmarks.inference_tables import keep
 from simulation.inference.checks import check_fit, prior_conflicts
 from simulation.inference.data import Campaign, Record
@@ -204,6 +206,11 @@ class Ranked:
         return name, found[name]
 
 
+def calibrate_ten(seed: int) -> Ranked:
+    """Rank ten truths; a piece of the calibration with a seed of its own."""
+    return calibrate(10, seed=seed)
+
+
 def calibrate(runs: int, *, seed: int = SEED, draws: int = 6000, scale: float = 0.1) -> Ranked:
     """Draw parameters from the prior, data from the model, and rank the truth in the posterior.
 
@@ -343,11 +350,11 @@ def _varied(values: Values, rng: np.random.Generator) -> Values:
     return values | {n: values[n] * float(np.exp(0.2 * rng.standard_normal())) for n in names}
 
 
-def run(scale: float = 1.0) -> Iterator[str]:
+def run(scale: float = 1.0, mapped: Mapped[int, Any] = map) -> Iterator[str]:
     """Calibrate (300 runs), try wrong models (9 of each, 50 of none), `scale` times as many."""
     total: dict[str, Any] = {"ranks": {}, "fallbacks": 0}
-    for part in range(max(1, round(30 * scale))):
-        ranked = calibrate(10, seed=SEED + part)
+    seeds = range(SEED, SEED + max(1, round(30 * scale)))
+    for part, ranked in enumerate(mapped(calibrate_ten, seeds)):
         total["fallbacks"] += ranked.fallbacks
         for name, ranks in ranked.ranks.items():
             total["ranks"].setdefault(name, []).extend(ranks)
@@ -356,7 +363,7 @@ def run(scale: float = 1.0) -> Iterator[str]:
     wrong = {}
     for name, mistake in WRONG.items():
         cases = max(1, round((9 if mistake.word else 50) * scale))
-        said = [wrong_case(name, seed) for seed in range(cases)]
+        said = list(mapped(partial(wrong_case, name), range(cases)))
         found = sum(bool(one) for one in said)
         named = sum(bool(one and mistake.word and mistake.word in one[0]) for one in said)
         wrong[name] = (cases, found, named)

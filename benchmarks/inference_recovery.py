@@ -9,6 +9,7 @@ minute of processor time; their drifts keep their own pace. Results go to
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.cluster import Mapped
 from benchmarks.inference_tables import keep
 from labkit import __version__
 from labkit.campaign import read_campaign
@@ -285,12 +287,12 @@ def fringe_of(plant: Plant, point: OperatingPoint, sequence: PulseSequence, lab:
     return {"phi": float(np.pi - np.mod(np.pi - turned, 2 * np.pi)), "contrast": contrast}
 
 
-def run(scale: float = 1.0) -> Iterator[str]:
+def run(scale: float = 1.0, mapped: Mapped[int, Recovered] = map) -> Iterator[str]:
     """Recover `scale` · 10 labs; keep the results."""
     found: dict[str, dict[str, Any]] = {}
-    for number in range(max(1, round(len(SEEDS) * scale))):
-        seed = SEEDS.start + SEEDS.step * number
-        one = recover(seed, PART)
+    number = max(1, round(len(SEEDS) * scale))
+    seeds = [SEEDS.start + SEEDS.step * place for place in range(number)]
+    for seed, one in zip(seeds, mapped(partial(recover, scale=PART), seeds), strict=True):
         found[str(seed)] = _plain(one)
         hit = sum(one.inside(name, 68) for name in one.truth)
         yield (

@@ -15,6 +15,7 @@ from statistics import NormalDist
 import numpy as np
 
 from analysis.binomial import share
+from analysis.cluster import Mapped
 from benchmarks.inference import RATIO, REFERENCE, Planned, Values, simulated
 from benchmarks.unseen_labs import model_of, plan_of
 from simulation.inference.infer import infer
@@ -132,12 +133,12 @@ def planned_run(seed: int) -> PlannedRun:
     return replace(one, ratio=plan["planned"][1] / plan["truth"][1], inside=plan["inside"])
 
 
-def run(scale: float = 1.0) -> Iterator[str]:
+def run(scale: float = 1.0, mapped: Mapped[int, PlannedRun] = map) -> Iterator[str]:
     """Try `scale` · 100 labs; write the table."""
     found = []
-    for seed in range(max(1, round(LABS * scale))):
-        found.append(planned_run(seed))
-        yield f"lab {seed}: {found[-1]}"
+    for seed, one in enumerate(mapped(planned_run, range(max(1, round(LABS * scale))))):
+        found.append(one)
+        yield f"lab {seed}: {one}"
     path = Path(__file__).parents[1] / "docs" / "planned_runs.inc"
     path.write_text(table(found), encoding="utf-8")
 

@@ -9,12 +9,13 @@ import json
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from analysis.cluster import cluster
+from analysis.cluster import cluster, on_workers
 from analysis.counting import count
 from analysis.counting.distributed import TURNS, count_distributed
 from benchmarks.counting import bright_t3_block, recording
@@ -87,7 +88,7 @@ def run(scale: float) -> list[Row]:
 
 def _do_nothing(client: Any) -> None:
     """Let a worker do many tasks that are nothing: what is left is the scheduler's time."""
-    client.gather(client.map(json.dumps, range(EMPTY_TASKS), pure=False))
+    deque(on_workers(client, json.dumps, range(EMPTY_TASKS)), maxlen=0)
 
 
 def _wall(taken: Taken) -> str:

@@ -21,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.cluster import Mapped
 from analysis.counts_file import PAIRS, WitnessCounts
 from analysis.witness import anytime_test, cells_of
 from analysis.yamlfile import parse_yaml, yaml_text
@@ -438,14 +439,20 @@ def plan_of(posterior: Posterior, real: Values, knobs: Knobs) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run(scale: float = 1.0) -> Iterator[str]:
+def run(scale: float = 1.0, mapped: Mapped[int, dict[str, Any]] = map) -> Iterator[str]:
     """Try `scale` · 2 labs; write the tables."""
     found = {}
-    for seed in SEEDS[: max(1, round(len(SEEDS) * scale))]:
-        with TemporaryDirectory() as place:
-            found[seed] = study(seed, Path(place))
+    seeds = SEEDS[: max(1, round(len(SEEDS) * scale))]
+    for seed, one in zip(seeds, mapped(study_of, seeds), strict=True):
+        found[seed] = one
         yield f"lab {seed}: done"
     write(found)
+
+
+def study_of(seed: int) -> dict[str, Any]:
+    """Study one lab in a folder of its own."""
+    with TemporaryDirectory() as place:
+        return study(seed, Path(place))
 
 
 def write(found: Mapping[int, dict[str, Any]]) -> None:

@@ -9,12 +9,12 @@ travels: workers read the files themselves, by the same paths.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from analysis.cluster import RETRIES, ClusterError, own_version
+from analysis.cluster import as_done, hands, own_version, submit
 from analysis.counting.count import (
     Kernel,
     Stretch,
@@ -27,11 +27,11 @@ from analysis.counting.count import (
 )
 from analysis.counts import Counts
 from analysis.gates import GateSet, as_gates
-from analysis.tagfile import TagSource, open_tags
+from analysis.tagfile import TagFileError, TagSource, open_tags
 from analysis.tagfile.distinct import check_distinct
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
     from analysis.counting.tally import Plan, Tally
 
@@ -47,10 +47,52 @@ Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A file as it was found; what it holds is taken for the same while this is."""
+
+    path: Path
+    size: int
+    changed: int
+
+    @classmethod
+    def of(cls, path: Path) -> "_Seen":
+        """Look at a file: bytes, and time of change in ns."""
+        found = path.stat()
+        return cls(path=path, size=found.st_size, changed=found.st_mtime_ns)
+
+    def check(self) -> None:
+        """Refuse counts of a file that is another one since.
+
+        Raises
+        ------
+        TagFileError
+            If it is, or has vanished.
+        """
+        try:
+            same = self == _Seen.of(self.path)
+        except FileNotFoundError:
+            message = f"{self.path}: has vanished while it was counted"
+            raise TagFileError(message) from None
+        if not same:
+            message = f"{self.path}: {CHANGED}"
+            raise TagFileError(message)
+
+
+CHANGED: Final = "has changed while it was counted; count it again when nobody writes to it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """One file as every task of it needs it."""
+    """One file as every task of it needs it.
+
+    Attributes
+    ----------
+    size : int
+        Bytes, the same for whoever opens it. Copies on other disks have times of their own.
+    """
 
     path: str
+    size: int
     as_type: str | None
     gates: GateSet
     kernel: Kernel
@@ -95,83 +137,87 @@ def count_distributed(
     Raises
     ------
     TagFileError
-        If a file cannot be read; the counts of those that were done are in `keep`.
+        If a file cannot be read, or changes meanwhile; the counts of those that were done are in
+        `keep`.
     ValueError
         If the gates do not fit a file, or two files hold the same recording.
     ClusterError
-        If workers are lost again and again.
+        If the scheduler is lost, all workers are, or one after the other at the same task.
     """
     if not paths:
         message = "`paths` must name at least one tag file, but is empty"
         raise ValueError(message)
+    return _added(
+        count_each(
+            client, paths, gates, as_type=as_type, allow_repeats=allow_repeats, keep=keep,
+            stretch=stretch, progress=progress,
+        )
+    )  # fmt: skip
+
+
+def count_each(
+    client: "Client",
+    paths: Sequence[str | Path],
+    gates: GateSet | str | Path,
+    *,
+    as_type: str | None = None,
+    allow_repeats: bool = False,
+    keep: str | Path | None = None,
+    stretch: int | None = None,
+    progress: Progress | None = None,
+) -> list[Counts]:
+    """Count tag files on the workers of a cluster, each for itself; see `count_distributed`."""
     gate_set = as_gates(gates)
     sources = [open_tags(path, as_type=as_type) for path in paths]
+    seen = [_Seen.of(source.path) for source in sources]
     for source in sources:
         check_records(source)
     if not allow_repeats:
         check_distinct(sources)
     if stretch is None:
-        hands = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-        stretch = max(STRETCH, sum(source.n_records for source in sources) // (TURNS * hands))
-    store = _Store.of(keep, gate_set)
-    futures: list[Any] = []
-    known: dict[int, Counts] = {}
-    for place, source in enumerate(sources):
-        kept = store.read(source.path) if store else None
-        if kept is not None:
-            known[place] = kept
-            continue
-        laid, plan = plan_for(source, gate_set)
-        kernel: Kernel = "bright" if is_bright(laid, plan) else "sparse"
-        # what is moved or sorted on the way cannot be entered in the middle
-        parts = -(-source.n_records // stretch) if laid is source else 1
-        job = _Job(path=str(source.path), as_type=as_type, gates=gate_set, kernel=kernel)
-        futures.append((place, _submit(client, job, cut(source, plan, parts))))
-    known |= _gathered(client, futures, store, sources, progress, len(known))
-    return _added([known[place] for place in range(len(sources))])
-
-
-def _submit(client: "Client", job: _Job, stretches: Sequence[Stretch]) -> Any:
-    """Submit the tasks of one file; the future is that of its counts."""
-    if len(stretches) == 1:
-        return client.submit(_count_file, job, pure=False, retries=RETRIES)
-    tallies = [
-        client.submit(_count_part, job, part, pure=False, retries=RETRIES) for part in stretches
-    ]
-    return client.submit(_join, job, tallies, pure=False, retries=RETRIES)
-
-
-def _gathered(
-    client: "Client",
-    futures: Sequence[tuple[int, Any]],
-    store: "_Store | None",
-    sources: Sequence[Any],
-    progress: Progress | None,
-    done: int,
-) -> dict[int, Counts]:
-    from distributed import KilledWorker, as_completed
-
-    places = {future.key: place for place, future in futures}
-    waiting = [future for _, future in futures]
-    total = done + len(futures)
-    found: dict[int, Counts] = {}
+        records = sum(source.n_records for source in sources)
+        stretch = max(STRETCH, records // (TURNS * hands(client)))
+    store = _Store.of(keep, gate_set, as_type)
+    known = {p: kept for p, one in enumerate(seen) if (kept := store.read(one)) is not None}
+    futures = {
+        place: _submit(client, source, seen[place], gate_set, as_type, stretch)
+        for place, source in enumerate(sources)
+        if place not in known
+    }
     try:
-        for future in as_completed(waiting):  # type: ignore[no-untyped-call]
-            place = places[future.key]
-            found[place] = future.result()
-            if store is not None:
-                store.write(sources[place].path, found[place])
+        for place, counts in _gathered(client, futures):
+            seen[place].check()
+            known[place] = counts
+            store.write(seen[place], counts)
             if progress is not None:
-                progress(done + len(found), total)
-    except KilledWorker as error:
-        message = (
-            f"workers died again and again at one task ({error}); too little memory there, or a "
-            "file that kills its reader? Counts of finished files are kept if `keep` was given"
-        )
-        raise ClusterError(message) from error
-    finally:
-        client.cancel(waiting)  # type: ignore[no-untyped-call]
-    return found
+                progress(len(known), len(sources))
+    except Exception as error:
+        if keep is not None:
+            error.add_note(f"the counts of {len(known)} of {len(sources)} files are in {keep}")
+        raise
+    return [known[place] for place in range(len(sources))]
+
+
+def _submit(
+    client: "Client", source: TagSource, seen: _Seen, gates: GateSet, as_type: str | None, most: int
+) -> "Future[Any]":
+    """Submit the tasks of one file, of so many records at most; return the future of its counts."""
+    laid, plan = plan_for(source, gates)
+    kernel: Kernel = "bright" if is_bright(laid, plan) else "sparse"
+    # what is moved or sorted on the way cannot be entered in the middle
+    parts = -(-source.n_records // most) if laid is source else 1
+    path = str(source.path.absolute())
+    job = _Job(path=path, size=seen.size, as_type=as_type, gates=gates, kernel=kernel)
+    stretches = cut(source, plan, parts)
+    if len(stretches) == 1:
+        return submit(client, _count_file, job)
+    return submit(client, _join, job, [submit(client, _count_part, job, s) for s in stretches])
+
+
+def _gathered(client: "Client", futures: "dict[int, Future[Any]]") -> Iterator[tuple[int, Counts]]:
+    places = list(futures)
+    for number, counts in as_done(client, list(futures.values())):
+        yield places[number], counts
 
 
 def _count_file(job: _Job) -> Counts:
@@ -191,7 +237,12 @@ def _join(job: _Job, tallies: "list[Tally]") -> Counts:
 
 
 def _laid(job: _Job) -> "tuple[TagSource, Plan]":
-    return plan_for(open_tags(job.path, as_type=job.as_type), job.gates)
+    source = open_tags(job.path, as_type=job.as_type)
+    size = source.path.stat().st_size
+    if size != job.size:
+        message = f"{job.path}: {CHANGED}; it had {job.size:,} bytes, and has {size:,}"
+        raise TagFileError(message)
+    return plan_for(source, job.gates)
 
 
 def _added(counts: list[Counts]) -> Counts:
@@ -206,32 +257,41 @@ def _added(counts: list[Counts]) -> Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Store:
-    """Counts of finished files, by path, size, time of change, gates and version."""
+    """Counts of finished files, by path, size, time of change, gates, record type and version.
 
-    folder: Path
+    Without a folder nothing is kept.
+    """
+
+    folder: Path | None
     gates: GateSet
+    as_type: str | None
 
     @classmethod
-    def of(cls, folder: str | Path | None, gates: GateSet) -> "_Store | None":
-        if folder is None:
-            return None
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        return cls(folder=Path(folder), gates=gates)
+    def of(cls, folder: str | Path | None, gates: GateSet, as_type: str | None) -> "_Store":
+        home = None if folder is None else Path(folder)
+        if home is not None:
+            home.mkdir(parents=True, exist_ok=True)
+        return cls(folder=home, gates=gates, as_type=as_type)
 
-    def read(self, path: Path) -> Counts | None:
-        place = self._place(path)
-        if not place.is_file():
+    def read(self, seen: _Seen) -> Counts | None:
+        """Return kept counts; those that a crash has damaged are made again."""
+        if self.folder is None:
             return None
-        return Counts.from_dict(json.loads(place.read_text(encoding="utf-8")))
+        try:
+            text = (self.folder / self._name(seen)).read_text(encoding="utf-8")
+            return Counts.from_dict(json.loads(text))
+        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+            return None
 
-    def write(self, path: Path, counts: Counts) -> None:
-        place = self._place(path)
+    def write(self, seen: _Seen, counts: Counts) -> None:
+        if self.folder is None:
+            return
+        place = self.folder / self._name(seen)
         part = place.with_suffix(f".part{os.getpid()}")
         part.write_text(json.dumps(counts.to_dict()), encoding="utf-8")
         part.replace(place)
 
-    def _place(self, path: Path) -> Path:
-        found = path.stat()
-        what = [str(path.resolve()), found.st_size, found.st_mtime_ns, str(self.gates)]
-        text = json.dumps([*what, own_version()])
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    def _name(self, seen: _Seen) -> str:
+        what = [str(seen.path.resolve()), seen.size, seen.changed, self.gates.to_dict()]
+        text = json.dumps([*what, self.as_type, own_version()])
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

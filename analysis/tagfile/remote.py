@@ -11,10 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.tagfile.source import TagFileError
+from analysis.tagfile.source import LIBRARY_ERRORS, TagFileError
 
 PIECE: Final = 1 << 22
 """Bytes fetched at a time."""
+
+SILENT_FOR: Final = 60.0
+"""How long a server may say nothing before the transfer is given up, s."""
 
 Progress = Callable[[int, int], object]
 """Called with (bytes fetched, bytes in all, 0 if the server does not say)."""
@@ -37,12 +40,12 @@ def fetched(
     Raises
     ------
     TagFileError
-        If there is no such file, the transfer breaks off, or fsspec cannot speak this protocol;
-        the message says which package is missing.
+        If there is no such file, the transfer breaks off, the file changes meanwhile, or fsspec
+        cannot speak this protocol; the message says which package is missing.
     """
     fsspec = _fsspec()
     try:
-        system, path = fsspec.core.url_to_fs(address)
+        system, path = fsspec.core.url_to_fs(address, **_patience(address))
         known = system.info(path)
     except (ImportError, ValueError) as error:
         message = f"{address}: cannot be fetched: {error}"
@@ -65,8 +68,14 @@ def fetched(
         if size and part.stat().st_size != size:
             message = f"{address}: must have {size:,} bytes, but {part.stat().st_size:,} came"
             raise TagFileError(message)
+        system.invalidate_cache()
+        if _place(address, system.info(path), folder) != target:
+            message = f"{address}: has changed there while it was fetched; fetch it again"
+            raise TagFileError(message)
         part.replace(target)
-    except OSError as error:
+    except TagFileError:
+        raise
+    except (*LIBRARY_ERRORS, *_errors_of_http()) as error:
         message = f"{address}: the transfer broke off: {_said(error)}"
         raise TagFileError(message) from error
     finally:
@@ -74,10 +83,26 @@ def fetched(
     return target
 
 
+MARKS: Final = (
+    "ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "Content-MD5",
+    "Digest", "md5Hash", "created", "size",
+)  # fmt: skip
+"""By which fsspec's file systems tell versions of a file."""
+
+
+def _patience(address: str) -> dict[str, Any]:
+    """Let a transfer over HTTP take as long as bytes come; aiohttp ends it after five minutes."""
+    if not address.startswith(("http://", "https://")):
+        return {}
+    from aiohttp import ClientTimeout
+
+    patience = ClientTimeout(total=None, sock_connect=SILENT_FOR, sock_read=SILENT_FOR)
+    return {"client_kwargs": {"timeout": patience}}
+
+
 def _place(address: str, known: dict[str, Any], folder: str | Path | None) -> Path:
     """Where the copy stands: its name tells address, size and what marks a version there."""
-    marks = ("ETag", "etag", "mtime", "LastModified", "last_modified", "size")
-    version = [str(known.get(mark, "")) for mark in marks]
+    version = [str(known.get(mark, "")) for mark in MARKS]
     digest = hashlib.sha256("\n".join([address, *version]).encode()).hexdigest()[:16]
     home = folder or os.environ.get("LABKIT_REMOTE_FILES")
     if not home:
@@ -87,7 +112,22 @@ def _place(address: str, known: dict[str, Any], folder: str | Path | None) -> Pa
     return Path(home) / digest / name
 
 
-def _said(error: OSError) -> str:
+def _errors_of_http() -> tuple[type[Exception], ...]:
+    try:
+        from aiohttp import ClientError
+    except ImportError:
+        return ()
+    return (ClientError,)
+
+
+def _said(error: BaseException) -> str:
+    """Return the reason, which fsspec hides behind the address."""
+    if isinstance(error.__cause__, Exception):
+        return _said(error.__cause__)
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if status := getattr(error, "status", None):
+        return f"the server says {status} {getattr(error, 'message', '')}"
     return str(error) or type(error).__name__
 
 

@@ -81,9 +81,9 @@ def labkit(
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    0: done, or the reader of stdout has gone (`labkit theory list | head`). 1: bad input or a file
-    problem, one line on stderr. 2: wrong usage. 3: an instrument is not in its safe state.
-    130, 143: stopped by Ctrl-C, or from outside.
+    0: done, or the reader of stdout has gone (`labkit theory list | head`). 1: bad input, a file
+    problem or a missing package, one line on stderr. 2: wrong usage. 3: an instrument is not in its
+    safe state. 130, 143: stopped by Ctrl-C, or from outside.
     """
     try:
         app_for(arguments)(list(arguments), prog_name="labkit")
@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             return _after_broken_pipe(end.__context__)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except (ValueError, KeyError, OSError, MemoryError, RuntimeError) as error:
+    except (ValueError, KeyError, OSError, MemoryError, RuntimeError, ImportError) as error:
         say_error(error)
         return 1
     return 0

@@ -5,16 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labkit.cli.output import print_json, print_lines, remarks
+from labkit.cli.output import print_json, print_lines, progress_bar, remarks
+from labkit.cli.scale import Scheduler, Workers, mapping, shared
 from labkit.cli.simulate import DataSet
 from labkit.cli.tags import Json
-from labkit.cli.theory import Settings, changes_of
+from labkit.cli.theory import Settings, axis_of, changes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from distributed import Client
     from matplotlib.axes import Axes
 
     from analysis.counts_file import WitnessCounts
     from simulation.inference.operation import Knobs, Operation
+    from simulation.inference.scan import SettingsScan
     from simulation.theory.dlcz import DLCZParameters
 
 USUAL = (0.9, 0.95, 0.99)
@@ -82,6 +87,18 @@ def plan(
     plot: Annotated[
         Path | None, typer.Option(help="Picture of the trade-offs (PNG, PDF, SVG).")
     ] = None,
+    scan: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:START:STOP:N",
+            help="Only scan this knob (SI, dB), as of --what-if; repeatable, for a grid.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The .nc (netCDF) of a scan to write.")
+    ] = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
     set_name: Annotated[
         str | None, typer.Option("--counts-set", help="Which set, if a counts file holds several.")
     ] = None,
@@ -96,8 +113,11 @@ def plan(
     from labkit.cli.tables import print_table
     from labkit.planning import ask_counts, ask_model
 
-    modelled = {"--set": settings, "--posterior": posterior, "--what-if": what_if, "--best": best,
-                "--goals": goals, "--fibre": fibre, "--plot": plot}  # fmt: skip
+    more = {"--best": best, "--goals": goals, "--fibre": fibre, "--plot": plot}
+    modelled = {"--set": settings, "--posterior": posterior, "--what-if": what_if, **more,
+                "--scan": scan}  # fmt: skip
+    is_shared = scheduler is not None or workers is not None
+    _check_scan(scan, output, {"--sigma": sigma, **more}, is_shared=is_shared)
     if measured is not None:
         if named := [name for name, value in modelled.items() if value]:
             message = (
@@ -110,6 +130,14 @@ def plan(
     else:
         knobs, changes = knobs_of(what_if)
         operation = operation_of(data, settings, posterior, changes, draws=DRAWS)
+        if scan and output is not None:
+            with shared(scheduler, workers) as client:
+                found = _scan(operation, knobs, scan, confidence, bound, output, client)
+            if json:
+                print_json({"file": str(output), **found.to_dict()})
+            else:
+                print_lines(str(found))
+            return
         with remarks.status("planning"):
             answer = ask_model(
                 operation, knobs, confidence or USUAL, sigma or (), bound, overhead,
@@ -118,7 +146,9 @@ def plan(
         if plot is not None:
             from simulation.inference.optimum import trade_offs
 
-            trade_offs(operation.thinned(9), knobs).savefig(plot, dpi=150)
+            with shared(scheduler, workers) as client:
+                figure = trade_offs(operation.thinned(9), knobs, mapped=mapping(client))
+            figure.savefig(plot, dpi=150)
     if json:
         print_json(answer.to_dict())
         return
@@ -126,6 +156,63 @@ def plan(
         print_table(table)
     for text in answer.remarks:
         remarks.print(f"assumed: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _scan(
+    operation: "Operation",
+    knobs: "Knobs",
+    scan: list[str],
+    confidence: list[float] | None,
+    bound: float,
+    output: Path,
+    client: "Client | None",
+) -> "SettingsScan":
+    """Scan settings and write the file."""
+    from analysis.netcdf import write_netcdf
+    from labkit import __version__
+    from labkit.planning import CLAIM, SEARCHED
+    from simulation.inference.operation import LIMITS
+    from simulation.inference.scan import scan_settings
+
+    levels = confidence or [CLAIM]
+    if len(levels) != 1:
+        message = f"a scan is for one --confidence, but there are {len(levels)}"
+        raise ValueError(message)
+    known = {name.lower(): name for name in LIMITS}
+    axes = [axis_of("--scan", text) for text in scan]
+    named = {known.get(name.lower(), name): values for name, values in axes}
+    if len(named) != len(axes):
+        message = f"--scan must name each knob once, but is {' '.join(scan)}"
+        raise ValueError(message)
+    with progress_bar("scanning", "points") as progress:
+        found = scan_settings(
+            operation.thinned(SEARCHED), named, start=knobs, confidence=levels[0], bound=bound,
+            mapped=mapping(client), progress=progress,
+        )  # fmt: skip
+    title = f"time to R_m < {bound:g} by {100 * levels[0]:g} % over {', '.join(named)}"
+    write_netcdf(found.labelled(), output, title=title, version=__version__)
+    remarks.print(f"wrote {output}: {found.labelled().sizes}", soft_wrap=True, markup=False)
+    return found
+
+
+def _check_scan(
+    scan: list[str] | None, output: Path | None, others: "Mapping[str, object]", *, is_shared: bool
+) -> None:
+    """Refuse options that would do nothing beside a scan, or without one."""
+    if is_shared and not (scan or others["--plot"]):
+        message = "--workers and --scheduler share a --scan or --plot; the rest takes a second"
+        raise ValueError(message)
+    if bool(scan) != (output is not None):
+        message = "a scan is --scan NAME:START:STOP:N with -o FILE.nc; name both, or none"
+        raise ValueError(message)
+    if output is None:
+        return
+    if output.suffix != ".nc" or not output.parent.is_dir():
+        message = f"--output must be a .nc (netCDF) in an existing folder, but is {output}"
+        raise ValueError(message)
+    if named := [name for name, value in others.items() if value]:
+        message = f"--scan only scans; leave {named[0]} out"
+        raise ValueError(message)
 
 
 def knobs_of(what_if: list[str] | None) -> "tuple[Knobs, dict[str, float]]":

@@ -11,11 +11,13 @@ import typer
 from labkit.cli.help import App
 from labkit.cli.lab import station_named
 from labkit.cli.output import UNSAFE, print_json, print_lines, remarks, results, say_error
-from labkit.cli.tags import Json
+from labkit.cli.scale import Scheduler, Workers
+from labkit.cli.tags import Assume, Bound, Json
 
 if TYPE_CHECKING:
     from labkit.cli.run_display import RunDisplay
     from labkit.experiment import Experiment, Finished
+    from labkit.reanalysis import ReanalysisRow
     from labkit.run import RunFolder
 
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where run folders are made.")]
@@ -186,6 +188,9 @@ def list_(
     if folder is not None and out not in (Path("runs"), folder):
         message = f"runs are listed of one folder, but FOLDER is {folder} and --out {out}; name one"
         raise ValueError(message)
+    if folder is not None and not folder.is_dir():
+        message = f"{folder}: there is no such folder; name one that run folders are in"
+        raise FileNotFoundError(message)
     rows = [_summary_or_problem(path) for path in run_paths(folder or out)]
     if json:
         print_json({"runs": rows})
@@ -424,6 +429,69 @@ def check(
         print_lines(str(found))
     if found.differences:
         raise typer.Exit(1)
+
+
+@runs_app.command("analyse")
+def analyse_many(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN…", help="Run folders, or patterns of them (runs/2026*)."),
+    ],
+    gates: Annotated[
+        Path | None,
+        typer.Option(help="Gates file (YAML) for all of them; by default each run's own."),
+    ] = None,
+    bound: Bound = 1.0,
+    assume: Assume = None,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Count the segments of many runs again and judge each anew, beside what it said then.
+
+    A run is one piece of shared work; `labkit analyse RUN` shares out the blocks of one. Nothing in
+    the folders is changed. Exit code 1 if one cannot be analysed.
+    """
+    from functools import partial
+
+    from analysis.evidence import assumed_conditions
+    from analysis.gates import GateSet
+    from labkit.cli.output import progress_bar
+    from labkit.cli.scale import local_files, mapping, shared
+    from labkit.reanalysis import row_of
+
+    folders = [path.absolute() for path in local_files(runs)]
+    declared, fixed = assumed_conditions(assume or [])
+    gate_set = None if gates is None else GateSet.from_yaml(gates)
+    one = partial(row_of, gates=gate_set, declared=declared, fixed=fixed, bound=bound)
+    rows = []
+    with shared(scheduler, workers) as client, progress_bar("analysing", "runs") as progress:
+        for row in mapping(client)(one, folders):
+            rows.append(row)
+            progress(len(rows), len(folders))
+    if json:
+        print_json({"runs": [row.to_dict() for row in rows]})
+    else:
+        _show_rows(rows)
+    if any(row.plain is None for row in rows):
+        raise typer.Exit(1)
+
+
+def _show_rows(rows: "list[ReanalysisRow]") -> None:
+    from labkit.cli.long_table import print_table
+
+    heads = ("run", "trials", "R_m", "verdict", "R_m then", "verdict then")
+    cells = []
+    for row in rows:
+        name = Path(row.run).name
+        if row.problem:
+            remarks.print(f"{name}: {row.problem}", markup=False, highlight=False, soft_wrap=True)
+        found = (row.witness, row.decision, row.witness_then, row.decision_then)
+        trials = "" if row.plain is None else f"{row.trials:.4g}"
+        cells.append(
+            [name, trials, *(found if row.plain is not None else ("", "unreadable", "", ""))]
+        )
+    print_table(results, heads, cells)
 
 
 @runs_app.command()

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,8 @@ from labkit.cli.output import progress_bar
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from analysis.cluster import Mapped
 
 Scheduler = Annotated[
     str | None,
@@ -34,6 +37,15 @@ def shared(scheduler: str | None, workers: int | None) -> "Iterator[Client | Non
 
     with cluster(scheduler, workers) as client:
         yield client
+
+
+def mapping(client: "Client | None") -> "Mapped[Any, Any]":
+    """Return what applies a function to items: `map` here, or the workers of a cluster."""
+    if client is None:
+        return map
+    from analysis.cluster import on_workers
+
+    return partial(on_workers, client)
 
 
 def fetched_file(place: str) -> Path:

@@ -11,7 +11,7 @@ from labkit.cli.output import check_folder, print_json, print_lines, progress_ba
 from labkit.cli.scale import Scheduler, Workers, fetched_file, local_files, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
 
     from distributed import Client
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis.gates import GateSet
     from analysis.tagfile import TagSource
     from analysis.witness import Condition
-    from labkit.run import Block
+    from labkit.reanalysis import Counted
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -138,7 +138,6 @@ def analyse(
     """Count tag files; print g², the witness R_m and the verdict."""
     from analysis.evaluation import evaluate
     from analysis.evidence import assumed_conditions
-    from analysis.gates import GateSet
     from analysis.tagfile import open_tags
     from analysis.witness.verdict import ENTANGLED
 
@@ -155,10 +154,9 @@ def analyse(
     remark: list[str] = []
     repeats: list[str] = []
     if len(files) == 1 and files[0].is_dir() and not follow:
-        gate_set = GateSet.from_yaml(gates or _gates_of(files[0]))
         with shared(scheduler, workers) as client:
-            again = _recounted(files[0], gate_set, threads, client)
-        evaluation = _evaluate_run(files[0], gate_set, again, declared, fixed, bound)
+            counted = _counted_blocks(client, threads, keep)
+            evaluation = _evaluated_again(files[0], gates, counted, declared, fixed, bound)
         counts = evaluation.counts
     else:
         tags = [path for file in files for path in _tag_files(file)]
@@ -414,59 +412,46 @@ def _turned(files: list[Path]) -> set[Path]:
     }
 
 
-def _recounted(run: Path, gates: "GateSet", threads: int, client: "Client | None") -> "list[Block]":
-    """Return a run's good blocks of the main setting, their segments counted anew."""
-    from dataclasses import replace
-
-    from analysis.counting import count
-    from labkit.run import open_run, tag_files
-
-    blocks, tags = open_run(run).main_blocks(), tag_files(run)
-    counted: Iterator[Counts] = (count(path, gates, threads=threads) for path in tags)
-    if client is not None:
-        from analysis.cluster import RETRIES
-
-        futures = client.map(count, tags, gates=gates, pure=False, retries=RETRIES)
-        counted = (future.result() for future in futures)
-    found = []
-    with progress_bar("counting", "blocks") as progress:
-        for block, counts in zip(blocks, counted, strict=True):
-            found.append(replace(block, counts=counts, shifted=None))
-            progress(len(found), len(blocks))
-    return found
-
-
-def _evaluate_run(
+def _evaluated_again(
     run: Path,
-    gates: "GateSet",
-    recounted: "list[Block]",
+    gates: Path | None,
+    counted: "Counted",
     declared: dict[str, float],
     fixed: bool,
     bound: float,
 ) -> "Evaluation":
-    """Judge a run's main blocks, counted anew, with all that its other blocks say."""
     from analysis.gates import GateSet
-    from labkit.monitoring.monitor import goal_of
-    from labkit.run import gates_beside, open_run
-    from labkit.run.evidence import RunJudge, gates_changed
+    from labkit.reanalysis import reanalyse
 
-    folder = open_run(run)
-    again = {block.number: block for block in recounted}
-    blocks = [again.get(block.number, block) for block in folder.journal.read()]
-    try:
-        goal = goal_of(folder.manifest(), str(folder.manifest_path))
-    except ValueError as error:  # then nothing was fixed in advance, as far as is known
-        remarks.print(f"caution: the run's goal is not known: {error}", markup=False)
-        goal = None
-    extra = gates_changed(GateSet.from_yaml(gates_beside(run)), gates)
-    judge = RunJudge(
-        folder.path, goal, declared=declared, fixed=fixed, bound=min(bound, 1.0), extra=extra
-    )
-    evaluation = judge.evaluate(blocks)
-    if evaluation is None:
-        message = f"{run}: the run has no good block to analyse"
-        raise ValueError(message)
-    return evaluation
+    found = reanalyse(
+        run, None if gates is None else GateSet.from_yaml(gates), counted=counted,
+        declared=declared, fixed=fixed, bound=bound,
+    )  # fmt: skip
+    for remark in found.remarks:
+        remarks.print(f"caution: {remark}", markup=False)
+    return found.evaluation
+
+
+def _counted_blocks(client: "Client | None", threads: int, keep: Path | None) -> "Counted":
+    """Return what counts a run's blocks: here, or on the workers of a cluster."""
+
+    def counted(tags: "Sequence[Path]", gates: "GateSet") -> "list[Counts]":
+        with progress_bar("counting", "blocks") as progress:
+            if client is not None:
+                from analysis.counting.distributed import count_each
+
+                return count_each(
+                    client, tags, gates, allow_repeats=True, keep=keep, progress=progress
+                )
+            from analysis.counting import count
+
+            found = []
+            for path in tags:
+                found.append(count(path, gates, threads=threads))
+                progress(len(found), len(tags))
+            return found
+
+    return counted
 
 
 def _follow(files: list[Path], gates: "GateSet", patience: float) -> "Counts":
@@ -564,9 +549,7 @@ def witness(
 
 
 def info(
-    file: Annotated[
-        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
-    ],
+    place: Annotated[str, typer.Argument(help="Tag file, or its address.", metavar="FILE")],
     json: Json = False,
     header: Annotated[bool, typer.Option("--header", help="Also print every header tag.")] = False,
     plot: Annotated[
@@ -581,7 +564,7 @@ def info(
     """Print a tag file's header, rates, duration and warnings."""
     from analysis.tagfile import open_tags, summarise
 
-    source = open_tags(file, as_type=as_type)
+    source = open_tags(fetched_file(place), as_type=as_type)
     seen = None
     if plot or picture is not None:
         seen = _look(source)
@@ -610,9 +593,7 @@ def info(
 
 
 def gates(
-    file: Annotated[
-        Path, typer.Argument(help="Tag file, or its address.", metavar="FILE", parser=fetched_file)
-    ],
+    place: Annotated[str, typer.Argument(help="Tag file, or its address.", metavar="FILE")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the gates file here.")
     ] = None,
@@ -635,7 +616,7 @@ def gates(
     """Propose gates: the pulses found in a tag file, or better ones inside given gates."""
     from analysis.tagfile import open_tags
 
-    source = open_tags(file, as_type=as_type)
+    source = open_tags(fetched_file(place), as_type=as_type)
     if given is not None and not optimise:
         message = "--gates is for --optimise: a proposal is found without gates"
         raise ValueError(message)

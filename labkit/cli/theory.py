@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,14 +134,16 @@ def sweep(
         raise FileNotFoundError(message)
     chosen = _model(model)
     changes = changes_of(settings, chosen.parameters.words())
-    across, up = _axis("--x", x), None if y is None else _axis("--y", y)
+    across, up = axis_of("--x", x), None if y is None else axis_of("--y", y)
     wanted = None if only is None else [name.strip() for name in only.split(",")]
+    chosen.chosen(wanted)  # refuses unknown names before processes are started
     points = across[1].size * (1 if up is None else up[1].size)
     with shared(scheduler, workers) as client, progress_bar("sweeping", "points") as progress:
         chunk, engine = CHUNK, None
         if client is not None:
-            hands = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-            chunk = max(1, min(CHUNK, -(-points // (4 * hands))))
+            from analysis.cluster import hands
+
+            chunk = max(1, min(CHUNK, -(-points // (4 * hands(client)))))
             engine = _on_workers(client, model)
         data = swept(
             chosen, x=across, y=up, wanted=wanted, progress=progress, chunk=chunk, engine=engine,
@@ -340,9 +343,9 @@ def _draw_model(
         raise ValueError(message)
     check_folder("--out", out)
     chosen = _model(ids[0])
-    up = None if y is None else _axis("--y", y)
+    up = None if y is None else axis_of("--y", y)
     changes = changes_of(settings, chosen.parameters.words())
-    data = figure_of(chosen, result, _axis("--x", x), up, changes)
+    data = figure_of(chosen, result, axis_of("--x", x), up, changes)
     _tell(files.save_figure(data, out, kind), data.caption)
 
 
@@ -353,21 +356,14 @@ def _tell(path: Path, caption: str) -> None:
 
 def _on_workers(client: "Client", model: str) -> "Engine":
     """Return what evaluates chunks of a model, which workers look up by name or file."""
+    name = str(Path(model).absolute()) if _is_file([model]) else model
 
     def run(
         wanted: "Sequence[str] | None", points: "Sequence[Mapping[str, Any]]"
-    ) -> "Iterator[Any]":
-        from analysis.cluster import RETRIES
+    ) -> "Iterator[dict[str, Any]]":
+        from analysis.cluster import on_workers
 
-        futures = [
-            client.submit(_evaluated, model, wanted, point, pure=False, retries=RETRIES)
-            for point in points
-        ]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            client.cancel(futures)  # type: ignore[no-untyped-call]
+        return on_workers(client, partial(_evaluated, name, wanted), points)
 
     return run
 
@@ -436,7 +432,7 @@ def changes_of(
     return changes
 
 
-def _axis(option: str, text: str) -> tuple[str, Any]:
+def axis_of(option: str, text: str) -> tuple[str, Any]:
     """Read NAME:START:STOP:N."""
     import numpy as np
 

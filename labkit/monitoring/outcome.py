@@ -66,9 +66,9 @@ def listed(folder: RunFolder) -> tuple[dict[str, object], str]:
 def outcome_of(folder: RunFolder) -> RunOutcome:
     """Read what a run was meant to reach and what it found."""
     manifest = folder.manifest()
-    result, problem = _result(folder)
+    result, problem = kept_result(folder)
     goal = goal_of(manifest, str(folder.manifest_path))
-    witness, verdict = result.get("witness"), result.get("verdict")
+    verdict = result.get("verdict")
     begun = datetime.fromisoformat(manifest.started) if manifest.started else None
     duration = ""
     if begun is not None:
@@ -80,15 +80,23 @@ def outcome_of(folder: RunFolder) -> RunOutcome:
     return RunOutcome(
         duration=duration,
         goal="" if goal is None else str(goal),
-        witness=_ratio(verdict.get("R") if verdict else None, witness),
-        decision="" if not verdict else str(verdict["decision"]),
+        witness=witness_of(result),
+        decision=decision_of(result),
         sentence="" if not verdict else _sentence(verdict),
         problem=problem,
     )
 
 
-def _ratio(decided: Mapping[str, float | None] | None, published: Mapping[str, Any] | None) -> str:
-    """Write R with its interval; null of JSON stands for infinity."""
+def decision_of(result: Mapping[str, Any]) -> str:
+    """Return the verdict's word of a result or evaluation in plain types; empty without one."""
+    verdict = result.get("verdict")
+    return str(verdict["decision"]) if verdict else ""
+
+
+def witness_of(result: Mapping[str, Any]) -> str:
+    """Write R with its interval of a result or evaluation in plain types; null is infinity."""
+    verdict, published = result.get("verdict"), result.get("witness")
+    decided = verdict.get("R") if verdict else None
     if decided is not None:
         names, found = ("value", "low", "high"), decided
     elif published:
@@ -104,7 +112,8 @@ def _sentence(verdict: dict[str, Any]) -> str:
     return verdict_sentence(str(verdict["decision"]), level, kind, verdict.get("reasons", ()))
 
 
-def _result(folder: RunFolder) -> tuple[dict[str, Any], str]:
+def kept_result(folder: RunFolder) -> tuple[dict[str, Any], str]:
+    """Return what ``result.json`` holds, and why it cannot be read."""
     path = folder.path / "result.json"
     try:
         if not is_there(path):

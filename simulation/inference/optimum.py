@@ -1,7 +1,7 @@
 """The settings that decide the witness soonest, by the model."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,9 @@ from simulation.theory.dlcz import pair_clicks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Mapped = Callable[[Callable[[Knobs], float], Iterable[Knobs]], Iterator[float]]
+"""What applies a function to settings and yields the results in order."""
 
 SEARCHED: Final[Mapping[str, tuple[float, float]]] = {
     "delay": (LIMITS["delay"][0], 1e-6),
@@ -153,7 +156,9 @@ def _told(
     )  # fmt: skip
 
 
-def trade_offs(operation: Operation, knobs: Knobs = USUAL, *, points: int = 25) -> "Figure":
+def trade_offs(
+    operation: Operation, knobs: Knobs = USUAL, *, points: int = 25, mapped: Mapped = map
+) -> "Figure":
     """Draw the time to the 99 % claim over each knob alone, all else at `knobs`.
 
     Parameters
@@ -162,6 +167,8 @@ def trade_offs(operation: Operation, knobs: Knobs = USUAL, *, points: int = 25) 
     knobs : Knobs
     points : int
         Per curve.
+    mapped : callable, optional
+        What evaluates the points, elsewhere and side by side; by default here.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -175,16 +182,17 @@ def trade_offs(operation: Operation, knobs: Knobs = USUAL, *, points: int = 25) 
         "period": ("period (µs)", np.geomspace(15, 100, points), 1e-6, (15, 25, 50, 100)),
         "filter_hz": ("filter width (MHz)", np.geomspace(20, 70, points), 1e6, (20, 35, 50, 70)),
     }
-    now = expected_trials(operation, knobs) * knobs.period / 3600
-    for place, (name, (label, values, unit, ticks)) in enumerate(panels.items()):
+    asked = [knobs]
+    for name, (_, values, unit, _) in panels.items():
+        at_best = name == "delay" and knobs.theta is None
+        begin = replace(knobs, theta=0.0) if at_best else knobs
+        asked += [replace(begin, **{name: float(value * unit)}) for value in values]
+    trials = mapped(partial(expected_trials, operation), asked)
+    now, *hours = (n * at.period / 3600 for n, at in zip(trials, asked, strict=True))
+    for place, (label, values, _, ticks) in enumerate(panels.values()):
         axes = figure.add_subplot(2, 3, place + 1)
-        hours = []
-        for value in values:
-            there = replace(knobs, **{name: float(value * unit)})
-            if name == "delay" and knobs.theta is None:
-                there = replace(there, theta=0.0)
-            hours.append(expected_trials(operation, there) * there.period / 3600)
-        found = [each if math.isfinite(each) else np.nan for each in hours]
+        curve = hours[place * points : (place + 1) * points]
+        found = [each if math.isfinite(each) else np.nan for each in curve]
         axes.plot(values, found, color=COLORS[0])
         if math.isfinite(now):
             axes.axhline(now, color=FAINT, lw=1, ls="--")

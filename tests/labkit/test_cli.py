@@ -1,6 +1,7 @@
 """The command line as a user meets it: JSON shapes, exit codes, error texts, files left behind."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -337,3 +338,31 @@ def test_a_bell_test_is_simulated_setting_by_setting(labkit, tmp_path):
     assert code == 0
     assert "bell_b1r1.ptu  200,000 trials" in err
     assert len(list(tmp_path.glob("bell_b?r?.gates.yaml"))) == 4
+
+
+@pytest.mark.parametrize("package", ["distributed", "fsspec"])
+def test_an_optional_package_that_is_missing_is_told_in_a_line(
+    package, monkeypatch, recorded, labkit
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    here = ("analyse", recorded[0], "--workers", "2")
+    code, _, said = labkit(*(here if package == "distributed" else ("info", "memory://x.ptu")))
+    assert code == 1
+    assert said.startswith("labkit: error: this needs ")
+    assert "pip install" in said
+    assert said.count("\n") == 1
+
+
+def test_a_folder_of_runs_that_is_not_there_is_an_error(tmp_path, labkit):
+    code, _, said = labkit("runs", "list", tmp_path / "nowhere")
+    assert code == 1
+    assert "nowhere: there is no such folder" in said
+
+
+def test_unknown_results_of_a_sweep_are_refused_before_workers_start(tmp_path, monkeypatch, labkit):
+    monkeypatch.setattr("labkit.cli.theory.shared", None)
+    out = tmp_path / "s.nc"
+    line = ["theory", "sweep", "yu2020", "--x", "delta_1:0:1:3", "--only", "E_M", "-o", out]
+    code, _, said = labkit(*line)
+    assert code == 1
+    assert "no result 'E_M' of yu2020; nearest: " in said

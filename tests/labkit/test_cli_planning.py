@@ -1,8 +1,10 @@
 """``labkit plan`` and ``labkit sequence``."""
 
 import json
+import re
 
 import pytest
+import xarray as xr
 
 from analysis.yamlfile import read_yaml, yaml_text
 from labkit.cli import run
@@ -53,6 +55,62 @@ def test_plan_answers_everything_about_a_model(tmp_path, capsys):
     assert near["as_extended"] / 86400 == pytest.approx(37.6, abs=0.1)
     assert any("below 123 ns" in text for text in found["assumed"])
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_scan_is_written_and_its_best_point_told(tmp_path, capsys):
+    file = tmp_path / "scan.nc"
+    axes = ["--scan", "E_pump:0.5:2:4", "--scan", "delay:80e-9:300e-9:3"]
+    assert run(["plan", *axes, "-o", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    with xr.open_dataset(file, engine="h5netcdf") as data:
+        assert dict(data.sizes) == {"e_pump": 4, "delay": 3}
+        assert data["delay"].attrs["units"] == "s"
+        soonest = data["seconds"].argmin(...)
+        assert found["best"]["seconds"] == float(data["seconds"].min())
+        assert found["best"]["R_m"] == float(data["R_m"][soonest])
+    assert found["best"]["knobs"]["delay"] == 80e-9
+    assert run(["plan", "--scan", "loss_A:0:30:2", "--what-if", "theta=1.5", "-o", str(file)]) == 0
+    assert capsys.readouterr().out == "no claim at any of 2 points\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["--scan", "delay:1e-7:2e-7:2"], "name both, or none"),
+        (["-o", "x.nc"], "name both, or none"),
+        (["--workers", "2"], "share a --scan or --plot"),
+        (["--scan", "delay:1e-7:2e-7:2", "-o", "x.txt"], "must be a .nc"),
+        (["--scan", "delay:1e-7:2e-7:2", "-o", "x.nc", "--goals"], "leave --goals out"),
+        (["--scan", "colour:1:2:2", "-o", "x.nc"], "must name some of delay"),
+        (["--scan", "period:1e-9:2:3", "-o", "x.nc"], "`period` must lie between"),
+        (["--scan", "delay:1e-7:2e-7", "-o", "x.nc"], "NAME:START:STOP:N"),
+        (["--scan", "delay:1e-7:2e-7:2", "--scan", "Delay:1:2:2", "-o", "x.nc"], "each knob once"),
+        (
+            ["--scan", "theta:0:1:2", "-o", "x.nc", "--confidence", "0.9", "--confidence", "0.5"],
+            "for one --confidence",
+        ),
+    ],
+)
+def test_what_a_scan_cannot_do_is_refused(line, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["plan", *line]) == 1
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.long
+def test_workers_scan_and_plot_the_same(tmp_path, capsys):
+    line = ["plan", "--scan", "e_read:0.5:2:3", "--scan", "theta:0:0.5:2", "--json", "-o"]
+    files = [tmp_path / "here.nc", tmp_path / "there.nc"]
+    assert run([*line, str(files[0])]) == 0
+    assert run([*line, str(files[1]), "--workers", "2"]) == 0
+    here, there = (xr.load_dataset(file, engine="h5netcdf") for file in files)
+    xr.testing.assert_identical(here, there)
+    plots = [tmp_path / "here.svg", tmp_path / "there.svg"]
+    assert run(["plan", "--plot", str(plots[0])]) == 0
+    assert run(["plan", "--plot", str(plots[1]), "--workers", "2"]) == 0
+    paths = [re.findall(r' d="[^"]*"', plot.read_text()) for plot in plots]
+    assert paths[0] == paths[1]
 
 
 def test_budget_is_printed_drawn_and_given_as_json(tmp_path, capsys):

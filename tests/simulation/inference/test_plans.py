@@ -18,6 +18,7 @@ from simulation.inference.planning import (
     sigma_spread,
     sigma_trials,
 )
+from simulation.inference.scan import scan_settings
 from simulation.theory.dlcz import pair_clicks, riedinger2018
 from simulation.theory.models import point
 
@@ -192,6 +193,29 @@ def test_goals_are_those_of_the_protocols():
     cold = goals_at(PAPER.changed(n_0_A=0.0, n_0_B=0.0, n_read_A=0.0, n_read_B=0.0), Knobs())
     assert cold.fidelity.median > goals.fidelity.median
     assert cold.S.median > goals.S.median
+
+
+def test_a_scan_holds_the_trials_of_each_point():
+    axes = {"delay": [100e-9, 400e-9], "period": [20e-6, 50e-6, 80e-6]}
+    seen = []
+    found = scan_settings(PAPER, axes, progress=lambda *what: seen.append(what))
+    assert seen[-1] == (6, 6)
+    for j, delay in enumerate(axes["delay"]):
+        for k, period in enumerate(axes["period"]):
+            knobs = Knobs(delay=delay, period=period, theta=0.0)
+            assert found.trials[j, k] == expected_trials(PAPER, knobs)
+            assert found.seconds[j, k] == found.trials[j, k] * period
+            assert found.R_m[j, k] == np.median(PAPER.at(knobs).witness)
+    assert found.best.seconds == found.seconds.min()
+    here = scan_settings(PAPER, {"e_pump": [1.0]})
+    assert here.trials[0] == expected_trials(PAPER, Knobs())
+    assert str(here).startswith("soonest at e_pump = 1: ")
+
+
+@pytest.mark.parametrize("axes", [{}, {"delay": []}, {"delay": 1e-7}, {"colour": [1.0]}])
+def test_a_scan_needs_knobs_and_values(axes):
+    with pytest.raises(ValueError, match="`axes` must name"):
+        scan_settings(PAPER, axes)
 
 
 def test_trade_offs_have_a_panel_for_every_knob():
