@@ -51,11 +51,11 @@ _WORK = 1 << 17
 _COURTESY = 1e-4
 """Time of the wall in which a reader lets others at the clock before it takes it again, s."""
 
-_FEW, _BRIEF = 1000.0, 3.0
-"""Clicks, and seconds in which they came, that may wait for those of the time that passes next."""
+_FEW, _BRIEF = 1e4, 240.0
+"""Records, and seconds in which they came, that may wait for those of the time that passes next."""
 
-_CHUNK = 1 << 21
-"""Triggers recorded together, so that memory stays small."""
+_CHUNK, _TOGETHER = 1 << 21, 1 << 23
+"""Triggers lived through, and recorded, together, so that memory stays small."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -270,7 +270,8 @@ class Recorder(TaggerPort):
         if not was_held:
             sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
-            self._go_on(at_most_waiting=0)
+            while self._running and not self._fifo.waiting and self._leash() > 0:
+                self._go_on(at_most_waiting=0)
 
     def _go_on(self, *, at_most_waiting: int) -> None:
         """Let time pass unless more records wait, but not more than the FIFO can take."""
@@ -284,15 +285,17 @@ class Recorder(TaggerPort):
         room = max(events / max(rate, 1e-3), _LATENCY)
         end = max(self._end - self._clock.now(), 0.0)
         self._clock.advance(min(self.stride, room, end, left))
-        self._register_pending()
 
     def _is_little(self, pending: _Pending) -> bool:
+        """Tell whether more trials can be put off with these: their records fit the FIFO easily."""
         period = pending.stretch.parameters.period
         seconds = pending.stretch.trials * period
         if seconds > _BRIEF:
             return False
-        rates = self._click_rates(pending.stretch.point, period)
-        return seconds * float(np.sum(rates)) <= _FEW
+        rate = float(np.sum(self._click_rates(pending.stretch.point, period)))
+        if self._registrar is not None and self._registrar.settings.mode == "T2":
+            rate += 1 / period
+        return seconds * rate <= min(_FEW, self._parameters.fifo_records / 8)
 
     def _click_rates(self, point: OperatingPoint, period: float) -> Real:
         """Return the click rates of a point, worked out once for each."""
@@ -332,7 +335,7 @@ class Recorder(TaggerPort):
         )  # fmt: skip
         before = self._pending
         if before is not None:
-            small = before.stretch.trials + stretch.trials <= _CHUNK
+            small = before.stretch.trials + stretch.trials <= _TOGETHER
             if small and inputs == before.inputs and before.stretch.goes_on_with(stretch):
                 stretch = before.stretch.followed_by(stretch)
             else:
