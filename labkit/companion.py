@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 Task = Literal["draw", "learn"]
 
 
+class CompanionLostError(RuntimeError):
+    """The process has ended without an answer."""
+
+
 class Companion:
     """A process of its own that makes ready at once, and draws or learns when told to.
 
@@ -125,12 +129,14 @@ class Companion:
         if learned is not None:
             learned()
         self._outbox.put(pickle.dumps(("learned", None)))
-        failure = self._answer_to("report", _LOST)
-        if failure is _LOST:
+        try:
+            failure = self._answer_to("report")
+        except CompanionLostError:
             from labkit.report.run_report import write_run_report
 
             write_run_report(self._folder, remarks=remarks)
-        elif failure:
+            return
+        if failure:
             raise RuntimeError(failure)
 
     def begin(self) -> None:
@@ -143,6 +149,8 @@ class Companion:
     def wait(self) -> str:
         """Wait for what it learns, and return how the model fits, `Learned.fit`.
 
+        The posterior and the picture of the noise budget follow; `finish` waits for them.
+
         Raises
         ------
         ValueError
@@ -150,23 +158,32 @@ class Companion:
         RuntimeError
             If the process fails.
         """
-        answer = self._answer_to("learn", _LOST)
-        if answer is _LOST:
-            code = self._process.wait()
-            self._threads[-1].join()
-            last = self._words.decode(errors="replace").strip().rpartition("\n")[2]
-            message = f"the process that learns must end well, but ended with {code}"
-            raise RuntimeError(f"{message}: {last}" if last else message)
-        said, knows = answer
+        said, knows = self._answer_to("learned")
         if not knows:
             raise ValueError(said)
         return str(said)
 
-    def _answer_to(self, what: str, lost: object) -> Any:
-        """Wait for an answer, and return it; `lost` if the process ends without."""
+    def finish(self) -> None:
+        """Wait until what was learned is kept as well.
+
+        Raises
+        ------
+        RuntimeError
+            If the process fails.
+        """
+        self._answer_to("learn")
+
+    def _answer_to(self, what: str) -> Any:
+        """Wait for an answer, and return it."""
         with self._news:
             self._news.wait_for(lambda: self._has_ended or what in self._answers)
-            return self._answers.pop(what, lost)
+            if what in self._answers:
+                return self._answers.pop(what)
+        code = self._process.wait()
+        self._threads[-1].join()
+        last = self._words.decode(errors="replace").strip().rpartition("\n")[2]
+        message = f"the process that {self._task}s must end well, but ended with {code}"
+        raise CompanionLostError(f"{message}: {last}" if last else message)
 
     def _send(self, process: "subprocess.Popen[bytes]") -> None:
         stream, outbox = process.stdin, self._outbox
@@ -198,17 +215,20 @@ class Companion:
             self._words = process.stderr.read()
 
 
-_LOST = object()
-
-_GIVING_WAY = 10
-"""Niceness: the run that measures meanwhile comes first."""
+_GIVING_WAY = {"learn": 10, "draw": 15}
+"""Niceness: the run that measures meanwhile comes first, and what takes longest before the rest."""
 
 
 class _Work:
     """What the process does, by the name of what it is told."""
 
-    def __init__(self, folder: RunFolder, told: "SimpleQueue[tuple[str, Any]]") -> None:
-        self._folder, self._told = folder, told
+    def __init__(
+        self,
+        folder: RunFolder,
+        told: "SimpleQueue[tuple[str, Any]]",
+        tell: Callable[[str, Any], None],
+    ) -> None:
+        self._folder, self._told, self._tell = folder, told, tell
         self._drawn: set[str] = set()
         self._figures: ReportFigures | None = None
 
@@ -249,33 +269,36 @@ class _Work:
         learned()
         return failure
 
-    def learn(self, _: None) -> tuple[str, bool]:
-        """Return how the model fits, or why nobody can tell, and which of both it is."""
+    def learn(self, _: None) -> None:
+        """Tell how the model fits, or why nobody can tell, and which of both it is; keep it all."""
         from labkit.learned import learn
         from simulation.inference.sampling import NoMaximumError
 
         try:
-            return learn(self._folder).fit, True
+            learn(self._folder, known=lambda found: self._tell("learned", (found.fit, True)))
         except (ValueError, NoMaximumError) as error:
-            return str(error), False
+            self._tell("learned", (str(error), False))
 
 
 def main() -> None:
     """Make ready; then do with the run folder that is named what is told."""
-    if hasattr(os, "nice"):
-        os.nice(_GIVING_WAY)
-    answers, sys.stdout = sys.stdout.buffer, sys.stderr
-    told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-    Thread(target=_hear, args=(told,), daemon=True).start()
     task, path = sys.argv[1:]
-    _load(task)
-    gc.freeze()  # as `labkit.cli.main` does
-    work = _Work(RunFolder(path=Path(path)), told)
-    while True:
-        what, given = told.get()
-        answer = getattr(work, what)(given)
+    if hasattr(os, "nice"):
+        os.nice(_GIVING_WAY[task])
+    answers, sys.stdout = sys.stdout.buffer, sys.stderr
+
+    def tell(what: str, answer: Any) -> None:
         answers.write(pickle.dumps((what, answer)))
         answers.flush()
+
+    told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    Thread(target=_hear, args=(told,), daemon=True).start()
+    _load(task)
+    gc.freeze()  # as `labkit.cli.main` does
+    work = _Work(RunFolder(path=Path(path)), told, tell)
+    while True:
+        what, given = told.get()
+        tell(what, getattr(work, what)(given))
 
 
 def _hear(told: "SimpleQueue[tuple[str, Any]]") -> None:

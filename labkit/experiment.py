@@ -384,7 +384,7 @@ def _recover(folder: RunFolder, watcher: Watcher) -> list[Block]:
 @contextmanager
 def _learning(
     companion: Companion, folder: RunFolder, watcher: Watcher
-) -> Iterator[Callable[[], None]]:
+) -> Iterator[Callable[[], object]]:
     """Learn what limits R_m beside what happens in the block; yields what waits for the end."""
     watcher.say("learning what limits R_m")
     begun = attempt(folder, "noise budget", companion.begin, watcher.say)
@@ -396,12 +396,12 @@ def _learning(
             watcher.say(f"no noise budget: {error}")
 
     @cache
-    def end() -> None:
-        if begun:
-            attempt(folder, "noise budget", say, watcher.say)
+    def end() -> bool:
+        return begun and attempt(folder, "noise budget", say, watcher.say)
 
     yield end
-    end()  # also where no report has waited for it
+    if end():  # also where no report has waited for it
+        attempt(folder, "noise budget", companion.finish, watcher.say)
 
 
 def _prepare(experiment: Experiment, session: Session) -> None:

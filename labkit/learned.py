@@ -67,6 +67,7 @@ def learn(
     draws: int | None = None,
     seed: int = 0,
     tell: Callable[[str], object] = lambda _: None,
+    known: Callable[[Learned], object] = lambda _: None,
 ) -> Learned:
     """Infer the model's parameters from a run alone; keep the posterior and the noise budget.
 
@@ -80,6 +81,9 @@ def learn(
     seed : int
     tell : callable, optional
         Told the progress.
+    known : callable, optional
+        Given what has been learned as soon as the noise budget is kept; the posterior and the
+        picture follow.
 
     Raises
     ------
@@ -106,11 +110,12 @@ def learn(
         budget=noise_budget(Operation.of_posterior(found, DRAWS)), preset=name,
         deviance=found.deviance, p_value=found.p_value, remarks=found.remarks,
     )  # fmt: skip
+    text = json.dumps(learned.to_dict(), indent=1, allow_nan=False) + "\n"
+    write_whole(folder.path / BUDGET, text)
+    known(learned)
     part = folder.path / f".{POSTERIOR}.part"
     found.save(part)
     part.replace(folder.path / POSTERIOR)
-    text = json.dumps(learned.to_dict(), indent=1, allow_nan=False) + "\n"
-    write_whole(folder.path / BUDGET, text)
     if (figure := learned.budget.figure().get_figure(root=True)) is not None:
         (folder.path / "figures").mkdir(exist_ok=True)
         figure.savefig(folder.path / "figures" / f"{PICTURE}.png", dpi=130)

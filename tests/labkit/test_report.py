@@ -206,8 +206,10 @@ def test_a_companion_that_is_lost_has_drawn_what_it_has_drawn(tmp_path):
         os.kill(companion.pid, signal.SIGKILL)
         companion.show("nothing", None)
         assert companion.drawn() == frozenset()
-        with pytest.raises(RuntimeError, match="ended with -9"):
-            companion.wait()
+        with pytest.raises(
+            RuntimeError, match="process that draws must end well, but ended with -9"
+        ):
+            companion.finish()
 
 
 def test_a_companion_writes_the_report_that_this_process_would_write(run, tmp_path):
