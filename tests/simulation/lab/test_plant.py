@@ -7,7 +7,7 @@ from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from simulation.lab.clock import VirtualClock
 from simulation.lab.device import heating, resting_phonons
-from simulation.lab.emission import FringePatterns
+from simulation.lab.emission import Arrival, FringePatterns
 from simulation.lab.light_budget import uncorrelated_pulse, unpulsed_rate
 from simulation.lab.plant import Plant
 from simulation.lab.ports.drives import DrivePulse, PulseDrive
@@ -352,3 +352,17 @@ def test_pulses_are_worked_out_once_for_what_is_loaded_again(lab):
     assert train.pulses is not first
     port.drive = replace(drive, shape=replace(drive.shape))
     assert train.pulses is first
+
+
+@pytest.mark.parametrize("bins", [1, 6, 160, 7000])
+def test_many_arrivals_are_looked_up_as_few_are_searched(bins):
+    rng = np.random.default_rng(bins)
+    arrival = Arrival.of(0.0, np.maximum(rng.random(bins) - 0.3, 1e-12))
+    chance = rng.random(50_000)
+    edges = np.concatenate(
+        [[0.0, 0.5, 1 - 2**-53], arrival.cumulative[:-1], np.arange(4096) / 4096]
+    )
+    chance[: len(edges)] = edges
+    expected = np.searchsorted(arrival.cumulative, chance)
+    np.testing.assert_array_equal(arrival._bins(chance), expected)
+    np.testing.assert_array_equal(arrival._bins(chance[:100]), expected[:100])
