@@ -51,7 +51,7 @@ class Arrival:
         return np.asarray(self.start + STEP * (bins + rng.random(number)))
 
     def _bins(self, chance: Real) -> Integers:
-        """Return the bin in which each probability is reached; of many, where all of a cell agree."""
+        """Return the bins in which probabilities are reached; many are looked up by cells."""
         if len(chance) < _MANY:
             return np.searchsorted(self.cumulative, chance)
         edges = np.searchsorted(self.cumulative, np.arange(_CELLS + 1) / _CELLS)
