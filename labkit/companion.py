@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 Task = Literal["draw", "learn"]
 
 
+LONGEST_WAIT = 60.0
+"""After so many seconds pictures that are still being drawn are drawn elsewhere."""
+
+
 class CompanionLostError(RuntimeError):
     """The process has ended without an answer."""
 
@@ -96,21 +100,17 @@ class Companion:
         drawn, is missing in `drawn`.
         """
         try:
-            message = pickle.dumps(("draw", (name, result)))
-        except (
-            pickle.PicklingError,
-            AttributeError,
-            TypeError,
-        ):  # a plug-in's, bound to a notebook
+            handed_over = pickle.dumps(result)
+        except (pickle.PicklingError, AttributeError, TypeError):  # bound to a notebook
             return
         with self._news:
             self._drawing.add(name)
-        self._outbox.put(message)
+        self._outbox.put(pickle.dumps(("draw", (name, handed_over))))
 
     def drawn(self) -> Collection[str]:
         """Wait for what it is drawing; return the names of the pictures that have been drawn."""
         with self._news:
-            self._news.wait_for(lambda: self._has_ended or not self._drawing)
+            self._news.wait_for(lambda: self._has_ended or not self._drawing, LONGEST_WAIT)
             return frozenset(self._drawn)
 
     def prepare_report(self) -> None:
@@ -232,12 +232,13 @@ class _Work:
         self._drawn: set[str] = set()
         self._figures: ReportFigures | None = None
 
-    def draw(self, shown: "tuple[str, Result]") -> tuple[str, set[str]]:
+    def draw(self, shown: tuple[str, bytes]) -> tuple[str, set[str]]:
         """Draw a result's pictures; return its name, and theirs as far as that worked."""
         from labkit.run.results import save_picture
 
-        name, result = shown
+        name, handed_over = shown
         try:
+            result: Result = pickle.loads(handed_over)
             for part, draw in result.pictures().items():
                 if part not in self._drawn:
                     save_picture(self._folder, part, draw)

@@ -80,7 +80,9 @@ def write_run_report(
             page.write_text(report_of(folder, remarks, learned, figures), encoding="utf-8")
             _print_pdf(browser, page, path)
         return path
-    path.write_text(report_of(folder, remarks, learned, figures), encoding="utf-8")
+    part = path.with_name(f".{path.name}.part")  # whole whenever it is there
+    part.write_text(report_of(folder, remarks, learned, figures), encoding="utf-8")
+    part.replace(path)
     return path
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from html import unescape
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -198,7 +199,23 @@ def test_pictures_are_drawn_beside_the_run_and_those_that_cannot_be_are_told(tmp
         assert companion.drawn() == {"stray_light"}
         assert imread(tmp_path / "figures" / "stray_light.png").shape > (200, 300)
         companion.show("unpicklable", lambda: None)
+        companion.show("of a notebook", OfNotebook())
         assert companion.drawn() == {"stray_light"}
+
+
+class OfNotebook:
+    """A result whose class another process does not find."""
+
+    def __reduce__(self):
+        return import_module, ("nobody_has_this_module",)
+
+
+def test_a_companion_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("labkit.companion.LONGEST_WAIT", 0.1)
+    with Companion(RunFolder(path=tmp_path), "draw") as companion:
+        os.kill(companion.pid, signal.SIGSTOP)
+        companion.show("nothing", None)
+        assert companion.drawn() == frozenset()
 
 
 def test_a_companion_that_is_lost_has_drawn_what_it_has_drawn(tmp_path):
