@@ -238,7 +238,7 @@ class Session:
         whole = False
         try:
             found = self.lab.record(
-                path, trials, period, self._watch(trials * period, writer, problems), writer.ready
+                path, trials, period, self._watch(trials * period, writer, problems)
             )
             whole = found.whole
             problems += found.faults

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from errno import EINVAL
@@ -236,17 +236,6 @@ def reaching_disk(*paths: Path) -> Iterator[None]:
         yield
     for job in jobs:
         job.result()
-
-
-def on_its_way_to_disk(path: Path) -> Callable[[], None]:
-    """Bring what is in a file to the disk beside what follows; return what waits for that.
-
-    That raises an OSError if the disk refuses.
-    """
-    beside = ThreadPoolExecutor(1, thread_name_prefix="to disk")  # a shared one survives no fork
-    job = beside.submit(file_to_disk, path)
-    beside.shutdown(wait=False)
-    return job.result
 
 
 def folder_to_disk(folder: Path) -> None:

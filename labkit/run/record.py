@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from analysis.gates import GateSet
 from analysis.yamlfile import read_mapping
-from labkit.run.lines import append_lines, framed, on_its_way_to_disk, read_lines
+from labkit.run.lines import append_lines, framed, read_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +138,8 @@ class BlockRecord:
 class RecordWriter:
     """Writes a block's record while the block is taken.
 
-    The plan is on the disk when `ready` returns, before the recording begins. Samples and outcome
-    survive the death of the process; who takes the block brings them to the disk before it counts.
+    The plan is on the disk before the recording begins. Samples and outcome survive the death of
+    the process; who takes the block brings them to the disk before it counts.
 
     Parameters
     ----------
@@ -155,18 +155,7 @@ class RecordWriter:
             "kind": "plan", "setting": plan.setting, "gates": plan.gates.to_dict(),
             "demands": asdict(plan.demands), "started": plan.started,
         }  # fmt: skip
-        append_lines(path, framed(plain), durable=False)
-        self._planned = on_its_way_to_disk(path)
-
-    def ready(self) -> None:
-        """Wait until the plan is on the disk.
-
-        Raises
-        ------
-        OSError
-            If the disk refuses.
-        """
-        self._planned()
+        append_lines(path, framed(plain), durable=True)
 
     def sample(self, seconds: float, readings: Mapping[str, float]) -> None:
         """Note readings taken so many seconds after the block's start."""
@@ -175,7 +164,6 @@ class RecordWriter:
 
     def end(self, outcome: BlockOutcome) -> None:
         """Note how the recording ended."""
-        self.ready()
         append_lines(self.path, framed({"kind": "end", **asdict(outcome)}), durable=False)
 
 

@@ -246,10 +246,9 @@ class Lab(Cast):
         trials: int,
         period: float,
         progress: Callable[[float], float] | None = None,
-        ready: Callable[[], None] = lambda: None,
     ) -> Recorded:
         """Record tags of `trials` trials into a tag file; see `record_tags`."""
-        return record_tags(self.tagger, path, trials, period, progress, ready)
+        return record_tags(self.tagger, path, trials, period, progress)
 
     def recording_faults(self) -> list[str]:
         """Return what spoiled the last recording by the tagger's word, also an ended one."""
@@ -404,7 +403,6 @@ def record_tags(
     trials: int,
     period: float,
     progress: Callable[[float], float] | None = None,
-    ready: Callable[[], None] = lambda: None,
 ) -> Recorded:
     """Record tags of `trials` trials into a tag file, which is valid at every moment.
 
@@ -421,8 +419,6 @@ def record_tags(
     progress : callable, optional
         Called with the seconds measured so far, by the tagger's clock; returns after how many it
         wants to be called again.
-    ready : callable
-        Waits for what must be done before the tagger starts.
     """
     form = tagger.record_format()
     seconds = whole_steps(trials * period, form.duration_step)
@@ -435,7 +431,6 @@ def record_tags(
         tags=dict(form.tags),
     )
     try:
-        ready()
         tagger.start(writer, seconds)
         _wait(tagger, progress)
     except BaseException as error:

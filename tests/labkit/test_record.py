@@ -9,21 +9,15 @@ import sqlite3
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
-from threading import Event
-from time import sleep
-from unittest.mock import Mock
 from zlib import crc32
 
 import pytest
 
-from instruments.roles import TaggerFormat
 from labkit.cli import run as run_command
 from labkit.run import (
     Block,
     BlockOutcome,
-    Demands,
     JournalError,
-    RecordWriter,
     Tail,
     check_run,
     create_run,
@@ -38,13 +32,11 @@ from labkit.run.left_out import left_out_of
 from labkit.run.lines import framed, reaching_disk, read_lines
 from labkit.run.manifest import ended
 from labkit.run.packing import Bins, Packed, added
-from labkit.run.record import BlockPlan
 from labkit.run.repairing import repair_run
 from labkit.run.results import attempt, left_over, registered
 from labkit.run.sealing import seal_run, verify_run
 from labkit.run.summary import SUMMARY
 from labkit.sequence.pulses import riedinger2018_sequence
-from labkit.station.lab import record_tags
 from simulation.recordings.ptu import simulate_ptu
 from simulation.recordings.pulses import pulsed_timing
 from simulation.theory.dlcz import riedinger2018
@@ -619,44 +611,3 @@ def test_files_that_cannot_reach_the_disk_are_told_at_the_end(tmp_path):
     with pytest.raises(FileNotFoundError), reaching_disk(path, tmp_path / "gone"):
         done.append("gone")
     assert done == [path, "gone"]
-
-
-def test_plan_is_on_the_disk_before_the_tagger_starts(tmp_path, monkeypatch):
-    done, gate = [], Event()
-
-    class Tagger:
-        def record_format(self):
-            gate.set()  # the disk takes so long
-            return TaggerFormat(record_type=0x00010305, resolution=250e-12, sync_rate=2e4)
-
-        def start(self, writer, seconds):
-            done.append("start")
-            message = "no start"
-            raise OSError(message)
-
-        def stop(self):
-            done.append("stop")
-
-        def elapsed(self):
-            return 0.0
-
-    def slow(handle):
-        gate.wait()
-        sleep(0.05)
-        done.append("disk")
-
-    monkeypatch.setattr(os, "fsync", slow)
-    plan = BlockPlan(setting={}, gates=GATES, demands=Demands(), started="")
-    writer = RecordWriter(tmp_path / "record.jsonl", plan)
-    with pytest.raises(OSError, match="no start"):
-        record_tags(Tagger(), tmp_path / "x.ptu", 1000, 50e-6, None, writer.ready)
-    assert done == ["disk", "start", "stop"]
-
-
-def test_plan_that_does_not_reach_the_disk_is_told_before_the_recording(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(28, os.strerror(28))))
-    plan = BlockPlan(setting={}, gates=GATES, demands=Demands(), started="")
-    writer = RecordWriter(tmp_path / "record.jsonl", plan)
-    for _ in range(2):
-        with pytest.raises(OSError, match="No space left"):
-            writer.ready()
