@@ -54,6 +54,9 @@ _COURTESY = 1e-4
 _FEW, _BRIEF = 1e4, 240.0
 """Records, and seconds in which they came, that may wait for those of the time that passes next."""
 
+_FIRST = 3.0
+"""Seconds of a recording's beginning that may wait so: who ends it early finds something there."""
+
 _CHUNK, _TOGETHER = 1 << 21, 1 << 23
 """Triggers lived through, and recorded, together, so that memory stays small."""
 
@@ -290,7 +293,7 @@ class Recorder(TaggerPort):
         """Tell whether more trials can be put off with these: their records fit the FIFO easily."""
         period = pending.stretch.parameters.period
         seconds = pending.stretch.trials * period
-        if seconds > _BRIEF:
+        if seconds > (_BRIEF if self._registered else _FIRST):
             return False
         rate = float(np.sum(self._click_rates(pending.stretch.point, period)))
         if self._registrar is not None and self._registrar.settings.mode == "T2":

@@ -308,6 +308,14 @@ def test_who_watches_need_not_wait_for_the_reader_and_loses_no_record(make_lab, 
     np.testing.assert_array_equal(*found)
 
 
+def test_a_recording_that_is_ended_early_has_its_beginning(lab):
+    """Clicks of minutes are drawn together, but not those of the first one."""
+    tagger = lab.wiring.tagger
+    tagger.start(TaggerSettings(mode="T3"), 600.0)
+    assert tagger.elapsed() == 60.0
+    assert len(tagger.records(1 << 20)) > 300
+
+
 def test_time_stands_for_who_watches_until_the_reader_has_made_room(make_lab, monkeypatch):
     for name in ("_PATIENCE", "_TRUST"):
         monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
