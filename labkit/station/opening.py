@@ -22,13 +22,7 @@ from instruments.links.lateness import excused_while
 from instruments.links.undivided import undivided
 from labkit.run.sole_use import held
 from labkit.station.config import StationFile, own_addresses, stands_on
-from labkit.station.ending import (
-    Terminated,
-    ending_on_sigterm,
-    postponed,
-    said,
-    undisturbed,
-)
+from labkit.station.ending import Terminated, ending_on_sigterm, postponed, said, undisturbed
 from labkit.station.entries import apply_parameters, fitted, nearest, read_entry
 from labkit.station.references import WORLD, import_object, resolve
 from labkit.station.roles import ROLES

@@ -200,6 +200,7 @@ def test_pictures_are_drawn_beside_the_run_and_those_that_cannot_be_are_told(tmp
         assert imread(tmp_path / "figures" / "stray_light.png").shape > (200, 300)
         companion.show("unpicklable", lambda: None)
         companion.show("of a notebook", OfNotebook())
+        companion.show("not to be handed over", NotHandedOver())
         assert companion.drawn() == {"stray_light"}
 
 
@@ -208,6 +209,11 @@ class OfNotebook:
 
     def __reduce__(self):
         return import_module, ("nobody_has_this_module",)
+
+
+class NotHandedOver:
+    def __reduce__(self):
+        raise ValueError
 
 
 def test_a_companion_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
