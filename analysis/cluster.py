@@ -239,18 +239,16 @@ def as_done(client: "Client", futures: "Sequence[Future[Any]]") -> Iterator[tupl
     for future in futures:
         future.add_done_callback(done.put)  # type: ignore[no-untyped-call]
     patience = _Patience(client)
-    failed: Future[Any] | None = None
+    left = {future.key: future for future in futures}
     try:
-        for _ in futures:
-            if failed is not None and done.empty():
-                break
-            future = patience.next(done)
-            if future.status == "finished":
-                yield places[future.key], patience.result(future)
-            elif failed is None:
-                failed = future
-        if failed is not None:
-            _raise(client, failed)
+        while left:
+            future = left.pop(patience.next(done).key)
+            if future.status != "finished":
+                # told of later than they are done
+                for other in [one for one in left.values() if one.status == "finished"]:
+                    yield places[other.key], patience.result(other)
+                _raise(client, future)
+            yield places[future.key], patience.result(future)
     finally:
         if client.status == "running":
             client.cancel(futures)  # type: ignore[no-untyped-call]

@@ -44,6 +44,9 @@ SAMPLE_INTERVAL = 60.0
 LOOK_INTERVAL = 10.0
 """Seconds of the wall after which the lab is looked at anyway: in a real lab this one counts."""
 
+REAL_PACE = 1.2
+"""Seconds of a recording per second of the wall, at most, if it is not that of a virtual lab."""
+
 
 T = TypeVar("T")
 
@@ -313,16 +316,22 @@ class Session:
 
         It says when it wants to be called again. The schedule is in seconds of the recording, so
         that a virtual lab, whose hours pass in seconds, is watched as a real one, where looks cost
-        nothing and are more frequent. What is no number is put into `problems`.
+        nothing and are more frequent. A virtual recording that takes long is not looked at in
+        between: readings take virtual time, and what is drawn would depend on the computer's pace.
+        What is no number is put into `problems`.
         """
         due, last = SAMPLE_INTERVAL, monotonic()
+        begin, seen = last, 0.0
 
         def watch(seconds: float) -> float:
-            nonlocal due, last
+            nonlocal due, last, begin, seen
             stop_if_asked()
             self.watcher.advance(seconds, total)
-            if seconds >= due or monotonic() - last >= LOOK_INTERVAL:
-                begin, when = monotonic(), f"{seconds:.0f} s after its start"
+            is_virtual = seconds - seen > REAL_PACE * (monotonic() - begin)
+            if is_virtual:
+                self.lab.looked_after()
+            if seconds >= due or (monotonic() - last >= LOOK_INTERVAL and not is_virtual):
+                begin, seen, when = monotonic(), seconds, f"{seconds:.0f} s after its start"
                 writer.sample(seconds, _known(self.monitors(brief=True), when, problems))
                 self.lab.check_interlocks(brief=True, since=begin)
                 due, last = (seconds // SAMPLE_INTERVAL + 1) * SAMPLE_INTERVAL, monotonic()

@@ -161,6 +161,11 @@ class Lab(Cast):
         read = partial(self.read_brief, since=since) if brief else self.read
         return check_interlocks(self.file.config.interlocks, cache(read), forced=self.forced)
 
+    def looked_after(self) -> None:
+        """Note that whoever records looks at the lab in time: the guard need not by itself."""
+        if self.guard is not None:
+            self.guard.asked()
+
     def read_brief(self, path: str, since: float = inf) -> float:
         """Return a setting as it was last known, and a reading, not older than `since`."""
         parameter = find(self.instruments, path)

@@ -287,7 +287,9 @@ class Recorder(TaggerPort):
         events = min(0.5 * self._parameters.fifo_records, _WORK)
         room = max(events / max(rate, 1e-3), _LATENCY)
         end = max(self._end - self._clock.now(), 0.0)
-        self._clock.advance(min(self.stride, room, end, left))
+        # not beyond a multiple of the leash, watched or not: how time is cut decides what is drawn
+        to_look = _LEASH - (self._clock.now() - self._began + 1e-9) % _LEASH + 1e-9
+        self._clock.advance(min(self.stride, room, end, left, to_look))
 
     def _is_little(self, pending: _Pending) -> bool:
         """Tell whether more trials can be put off with these: their records fit the FIFO easily."""

@@ -35,9 +35,7 @@ def test_block_in_which_the_cryostat_got_warm_is_left_out_and_ends_the_run(short
     assert found.left_out[0].startswith("interlock 'cold': 0.001 <= fridge.ch06.temperature")
 
 
-def test_interlocks_are_checked_while_a_block_is_recorded(short_run, monkeypatch):
-    monkeypatch.setattr("labkit.procedures.session.LOOK_INTERVAL", 0.0)
-    monkeypatch.setattr("labkit.station.lab.POLL", 1e-3)
+def test_interlocks_are_checked_while_a_block_is_recorded(short_run):
     found = short_run({"kind": "warm_cryostat", "at": 10.0}, block=10_000_000)
     last = found.folder.journal.read()[-1]
     assert "interlock 'cold'" in last.reason

@@ -8,6 +8,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -621,3 +622,34 @@ def test_session_by_hand_that_the_user_stops_is_interrupted_and_watched(tmp_path
         work()
     (folder,) = list_runs(tmp_path)
     assert folder.manifest().status == "interrupted"
+
+
+class _Samples(list):
+    def sample(self, seconds, readings):
+        self.append(seconds)
+
+
+@pytest.mark.parametrize(
+    ("pace", "seen"), [(1.0, [10, 22, 34, 46]), (0.0, [0] * 5), (3.0, [60, 120])]
+)
+def test_a_slow_recording_is_looked_at_by_the_wall_but_not_a_virtual_one(
+    tmp_path, monkeypatch, pace, seen
+):
+    """50 s of the wall: a real recording, one that hangs, and a virtual one that takes its time."""
+    wall = [100.0]
+    monkeypatch.setattr("labkit.procedures.session.monotonic", lambda: wall[0])
+    lab = SimpleNamespace(check_interlocks=lambda **_: (), looked_after=lambda: None)
+    run = create_run(tmp_path, "test", {}, "", gates=SEQUENCE.gates)
+    session = Session(lab=lab, folder=run)
+
+    def two_seconds(*_, **__):
+        wall[0] += 2.0 if pace == 1.0 else 0.0
+        return {}
+
+    monkeypatch.setattr(Session, "monitors", two_seconds)
+    samples = _Samples()
+    watch = session._watch(600.0, samples, [])
+    while (second := round(wall[0] - 100.0)) <= 50:
+        watch(pace * second)
+        wall[0] += 1.0
+    assert samples == seen

@@ -342,6 +342,30 @@ def test_time_stands_at_every_minute_also_for_who_looks_in_between(lab, monkeypa
         assert lab.clock.now() == 60.0 * minute + 17.3
 
 
+def test_the_same_seed_gives_the_same_tags_of_bright_light_whoever_looks_how_fast(
+    make_lab, monkeypatch
+):
+    """In steps of seconds; nobody watches, or somebody every 7th or 60th time of a reader."""
+    glaring = replace(QUIET, detector_dark_hz=(30_000.0, 30_000.0))
+    found = []
+    for every in (0, 7, 60):
+        patience = 1e9 if every else 0.0
+        for name in ("_PATIENCE", "_TRUST"):
+            monkeypatch.setattr(f"simulation.lab.recorder.{name}", patience)
+        tagger = make_lab(glaring, seed=4).wiring.tagger
+        tagger.start(TaggerSettings(mode="T3"), 150.0)
+        records, reads = [], 0
+        while tagger.running() or len(records[-1]):
+            records.append(tagger.records(20_000))
+            reads += 1
+            if every and reads % every == 0:
+                tagger.elapsed()
+        found.append(np.concatenate(records))
+    assert len(found[0]) > 200_000
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
 def test_time_does_not_wait_for_somebody_who_has_gone(lab, monkeypatch):
     monkeypatch.setattr("simulation.lab.recorder._TRUST", 0.0)
     tagger = lab.wiring.tagger
