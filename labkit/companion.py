@@ -1,5 +1,6 @@
 """Processes beside a run: one draws and reports, one learns what limits R_m."""
 
+import copyreg
 import gc
 import os
 import pickle
@@ -12,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Condition, Thread
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from labkit.run import RunFolder
@@ -100,7 +102,7 @@ class Companion:
         drawn, is missing in `drawn`.
         """
         try:
-            handed_over = pickle.dumps(result)
+            handed_over = _packed(result)
         except Exception:  # a plug-in's own: drawn at the end, and no measurement fails for it
             return
         with self._news:
@@ -213,6 +215,21 @@ class Companion:
     def _overhear(self, process: "subprocess.Popen[bytes]") -> None:
         if process.stderr is not None:
             self._words = process.stderr.read()
+
+
+def _packed(result: "Result") -> bytes:
+    """Return a result for another process; mappings that nobody may change are in there, too."""
+    stream = BytesIO()
+    pickler = pickle.Pickler(stream)
+    pickler.dispatch_table = copyreg.dispatch_table | {
+        MappingProxyType: lambda fixed: (_fixed, (dict(fixed),))
+    }
+    pickler.dump(result)
+    return stream.getvalue()
+
+
+def _fixed(plain: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(plain)
 
 
 _GIVING_WAY = {"learn": 5, "draw": 19}

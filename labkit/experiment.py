@@ -268,16 +268,14 @@ def run_experiment(
                         drawer.prepare_report()
                 watcher.step(_ending(1, "instruments to their safe state"))
             watcher.step(_ending(2, "results"))
-            save_results(
-                folder, session.blocks, result, watcher.say,
-                frozenset if drawer is None else drawer.drawn,
-            )  # fmt: skip
+            save_results(folder, session.blocks, result, watcher.say)
             stop_if_asked()  # a library may have swallowed it
-        watcher.step(_ending(3, "report"))
-        save_report(
-            folder, result, watcher.say, ending.unsafe, learned,
-            None if drawer is None else drawer.report,
-        )  # fmt: skip
+        watcher.step(_ending(3, "figures and report"))
+        found = (folder, result, watcher.say, ending.unsafe, learned)
+        if drawer is None:
+            save_report(*found)
+        else:
+            save_report(*found, drawer.report, drawer.drawn)
         stop_if_asked()
     return Finished(folder=folder, result=result, unsafe=ending.unsafe)
 

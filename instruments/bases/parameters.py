@@ -17,7 +17,7 @@ from math import inf
 from typing import Any, Generic, Self, TypeVar, overload
 
 from qcodes.instrument import InstrumentBase
-from qcodes.parameters import Parameter
+from qcodes.parameters import Parameter, ParameterBase
 from qcodes.validators import Numbers, Validator
 
 T = TypeVar("T")
@@ -76,6 +76,9 @@ class Declared(Generic[T]):
         A callable gets the owner.
     only : callable, optional
         Which owners have the parameter; by default all.
+    is_setting : bool
+        Whether it changes only if somebody sets it, as what has a setter anyway: a look at a
+        running recording takes it as it was last known.
     **more
         For `qcodes.parameters.Parameter`.
     """
@@ -90,11 +93,12 @@ class Declared(Generic[T]):
         set: str | Callable[[Any, Any], None] | None = None,  # noqa: A002
         vals: Validator[Any] | Callable[[Any], Validator[Any]] | None = None,
         only: Callable[[Any], bool] | None = None,
+        is_setting: bool = False,
         **more: Any,
     ) -> None:
         self.name = ""
         self.label, self.unit, self.doc = label, unit, doc
-        self.only = only
+        self.only, self.is_setting = only, is_setting
         self._get, self._set, self._vals = get, set, vals
         self._more = more
 
@@ -138,6 +142,17 @@ class Declared(Generic[T]):
         if self._set is not None:
             given["set_cmd"] = _of(self._set, owner)
         owner.add_parameter(self.name, unit=self.unit, **given)
+
+
+def is_setting(found: object) -> bool:
+    """Tell whether something is a parameter that changes only if somebody sets it.
+
+    One of a driver that declares no table is, if it can be set.
+    """
+    if not isinstance(found, ParameterBase):
+        return False
+    row = getattr(type(found.instrument), found.name, None)
+    return found.settable or (isinstance(row, Declared) and row.is_setting)
 
 
 def declared(kind: type) -> dict[str, Declared[Any]]:

@@ -84,8 +84,9 @@ class TektronixAFG3152CChannel(GeneratorChannel["TektronixAFG3152C"]):
     """
 
     load = Declared[float](
-        "Declared load", "Ω", doc="Load by which the generator scales its numbers; asked twice."
-    )
+        "Declared load", "Ω", is_setting=True,
+        doc="Load by which the generator scales its numbers; asked twice.",
+    )  # fmt: skip
     polarity = choice(
         "OUTP{number}:POL",
         "Polarity",

@@ -60,7 +60,7 @@ _MONITORS = ("lock_error", "phase_noise", "temperature", "pump_laser_hz", "read_
 _CORRELATED = ("witness", "phase_sweep", "delay_sweep", "g2", "bell", "single_phonons")
 """Procedures whose blocks have g²."""
 
-GROWTH = 1.25
+GROWTH = 1.6
 """R_m is computed after the first block, and whenever the trials behind it have grown so much."""
 
 

@@ -126,9 +126,8 @@ def save_results(
     blocks: list[Block],
     result: Result,
     say: Callable[[str], object] = print,
-    drawn: Callable[[], Collection[str]] = frozenset,
 ) -> None:
-    """Write result.json, figures, and the counts of the main setting.
+    """Write result.json, and the counts of the main setting.
 
     What cannot be written fails no measurement; see `labkit.run.repairing`.
 
@@ -140,13 +139,10 @@ def save_results(
     result : Result
     say : callable
         Told what could not be written.
-    drawn : callable
-        Returns the names of figures that have been drawn while the run went on.
     """
     text = json.dumps(result.to_dict(), indent=1, allow_nan=False, default=str) + "\n"
     attempt(folder, "result", lambda: write_whole(folder.path / "result.json", text), say)
     attempt(folder, "counts", lambda: save_counts(folder, blocks), say)
-    attempt(folder, "figures", lambda: save_figures(folder, result, drawn()), say)
 
 
 def save_report(
@@ -156,8 +152,9 @@ def save_report(
     unsafe: Mapping[str, str] | None = None,
     learned: Callable[[], object] | None = None,
     write: Callable[[Sequence[str], Callable[[], object] | None], object] | None = None,
+    drawn: Callable[[], Collection[str]] = frozenset,
 ) -> None:
-    """Write the report of a run that has R_m, once the manifest says how the run ended.
+    """Draw the figures, and write the report of a run that has R_m, when the manifest is complete.
 
     What cannot be written fails no measurement; see `labkit.run.repairing`.
 
@@ -173,7 +170,10 @@ def save_report(
         Waits for the noise budget that is being learned; all else is drawn before.
     write : callable, optional
         Given what was said first and `learned`; writes it in place of this process.
+    drawn : callable
+        Returns the names of figures that have been drawn while the run went on.
     """
+    attempt(folder, "figures", lambda: save_figures(folder, result, drawn()), say)
     if result.evaluation is None:
         return
     remarks = [

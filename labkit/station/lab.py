@@ -168,8 +168,10 @@ class Lab(Cast):
 
     def read_brief(self, path: str, since: float = inf) -> float:
         """Return a setting as it was last known, and a reading, not older than `since`."""
+        from instruments.bases.parameters import is_setting
+
         parameter = find(self.instruments, path)
-        known = getattr(parameter, "settable", False) and parameter.cache.valid
+        known = is_setting(parameter) and parameter.cache.valid
         fresh = self.guard is not None and self.guard.has_asked(path, since)
         if not (known or fresh):
             return self.read(path)

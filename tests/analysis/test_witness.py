@@ -1,3 +1,4 @@
+import pickle
 import re
 
 import numpy as np
@@ -231,3 +232,10 @@ def test_what_was_estimated_before_is_not_computed_again():
     assert witness(counts, pump, read, 1_114_000_001) is not once
     with pytest.raises(ValueError, match="trials"):
         witness(counts, pump, read, [1])
+
+
+@pytest.mark.parametrize("found", [OPTIMAL, EXTENDED, simple(3, 7, 8, 2)])
+def test_another_process_is_handed_the_counts_and_finds_the_same(found):
+    again = pickle.loads(pickle.dumps(found))
+    assert again.to_dict() == found.to_dict()
+    assert again.g2 == found.g2

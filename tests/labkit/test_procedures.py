@@ -653,3 +653,19 @@ def test_a_slow_recording_is_looked_at_by_the_wall_but_not_a_virtual_one(
         watch(pace * second)
         wall[0] += 1.0
     assert samples == seen
+
+
+def test_a_look_at_a_recording_asks_for_what_changes_by_itself_alone(bench, monkeypatch):
+    """Temperatures; the declared loads change at the front panel only, and between blocks."""
+    _, session = bench
+    asked = []
+    for name in ("afg", "fridge"):
+        one = session.lab.instruments[name]
+        monkeypatch.setattr(
+            one, "ask_raw", lambda query, ask=one.ask_raw: asked.append(query) or ask(query)
+        )
+    session.lab.check_interlocks()
+    assert {"OUTP1:IMP?;IMP?", "KRDG? 6", "KRDG? 2"} <= set(asked)
+    asked.clear()
+    session.lab.check_interlocks(brief=True)
+    assert set(asked) == {"KRDG? 6", "KRDG? 2"}

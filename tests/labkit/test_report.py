@@ -20,6 +20,7 @@ from labkit.dashboard.page import Page
 from labkit.learned import BUDGET, Learned, learned_of
 from labkit.monitoring import RunMonitor
 from labkit.procedures.stray_light import StrayLightResult
+from labkit.procedures.witness import WitnessResult
 from labkit.report import headline, write_report
 from labkit.report.run_report import ungated_table, write_run_report
 from labkit.run import RunFolder
@@ -202,6 +203,13 @@ def test_pictures_are_drawn_beside_the_run_and_those_that_cannot_be_are_told(tmp
         companion.show("of a notebook", OfNotebook())
         companion.show("not to be handed over", NotHandedOver())
         assert companion.drawn() == {"stray_light"}
+
+
+def test_the_picture_of_a_witness_is_drawn_beside_the_run(evaluated, tmp_path):
+    found = WitnessResult(evaluation=evaluated(1000, 150, 450), blocks=2, left_out=0, reason="")
+    with Companion(RunFolder(path=tmp_path), "draw") as companion:
+        companion.show("witness", found)
+        assert companion.drawn() == {"witness"}
 
 
 class OfNotebook:
