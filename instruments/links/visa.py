@@ -401,12 +401,14 @@ def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float, addr
     """
     received, deadline = b"", monotonic() + seconds
     while end not in received:
-        if not _come(wire, deadline, address):
-            raise VisaIOError(StatusCode.error_timeout)
-        if isinstance(wire, socket.socket):
-            part = wire.recv(1 << 16)
-        else:
-            part = os.read(wire.fileno(), 1 << 12)
+        part = _at_hand(wire)
+        if part is None:
+            if not _come(wire, deadline, address):
+                raise VisaIOError(StatusCode.error_timeout)
+            if isinstance(wire, socket.socket):
+                part = wire.recv(1 << 16)
+            else:
+                part = os.read(wire.fileno(), 1 << 12)
         if not part:
             raise VisaIOError(StatusCode.error_timeout)  # hung up: nothing more will come
         received += part
@@ -414,6 +416,19 @@ def _read_until(wire: "socket.socket | Serial", end: bytes, seconds: float, addr
         message = f"{received!r} came, more than a reply"
         raise ConnectionResetError(message)
     return received
+
+
+_AT_ONCE = getattr(socket, "MSG_DONTWAIT", 0)  # Windows has none
+
+
+def _at_hand(wire: "socket.socket | Serial") -> bytes | None:
+    """Return what a socket has received already; None if it has to be waited for."""
+    if not (_AT_ONCE and isinstance(wire, socket.socket)):
+        return None
+    try:
+        return wire.recv(1 << 16, _AT_ONCE)
+    except BlockingIOError:
+        return None
 
 
 def _raw_socket(handle: MessageBasedResource) -> socket.socket | None:

@@ -232,10 +232,11 @@ class Connection:
 
     def _answer(self, *, by_client: bool) -> bool:
         """Answer what has come; tell whether the other side is still there."""
-        unsent, self._unsent = self._unsent, []
-        self._send(self.attention.replies(unsent), by_client=by_client)
-        if not select([self._wire.source], [], [], 0)[0]:
-            return True
+        if not by_client:  # whose turn begins with a look at the wire, when all is sent
+            unsent, self._unsent = self._unsent, []
+            self._send(self.attention.replies(unsent), by_client=False)
+            if not select([self._wire.source], [], [], 0)[0]:
+                return True
         self.attention.begins()
         if not (data := self._wire.read()):
             return False
