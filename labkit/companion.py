@@ -260,20 +260,25 @@ class _Work:
                 if part not in self._drawn:
                     save_picture(self._folder, part, draw)
                     self._drawn.add(part)
+            if name == "phase_sweep":
+                self._report_figures().draw_ahead()
         except Exception as error:  # tried again, and told, where the run ends
             sys.stderr.write(f"{name}: {error}\n")
         return name, set(self._drawn)
 
     def prepare(self, _: None) -> None:
         """Draw the report's figures."""
-        from labkit.report.run_report import ReportFigures
-
-        self._figures = ReportFigures(self._folder)
         try:
-            self._figures.draw()
+            self._report_figures().draw()
         except Exception as error:  # tried again, and told, when the report is written
             sys.stderr.write(f"report: {error}\n")
             self._figures = None
+
+    def _report_figures(self) -> "ReportFigures":
+        from labkit.report.run_report import ReportFigures
+
+        self._figures = self._figures or ReportFigures(self._folder)
+        return self._figures
 
     def report(self, remarks: Sequence[str] | None) -> str:
         """Write the report; return why it could not be written."""

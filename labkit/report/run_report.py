@@ -205,7 +205,7 @@ class ReportFigures:
     Parameters
     ----------
     folder : RunFolder
-        Of a run that takes no more blocks.
+        Of a run that takes no more blocks when they are wanted.
     """
 
     sections: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -215,17 +215,28 @@ class ReportFigures:
         "rates, lock, temperature, lasers": ("rates", "phase_noise", "temperature", "lasers"),
     }
 
+    early: ClassVar[tuple[str, ...]] = (SEQUENCE, "fringe")
+    """What a witness adds nothing to."""
+
     def __init__(self, folder: RunFolder) -> None:
         self._run = RunPictures(folder)
+        self._ahead: dict[str, str] = {}
+        self._swept: object = None
         self._drawn: dict[str, str] | None = None
+
+    def draw_ahead(self) -> None:
+        """Draw those of a run that goes on which will hardly change; they are looked after."""
+        now = RunPictures(self._run.folder)
+        self._swept = _swept(now)
+        self._ahead = dict(_drawn(now, self.early))
 
     def draw(self) -> dict[str, str]:
         """Draw all for which the run has what they show; return them as SVG by name."""
         if self._drawn is None:
-            self._drawn = {}
-            for name in chain.from_iterable(self.sections.values()):
-                with suppress(ValueError):  # the run has not measured it
-                    self._drawn[name] = _svg(draw_figure(self._run, name, PAGE))
+            names = chain.from_iterable(self.sections.values())
+            ahead = self._ahead if _swept(self._run) == self._swept else {}
+            left = [name for name in names if name not in ahead]
+            self._drawn = ahead | dict(_drawn(self._run, left))
         return self._drawn
 
     def section(self, title: str) -> Iterator[Section]:
@@ -236,6 +247,18 @@ class ReportFigures:
             note = f"labkit plot {self._run.folder.path.name} {'|'.join(names)}"
             empty = ResultTable(title=title, head=(), rows=(), note=note)
             yield section_of(empty) | {"figures": drawn}
+
+
+def _drawn(run: RunPictures, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield figures as SVG, by name, as far as the run has measured what they show."""
+    for name in names:
+        with suppress(ValueError):
+            yield name, _svg(draw_figure(run, name, PAGE))
+
+
+def _swept(run: RunPictures) -> list[tuple[int, bool]]:
+    """Return what the fringe is drawn from: blocks of phase sweeps, and whether they count."""
+    return [(b.number, b.good) for b in run.blocks if b.setting.get("procedure") == "phase_sweep"]
 
 
 def _svg(figure: "Figure") -> str:

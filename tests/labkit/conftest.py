@@ -52,7 +52,7 @@ class HandMadeRun:
     recorded: tuple
     number: int = 0
 
-    def add(self, *, good=True, reason="", procedure="witness", **monitors):
+    def add(self, *, good=True, reason="", procedure="witness", delta_phi=None, **monitors):
         tags, counts = self.recorded
         self.number += 1
         segment = self.folder.segment_path(self.number)
@@ -61,11 +61,13 @@ class HandMadeRun:
             datetime.fromtimestamp(1e9 + 100 * n, UTC).isoformat()
             for n in (self.number - 1, self.number)
         )
-        setting = witness_setting(SEQUENCE)
+        setting = {"procedure": procedure}
+        setting |= witness_setting(SEQUENCE) if procedure == "witness" else {}
+        setting |= {} if delta_phi is None else {"delta_phi": delta_phi}
         block = Block(
             number=self.number, segment=f"tags/{segment.name}", counts=counts, good=good,
             reason=reason, monitors=MONITORS | monitors, started=began, ended=over, duration=100.0,
-            setting=setting if procedure == "witness" else {"procedure": procedure},
+            setting=setting,
         )  # fmt: skip
         self.folder.journal.append(block)
         self.folder.journal.judge(self.number, good=good, reason=reason)

@@ -22,7 +22,7 @@ from labkit.monitoring import RunMonitor
 from labkit.procedures.stray_light import StrayLightResult
 from labkit.procedures.witness import WitnessResult
 from labkit.report import headline, write_report
-from labkit.report.run_report import ungated_table, write_run_report
+from labkit.report.run_report import ReportFigures, ungated_table, write_run_report
 from labkit.run import RunFolder
 from labkit.run.events import EventLog
 from labkit.run.manifest import ended
@@ -137,6 +137,23 @@ def test_clicks_outside_the_gates_are_background_and_the_rest(recorded):
     middle = 0.5 * (counts.bin_edges[1:] + counts.bin_edges[:-1])
     inside = sum(((middle >= g.start) & (middle < g.stop)) for g in counts.gates.gates) > 0
     assert total == counts.histogram[0][~inside].sum()
+
+
+@pytest.mark.parametrize("later", ["nothing", "one more phase", "one left out"])
+def test_figures_drawn_while_the_run_went_on_are_those_of_its_end(run, later):
+    swept = [run.add(procedure="phase_sweep", delta_phi=0.5 * n) for n in range(5)]
+    figures = ReportFigures(run.folder)
+    figures.draw_ahead()
+    ahead = dict(figures._ahead)
+    assert list(ahead) == ["sequence", "fringe"]
+    run.add()
+    if later == "one more phase":
+        run.add(procedure="phase_sweep", delta_phi=3.0)
+    elif later == "one left out":
+        run.leave_out(swept[0], "the lock was lost")
+    drawn = figures.draw()
+    assert drawn == ReportFigures(run.folder).draw()
+    assert (drawn["fringe"] == ahead["fringe"]) is (later == "nothing")
 
 
 def test_a_pdf_without_a_browser_says_what_to_install(run, tmp_path, monkeypatch):
