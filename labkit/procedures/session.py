@@ -160,10 +160,18 @@ class Session:
         for sequence in sequences:
             self.lab.compile(sequence)
 
-    def arm(self, sequence: PulseSequence) -> None:
-        """Load a sequence into the instruments, unless it is loaded already."""
-        if sequence != self.lab.armed:
-            self.lab.arm(sequence)
+    def arm(self, sequence: PulseSequence) -> bool:
+        """Load a sequence into the instruments, unless it is loaded already.
+
+        Returns
+        -------
+        bool
+            Whether it was loaded, and the interlocks have been checked after that.
+        """
+        if sequence == self.lab.armed:
+            return False
+        self.lab.arm(sequence)
+        return True
 
     def disarm(self) -> None:
         """Switch all drives off; the next `arm` loads anew."""
@@ -199,8 +207,8 @@ class Session:
             What else it must hold, as click rates; trials, lock and lasers are put in here.
         """
         stop_if_asked()
-        self.arm(sequence)
-        self.lab.check_interlocks()
+        if not self.arm(sequence):
+            self.lab.check_interlocks()
         if locked:
             self._remember_lasers()
         wanted = replace(
