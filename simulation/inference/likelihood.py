@@ -206,8 +206,9 @@ def drift_covariance(data: Data, values: Values) -> Real:
     if not len(rows):
         return found
     kernels = {time: kernel[np.ix_(rows, rows)] for time, kernel in data.kernels.items()}
+    here = probabilities(values, data.settings, reference_delay=data.reference_delay)
     for name, parts in DRIFTS.items():
-        singles, g2 = _sensitivity(data, values, name)
+        singles, g2 = _sensitivity(data, values, name, here)
         own = np.concatenate([singles[data.normal], g2[data.many]])
         kernel = sum(part**2 * kernels[time] for time, part in parts.items())
         found += kernel * own[:, None] * own
@@ -217,8 +218,11 @@ def drift_covariance(data: Data, values: Values) -> Real:
 _STEP = 1e-3
 
 
-def _sensitivity(data: Data, values: Values, name: str) -> tuple[Real, Real]:
-    """Slopes of ln(singles), (m, 4), and ln(g²), (m, 2, 2), in ln(what drifts) or the splitting."""
+def _sensitivity(data: Data, values: Values, name: str, here: PairClicks) -> tuple[Real, Real]:
+    """Slopes of ln(singles), (m, 4), and ln(g²), (m, 2, 2), in ln(what drifts) or the splitting.
+
+    `here` are the clicks at `values`.
+    """
     if name in CELLS:
         own = np.tile((np.array(CELLS) == name).astype(np.float64), (len(data.records), 1))
         return own, np.zeros(data.pairs.shape)
@@ -243,10 +247,7 @@ def _sensitivity(data: Data, values: Values, name: str) -> tuple[Real, Real]:
     else:
         for quantity in (f"eta_{x}", f"leak_pump_{x}", f"leak_read_{x}"):
             changed[quantity] = values[quantity] * up
-    there, here = (
-        probabilities(v, s, reference_delay=data.reference_delay)
-        for v, s in ((changed, settings), (values, data.settings))
-    )
+    there = probabilities(changed, settings, reference_delay=data.reference_delay)
     step = _STEP if name == "coupler" else np.log(up)
     singles = np.log(there.singles / here.singles)[:, 0] / step
     g2 = np.log(_g2(there) / _g2(here))[:, 0] / step
@@ -302,7 +303,7 @@ class Likelihood:
 
     def drift(self, z: Real) -> float:
         """Return the drift at a point, shape (k,)."""
-        return float(self.prior.values(z)[DRIFT])
+        return float(self.prior.value(DRIFT, z))
 
     def noise(self, z: Real) -> Real:
         """Return the covariance of what is normal, shape (q, q), with the drift of a point."""
@@ -350,7 +351,7 @@ class Likelihood:
             part = z[first : first + chunk]
             white, means, from_prior = self.residuals(part)
             total = np.sum(white**2, axis=1) + np.sum(from_prior**2, axis=1)
-            drift = self.prior.values(part)[DRIFT]
+            drift = self.prior.value(DRIFT, part)
             total += np.sum(np.log1p(drift[:, None] ** 2 * self.slow), axis=1)
             found.append(-0.5 * (total + np.sum(deviance(means, self.counted), axis=1)))
         return np.concatenate(found)

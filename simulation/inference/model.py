@@ -146,15 +146,16 @@ def laser_coincidences(values: Mapping[str, ArrayLike], singles: Real) -> Real:
         Measured clicks per trial.
     """
     both = [_of_detectors(values.get(name, 0.0), name, values) for name in SHARES]
-    found = np.empty((*np.broadcast_shapes(*(each.shape[:-1] for each in both)), 2, 2))
-    for i in (0, 1):
-        after, blind, cross = (each[..., i % each.shape[-1]] for each in both)
-        own, other = singles[i], singles[1 - i]
-        light = singles[2 + i] - after * own - cross * other  # none, if there is more memory
-        unseen = np.maximum(light, 0.0) / (1 - (after + blind) * own - cross * other)
-        found[..., i, i] = own * (unseen * (1 - blind * (1 - after)) + (1 - unseen) * after)
-        found[..., i, 1 - i] = other * (unseen + (1 - unseen) * cross)
-    return found
+    after, blind, cross = (np.moveaxis(each, -1, 0) for each in both)
+    shape = np.broadcast_shapes(*(each.shape[:-1] for each in both))
+    own, read = singles.reshape((2, 2, *(1 for _ in shape)))
+    other = own[::-1]
+    light = read - after * own - cross * other  # none, if there is more memory
+    unseen = np.maximum(light, 0.0) / (1 - (after + blind) * own - cross * other)
+    same = own * (unseen * (1 - blind * (1 - after)) + (1 - unseen) * after)
+    crossed = other * (unseen + (1 - unseen) * cross)
+    four = on_last_axis(same[0], crossed[0], crossed[1], same[1])
+    return four.reshape(*shape, 2, 2)
 
 
 def _of_detectors(memory: ArrayLike, name: str, shares: Mapping[str, ArrayLike]) -> Real:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -152,8 +153,28 @@ def to_coordinate(name: str, value: ArrayLike) -> Real:
 
 def from_coordinate(name: str, z: ArrayLike) -> Real:
     """Return the value of a parameter at z; the inverse of `to_coordinate`."""
-    z = np.asarray(z, np.float64)
-    match PARAMETERS[name].transform:
+    return _inverse(PARAMETERS[name].transform, np.asarray(z, np.float64))
+
+
+def from_coordinates(names: tuple[str, ...], z: Real) -> dict[str, Real]:
+    """Return the values of parameters by name at z, shape (..., k): `from_coordinate` of each."""
+    values = np.empty((len(names), *z.shape[:-1]))
+    for transform, numbers in _by_transform(names):
+        values[numbers] = _inverse(transform, np.moveaxis(z, -1, 0)[numbers])
+    return dict(zip(names, values, strict=True))
+
+
+@cache
+def _by_transform(names: tuple[str, ...]) -> tuple[tuple[Transform, list[int]], ...]:
+    """Return the numbers of the parameters that are transformed alike."""
+    found: dict[Transform, list[int]] = {}
+    for number, name in enumerate(names):
+        found.setdefault(PARAMETERS[name].transform, []).append(number)
+    return tuple(found.items())
+
+
+def _inverse(transform: Transform, z: Real) -> Real:
+    match transform:
         case "log":
             return np.asarray(np.exp(z))
         case "exponent":
