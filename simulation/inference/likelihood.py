@@ -164,13 +164,13 @@ class Data:
     def expected(self, values: Values) -> tuple[Real, Real, Real]:
         """Return expected singles (n, m, 4), g² (n, m, 2, 2) and clicks before (n, 2)."""
         clicks = probabilities(values, self.settings, reference_delay=self.reference_delay)
-        singles = np.moveaxis(self.trials[:, None, None] * clicks.singles, 0, 1)
-        g2 = np.moveaxis(_g2(clicks), 0, 1)
-        for at, record in enumerate(self.records):
-            if record.kind == "laser":
-                seen = self.singles[at] / self.trials[at]
-                joint = laser_coincidences(values, seen)
-                g2[:, at] = joint / (seen[2:, None] * seen[None, :2])
+        singles = (self.trials[:, None, None] * clicks.singles).swapaxes(0, 1)
+        g2 = _g2(clicks).swapaxes(0, 1)
+        if lasers := [at for at, record in enumerate(self.records) if record.kind == "laser"]:
+            seen = self.singles[lasers] / self.trials[lasers, None]
+            accidental = seen[:, 2:, None] * seen[:, None, :2]
+            joint = laser_coincidences(values, seen) / accidental[:, None]
+            g2[:, lasers] = joint.swapaxes(0, 1)
         rate = np.stack([values["dark_rate_1"], values["dark_rate_2"]], -1)
         return singles, g2, rate * self.before_seconds
 
@@ -344,8 +344,11 @@ class Likelihood:
         white, means, _ = self.residuals(z)
         return np.asarray(np.sum(white**2, axis=1) + np.sum(deviance(means, self.counted), axis=1))
 
-    def log_density(self, z: Real, chunk: int = 1000) -> Real:
-        """Return ln of the posterior density up to a constant, shape (n,)."""
+    def log_density(self, z: Real, chunk: int = 250) -> Real:
+        """Return ln of the posterior density up to a constant, shape (n,).
+
+        By default so many at a time as a processor's own cache has room for.
+        """
         found = []
         for first in range(0, len(z), chunk):
             part = z[first : first + chunk]

@@ -142,20 +142,23 @@ def laser_coincidences(values: Mapping[str, ArrayLike], singles: Real) -> Real:
     ----------
     values : mapping
         With afterpulse, blindness, crosstalk and their `SHARES`, each of shape (n,).
-    singles : ndarray, shape (4,)
+    singles : ndarray, shape (..., 4)
         Measured clicks per trial.
+
+    Returns
+    -------
+    ndarray, shape (..., n, 2, 2)
     """
-    both = [_of_detectors(values.get(name, 0.0), name, values) for name in SHARES]
-    after, blind, cross = (np.moveaxis(each, -1, 0) for each in both)
-    shape = np.broadcast_shapes(*(each.shape[:-1] for each in both))
-    own, read = singles.reshape((2, 2, *(1 for _ in shape)))
-    other = own[::-1]
+    after, blind, cross = (_of_detectors(values.get(name, 0.0), name, values) for name in SHARES)
+    draws = max(after.ndim, blind.ndim, cross.ndim) - 1
+    measured = singles.reshape((*singles.shape[:-1], *(1 for _ in range(draws)), 4))
+    own, other, read = measured[..., :2], measured[..., 1::-1], measured[..., 2:]
     light = read - after * own - cross * other  # none, if there is more memory
     unseen = np.maximum(light, 0.0) / (1 - (after + blind) * own - cross * other)
     same = own * (unseen * (1 - blind * (1 - after)) + (1 - unseen) * after)
     crossed = other * (unseen + (1 - unseen) * cross)
-    four = on_last_axis(same[0], crossed[0], crossed[1], same[1])
-    return four.reshape(*shape, 2, 2)
+    four = on_last_axis(same[..., 0], crossed[..., 0], crossed[..., 1], same[..., 1])
+    return four.reshape(*four.shape[:-1], 2, 2)
 
 
 def _of_detectors(memory: ArrayLike, name: str, shares: Mapping[str, ArrayLike]) -> Real:

@@ -158,19 +158,21 @@ def from_coordinate(name: str, z: ArrayLike) -> Real:
 
 def from_coordinates(names: tuple[str, ...], z: Real) -> dict[str, Real]:
     """Return the values of parameters by name at z, shape (..., k): `from_coordinate` of each."""
-    values = np.empty((len(names), *z.shape[:-1]))
+    columns = z.transpose((z.ndim - 1, *range(z.ndim - 1)))
+    values = np.empty(columns.shape)
     for transform, numbers in _by_transform(names):
-        values[numbers] = _inverse(transform, np.moveaxis(z, -1, 0)[numbers])
+        values[numbers] = _inverse(transform, columns.take(numbers, axis=0))
     return dict(zip(names, values, strict=True))
 
 
 @cache
-def _by_transform(names: tuple[str, ...]) -> tuple[tuple[Transform, list[int]], ...]:
+def _by_transform(names: tuple[str, ...]) -> tuple[tuple[Transform, NDArray[np.intp]], ...]:
     """Return the numbers of the parameters that are transformed alike."""
-    found: dict[Transform, list[int]] = {}
-    for number, name in enumerate(names):
-        found.setdefault(PARAMETERS[name].transform, []).append(number)
-    return tuple(found.items())
+    kinds = [PARAMETERS[name].transform for name in names]
+    return tuple(
+        (kind, np.array([number for number, one in enumerate(kinds) if one == kind], np.intp))
+        for kind in dict.fromkeys(kinds)
+    )
 
 
 def _inverse(transform: Transform, z: Real) -> Real:
