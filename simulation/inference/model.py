@@ -16,12 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.inference.setting import (
-    Setting,
-    Settings,
-    distinct_parameters,
-    parameters_at,
-)
+from simulation.inference.setting import Setting, Settings, distinct_parameters, parameters_at
 from simulation.theory.dlcz import DLCZParameters, PairClicks, fringe_phase
 from simulation.theory.dlcz.parameters import on_last_axis
 from simulation.theory.dlcz.state import device_moments

@@ -7,12 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.inference.data import Campaign
-from simulation.inference.table import (
-    PARAMETERS,
-    from_coordinate,
-    from_coordinates,
-    to_coordinate,
-)
+from simulation.inference.table import PARAMETERS, from_coordinate, from_coordinates, to_coordinate
 from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
