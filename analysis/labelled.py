@@ -22,7 +22,7 @@ class Labelled:
     ----------
     variables : mapping of str to (dimensions, values, attributes)
     coordinates : mapping of str to (dimensions, values, attributes)
-        Each by the name of its only dimension.
+        Each by the name of its only dimension; a dimension may have none.
     attributes : mapping of str to float or str
     """
 
@@ -33,7 +33,10 @@ class Labelled:
     @property
     def sizes(self) -> dict[str, int]:
         """Lengths of the dimensions."""
-        return {name: len(values) for name, (_, values, _) in self.coordinates.items()}
+        found = {name: len(values) for name, (_, values, _) in self.coordinates.items()}
+        for names, values, _ in self.variables.values():
+            found |= dict(zip(names, values.shape, strict=True))
+        return found
 
     def to_xarray(self) -> "xr.Dataset":
         """Return the data set."""

@@ -340,7 +340,10 @@ def _load(task: str) -> None:
     from labkit.procedures import options_of
 
     drawing = ("labkit.run.results", "labkit.report.run_report", "jinja2")
-    learning = ("labkit.campaign", "simulation.inference.budget", "simulation.inference.infer")
+    learning = (
+        "labkit.campaign", "simulation.inference.budget", "simulation.inference.infer", "h5py",
+        "ruamel.yaml",
+    )  # fmt: skip
     for name in drawing if task == "draw" else learning:
         import_module(name)
     options_of("autopilot", {}, "autopilot")
@@ -348,10 +351,6 @@ def _load(task: str) -> None:
     figure.add_subplot().set_title("$R_m$")
     for form in ("png", "svg"):
         figure.savefig(BytesIO(), format=form)
-    if task == "learn":
-        from xarray import Dataset
-
-        Dataset({"nothing": ("draw", [0.0])}).to_netcdf(engine="h5netcdf")
 
 
 if __name__ == "__main__":

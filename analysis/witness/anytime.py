@@ -15,7 +15,7 @@ process that is valid for it.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -66,9 +66,7 @@ def alternatives(declared: tuple[float, float] | None = None) -> Alternatives:
     ValueError
         If the declared pair is no entangled state (c > c*(s), s >= 1).
     """
-    crossed = 6.2 * (14.0 / 6.2) ** (np.arange(12) / 11.0)
-    pairs = [(s, float(c)) for s in _SAME_GRID for c in crossed]
-    pairs = [(s, c) for s, c in pairs if c > _MARGIN * largest_separable(s)]
+    pairs = [*_entangled()]
     weights = [1.0 / len(pairs)] * len(pairs)
     if declared is not None:
         s, c = declared
@@ -83,6 +81,14 @@ def alternatives(declared: tuple[float, float] | None = None) -> Alternatives:
     return Alternatives(
         s=tuple(s for s, _ in pairs), c=tuple(c for _, c in pairs), weights=tuple(weights)
     )
+
+
+@cache
+def _entangled() -> tuple[tuple[float, float], ...]:
+    """Return the grid's states."""
+    crossed = 6.2 * (14.0 / 6.2) ** (np.arange(12) / 11.0)
+    pairs = [(s, float(c)) for s in _SAME_GRID for c in crossed]
+    return tuple((s, c) for s, c in pairs if c > _MARGIN * largest_separable(s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,7 +13,14 @@ from simulation.inference.operation import USUAL, Knobs, Operation
 from simulation.inference.planning import ClickRates, claim_trials
 from simulation.inference.posterior import Posterior
 from simulation.theory.dlcz import DLCZParameters, pair_clicks
-from simulation.theory.dlcz.sources import PUMP_HEAT, SOURCES, NoisyModel, noisy_model, without
+from simulation.theory.dlcz.sources import (
+    PUMP_HEAT,
+    SOURCES,
+    NoisyModel,
+    noisy_model,
+    without,
+    witness_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -290,14 +297,15 @@ class _Numbers:
 
     @classmethod
     def of(cls, model: NoisyModel, confidence: float, bound: float) -> "_Numbers":
-        rates = ClickRates.of_clicks(pair_clicks(model.parameters), model.pump_scale)
+        clicks = pair_clicks(model.parameters)
+        rates = ClickRates.of_clicks(clicks, model.pump_scale)
         picked = np.unique(np.linspace(0, len(rates) - 1, CLAIMS).astype(int))
         trials = [claim_trials(rates[n], confidence=confidence, bound=bound) for n in picked]
         alone = model.g2_alone
         return cls(
             g2_A=alone[..., 0],
             g2_B=alone[..., 1],
-            R_m=np.minimum(model.witness, LARGEST),
+            R_m=np.minimum(witness_of(clicks), LARGEST),
             trials=np.array(trials),
         )
 

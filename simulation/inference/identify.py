@@ -1,6 +1,6 @@
 """What the data leave open, in words, and the cheapest calibration that would settle it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,9 @@ FEW = (
     "not determined by these data: too few settings for their scatter about the fit; the usual "
     "drifts are allowed for"
 )
+
+_POWERS = np.arange(6.0, np.log10(MOST_TRIALS) + 1e-9, 0.25)
+"""Of ten: numbers of trials that a calibration is thought of with."""
 
 _STEP = 1e-4
 
@@ -128,16 +131,20 @@ def undetermined(
     drift = maximum.likelihood.drift(maximum.z)  # calibrations are not better than this
     if not loose:
         return {}
-    helps = {
-        one.name: information_per_trial(one, prior, maximum, reference.delay, drift)
-        for one in calibrations(reference, read_over_pump)
-    }
-    plain, wider = maximum.information, _wide_information(maximum)
-    said = {
-        prior.free[number]: _words(prior, plain if open_[number] else wider, number, helps)
-        for number in loose
-    }
-    return said | ({DRIFT: FEW} if DRIFT in said else {})
+    helps = {}
+    for one in calibrations(reference, read_over_pump):
+        trials = information_per_trial(one, prior, maximum, reference.delay, drift)
+        helps[one.name] = [trials.information(10**power) for power in _POWERS]
+    said: dict[int, str] = {}
+    for information, mine in (
+        (maximum.information, [number for number in loose if open_[number]]),
+        (_wide_information(maximum), [number for number in loose if not open_[number]]),
+    ):
+        if mine:
+            known = {name: _spreads(information, more) for name, more in helps.items()}
+            said |= {number: _words(prior, information, number, known) for number in mine}
+    found = {prior.free[number]: said[number] for number in loose}
+    return found | ({DRIFT: FEW} if DRIFT in found else {})
 
 
 def _wide_information(maximum: Maximum) -> Real:
@@ -227,9 +234,7 @@ class CalibrationTrials:
         )
 
 
-def _words(
-    prior: Prior, information: Real, number: int, helps: dict[str, CalibrationTrials]
-) -> str:
+def _words(prior: Prior, information: Real, number: int, spreads: Mapping[str, Real]) -> str:
     covariance = linalg.inv(information)
     scale = np.sqrt(np.diag(covariance))
     with_others = covariance[number] / (scale[number] * scale)
@@ -241,24 +246,18 @@ def _words(
         text += f": only its {what} with {prior.free[most]}"
     goal = DETERMINED * prior.sd[number]
     best: tuple[float, str] | None = None
-    for name, trials in helps.items():
-        need = _trials_for(information, trials, number, goal)
-        if need is not None and (best is None or need < best[0]):
-            best = need, name
+    for name, spread in spreads.items():
+        enough = np.flatnonzero(spread[:, number] <= goal)
+        if len(enough) and (best is None or 10 ** _POWERS[enough[0]] < best[0]):
+            best = float(10 ** _POWERS[enough[0]]), name
     if best is None:
         return f"{text}; none of the usual calibrations alone would"
     return f"{text}; {best[1]} of {best[0]:.0e} trials would"
 
 
-def _trials_for(
-    information: Real, trials: CalibrationTrials, number: int, goal: float
-) -> float | None:
-    """Return the fewest trials, to a factor 1.8, that bring a standard deviation to a goal."""
-    for power in np.arange(6.0, np.log10(MOST_TRIALS) + 1e-9, 0.25):
-        total = information + trials.information(10**power)
-        if np.sqrt(linalg.inv(total)[number, number]) <= goal:
-            return float(10**power)
-    return None
+def _spreads(information: Real, more: Sequence[Real]) -> Real:
+    """Return the standard deviations with each of so much more information, shape (p, k)."""
+    return np.sqrt([np.diag(linalg.inv(information + one)) for one in more])
 
 
 def _of(name: str, settings: list[tuple[Setting, str]]) -> CalibrationRun:

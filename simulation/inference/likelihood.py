@@ -164,13 +164,13 @@ class Data:
     def expected(self, values: Values) -> tuple[Real, Real, Real]:
         """Return expected singles (n, m, 4), g² (n, m, 2, 2) and clicks before (n, 2)."""
         clicks = probabilities(values, self.settings, reference_delay=self.reference_delay)
-        singles = np.moveaxis(self.trials[:, None, None] * clicks.singles, 0, 1)
-        g2 = np.moveaxis(_g2(clicks), 0, 1)
-        for at, record in enumerate(self.records):
-            if record.kind == "laser":
-                seen = self.singles[at] / self.trials[at]
-                joint = laser_coincidences(values, seen)
-                g2[:, at] = joint / (seen[2:, None] * seen[None, :2])
+        singles = (self.trials[:, None, None] * clicks.singles).swapaxes(0, 1)
+        g2 = _g2(clicks).swapaxes(0, 1)
+        if lasers := [at for at, record in enumerate(self.records) if record.kind == "laser"]:
+            seen = self.singles[lasers] / self.trials[lasers, None]
+            accidental = seen[:, 2:, None] * seen[:, None, :2]
+            joint = laser_coincidences(values, seen) / accidental[:, None]
+            g2[:, lasers] = joint.swapaxes(0, 1)
         rate = np.stack([values["dark_rate_1"], values["dark_rate_2"]], -1)
         return singles, g2, rate * self.before_seconds
 
@@ -206,8 +206,9 @@ def drift_covariance(data: Data, values: Values) -> Real:
     if not len(rows):
         return found
     kernels = {time: kernel[np.ix_(rows, rows)] for time, kernel in data.kernels.items()}
+    here = probabilities(values, data.settings, reference_delay=data.reference_delay)
     for name, parts in DRIFTS.items():
-        singles, g2 = _sensitivity(data, values, name)
+        singles, g2 = _sensitivity(data, values, name, here)
         own = np.concatenate([singles[data.normal], g2[data.many]])
         kernel = sum(part**2 * kernels[time] for time, part in parts.items())
         found += kernel * own[:, None] * own
@@ -217,8 +218,11 @@ def drift_covariance(data: Data, values: Values) -> Real:
 _STEP = 1e-3
 
 
-def _sensitivity(data: Data, values: Values, name: str) -> tuple[Real, Real]:
-    """Slopes of ln(singles), (m, 4), and ln(g²), (m, 2, 2), in ln(what drifts) or the splitting."""
+def _sensitivity(data: Data, values: Values, name: str, here: PairClicks) -> tuple[Real, Real]:
+    """Slopes of ln(singles), (m, 4), and ln(g²), (m, 2, 2), in ln(what drifts) or the splitting.
+
+    `here` are the clicks at `values`.
+    """
     if name in CELLS:
         own = np.tile((np.array(CELLS) == name).astype(np.float64), (len(data.records), 1))
         return own, np.zeros(data.pairs.shape)
@@ -243,10 +247,7 @@ def _sensitivity(data: Data, values: Values, name: str) -> tuple[Real, Real]:
     else:
         for quantity in (f"eta_{x}", f"leak_pump_{x}", f"leak_read_{x}"):
             changed[quantity] = values[quantity] * up
-    there, here = (
-        probabilities(v, s, reference_delay=data.reference_delay)
-        for v, s in ((changed, settings), (values, data.settings))
-    )
+    there = probabilities(changed, settings, reference_delay=data.reference_delay)
     step = _STEP if name == "coupler" else np.log(up)
     singles = np.log(there.singles / here.singles)[:, 0] / step
     g2 = np.log(_g2(there) / _g2(here))[:, 0] / step
@@ -302,7 +303,7 @@ class Likelihood:
 
     def drift(self, z: Real) -> float:
         """Return the drift at a point, shape (k,)."""
-        return float(self.prior.values(z)[DRIFT])
+        return float(self.prior.value(DRIFT, z))
 
     def noise(self, z: Real) -> Real:
         """Return the covariance of what is normal, shape (q, q), with the drift of a point."""
@@ -343,14 +344,17 @@ class Likelihood:
         white, means, _ = self.residuals(z)
         return np.asarray(np.sum(white**2, axis=1) + np.sum(deviance(means, self.counted), axis=1))
 
-    def log_density(self, z: Real, chunk: int = 1000) -> Real:
-        """Return ln of the posterior density up to a constant, shape (n,)."""
+    def log_density(self, z: Real, chunk: int = 250) -> Real:
+        """Return ln of the posterior density up to a constant, shape (n,).
+
+        By default so many at a time as a processor's own cache has room for.
+        """
         found = []
         for first in range(0, len(z), chunk):
             part = z[first : first + chunk]
             white, means, from_prior = self.residuals(part)
             total = np.sum(white**2, axis=1) + np.sum(from_prior**2, axis=1)
-            drift = self.prior.values(part)[DRIFT]
+            drift = self.prior.value(DRIFT, part)
             total += np.sum(np.log1p(drift[:, None] ** 2 * self.slow), axis=1)
             found.append(-0.5 * (total + np.sum(deviance(means, self.counted), axis=1)))
         return np.concatenate(found)

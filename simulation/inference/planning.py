@@ -335,14 +335,26 @@ def _trials_needed(cells: Cells, confidence: float, bound: float) -> float:
     def short(log_blocks: float) -> float:
         return float(_mixed(logs * math.exp(log_blocks) + weights).min()) - wanted
 
-    low = high = -math.log(BLOCK)  # one trial
-    while short(high) < 0:
-        low, high = high, high + math.log(4.0)
-        if high > math.log(LARGEST_PLAN / BLOCK):
-            return math.inf
-    found = high if low == high else root_between(short, low, high, xtol=1e-6, rtol=1e-9)
-    blocks = math.exp(found)
-    return blocks * BLOCK
+    enough = ~(_mixed(logs * _TRIED_BLOCKS + weights).min(axis=-1) < wanted)
+    if not enough.any():
+        return math.inf
+    at = int(enough.argmax())
+    found = _TRIED[at]
+    if at:
+        found = root_between(short, _TRIED[at - 1], found, xtol=1e-6, rtol=1e-9)
+    return math.exp(found) * BLOCK
+
+
+def _tried() -> tuple[float, ...]:
+    found = [-math.log(BLOCK)]  # one trial
+    while (more := found[-1] + math.log(4.0)) <= math.log(LARGEST_PLAN / BLOCK):
+        found.append(more)
+    return tuple(found)
+
+
+_TRIED = _tried()
+"""Logarithms of numbers of blocks between which trials are looked for, and these numbers."""
+_TRIED_BLOCKS = np.array([math.exp(one) for one in _TRIED])[:, None, None, None]
 
 
 def _mixed(weighted: Real) -> Real:

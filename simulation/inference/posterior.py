@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.netcdf import CONVENTIONS
+from analysis.labelled import Labelled, Variable
+from analysis.netcdf import CONVENTIONS, write_groups
 from simulation.inference.setting import Setting, parameters_at
 from simulation.inference.table import PARAMETERS
 from simulation.theory.dlcz import DLCZParameters
@@ -214,39 +215,42 @@ class Posterior:
         """Return ArviZ's groups posterior, prior, sample_stats, observed_data."""
         import xarray as xr
 
-        def of(draws: Mapping[str, Real]) -> "xr.Dataset":
-            return xr.Dataset(
-                {
-                    name: (("chain", "draw"), values[None], _attributes(name))
-                    for name, values in draws.items()
-                }
-            )
-
-        data = {
-            name: ((*("dataset",), *(f"{name}_{k}" for k in range(1, values.ndim))), values)
-            for name, values in self.observed.items()
-        }
-        plain = json.dumps(self._rest())
-        stats = xr.Dataset(
-            {"covariance": (("parameter", "other"), self.covariance)},
-            coords={"parameter": list(self.free), "other": list(self.free)},
-            attrs=asdict(self.sampler) | {"fallback": int(self.sampler.fallback)},
-        )
-        return xr.DataTree.from_dict(
-            {
-                "/": xr.Dataset(
-                    attrs={"Conventions": CONVENTIONS, "title": TITLE, "labkit_posterior": plain}
-                ),
-                "/posterior": of(self.draws),
-                "/prior": of(self.prior),
-                "/sample_stats": stats,
-                "/observed_data": xr.Dataset(data),
-            }
-        )
+        root = xr.Dataset(attrs={"Conventions": CONVENTIONS, **self._about()})
+        groups = {f"/{name}": data.to_xarray() for name, data in self._groups().items()}
+        return xr.DataTree.from_dict({"/": root, **groups})
 
     def save(self, path: str | Path) -> None:
         """Write a netCDF file that ArviZ reads too; a file that is there is replaced."""
-        self.to_datatree().to_netcdf(path, engine="h5netcdf")
+        write_groups(self._groups(), path, self._about())
+
+    def _groups(self) -> dict[str, Labelled]:
+        """Return all that is arrays."""
+
+        def of(draws: Mapping[str, Real]) -> Labelled:
+            variables = {
+                name: (("chain", "draw"), values[None], _attributes(name))
+                for name, values in draws.items()
+            }
+            return Labelled(variables=variables, coordinates={}, attributes={})
+
+        counts: dict[str, Variable] = {
+            name: (("dataset", *(f"{name}_{k}" for k in range(1, values.ndim))), values, {})
+            for name, values in self.observed.items()
+        }
+        names = np.array(self.free)
+        return {
+            "posterior": of(self.draws),
+            "prior": of(self.prior),
+            "sample_stats": Labelled(
+                variables={"covariance": (("parameter", "other"), self.covariance, {})},
+                coordinates={n: ((n,), names, {}) for n in ("parameter", "other")},
+                attributes=asdict(self.sampler) | {"fallback": int(self.sampler.fallback)},
+            ),
+            "observed_data": Labelled(variables=counts, coordinates={}, attributes={}),
+        }
+
+    def _about(self) -> dict[str, str]:
+        return {"title": TITLE, "labkit_posterior": json.dumps(self._rest())}
 
     def _rest(self) -> dict[str, object]:
         """Everything that is no array, as plain types."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.inference.data import Campaign
-from simulation.inference.table import PARAMETERS, from_coordinate, to_coordinate
+from simulation.inference.table import PARAMETERS, from_coordinate, from_coordinates, to_coordinate
 from simulation.theory.dlcz import DLCZParameters
 
 Real = NDArray[np.float64]
@@ -50,10 +50,14 @@ class Prior:
 
     def values(self, z: Real) -> dict[str, Real]:
         """Return all parameters by name for coordinates z, shape (..., k)."""
-        found = {
-            name: from_coordinate(name, z[..., number]) for number, name in enumerate(self.free)
-        }
-        return found | {n: np.full(z.shape[:-1], value) for n, value in self.held.items()}
+        held = {name: np.full(z.shape[:-1], value) for name, value in self.held.items()}
+        return from_coordinates(self.free, z) | held
+
+    def value(self, name: str, z: Real) -> Real:
+        """Return one parameter for coordinates z, shape (..., k)."""
+        if name in self.free:
+            return from_coordinate(name, z[..., self.free.index(name)])
+        return np.full(z.shape[:-1], self.held[name])
 
     def draw(self, rng: np.random.Generator, number: int) -> Real:
         """Draw coordinates, shape (number, k)."""

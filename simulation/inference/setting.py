@@ -1,7 +1,8 @@
 """The setting of a block as the model sees it, and what drawn parameters amount to there."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,56 +42,73 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
-    """Many settings as arrays of shape (m, 1), for draws along the last axis.
+    """Many settings as arrays, for draws along the last axis.
+
+    A phase sweep is one setting but for Δφ, so what is at a setting is computed for u distinct
+    ones, and only then for the m phases.
 
     Attributes
     ----------
-    delay, delta_phi, gate : ndarray
-        `gate` is the mean length of both gates, s.
-    e_pump, e_read : tuple of ndarray
+    delay, gate : ndarray, shape (u, 1)
+        `gate` is the mean length of both gates, s. All of these have shape (1, 1) where one value
+        is everywhere.
+    e_pump, e_read : tuple of ndarray, shape (u, 1)
         Devices A, B.
-    line : ndarray
+    line : ndarray, shape (u, 1)
         1 where the filters are on the line, otherwise 0.
+    delta_phi : ndarray, shape (m, 1)
+    distinct : ndarray of int, shape (m,)
+        Which of the u it is.
     """
 
     delay: Real
-    delta_phi: Real
     gate: Real
     e_pump: tuple[Real, Real]
     e_read: tuple[Real, Real]
     line: Real
+    delta_phi: Real
+    distinct: NDArray[np.intp]
 
     @classmethod
     def of(cls, settings: Sequence[Setting]) -> "Settings":
         """Arrange settings."""
+        places: dict[Setting, int] = {}
+        distinct = [places.setdefault(replace(s, delta_phi=0.0), len(places)) for s in settings]
 
-        def column(values: Iterable[float]) -> Real:
-            return np.array(list(values), np.float64)[:, None]
-
-        def both(energies: Sequence[tuple[float, float]]) -> tuple[Real, Real]:
-            return column(first for first, _ in energies), column(second for _, second in energies)
+        def column(value: Callable[[Setting], float]) -> Real:
+            found = np.array([value(one) for one in places], np.float64)[:, None]
+            return found[:1] if np.all(found == found[:1]) else found
 
         return cls(
-            delay=column(s.delay for s in settings),
-            delta_phi=column(s.delta_phi for s in settings),
-            gate=column(sum(s.gates) / 2 for s in settings),
-            e_pump=both([s.e_pump for s in settings]),
-            e_read=both([s.e_read for s in settings]),
-            line=column(s.on_line for s in settings),
+            delay=column(lambda s: s.delay),
+            gate=column(lambda s: sum(s.gates) / 2),
+            e_pump=(column(lambda s: s.e_pump[0]), column(lambda s: s.e_pump[1])),
+            e_read=(column(lambda s: s.e_read[0]), column(lambda s: s.e_read[1])),
+            line=column(lambda s: s.on_line),
+            delta_phi=np.array([s.delta_phi for s in settings], np.float64)[:, None],
+            distinct=np.array(distinct, np.intp),
         )
 
-    def at(self, row: int) -> "Settings":
-        """Return one setting, shapes ()."""
-        return Settings(
-            delay=self.delay[row, 0], delta_phi=self.delta_phi[row, 0], gate=self.gate[row, 0],
-            e_pump=(self.e_pump[0][row, 0], self.e_pump[1][row, 0]),
-            e_read=(self.e_read[0][row, 0], self.e_read[1][row, 0]), line=self.line[row, 0],
-        )  # fmt: skip
+    @classmethod
+    def single(cls, setting: Setting) -> "Settings":
+        """Return one setting, all shapes ()."""
+
+        def point(value: float) -> Real:
+            return np.array(value, np.float64)
+
+        (pump_a, pump_b), (read_a, read_b) = setting.e_pump, setting.e_read
+        return cls(
+            delay=point(setting.delay),
+            gate=point(sum(setting.gates) / 2),
+            e_pump=(point(pump_a), point(pump_b)),
+            e_read=(point(read_a), point(read_b)),
+            line=point(setting.on_line),
+            delta_phi=point(setting.delta_phi),
+            distinct=np.zeros((), np.intp),
+        )
 
 
-def parameters_at(
-    values: Values, setting: Setting | Settings, *, reference_delay: float
-) -> DLCZParameters:
+def parameters_at(values: Values, setting: Setting, *, reference_delay: float) -> DLCZParameters:
     """Return the theory's parameters for values of the inferred ones at a setting.
 
     With E the energies relative to the reference, Γ and γ the decay rates of mode and bath:
@@ -105,17 +123,38 @@ def parameters_at(
         detectors is 0 where not given. ``stray_share_1``, of detector 1: part of its steady clicks
         that is light at the signal's frequency, which filters beside the line keep off; 0 where not
         given, as it is not inferred but held by models that are tried.
-    setting : Setting or Settings
-        Settings: values of shape (n,) become parameters of shape (m, n).
+    setting : Setting
     reference_delay : float
         At which `phi` is stated, s.
     """
-    at = Settings.of([setting]).at(0) if isinstance(setting, Setting) else setting
+    found = _at(values, Settings.single(setting), reference_delay)
+    return DLCZParameters(**found, delta_phi=setting.delta_phi)
+
+
+def distinct_parameters(
+    values: Values, settings: Settings, *, reference_delay: float
+) -> DLCZParameters:
+    """Return `parameters_at` of u distinct settings, at Δφ = 0 and without checks.
+
+    Parameters
+    ----------
+    values : mapping of str to array_like
+        Shapes (n,), made from coordinates; parameters have shapes that broadcast to (u, n).
+    settings : Settings
+    reference_delay : float
+        s.
+    """
+    return DLCZParameters.unchecked(_at(values, settings, reference_delay) | {"delta_phi": 0.0})
+
+
+def _at(values: Values, at: Settings, reference_delay: float) -> dict[str, Any]:
+    """Return all parameters but Δφ by name."""
     v = {name: np.asarray(value, np.float64) for name, value in values.items()}
-    found: dict[str, Real] = {}
+    found: dict[str, Any] = {}
+    bath = np.exp(-at.delay / v["bath_lifetime"])
     for x, arm in enumerate("AB"):
         by_pump, by_read = at.e_pump[x], at.e_read[x]
-        rise = np.exp(-at.delay / v[f"lifetime_{arm}"]) - np.exp(-at.delay / v["bath_lifetime"])
+        rise = np.exp(-at.delay / v[f"lifetime_{arm}"]) - bath
         found |= {
             f"n_0_{arm}": v[f"n_0_{arm}"],
             f"n_env_{arm}": v[f"n_0_{arm}"],
@@ -129,24 +168,22 @@ def parameters_at(
             f"eta_{arm}": v[f"eta_{arm}"] * at.line,
         }
     for j in "12":
+        by_pump, by_read = _leaking(at, j, v)
         found |= {
             f"eta_{j}": v[f"eta_{j}"],
-            f"leak_pump_{j}": v[f"leak_pump_{j}"] * _leaking(at.e_pump, j, v),
-            f"leak_read_{j}": v[f"leak_read_{j}"] * _leaking(at.e_read, j, v),
+            f"leak_pump_{j}": v[f"leak_pump_{j}"] * by_pump,
+            f"leak_read_{j}": v[f"leak_read_{j}"] * by_read,
             f"dark_{j}": -np.expm1(-v[f"dark_rate_{j}"] * _steady(at.line, j, v) * at.gate),
         }
-    memory = {name: v[name] for name in ("afterpulse", "blindness", "crosstalk") if name in v}
+    found |= {name: v[name] for name in ("afterpulse", "blindness", "crosstalk") if name in v}
     turned = 2 * np.pi * v["delta_omega_hz"] * reference_delay
-    return DLCZParameters(
-        **found,
-        **memory,
-        splitting=v["splitting"],
-        contrast=v["contrast"],
-        delay=at.delay,
-        delta_phi=at.delta_phi,
-        delta_omega_hz=v["delta_omega_hz"],
-        phi_0=(v["phi"] - turned) / 2,
-    )
+    return found | {
+        "splitting": v["splitting"],
+        "contrast": v["contrast"],
+        "delay": at.delay,
+        "delta_omega_hz": v["delta_omega_hz"],
+        "phi_0": (v["phi"] - turned) / 2,
+    }
 
 
 def _steady(line: Real, detector: str, values: Mapping[str, Real]) -> Real:
@@ -154,9 +191,10 @@ def _steady(line: Real, detector: str, values: Mapping[str, Real]) -> Real:
     return np.asarray(1 - values.get(f"stray_share_{detector}", 0.0) * (1 - line))
 
 
-def _leaking(energy: tuple[Real, Real], detector: str, values: Mapping[str, Real]) -> Real:
-    """Return the leak at a detector relative to both arms' reference pulses."""
+def _leaking(at: Settings, detector: str, values: Mapping[str, Real]) -> tuple[Real, Real]:
+    """Return the leaks at a detector, pump and read gate, relative to both arms' reference."""
     through = values["splitting"] if detector == "1" else 1 - values["splitting"]
     of_a = values["leak_share"] * through
     of_b = (1 - values["leak_share"]) * (1 - through)
-    return np.asarray((of_a * energy[0] + of_b * energy[1]) / (of_a + of_b))
+    pump, read = ((of_a * a + of_b * b) / (of_a + of_b) for a, b in (at.e_pump, at.e_read))
+    return np.asarray(pump), np.asarray(read)

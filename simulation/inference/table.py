@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -152,8 +153,30 @@ def to_coordinate(name: str, value: ArrayLike) -> Real:
 
 def from_coordinate(name: str, z: ArrayLike) -> Real:
     """Return the value of a parameter at z; the inverse of `to_coordinate`."""
-    z = np.asarray(z, np.float64)
-    match PARAMETERS[name].transform:
+    return _inverse(PARAMETERS[name].transform, np.asarray(z, np.float64))
+
+
+def from_coordinates(names: tuple[str, ...], z: Real) -> dict[str, Real]:
+    """Return the values of parameters by name at z, shape (..., k): `from_coordinate` of each."""
+    columns = z.transpose((z.ndim - 1, *range(z.ndim - 1)))
+    values = np.empty(columns.shape)
+    for transform, numbers in _by_transform(names):
+        values[numbers] = _inverse(transform, columns.take(numbers, axis=0))
+    return dict(zip(names, values, strict=True))
+
+
+@cache
+def _by_transform(names: tuple[str, ...]) -> tuple[tuple[Transform, NDArray[np.intp]], ...]:
+    """Return the numbers of the parameters that are transformed alike."""
+    kinds = [PARAMETERS[name].transform for name in names]
+    return tuple(
+        (kind, np.array([number for number, one in enumerate(kinds) if one == kind], np.intp))
+        for kind in dict.fromkeys(kinds)
+    )
+
+
+def _inverse(transform: Transform, z: Real) -> Real:
+    match transform:
         case "log":
             return np.asarray(np.exp(z))
         case "exponent":

@@ -175,7 +175,7 @@ def _beats(campaign: Campaign, maximum: Maximum) -> Iterator[WrongModel]:
     prior, data = maximum.likelihood.prior, maximum.likelihood.data
     if "delta_omega_hz" not in prior.free:
         return
-    late = data.settings.delay[:, 0] - data.reference_delay
+    late = np.array([record.setting.delay for record in data.records]) - data.reference_delay
     rows = np.flatnonzero((np.abs(late) > 1e-9) & data.paired.any(axis=(1, 2)) & _both_open(data))
     if not len(rows):
         return
@@ -209,8 +209,8 @@ def _beats(campaign: Campaign, maximum: Maximum) -> Iterator[WrongModel]:
 
 
 def _both_open(data: Data) -> NDArray[np.bool_]:
-    energies = np.concatenate([*data.settings.e_pump, *data.settings.e_read], axis=1)
-    return np.asarray((energies.min(axis=1) > 0.01) & (data.settings.line[:, 0] > 0))
+    settings = [record.setting for record in data.records]
+    return np.array([min(*s.e_pump, *s.e_read) > 0.01 and s.on_line for s in settings], np.bool_)
 
 
 def _left_open(campaign: Campaign, maximum: Maximum) -> Iterator[WrongModel]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import cache
 from re import fullmatch
-from typing import Any, Final, NamedTuple, cast, get_type_hints
+from typing import Any, Final, NamedTuple, Self, cast, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +138,22 @@ class Parameters:
         _ = self.shape
 
     @classmethod
+    def unchecked(cls, values: Mapping[str, Any]) -> Self:
+        """Return parameters of values that are right by the way they were computed.
+
+        Checks take longer than the model where it is evaluated thousands of times.
+
+        Parameters
+        ----------
+        values : mapping of str to float or ndarray
+            By name, within their ranges, of shapes that broadcast; defaults for the others.
+        """
+        made = object.__new__(cls)
+        for name, value in {**_defaults(cast("Hashable", cls)), **values}.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    @classmethod
     def quantities(cls) -> dict[str, Quantity]:
         """Return unit, range, meaning and source of every parameter, by name."""
         return dict(_quantities(cast("Hashable", cls)))
@@ -145,7 +161,7 @@ class Parameters:
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Return the paper's value of every parameter, by name."""
-        return {entry.name: entry.default for entry in fields(cls)}
+        return dict(_defaults(cast("Hashable", cls)))
 
     @classmethod
     def words(cls) -> tuple[str, ...]:
@@ -177,6 +193,11 @@ class Parameters:
         return common_shape(
             {name: value for name, value in values.items() if not isinstance(value, str | None)}
         )
+
+
+@cache
+def _defaults(parameters: Any) -> dict[str, Any]:
+    return {entry.name: entry.default for entry in fields(parameters)}
 
 
 @cache

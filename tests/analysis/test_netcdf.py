@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from analysis.labelled import Labelled
-from analysis.netcdf import CONVENTIONS, write_netcdf
+from analysis.netcdf import CONVENTIONS, write_groups, write_netcdf
 
 DATA = Labelled(
     variables={
@@ -56,6 +56,32 @@ def test_both_files_are_alike_to_other_readers(files):
 
     here, there = map(told, files)
     assert here == there
+
+
+def test_groups_and_dimensions_without_coordinates_are_what_xarray_writes(tmp_path):
+    bare = Labelled(
+        variables={
+            "p": (("chain", "draw"), np.array([[0.1, 0.2, 0.3]]), {"units": ""}),
+            "N": (("row", "row_1"), np.ones((2, 2)), {}),
+        },
+        coordinates={},
+        attributes={"seed": 3},
+    )
+    here, there = tmp_path / "here.nc", tmp_path / "there.nc"
+    groups, about = {"draws": bare, "map": DATA}, {"title": "both"}
+    write_groups(groups, here, about)
+    root = xr.Dataset(attrs={"Conventions": CONVENTIONS} | about)
+    tree = {"/": root} | {f"/{name}": data.to_xarray() for name, data in groups.items()}
+    xr.DataTree.from_dict(tree).to_netcdf(there, engine="h5netcdf")
+    with (
+        xr.open_datatree(here, engine="h5netcdf") as ours,
+        xr.open_datatree(there, engine="h5netcdf") as theirs,
+    ):
+        xr.testing.assert_identical(ours, theirs)
+    with h5py.File(here) as ours, h5py.File(there) as theirs:
+        for name in ("draws/p", "draws/draw", "draws/N", "map/shares"):
+            for mark in ("_Netcdf4Dimid", "_Netcdf4Coordinates", "NAME"):
+                assert np.all(ours[name].attrs.get(mark) == theirs[name].attrs.get(mark))
 
 
 OWN = ("REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from simulation.theory.quantities import (
     FINITE,
@@ -146,5 +146,16 @@ class DLCZParameters(Parameters):
         values = [getattr(self, name) for name in names]
         if all(isinstance(value, float) for value in values):
             return np.array(values)
-        # device or detector outermost in memory: a last axis of two makes numpy slow
-        return np.moveaxis(np.stack(np.broadcast_arrays(*values)), 0, -1)
+        return on_last_axis(*values)
+
+
+def on_last_axis(*parts: ArrayLike) -> Real:
+    """Stack what broadcasts on a last axis, which is outermost in memory.
+
+    Along a short innermost axis numpy is slow; `numpy.stack` costs more than most of what is
+    stacked here.
+    """
+    found = np.empty((len(parts), *np.broadcast(*parts).shape))
+    for number, part in enumerate(parts):
+        found[number] = part
+    return found.transpose((*range(1, found.ndim), 0))

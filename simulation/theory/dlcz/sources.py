@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from simulation.theory.dlcz.clicks import g2_clicks
+from simulation.theory.dlcz.clicks import PairClicks, g2_clicks, pair_clicks
 from simulation.theory.dlcz.parameters import DLCZParameters
 from simulation.theory.dlcz.scans import single_device_g2
 from simulation.theory.dlcz.state import device_moments, fringe_phase
@@ -55,7 +55,12 @@ class NoisyModel:
     @property
     def witness(self) -> Real:
         """Mean of R_m(1) and R_m(2) of clicks, shape (...): expected, nothing is witnessed."""
-        return symmetrised_witness(measurable_witness(g2_clicks(self.parameters)))
+        return witness_of(pair_clicks(self.parameters))
+
+
+def witness_of(clicks: PairClicks) -> Real:
+    """Return the mean of R_m(1) and R_m(2) that clicks amount to, shape (...)."""
+    return symmetrised_witness(measurable_witness(clicks.g2))
 
 
 def noisy_model(parameters: DLCZParameters, pump_heat: ArrayLike = PUMP_HEAT) -> NoisyModel:

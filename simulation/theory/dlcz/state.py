@@ -173,8 +173,9 @@ def _mechanical_phase(parameters: DLCZParameters) -> Real:
 
 
 def _phase_of_b(phase: Real) -> Complex:
-    turned = np.exp(1j * phase)
-    return np.moveaxis(np.stack([np.ones_like(turned), turned]), 0, -1)
+    both = np.ones((2, *np.shape(phase)), np.complex128)
+    both[1] = np.exp(1j * phase)
+    return both.transpose((*range(1, both.ndim), 0))
 
 
 def _combiner(parameters: DLCZParameters) -> Complex:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulation.inference.model import laser_coincidences, pair_marginals
-from simulation.inference.setting import Setting, parameters_at
-from simulation.inference.table import PARAMETERS, from_coordinate, to_coordinate
+from simulation.inference.model import laser_coincidences, pair_marginals, probabilities
+from simulation.inference.setting import Setting, Settings, parameters_at
+from simulation.inference.table import PARAMETERS, from_coordinate, from_coordinates, to_coordinate
 from simulation.theory.dlcz import DLCZParameters, click_probabilities, riedinger2018
 
 
@@ -109,3 +109,57 @@ def test_no_proposal_leaves_the_domain_of_the_model(sigmas):
         if item.unit != "s" and not name.startswith(UNBOUNDED):
             z = to_coordinate(name, float(np.ravel(usual[name])[0])) + sigmas * item.sd
             parameters_at(usual | {name: from_coordinate(name, z)}, setting, reference_delay=123e-9)
+
+
+ALONE = Setting(delay=123e-9, e_pump=(1.0, 0.0), e_read=(1.0, 0.0))
+SWEEP = [Setting(delay=123e-9, delta_phi=phase) for phase in (0.0, 1.0, 2.5)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [SWEEP[0]],
+        [SWEEP[1], SWEEP[1]],
+        SWEEP,
+        [*SWEEP, ALONE, replace(SWEEP[1], on_line=False), SWEEP[2], replace(ALONE, delta_phi=1.0)],
+        [Setting(delay=late, delta_phi=late * 1e6) for late in (1e-7, 5e-7, 1e-7)],
+        [replace(SWEEP[0], gates=(length, length)) for length in (50e-9, 60e-9)],
+    ],
+)
+def test_many_settings_at_once_are_as_each_alone(settings):
+    free = tuple(name for name in PARAMETERS if name != "drift")
+    centre = riedinger2018()
+    usual = [
+        PARAMETERS[n].centre if PARAMETERS[n].centre is not None else getattr(centre, n, 20.0)
+        for n in free
+    ]
+    z = np.array([to_coordinate(n, value) for n, value in zip(free, usual, strict=True)])
+    sd = np.array([PARAMETERS[n].sd for n in free])
+    draws = z + 0.5 * sd * np.random.default_rng(5).standard_normal((7, len(free)))
+    values = from_coordinates(free, draws)
+    for number, name in enumerate(free):
+        np.testing.assert_array_equal(values[name], from_coordinate(name, draws[:, number]))
+    together = probabilities(values, Settings.of(settings), reference_delay=123e-9)
+    assert together.singles.shape == (len(settings), 7, 4)
+    for row, setting in enumerate(settings):
+        alone = probabilities(values, setting, reference_delay=123e-9)
+        np.testing.assert_allclose(together.singles[row], alone.singles, rtol=1e-13)
+        np.testing.assert_allclose(together.coincidences[row], alone.coincidences, rtol=1e-13)
+
+
+def test_laser_light_of_many_settings_is_that_of_each():
+    values = {"afterpulse": np.array([0.0, 0.1]), "blindness": np.array([0.2, 0.1]),
+              "afterpulse_share": np.array([1.0, 0.0])}  # fmt: skip
+    singles = np.array([[0.1, 0.2, 0.05, 0.06], [0.01, 0.02, 0.3, 0.2]])
+    together = laser_coincidences(values, singles)
+    for one, alone in zip(together, singles, strict=True):
+        np.testing.assert_array_equal(one, laser_coincidences(values, alone))
+
+
+def test_parameters_without_checks_are_those_with_them():
+    given = {"eta_A": np.array([0.1, 0.2]), "delay": 2e-7}
+    checked, trusted = DLCZParameters(**given), DLCZParameters.unchecked(given)
+    for name in DLCZParameters.quantities():
+        np.testing.assert_array_equal(getattr(checked, name), getattr(trusted, name))
+    with pytest.raises(AttributeError):
+        DLCZParameters.unchecked({"eta_C": 0.1})
