@@ -13,7 +13,7 @@ from simulation.lab.clock import VirtualClock
 from simulation.lab.dead_man import DeadManRelay
 from simulation.lab.detector_memory import remembered
 from simulation.lab.detectors import Nanowire
-from simulation.lab.device import reflected_part
+from simulation.lab.device import reflected_parts
 from simulation.lab.emission import (
     DetectorClicks,
     pair_clicks,
@@ -324,7 +324,7 @@ class Plant:
         if place != "reflected":
             return float(at_devices[:, ("arm_a", "arm_b").index(place)].sum())
         lasers = [self.light.frequency_hz(laser) for laser in (0, 1)]
-        back = np.transpose([reflected_part(x, lasers, self.parameters) for x in (0, 1)])
+        back = reflected_parts(lasers, self.parameters).T
         in_port = combined(self.parameters)[:, :, 0]
         return float(np.sum(at_devices * back * in_port))
 

@@ -173,15 +173,17 @@ def _mechanical_phase(parameters: DLCZParameters) -> Real:
 
 
 def _phase_of_b(phase: Real) -> Complex:
-    turned = np.exp(1j * phase)
-    return np.moveaxis(np.stack([np.ones_like(turned), turned]), 0, -1)
+    phases = np.ones((2, *np.shape(phase)), np.complex128)
+    phases[1] = np.exp(1j * phase)
+    return phases.transpose(*range(1, phases.ndim), 0)
 
 
 def _combiner(parameters: DLCZParameters) -> Complex:
     """Amplitude from device X to detector j, efficiency included, shape (..., 2, 2)."""
     t = np.asarray(parameters.splitting)
-    through, across = np.sqrt(t), 1j * np.sqrt(1 - t)
-    matrix = np.stack([np.stack([through, across], -1), np.stack([across, through], -1)], -2)
+    matrix = np.empty((*t.shape, 2, 2), np.complex128)
+    matrix[..., 0, 0] = matrix[..., 1, 1] = np.sqrt(t)
+    matrix[..., 0, 1] = matrix[..., 1, 0] = 1j * np.sqrt(1 - t)
     return np.asarray(np.sqrt(parameters.per_detector("eta"))[..., None] * matrix)
 
 
