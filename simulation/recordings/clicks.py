@@ -203,7 +203,8 @@ def split_by_mode(trials: Integers, pattern: Integers) -> list[Integers]:
     pattern : ndarray of int64, shape (n,)
         Which of the 15 patterns with clicks: its number + 1 has the bits p1 (8), p2, r1, r2 (1).
     """
-    return [trials[(pattern + 1) & bit > 0] for bit in (8, 4, 2, 1)]
+    clicked = pattern + 1
+    return [trials.take(np.flatnonzero(clicked & bit)) for bit in (8, 4, 2, 1)]
 
 
 def check_grid(gates: GateSet, resolution: float) -> None:
