@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from math import sqrt
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,9 @@ _MIXING_CHAMBER = 6
 
 _STAGES = {1: 45.0, 2: 3.6, 5: 0.9}
 """Temperatures of the other stages by thermometer channel, K."""
+
+_VOLTAGE, _POSITION = attrgetter("voltage"), attrgetter("position")
+_CURRENT, _LATCHED = attrgetter("current"), attrgetter("latched")
 
 
 class Plant:
@@ -192,14 +196,13 @@ class Plant:
         """Live through trials that share an operating point, while the phase moves on."""
         point, period = self.operating_point(), self.parameters.period
         self._look_at_fringe()
-        length = round(_PHASE_BLOCK / period)
+        own, length = self.interferometer, round(_PHASE_BLOCK / period)
         blocks = _divided(trials, length)
         rest = trials - trials // length * length
-        phase, sigma = self.interferometer.steps(trials // length, length * period)
+        phase, sigma = own.steps(trials // length, length * period)
         if rest:
-            self.interferometer.step(rest * period)
-            phase = np.append(phase, self.interferometer.phase)
-            sigma = np.append(sigma, self.interferometer.sigma)
+            own.step(rest * period)
+            phase, sigma = np.append(phase, own.phase), np.append(sigma, own.sigma)
         self._grow_older(trials * period)
         return Stretch(
             point=point, parameters=self.parameters, blocks=blocks, phase=phase, sigma=sigma
@@ -225,21 +228,20 @@ class Plant:
         self.interferometer.adopt(constants)
 
     def _look_at_fringe(self) -> None:
-        arms = [self.light.arm_transmission(device) for device in (0, 1)]
-        pump, read = (
-            self.light.filtered_power(laser) * sqrt(arms[0] * arms[1]) for laser in (0, 1)
-        )
-        self.interferometer.look_at(self._train.fringe((pump, read)))
+        light = self.light
+        both = sqrt(light.arm_transmission(0) * light.arm_transmission(1))
+        power = light.filtered_power(0) * both, light.filtered_power(1) * both
+        self.interferometer.look_at(self._train.fringe(power))
 
     def _settings(self) -> tuple[object, ...]:
         """Everything instruments or faults can change that clicks depend on."""
         own = self.wiring
         return (
             *self._train.settings(),
-            *(port.voltage for port in own.actuator.values()),
-            *(port.position for port in own.switch.values()),
-            *(port.current for port in own.bias.values()),
-            *(wire.latched for wire in self.detectors),
+            *map(_VOLTAGE, own.actuator.values()),
+            *map(_POSITION, own.switch.values()),
+            *map(_CURRENT, own.bias.values()),
+            *map(_LATCHED, self.detectors),
             self.temperature,
             self.light.jumps,
         )
