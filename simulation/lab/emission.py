@@ -131,8 +131,8 @@ class DetectorClicks:
 
 def pair_clicks(
     rng: np.random.Generator, patterns: Real, blocks: Integers, arrivals: Sequence[Arrival]
-) -> DetectorClicks:
-    """Draw the clicks of pump and read pulses.
+) -> list[DetectorClicks]:
+    """Draw the clicks of pump and read pulses, one after the other and by detector.
 
     The numbers of each pattern are a multinomial draw per block of trials with equal
     probabilities, and their trials a uniform choice without replacement.
@@ -153,38 +153,36 @@ def pair_clicks(
     counts = rng.multinomial(busy, odds)
     pattern = np.repeat(np.tile(np.arange(15), len(blocks)), counts.ravel())
     trials = _distinct_trials(rng, blocks, counts.sum(axis=1))
-    return DetectorClicks.joined(
-        [
-            _clicks(trial, arrival.draw(rng, len(trial)), mode % 2)
-            for mode, (trial, arrival) in enumerate(
-                zip(split_by_mode(trials, pattern), arrivals, strict=True)
-            )
-        ]
-    )
+    return [
+        _clicks(trial, arrival.draw(rng, len(trial)), mode % 2)
+        for mode, (trial, arrival) in enumerate(
+            zip(split_by_mode(trials, pattern), arrivals, strict=True)
+        )
+    ]
 
 
 def uncorrelated_clicks(
     rng: np.random.Generator, pulse: UncorrelatedPulse, trials: int
-) -> DetectorClicks:
-    """Draw clicks of light without correlations: Poisson numbers, uniform trials."""
+) -> list[DetectorClicks]:
+    """Draw clicks of light without correlations: Poisson numbers, uniform trials; by detector."""
     parts = []
     for detector in (0, 1):
         number = int(rng.poisson(trials * pulse.mean[detector]))
         time = pulse.arrival[detector].draw(rng, number)
         parts.append(_clicks(rng.integers(0, trials, number), time, detector))
-    return DetectorClicks.joined(parts)
+    return parts
 
 
 def steady_clicks(
     rng: np.random.Generator, rates: Real, trials: int, period: float
-) -> DetectorClicks:
-    """Draw clicks at constant rates (per second and detector): dark counts, unpulsed light."""
+) -> list[DetectorClicks]:
+    """Draw clicks at constant rates per s, dark counts and unpulsed light, by detector."""
     parts = []
     for detector in (0, 1):
         number = int(rng.poisson(rates[detector] * trials * period))
         time = period * rng.random(number)
         parts.append(_clicks(rng.integers(0, trials, number), time, detector))
-    return DetectorClicks.joined(parts)
+    return parts
 
 
 def _clicks(trial: Integers, time: Real, detector: int) -> DetectorClicks:

@@ -183,14 +183,11 @@ class Plant:
         point, world = stretch.point, stretch.parameters
         noise = np.hypot(2 * stretch.sigma, point.phase_noise)
         patterns = point.patterns.at(point.theta(stretch.phase), noise, point.contrast)
-        clicks = DetectorClicks.joined(
-            [
-                pair_clicks(self._rng, patterns, stretch.blocks, point.arrivals),
-                *(uncorrelated_clicks(self._rng, other, stretch.trials) for other in point.others),
-                steady_clicks(self._rng, point.steady_rate, stretch.trials, world.period),
-            ]
-        )
-        return remembered(clicks, world, self._memory_rng)
+        clicks = pair_clicks(self._rng, patterns, stretch.blocks, point.arrivals)
+        for other in point.others:
+            clicks += uncorrelated_clicks(self._rng, other, stretch.trials)
+        clicks += steady_clicks(self._rng, point.steady_rate, stretch.trials, world.period)
+        return remembered(DetectorClicks.joined(clicks), world, self._memory_rng)
 
     def _stretch(self, trials: int) -> Stretch:
         """Live through trials that share an operating point, while the phase moves on."""
