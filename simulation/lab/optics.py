@@ -171,7 +171,7 @@ class TunableFilterState:
         ----------
         frequency_hz : float
             Optical frequency.
-        turn : ndarray of complex, shape (m,), optional
+        turn : ndarray of complex, optional
             e^{2πiν/FSR} of light that lies ν from there.
         """
         angle = 2 * pi * (frequency_hz - self.centre_hz) / self.fsr_hz

@@ -71,11 +71,12 @@ class ScatteredPulse:
             anti_stokes=-expm1(-power * anti_stokes),
         )
 
-    def turn(self, fsr_hz: float) -> Complex:
-        """Return e^{2πiν/FSR} on the axis of the spectra."""
-        if fsr_hz not in self._turns:
-            self._turns[fsr_hz] = np.exp(2j * np.pi * self.frequency_hz / fsr_hz)
-        return self._turns[fsr_hz]
+    def turn(self, fsr_hz: float, apart_hz: float) -> Complex:
+        """Return e^{2πiν/FSR} of photons and drive light ν from the laser, shape (2, m)."""
+        if (fsr_hz, apart_hz) not in self._turns:
+            axes = self.frequency_hz + np.array([[apart_hz], [0.0]])
+            self._turns[fsr_hz, apart_hz] = np.exp(2j * np.pi * axes / fsr_hz)
+        return self._turns[fsr_hz, apart_hz]
 
     @cached_property
     def photon_powers(self) -> Real:
@@ -93,7 +94,7 @@ class ScatteredPulse:
         return tuple((float(blue), float(red)) for blue, red in self.exponent.T)
 
     @cached_property
-    def _turns(self) -> dict[float, Complex]:
+    def _turns(self) -> dict[tuple[float, float], Complex]:
         return {}
 
 
@@ -188,10 +189,12 @@ def through_filters(
         Those before detector 1, and before detector 2.
     parameters : WorldParameters
     """
-    photon_hz = laser_hz + pulse.side * parameters.omega_m_hz[0]
-    amplitude = np.stack([_chain(chain, photon_hz, pulse) for chain in filters])
-    passed = _power(amplitude)
-    leaked = _power(np.stack([_chain(chain, laser_hz, pulse) for chain in filters]))
+    apart_hz = pulse.side * parameters.omega_m_hz[0]
+    amplitude = np.ones((len(filters), 2, len(pulse.bins)), np.complex128)
+    for through, chain in zip(amplitude, filters, strict=True):
+        for element in chain:
+            through *= element.amplitude(laser_hz, pulse.turn(element.fsr_hz, apart_hz))
+    passed, leaked = _power(amplitude).swapaxes(0, 1)
     passage = pulse.photon_powers @ passed.T
     reflected = pulse.drive * reflected_parts(laser_hz + pulse.frequency_hz, parameters)
     joint = complex(pulse.photon_beat @ passed.sum(axis=0))
@@ -200,7 +203,7 @@ def through_filters(
         passage=passage,
         overlap=joint / norm if norm > 0 else 0j,
         leak=reflected @ leaked.T,
-        amplitude=amplitude,
+        amplitude=amplitude[:, 0],
     )
 
 
@@ -241,16 +244,6 @@ def _photon_spectrum(
     photon = fft(field * np.exp(2j * np.pi * beat_hz * time))
     norm = np.linalg.norm(photon)
     return np.asarray(photon / norm if norm > 0 else photon)
-
-
-def _chain(
-    filters: Sequence[TunableFilterState], frequency_hz: float, pulse: ScatteredPulse
-) -> Complex:
-    """Field transmission of filters in a row on a pulse's axis, whose origin is given."""
-    amplitude = np.ones(len(pulse.frequency_hz), np.complex128)
-    for element in filters:
-        amplitude *= element.amplitude(frequency_hz, pulse.turn(element.fsr_hz))
-    return amplitude
 
 
 def _power(field: Complex) -> Real:
