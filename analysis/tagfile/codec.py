@@ -15,7 +15,6 @@ from analysis.tagfile.source import Records
 _OVERFLOW = np.uint8(254)
 _UNKNOWN = np.uint8(255)
 _FIRST_NON_EVENT = np.uint8(MARKER + 16)
-_HYDRA_SPECIAL = 0x80000000
 _PICO_SPECIAL = 0xF0000000
 
 
@@ -183,8 +182,11 @@ class Encoder:
         dtime = check_events(events, self.layout)
         if len(time) == 0:
             return np.empty(0, dtype=np.uint32)
-        wraps, local = np.divmod(time, self.layout.wrap)
-        steps = np.diff(wraps, prepend=self._wraps)
+        wraps = time // self.layout.wrap
+        local = time - wraps * self.layout.wrap
+        steps = np.empty_like(wraps)
+        steps[0] = wraps[0] - self._wraps
+        np.subtract(wraps[1:], wraps[:-1], out=steps[1:])
         if steps.min() < 0:
             index = int(np.argmax(steps < 0))
             written = int(wraps[index] - steps[index]) * self.layout.wrap
@@ -221,12 +223,14 @@ class Encoder:
     def _words(
         self, local: NDArray[np.int64], dtime: NDArray[np.int64], channel: NDArray[np.integer]
     ) -> NDArray[np.uint32]:
-        number = channel.astype(np.int64)
         if self.layout.family == "hydra":
-            is_special = number >= SYNC
-            special = np.where(is_special, _HYDRA_SPECIAL, 0)
-            word = special | (np.where(is_special, number - SYNC, number) << 25)
-            return cast("Records", (word | (dtime << 10) | local).astype(np.uint32))
+            # `SYNC` is 64, so that it and the markers beyond set the special bit
+            word = channel.astype(np.uint32) << np.uint32(25)
+            word |= local.astype(np.uint32)
+            if self.layout.mode == "T3":
+                word |= dtime.astype(np.uint32) << np.uint32(10)
+            return cast("Records", word)
+        number = channel.astype(np.int64)
         bits = np.maximum(number - MARKER, 0)
         if self.layout.mode == "T2":
             field = np.where(bits > 0, (local & ~15) | bits, local)
@@ -310,22 +314,29 @@ def insert_overflows(
     EventError
         If that needs more than `MAX_OVERFLOW_RECORDS`, naming the longest gap.
     """
-    needed = -(-steps // largest)
+    late = np.flatnonzero(steps)
+    needed = -(-steps[late] // largest)
     total = int(needed.sum())
     if total > MAX_OVERFLOW_RECORDS:
-        index = int(np.argmax(needed))
+        index = int(late[np.argmax(needed)])
         rule = (
             f"the {total} overflow records up to it must be at most {MAX_OVERFLOW_RECORDS} "
             f"in {layout}; check its time, or use a layout with counted overflows"
         )
         raise EventError(index, rule)
+    if total == 0:
+        return words
     marker = HYDRA_OVERFLOW if layout.family == "hydra" else PICO_OVERFLOW
     full = marker | largest if layout.counted_overflows else marker
     records = np.full(len(words) + total, full, dtype=np.uint32)
-    position = np.arange(len(words)) + np.cumsum(needed)
+    last = late + np.cumsum(needed) - 1
+    is_word = np.ones(len(records), np.bool_)
+    is_word[last] = False
+    if total > len(late):
+        back = np.repeat(np.cumsum(needed), needed) - np.arange(total) - 1
+        is_word[np.repeat(last, needed) - back] = False
     if layout.counted_overflows:
-        late = needed > 0
-        rest = steps[late] - (needed[late] - 1) * largest
-        records[position[late] - 1] = (marker | rest).astype(np.uint32)
-    records[position] = words
+        rest = steps[late] - (needed - 1) * largest
+        records[last] = (marker | rest).astype(np.uint32)
+    records[is_word] = words
     return records

@@ -83,11 +83,18 @@ def check_events(events: Events, layout: RecordLayout) -> NDArray[np.int64]:
             f"{len(time)}, {len(dtime)} and {len(channel)}"
         )
         raise ValueError(message)
-    _refuse((time < 0) | (time > MAX_TIME), time, f"time must be 0 to {MAX_TIME}")
-    limit = max(layout.dtime_bins, 1)
-    _refuse((dtime < 0) | (dtime >= limit), dtime, f"dtime must be 0 to {limit - 1}")
-    _check_channels(time, dtime, channel, layout)
+    if len(time):
+        _check_range("time", time, MAX_TIME)
+        _check_range("dtime", dtime, max(layout.dtime_bins, 1) - 1)
+        if channel.max() > layout.max_channel or channel.min() < 0:
+            _check_channels(time, dtime, channel, layout)
     return dtime.astype(np.int64)
+
+
+def _check_range(name: str, values: NDArray[np.integer], largest: int) -> None:
+    if values.min() < 0 or values.max() > largest:
+        wrong = (values < 0) | (values > largest)
+        _refuse(wrong, values, f"{name} must be 0 to {largest}")
 
 
 def _check_channels(

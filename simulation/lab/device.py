@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import exp
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,9 +77,17 @@ def scattering_spectrum(
     return np.asarray(2 * rate)
 
 
-def reflected_part(device: int, light_hz: ArrayLike, parameters: WorldParameters) -> Real:
-    """Return the part of light of these optical frequencies that a device's cavity reflects."""
-    detuning = np.asarray(light_hz, np.float64) - parameters.resonance_hz[device]
+def reflected_parts(light_hz: ArrayLike, parameters: WorldParameters) -> Real:
+    """Return the part of light that the cavities of devices A, B reflect, shape (2, ...).
+
+    Parameters
+    ----------
+    light_hz : array_like
+        Optical frequencies.
+    parameters : WorldParameters
+    """
+    light = np.asarray(light_hz, np.float64)
+    detuning = np.stack([light - resonance for resonance in parameters.resonance_hz])
     kappa = parameters.kappa
     external = parameters.coupling_ratio * kappa
     return reflectivity(2 * np.pi * detuning, kappa=kappa, kappa_ext=external)
@@ -85,8 +95,13 @@ def reflected_part(device: int, light_hz: ArrayLike, parameters: WorldParameters
 
 def resting_phonons(device: int, temperature: float, parameters: WorldParameters) -> float:
     """Return 1/(e^{ħΩ/kT} − 1) plus what imperfect thermalisation adds."""
-    thermal = thermal_occupation(2 * np.pi * parameters.omega_m_hz[device], temperature)
-    return float(thermal) + parameters.excess_phonons[device]
+    thermal = _thermal_phonons(parameters.omega_m_hz[device], temperature)
+    return thermal + parameters.excess_phonons[device]
+
+
+@lru_cache(maxsize=16)
+def _thermal_phonons(frequency_hz: float, temperature: float) -> float:
+    return float(thermal_occupation(2 * np.pi * frequency_hz, temperature))
 
 
 def heating(
@@ -104,11 +119,11 @@ def heating(
     decay, bath = parameters.lifetime[device], parameters.bath_lifetime
     for other, pulse in enumerate(pulses):
         elapsed = now.time - pulse.time + (parameters.period if other >= number else 0.0)
-        left = np.exp(-elapsed / decay)
-        delayed = parameters.bath_heating[device] * (left - np.exp(-elapsed / bath))
+        left = exp(-elapsed / decay)
+        delayed = parameters.bath_heating[device] * (left - exp(-elapsed / bath))
         prompt = parameters.prompt_heating[device] * left
         phonons += _heat(pulse.energy, parameters) * (delayed + prompt)
-    return float(phonons)
+    return phonons
 
 
 def _heat(energy: float, parameters: WorldParameters) -> float:

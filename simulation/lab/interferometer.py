@@ -92,13 +92,13 @@ class Interferometer:
 
     def step(self, seconds: float) -> None:
         """Let time pass: drift, then the servo's answer; sets `phase`, `sigma`, `output`."""
-        self._go(float(self._walks(seconds, self._rng.standard_normal(1))[0]), seconds)
+        spread, drift = self._walk(seconds)
+        self._go(spread * self._rng.standard_normal() + drift, seconds)
 
-    def _walks(self, seconds: float, chance: Real) -> Real:
-        """Return by how much the free phase moves in so many seconds."""
+    def _walk(self, seconds: float) -> tuple[float, float]:
+        """Return standard deviation and mean of how the free phase moves in so many seconds."""
         world = self._parameters
-        walk = world.phase_drift * sqrt(seconds) * chance + world.phase_drift_rate * seconds
-        return np.asarray(walk)
+        return world.phase_drift * sqrt(seconds), world.phase_drift_rate * seconds
 
     def _go(self, walk: float, seconds: float) -> None:
         """Let the free phase move, and the servo answer."""
@@ -118,6 +118,8 @@ class Interferometer:
         steps at once: at the end of each the output is what it was, or the error is gone. A closed
         loop comes to rest within the first steps.
         """
+        if number == 0:
+            return np.empty(0), np.empty(0)
         found: list[tuple[float, float]] = []
         while len(found) < number and not self._is_steady(seconds):
             self.step(seconds)
@@ -125,7 +127,8 @@ class Interferometer:
         left = number - len(found)
         if not left:
             return _columns(found)
-        walks = self._walks(seconds, self._rng.standard_normal(left))
+        spread, mean = self._walk(seconds)
+        walks = spread * self._rng.standard_normal(left) + mean
         drift = np.cumsum(np.concatenate([[self._drift], walks]))[1:]
         if not self._settings.engaged:
             self._drift, self.sigma = float(drift[-1]), self._parameters.acoustic_noise

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.lab.device import DevicePulse, heating, reflected_part, resting_phonons
+from simulation.lab.device import DevicePulse, heating, reflected_parts, resting_phonons
 from simulation.lab.emission import Arrival, UncorrelatedPulse
 from simulation.lab.optics import TunableFilterState
 from simulation.lab.scattering import FilteredPulse, ScatteredPulse, photon_energy
@@ -110,7 +111,9 @@ def uncorrelated_pulse(
         photons = mine.stokes * (1 + phonons) if pulse.side < 0 else mine.anti_stokes * phonons
         mean += photons * light.passage[x] * collected[pulse.laser, x]
     # the ringing of the filters is left out: nobody looks at the shape of such a pulse
-    arrival = Arrival.of(pulse.light.start + path_delay(parameters), pulse.light.transmission)
+    arrival = Arrival(
+        start=pulse.light.start + path_delay(parameters), cumulative=pulse.light.arrived
+    )
     return UncorrelatedPulse(mean=mean, arrival=(arrival, arrival))
 
 
@@ -123,7 +126,7 @@ def unpulsed_rate(conditions: Conditions, collected: Real, parameters: WorldPara
     passed = _passed(conditions, np.concatenate([lasers, scattered.ravel(), on_resonance]))
     sensitive = np.divide(conditions.efficiency, parameters.detector_efficiency)
     stray = np.array(parameters.stray_light_hz) * sensitive * passed[-1]
-    back = np.transpose([reflected_part(x, lasers, parameters) for x in (0, 1)])
+    back = reflected_parts(lasers, parameters).T
     flux = conditions.resting_power * back / photon_energy(lasers)[:, None]
     rate = np.einsum("lx,lxj,lj->j", flux, collected, passed[:2])
     phonons = np.array([resting_phonons(x, conditions.temperature, parameters) for x in (0, 1)])
@@ -138,10 +141,8 @@ def unpulsed_rate(conditions: Conditions, collected: Real, parameters: WorldPara
 
 def _passed(conditions: Conditions, frequency: Real) -> Real:
     """Power transmission of the filters before detectors 1, 2 (last axis)."""
-    return np.stack(
-        [
-            np.prod([np.abs(element.amplitude(frequency)) ** 2 for element in chain], axis=0)
-            for chain in conditions.filters
-        ],
-        axis=-1,
-    )
+    passed = [
+        [prod(element.transmission(light) for element in chain) for chain in conditions.filters]
+        for light in frequency.tolist()
+    ]
+    return np.array(passed)

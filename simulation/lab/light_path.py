@@ -40,7 +40,8 @@ class LightPath:
         self, wiring: Wiring, parameters: WorldParameters, rng: np.random.Generator
     ) -> None:
         self._wiring, self.parameters, self._rng = wiring, parameters, rng
-        self._wander = parameters.laser_drift_hz * rng.standard_normal(2)
+        pump, read = (parameters.laser_drift_hz * rng.standard_normal(2)).tolist()
+        self._wander: tuple[float, float] = pump, read
         self.jumps = 0
         self._hops: dict[int, tuple[object, float]] = {}
         self.filters = {
@@ -65,14 +66,18 @@ class LightPath:
 
     def step(self, seconds: float) -> None:
         """Let lasers and filters drift; a laser that was tuned or switched has ended its hop."""
-        self._hops = {n: hop for n, hop in self._hops.items() if hop[0] == self._state(n)}
+        if self._hops:
+            self._hops = {n: hop for n, hop in self._hops.items() if hop[0] == self._state(n)}
         kept = exp(-seconds / self.parameters.laser_drift_time)
         spread = self.parameters.laser_drift_hz * sqrt(1 - kept**2)
-        self._wander = kept * self._wander + spread * self._rng.standard_normal(2)
+        pump, read, *chances = self._rng.standard_normal(2 + len(self.filters)).tolist()
+        self._wander = (
+            kept * self._wander[0] + spread * pump,
+            kept * self._wander[1] + spread * read,
+        )
         walk = self.parameters.filter_drift_hz * sqrt(seconds)
-        steps = walk * self._rng.standard_normal(len(self.filters))
-        for element, change in zip(self.filters.values(), steps, strict=True):
-            element.drift_hz += float(change)
+        for element, chance in zip(self.filters.values(), chances, strict=True):
+            element.drift_hz += walk * chance
 
     def shift_filter(self, name: str, change_hz: float) -> None:
         """Let a filter's resonance jump."""
@@ -85,14 +90,16 @@ class LightPath:
 
     def hop_hz(self, laser: int) -> float:
         """Return how far a laser is from its set wavelength by a mode hop."""
+        if not self._hops:
+            return 0.0
         state, change = self._hops.get(laser, (None, 0.0))
         return change if state == self._state(laser) else 0.0
 
     def frequency_hz(self, laser: int, *, drift: bool = True) -> float:
         """Return a laser's optical frequency."""
         state = self._state(laser)
-        wander = float(self._wander[laser]) if drift else 0.0
-        return float(constants.c / state.wavelength) + self.hop_hz(laser) + wander
+        wander = self._wander[laser] if drift else 0.0
+        return constants.c / state.wavelength + self.hop_hz(laser) + wander
 
     def filtered_power(self, laser: int) -> float:
         """Return the power behind a laser's prefilter, W."""

@@ -21,7 +21,7 @@ from simulation.lab.light_budget import (
 )
 from simulation.lab.scattering import FilteredPulse, ScatteredPulse, intensity, through_filters
 from simulation.lab.world_parameters import WorldParameters
-from simulation.theory.dlcz import DLCZParameters, click_probabilities, fringe_phase
+from simulation.theory.dlcz import DLCZParameters, click_patterns, fringe_phase
 
 Real = NDArray[np.float64]
 Values = dict[str, float]
@@ -210,8 +210,7 @@ def _patterns(parameters: DLCZParameters, passage: Real) -> FringePatterns:
     """Ask the exact model around the fringe; darks are drawn apart, over the whole trial."""
     elsewhere = fringe_phase(parameters) - parameters.delta_phi
     around = replace(parameters, delta_phi=PHASES - elsewhere, dark_1=0.0, dark_2=0.0)
-    probabilities = click_probabilities(around, passage).patterns
-    return FringePatterns.of(probabilities.reshape(len(PHASES), 16))
+    return FringePatterns.of(click_patterns(around, passage).reshape(len(PHASES), 16))
 
 
 def _arrivals(pulse: ScatteredPulse, light: FilteredPulse, delay: float) -> tuple[Arrival, Arrival]:

@@ -1,7 +1,9 @@
 """Light before and after the interferometer: AOM pulses, attenuators, tunable filters."""
 
+from cmath import rect
 from dataclasses import dataclass
-from math import pi, sin
+from functools import cached_property
+from math import pi, sin, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +27,7 @@ _FAINT = 1e-3
 """Light below this part of the highest belongs to no pulse."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LightPulse:
     """A pulse as the AOM lets it through.
 
@@ -45,12 +47,18 @@ class LightPulse:
         """Times of the samples, s after the trigger."""
         return np.asarray(self.start + STEP * np.arange(len(self.transmission)))
 
-    @property
+    @cached_property
     def duration(self) -> float:
         """Energy over power: the length of a flat pulse of transmission 1, s."""
         return float(self.transmission.sum()) * STEP
 
-    @property
+    @cached_property
+    def arrived(self) -> Real:
+        """Part of the light that has come by the end of each sample."""
+        total = np.cumsum(self.transmission)
+        return np.asarray(total / total[-1])
+
+    @cached_property
     def centre(self) -> float:
         """Mean time of the light, s after the trigger."""
         return float(np.average(self.time, weights=self.transmission))
@@ -113,8 +121,7 @@ def filter_amplitude(offset_hz: ArrayLike, width_hz: float, fsr_hz: float) -> Co
     width_hz, fsr_hz : float
         w and the free spectral range.
     """
-    root = np.pi * width_hz / (2 * fsr_hz)
-    reflectivity = (np.sqrt(1 + root**2) - root) ** 2
+    reflectivity = _reflectivity(width_hz, fsr_hz)
     phase = 2j * np.pi * np.asarray(offset_hz, np.float64) / fsr_hz
     return np.asarray((1 - reflectivity) / (1 - reflectivity * np.exp(phase)))
 
@@ -142,7 +149,8 @@ class TunableFilterState:
         fsr_hz: float,
     ) -> None:
         self.drift_hz = 0.0
-        self._width_hz, self._fsr_hz = width_hz, fsr_hz
+        self.fsr_hz, self._width_hz = fsr_hz, width_hz
+        self._reflectivity = _reflectivity(width_hz, fsr_hz)
         self._hz_per_volt, self._play = hz_per_volt, backlash / 2
         self._origin = resonance_hz - hz_per_volt * (volts - self._play)
         self._position = 0.0
@@ -156,16 +164,31 @@ class TunableFilterState:
         """One of the frequencies it passes; the others lie whole free spectral ranges away."""
         return self._origin + self._hz_per_volt * self._position + self.drift_hz
 
-    def amplitude(self, frequency_hz: ArrayLike) -> Complex:
-        """Return the field transmission of light of these optical frequencies."""
-        offset = np.asarray(frequency_hz, np.float64) - self.centre_hz
-        return filter_amplitude(offset, self._width_hz, self._fsr_hz)
+    def amplitude(self, frequency_hz: float, turn: Complex | complex = 1.0) -> Complex:
+        """Return the field transmission, as `filter_amplitude`.
+
+        Parameters
+        ----------
+        frequency_hz : float
+            Optical frequency.
+        turn : ndarray of complex, optional
+            e^{2πiν/FSR} of light that lies ν from there.
+        """
+        angle = 2 * pi * (frequency_hz - self.centre_hz) / self.fsr_hz
+        back = rect(self._reflectivity, angle) * turn
+        return np.asarray((1 - self._reflectivity) / (1 - back))
 
     def transmission(self, frequency_hz: float) -> float:
         """Return the power transmission: the Airy comb of `filter_amplitude`, for a number."""
-        fsr = self._fsr_hz
+        fsr = self.fsr_hz
         ratio = sin(pi * (frequency_hz - self.centre_hz) / fsr) * 2 * fsr / (pi * self._width_hz)
         return 1 / (1 + ratio * ratio)
+
+
+def _reflectivity(width_hz: float, fsr_hz: float) -> float:
+    """R of the mirrors of `filter_amplitude`."""
+    root = pi * width_hz / (2 * fsr_hz)
+    return (sqrt(1 + root**2) - root) ** 2
 
 
 def _transmission(drive: PulseDrive, parameters: WorldParameters) -> tuple[float, Real]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from math import sqrt
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from simulation.lab.clock import VirtualClock
 from simulation.lab.dead_man import DeadManRelay
 from simulation.lab.detector_memory import remembered
 from simulation.lab.detectors import Nanowire
-from simulation.lab.device import reflected_part
+from simulation.lab.device import reflected_parts
 from simulation.lab.emission import (
     DetectorClicks,
     pair_clicks,
@@ -49,6 +50,9 @@ _MIXING_CHAMBER = 6
 
 _STAGES = {1: 45.0, 2: 3.6, 5: 0.9}
 """Temperatures of the other stages by thermometer channel, K."""
+
+_VOLTAGE, _POSITION = attrgetter("voltage"), attrgetter("position")
+_CURRENT, _LATCHED = attrgetter("current"), attrgetter("latched")
 
 
 class Plant:
@@ -179,27 +183,23 @@ class Plant:
         point, world = stretch.point, stretch.parameters
         noise = np.hypot(2 * stretch.sigma, point.phase_noise)
         patterns = point.patterns.at(point.theta(stretch.phase), noise, point.contrast)
-        clicks = DetectorClicks.joined(
-            [
-                pair_clicks(self._rng, patterns, stretch.blocks, point.arrivals),
-                *(uncorrelated_clicks(self._rng, other, stretch.trials) for other in point.others),
-                steady_clicks(self._rng, point.steady_rate, stretch.trials, world.period),
-            ]
-        )
-        return remembered(clicks, world, self._memory_rng)
+        clicks = pair_clicks(self._rng, patterns, stretch.blocks, point.arrivals)
+        for other in point.others:
+            clicks += uncorrelated_clicks(self._rng, other, stretch.trials)
+        clicks += steady_clicks(self._rng, point.steady_rate, stretch.trials, world.period)
+        return remembered(DetectorClicks.joined(clicks), world, self._memory_rng)
 
     def _stretch(self, trials: int) -> Stretch:
         """Live through trials that share an operating point, while the phase moves on."""
         point, period = self.operating_point(), self.parameters.period
         self._look_at_fringe()
-        length = round(_PHASE_BLOCK / period)
+        own, length = self.interferometer, round(_PHASE_BLOCK / period)
         blocks = _divided(trials, length)
         rest = trials - trials // length * length
-        phase, sigma = self.interferometer.steps(trials // length, length * period)
+        phase, sigma = own.steps(trials // length, length * period)
         if rest:
-            self.interferometer.step(rest * period)
-            phase = np.append(phase, self.interferometer.phase)
-            sigma = np.append(sigma, self.interferometer.sigma)
+            own.step(rest * period)
+            phase, sigma = np.append(phase, own.phase), np.append(sigma, own.sigma)
         self._grow_older(trials * period)
         return Stretch(
             point=point, parameters=self.parameters, blocks=blocks, phase=phase, sigma=sigma
@@ -225,21 +225,20 @@ class Plant:
         self.interferometer.adopt(constants)
 
     def _look_at_fringe(self) -> None:
-        arms = [self.light.arm_transmission(device) for device in (0, 1)]
-        pump, read = (
-            self.light.filtered_power(laser) * sqrt(arms[0] * arms[1]) for laser in (0, 1)
-        )
-        self.interferometer.look_at(self._train.fringe((pump, read)))
+        light = self.light
+        both = sqrt(light.arm_transmission(0) * light.arm_transmission(1))
+        power = light.filtered_power(0) * both, light.filtered_power(1) * both
+        self.interferometer.look_at(self._train.fringe(power))
 
     def _settings(self) -> tuple[object, ...]:
         """Everything instruments or faults can change that clicks depend on."""
         own = self.wiring
         return (
             *self._train.settings(),
-            *(port.voltage for port in own.actuator.values()),
-            *(port.position for port in own.switch.values()),
-            *(port.current for port in own.bias.values()),
-            *(wire.latched for wire in self.detectors),
+            *map(_VOLTAGE, own.actuator.values()),
+            *map(_POSITION, own.switch.values()),
+            *map(_CURRENT, own.bias.values()),
+            *map(_LATCHED, self.detectors),
             self.temperature,
             self.light.jumps,
         )
@@ -324,7 +323,7 @@ class Plant:
         if place != "reflected":
             return float(at_devices[:, ("arm_a", "arm_b").index(place)].sum())
         lasers = [self.light.frequency_hz(laser) for laser in (0, 1)]
-        back = np.transpose([reflected_part(x, lasers, self.parameters) for x in (0, 1)])
+        back = reflected_parts(lasers, self.parameters).T
         in_port = combined(self.parameters)[:, :, 0]
         return float(np.sum(at_devices * back * in_port))
 

@@ -1,7 +1,9 @@
 """The pulses of a trial, worked out anew only when a generator, laser or bias has changed."""
 
+from cmath import phase
 from collections import deque
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ from simulation.lab.world_parameters import WorldParameters
 
 KEPT = 4
 """Trains that are kept: a measurement goes to and fro between a few."""
+
+
+_DRIVE, _STATE = attrgetter("drive"), attrgetter("state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,12 +57,13 @@ class PulseTrain:
         own = self._wiring
         return (
             self.parameters,
-            *(port.drive for port in own.aom_drive.values()),
+            *map(_DRIVE, own.aom_drive.values()),
             own.eom_drive[1].drive,
             own.actuator["eom_bias"].voltage,
             own.trigger.fires(self.parameters.period),
-            *(port.state for port in own.laser.values()),
-            *(self._light.hop_hz(laser) for laser in (0, 1)),
+            *map(_STATE, own.laser.values()),
+            self._light.hop_hz(0),
+            self._light.hop_hz(1),
         )
 
     @property
@@ -91,8 +97,7 @@ class PulseTrain:
         pump, read = self._train.lock_field
         light = pump * power[0] + read * power[1]
         return LockFringe(
-            amplitude=float(abs(light)) * self.parameters.lock_volts_per_watt,
-            offset=float(np.angle(light)),
+            amplitude=abs(light) * self.parameters.lock_volts_per_watt, offset=phase(light)
         )
 
     def _update(self) -> None:
@@ -145,8 +150,8 @@ class PulseTrain:
                 continue
             time = pulse.light.time
             inside = (time >= opening) & (time < closing)
-            phase = eom.at(time[inside] + self.parameters.eom_arm_delay)
-            total += complex(np.sum(pulse.light.transmission[inside] * np.exp(1j * phase)))
+            turned = np.exp(1j * eom.at(time[inside] + self.parameters.eom_arm_delay))
+            total += complex(np.sum(pulse.light.transmission[inside] * turned))
         return total * STEP / (closing - opening)
 
 

@@ -7,13 +7,15 @@ shift in one arm shows as lost overlap of the two fields, as fringes in time do 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import expm1
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import constants
 from scipy.fft import fft, fftfreq, ifft, next_fast_len
 
-from simulation.lab.device import DevicePulse, reflected_part, scattering_spectrum
+from simulation.lab.device import DevicePulse, reflected_parts, scattering_spectrum
 from simulation.lab.eom import PhaseRecord
 from simulation.lab.optics import STEP, LightPulse, TunableFilterState
 from simulation.lab.world_parameters import WorldParameters
@@ -25,7 +27,7 @@ _EMPTY = 1e-8
 """Spectral bins below this part of the highest are left out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ScatteredPulse:
     """A pulse after both devices, before the filters.
 
@@ -61,12 +63,39 @@ class ScatteredPulse:
 
     def at_device(self, device: int, power: float) -> DevicePulse:
         """Return the pulse as a device sees it at `power` (W for an AOM transmission of 1)."""
+        stokes, anti_stokes = self._exponents[device]
         return DevicePulse(
             time=self.light.centre,
             energy=power * self.light.duration,
-            stokes=float(np.expm1(power * self.exponent[0, device])),
-            anti_stokes=float(-np.expm1(-power * self.exponent[1, device])),
+            stokes=expm1(power * stokes),
+            anti_stokes=-expm1(-power * anti_stokes),
         )
+
+    def turn(self, fsr_hz: float, apart_hz: float) -> Complex:
+        """Return e^{2πiν/FSR} of photons and drive light ν from the laser, shape (2, m)."""
+        if (fsr_hz, apart_hz) not in self._turns:
+            axes = self.frequency_hz + np.array([[apart_hz], [0.0]])
+            self._turns[fsr_hz, apart_hz] = np.exp(2j * np.pi * axes / fsr_hz)
+        return self._turns[fsr_hz, apart_hz]
+
+    @cached_property
+    def photon_powers(self) -> Real:
+        """Energy spectra of the photons of A, B, shape (2, m)."""
+        return _power(self.photons)
+
+    @cached_property
+    def photon_beat(self) -> Complex:
+        """Field of B times the conjugate one of A, shape (m,)."""
+        return np.asarray(np.conj(self.photons[0]) * self.photons[1])
+
+    @cached_property
+    def _exponents(self) -> tuple[tuple[float, float], ...]:
+        """`exponent` by device."""
+        return tuple((float(blue), float(red)) for blue, red in self.exponent.T)
+
+    @cached_property
+    def _turns(self) -> dict[tuple[float, float], Complex]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,14 +111,14 @@ class FilteredPulse:
         the contrast of their interference, its phase that of B relative to A.
     leak : ndarray, shape (2, 2)
         Part of the drive's energy that is reflected by the device and passes.
-    spectrum : ndarray of complex, shape (2, 2, m)
-        Photon fields of device X behind the filters of detector j, element [X, j].
+    amplitude : ndarray of complex, shape (2, m)
+        Field transmission of the filters of detector j for the photons.
     """
 
     passage: Real
     overlap: complex
     leak: Real
-    spectrum: Complex
+    amplitude: Complex
 
 
 def scatter(
@@ -160,21 +189,21 @@ def through_filters(
         Those before detector 1, and before detector 2.
     parameters : WorldParameters
     """
-    drive_hz = laser_hz + pulse.frequency_hz
-    photon_hz = drive_hz + pulse.side * parameters.omega_m_hz[0]
-    both = np.concatenate([photon_hz, drive_hz])
-    chains = np.array([_chain(chain, both) for chain in filters])
-    amplitude, leaks = chains[:, : len(photon_hz)], np.abs(chains[:, len(photon_hz) :]) ** 2
-    passed = pulse.photons[:, None, :] * amplitude
-    passage = np.sum(np.abs(passed) ** 2, axis=-1)
-    reflected = pulse.drive * [reflected_part(x, drive_hz, parameters) for x in (0, 1)]
-    joint = complex(np.sum(np.conj(passed[0]) * passed[1]))
+    apart_hz = pulse.side * parameters.omega_m_hz[0]
+    amplitude = np.ones((len(filters), 2, len(pulse.bins)), np.complex128)
+    for through, chain in zip(amplitude, filters, strict=True):
+        for element in chain:
+            through *= element.amplitude(laser_hz, pulse.turn(element.fsr_hz, apart_hz))
+    passed, leaked = _power(amplitude).swapaxes(0, 1)
+    passage = pulse.photon_powers @ passed.T
+    reflected = pulse.drive * reflected_parts(laser_hz + pulse.frequency_hz, parameters)
+    joint = complex(pulse.photon_beat @ passed.sum(axis=0))
     norm = float(np.sqrt(np.prod(passage.sum(axis=-1))))
     return FilteredPulse(
         passage=passage,
         overlap=joint / norm if norm > 0 else 0j,
-        leak=reflected @ leaks.T,
-        spectrum=passed,
+        leak=reflected @ leaked.T,
+        amplitude=amplitude[:, 0],
     )
 
 
@@ -186,10 +215,13 @@ def intensity(pulse: ScatteredPulse, filtered: FilteredPulse) -> Real:
     ndarray, shape (2, n)
         Detectors 1, 2; in steps of `STEP` from the light pulse's start.
     """
-    spectrum = np.zeros((2, 2, pulse.length), np.complex128)
-    spectrum[..., pulse.bins] = filtered.spectrum
-    field = ifft(spectrum, axis=-1)[..., : len(pulse.light.transmission)]
-    return np.asarray(np.sum(np.abs(field) ** 2, axis=0))
+    spectrum = pulse.photons[:, None] * filtered.amplitude
+    if len(pulse.bins) < pulse.length:
+        full = np.zeros((2, 2, pulse.length), np.complex128)
+        full[..., pulse.bins] = spectrum
+        spectrum = full
+    field = ifft(spectrum, axis=-1, overwrite_x=True)[..., : len(pulse.light.transmission)]
+    return np.asarray(_power(field).sum(axis=0))
 
 
 def photon_energy(frequency_hz: ArrayLike) -> Real:
@@ -214,11 +246,8 @@ def _photon_spectrum(
     return np.asarray(photon / norm if norm > 0 else photon)
 
 
-def _chain(filters: Sequence[TunableFilterState], frequency_hz: Real) -> Complex:
-    amplitude = np.ones(len(frequency_hz), np.complex128)
-    for element in filters:
-        amplitude = amplitude * element.amplitude(frequency_hz)
-    return amplitude
+def _power(field: Complex) -> Real:
+    return np.asarray(field.real**2 + field.imag**2)
 
 
 def _filled(energy: Real) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_discrete_lyapunov
 
 Real = NDArray[np.float64]
 
@@ -82,5 +81,13 @@ def loop_behaviour(
     kept = [0, 1, 2, 3] if w else [0, 1, 3]
     drive = np.array([[1.0, -(g + w + d)], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])[kept]
     power = np.diag([acoustic**2 * (1 - memory**2), sensor**2])
-    covariance = solve_discrete_lyapunov(step[np.ix_(kept, kept)], drive @ power @ drive.T)
+    covariance = _stationary(step[np.ix_(kept, kept)], drive @ power @ drive.T)
     return LoopBehaviour(stable=True, decay=decay, noise=float(np.sqrt(covariance[0, 0])))
+
+
+def _stationary(step: Real, noise: Real) -> Real:
+    """Return C = A C Aᵀ + Q, solved as it stands: it is small."""
+    size = len(step) ** 2
+    both = (step[:, None, :, None] * step[None, :, None, :]).reshape(size, size)
+    found = np.linalg.solve(np.eye(size) - both, noise.ravel())
+    return np.asarray(found.reshape(step.shape), np.float64)

@@ -1,6 +1,7 @@
 """Trials that the world has lived through and whose clicks have not been drawn yet."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from simulation.lab.operating_point import OperatingPoint
 from simulation.lab.world_parameters import WorldParameters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Stretch:
     """Trials in a row under the same settings.
 
@@ -30,7 +31,7 @@ class Stretch:
     phase: NDArray[np.float64]
     sigma: NDArray[np.float64]
 
-    @property
+    @cached_property
     def trials(self) -> int:
         """Number of trials."""
         return int(self.blocks.sum())

@@ -129,19 +129,21 @@ class Registrar:
         ]
         time = np.concatenate([self._late_time, *(times for times, _ in parts)])
         channel = np.concatenate([self._late_channel, *(codes for _, codes in parts)])
+        order = np.argsort(time, kind="stable")
+        time, channel = time.take(order), channel.take(order)
         end = (first_trial + trials) * self._period
-        is_late = time >= end
-        self._late_time, self._late_channel = time[is_late], channel[is_late]
-        is_now = ~is_late & (time >= 0)
-        time, channel = time[is_now], channel[is_now]
+        first, last = (int(place) for place in np.searchsorted(time, (0, end)))
+        self._late_time, self._late_channel = time[last:].copy(), channel[last:].copy()
+        time, channel = time[first:last], channel[first:last]
         if self.settings.mode != "T3" and self.has_sync and syncs_seen:
             syncs = self._sync_times(first_trial, trials)
             if self.settings.sync_only_with_clicks:
                 syncs = _last_before(syncs, time)
             time = np.concatenate([time, syncs])
             channel = np.concatenate([channel, np.full(len(syncs), SYNC, np.uint8)])
-        order = np.argsort(time, kind="stable")
-        return time[order], channel[order]
+            order = np.argsort(time, kind="stable")
+            time, channel = time.take(order), channel.take(order)
+        return time, channel
 
     def records(self, time: Integers, channel: NDArray[np.uint8], until_trial: int) -> Records:
         """Encode registered events of T2 or T3, overflows up to trial `until_trial` included."""
@@ -167,14 +169,23 @@ class Registrar:
         """Ticks of one input: jitter, level, offset, noise, dead times."""
         trigger = self.settings.inputs[number]
         seen = discriminate(trigger, height, self._parameters)
-        mine = clicks.detector == number
-        kept = self._rng.random(int(mine.sum())) < seen.registered * keep
-        trial, time = clicks.trial[mine][kept], clicks.time[mine][kept]
-        jitter = self._parameters.jitter * self._rng.standard_normal(len(time))
-        time += jitter + seen.delay + trigger.offset
-        ticks = (trial + first_trial) * self._period
-        ticks += np.floor(time / self._tick).astype(np.int64)
-        ticks = np.append(ticks, self._noise(seen.noise_rate * keep, first_trial, trials))
+        mine = np.flatnonzero(clicks.detector == number)
+        kept = mine[self._rng.random(len(mine)) < seen.registered * keep]
+        trial, time = clicks.trial.take(kept), clicks.time.take(kept)
+        # in place: new arrays of this size cost more than what is done to them
+        jitter = self._rng.standard_normal(len(time))
+        jitter *= self._parameters.jitter
+        jitter += seen.delay
+        jitter += trigger.offset
+        time += jitter
+        time /= self._tick
+        ticks = trial
+        ticks += first_trial
+        ticks *= self._period
+        ticks += np.floor(time, out=time).astype(np.int64)
+        noise = self._noise(seen.noise_rate * keep, first_trial, trials)
+        if len(noise):
+            ticks = np.append(ticks, noise)
         ticks.sort()
         dead = round(_dead_time(self._parameters) / self._tick)
         ticks = _with_dead_time(ticks, dead, int(self._last[number]))
@@ -205,11 +216,14 @@ class Registrar:
     def _start_stop(self, time: Integers, channel: NDArray[np.uint8]) -> Events:
         """T3: sync number and bin, where the bin is in range."""
         shift = round((self.settings.sync.offset + (self._edge or 0.0)) / self._tick)
-        trial, inside = np.divmod(time - shift, self._period)
-        inside -= round(self.settings.t3_offset / self._tick)
+        trial = (time - shift) // self._period
+        inside = time - trial * self._period
+        inside -= shift + round(self.settings.t3_offset / self._tick)
         bins = inside >> self.settings.binning
         good = (inside >= 0) & (bins < TIMEHARP_260N_T3.dtime_bins) & (trial >= 0)
-        return Events(time=trial[good], dtime=bins[good].astype(np.int32), channel=channel[good])
+        if not good.all():
+            trial, bins, channel = trial[good], bins[good], channel[good]
+        return Events(time=trial, dtime=bins.astype(np.int32), channel=channel)
 
 
 class Fifo:

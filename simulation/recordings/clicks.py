@@ -11,7 +11,7 @@ from analysis.gates import Gate, GateSet
 from analysis.tagfile.events import Events
 from analysis.tagfile.layouts import SYNC
 from simulation.recordings.pulses import PhotonPulse, Timing, arrival_times
-from simulation.theory.dlcz import DLCZParameters, click_probabilities
+from simulation.theory.dlcz import DLCZParameters, click_patterns
 
 Integers = NDArray[np.int64]
 Real = NDArray[np.float64]
@@ -95,7 +95,7 @@ def click_model(source: DLCZParameters | ClickModel) -> ClickModel:
         message = f"parameters must be numbers to sample from, but are arrays {source.shape}"
         raise ValueError(message)
     apart = ("dark_1", "dark_2", "blindness", "afterpulse", "crosstalk")
-    light = click_probabilities(replace(source, **dict.fromkeys(apart, 0.0))).patterns
+    light = click_patterns(replace(source, **dict.fromkeys(apart, 0.0)))
     return ClickModel(
         light=light,
         dark=np.tile(source.per_detector("dark"), (2, 1)),
@@ -203,7 +203,8 @@ def split_by_mode(trials: Integers, pattern: Integers) -> list[Integers]:
     pattern : ndarray of int64, shape (n,)
         Which of the 15 patterns with clicks: its number + 1 has the bits p1 (8), p2, r1, r2 (1).
     """
-    return [trials[(pattern + 1) & bit > 0] for bit in (8, 4, 2, 1)]
+    clicked = pattern + 1
+    return [trials.take(np.flatnonzero(clicked & bit)) for bit in (8, 4, 2, 1)]
 
 
 def check_grid(gates: GateSet, resolution: float) -> None:

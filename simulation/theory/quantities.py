@@ -129,13 +129,18 @@ class Parameters:
     """
 
     def __post_init__(self) -> None:
-        for name, item in self.quantities().items():
-            value = getattr(self, name)
-            if value is None or isinstance(item.allowed, Choice | Pattern):
+        arrays = {}
+        for name, item in _quantities(cast("Hashable", type(self))).items():
+            value, allowed = getattr(self, name), item.allowed
+            if value is None or not isinstance(allowed, Range):
                 _check_word(name, value, item)
-            else:
-                object.__setattr__(self, name, checked(name, value, item.allowed))
-        _ = self.shape
+                continue
+            found = checked(name, value, allowed)
+            if found is not value:
+                object.__setattr__(self, name, found)
+            if not isinstance(found, float):
+                arrays[name] = found
+        common_shape(arrays)
 
     @classmethod
     def unchecked(cls, values: Mapping[str, Any]) -> Self:

@@ -9,6 +9,8 @@ swaps. Over a pulse much shorter than the mechanical lifetime, with κ the energ
 Source: Fan & Cheng, Eqs. (9)–(17); Hofer et al., Phys. Rev. A 84, 052327 (2011).
 """
 
+from math import inf
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -155,6 +157,8 @@ def _external(kappa: ArrayLike, kappa_ext: ArrayLike) -> Real:
 
 def _checked(name: str, value: ArrayLike, *, above: bool = False) -> Real:
     array = np.asarray(value, np.float64)
+    if array.ndim == 0 and 0 < float(array) < inf:
+        return array
     if not np.all(np.isfinite(array) & ((array > 0) if above else (array >= 0))):
         text = "be finite and > 0" if above else "be finite and ≥ 0"
         message = f"`{name}` must {text}, but is {array}"

@@ -116,14 +116,47 @@ def asked(
     free: SilenceFunction, silent: SilenceFunction, click: SilenceFunction
 ) -> SilenceFunction:
     """Ask one more detector: its axis comes last."""
-    values = np.stack(np.broadcast_arrays(free.values, silent.values, click.values), axis=1)
+    parts = free.values, silent.values, click.values
+    shape = np.broadcast_shapes(*(part.shape for part in parts))
+    values = np.empty((shape[0], 3, *shape[1:]), np.result_type(*parts))
+    for place, part in enumerate(parts):
+        values[:, place] = part
     n = free.n + 1
-    return SilenceFunction(values.reshape(3**n, *values.shape[2:]), n)
+    return SilenceFunction(values.reshape(3**n, *shape[1:]), n)
 
 
 def constant(value: Any) -> SilenceFunction:
     """Something before any detector is asked."""
     return SilenceFunction(np.asarray(value)[None])
+
+
+def inverse_determinants(kernel: Array) -> SilenceFunction:
+    """1/det(1 + K_S), K_S the rows and columns of the silent detectors S: no light but thermal.
+
+    Detectors are asked one after the other: with κ = K_kk, silence of detector k divides by 1 + κ
+    and takes K_·k K_k·/(1 + κ) off K.
+
+    Parameters
+    ----------
+    kernel : ndarray of complex, shape (n, n, ...)
+        K, Hermitian; batch axes last.
+    """
+    size, batch = len(kernel), kernel.shape[2:]
+    weight, left = np.ones((1, *batch)), kernel[None]
+    for n in range(size):
+        column = left[:, :, 0]
+        vacuum = _reciprocal(_plus(column[:, 0].real, 1.0, n), n)
+        taken = _product(column, vacuum[:, None], n)
+        odds = np.empty((3**n, 2, *batch))
+        odds[:, 0], odds[:, 1] = vacuum, taken[:, 0].real
+        change = _product(taken[:, 1:, None], column[:, None, 1:].conj(), n)
+        free, weights = left[:, 1:, 1:], np.empty((3**n, 3, *batch))
+        weights[:, FREE], weights[:, SILENT:] = weight, _product(weight[:, None], odds, n)
+        kernels = np.empty((3**n, 3, *free.shape[1:]), np.complex128)
+        kernels[:, FREE], kernels[:, SILENT], kernels[:, CLICK] = free, free - change, change
+        weight = weights.reshape(3 ** (n + 1), *batch)
+        left = kernels.reshape(3 ** (n + 1), *free.shape[1:])
+    return SilenceFunction(weight, size)
 
 
 @cache
@@ -147,7 +180,7 @@ def _product(f: Array, g: Array, n: int) -> Array:
     if n == 0:
         return np.asarray(f * g)
     left, right, first = _product_plan(n)
-    return np.asarray(np.add.reduceat(f[left] * g[right], first, axis=0))
+    return np.add.reduceat(f.take(left, axis=0) * g.take(right, axis=0), first, axis=0)
 
 
 @cache
@@ -175,7 +208,8 @@ def _reciprocal(f: Array, n: int) -> Array:
     if n == 0:
         return np.asarray(1 / f)
     f = _by_first(f, n)
-    free, silent = np.moveaxis(_reciprocal(np.moveaxis(f[:CLICK], 0, 1), n - 1), 1, 0)
+    both = _reciprocal(f[:CLICK].swapaxes(0, 1), n - 1)
+    free, silent = both[:, FREE], both[:, SILENT]
     click = -_product(_product(free, f[CLICK], n - 1), silent, n - 1)
     return np.concatenate([free, silent, click])
 

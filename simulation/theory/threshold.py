@@ -29,6 +29,7 @@ from simulation.theory.silent_sets import (
     SilenceFunction,
     asked,
     constant,
+    inverse_determinants,
 )
 
 __all__ = ["CLICK", "FREE", "SILENT", "Conditioned", "click_tensor", "condition"]
@@ -236,9 +237,12 @@ def click_tensor(kernel: ArrayLike, displacement: ArrayLike, dark: ArrayLike) ->
     probability that one detector misses what a lossless other one saw (where it is exactly 0,
     rounding below 0 is raised to 0).
     """
-    n = np.shape(kernel)[-1]
-    state = condition(kernel, displacement, clicked=range(n), dark=dark)
-    return np.maximum(state.weight.outcomes, 0.0)
+    if np.any(displacement) or np.any(dark):
+        modes = range(np.shape(kernel)[-1])
+        weight = condition(kernel, displacement, clicked=modes, dark=dark).weight
+    else:
+        weight = inverse_determinants(_with_batch_last(kernel, displacement, dark)[0])
+    return np.maximum(weight.outcomes, 0.0)
 
 
 def _with_batch_last(
@@ -259,7 +263,8 @@ def _with_batch_last(
 
     def last(array: NDArray[np.generic], axes: int) -> NDArray[np.generic]:
         spread = np.broadcast_to(array, (*batch, *array.shape[-axes:]))
-        return np.moveaxis(spread, range(-axes, 0), range(axes))
+        own = len(batch)
+        return spread.transpose(*range(own, own + axes), *range(own))
 
     return (
         np.asarray(last(k, 2), np.complex128),

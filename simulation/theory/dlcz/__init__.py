@@ -4,6 +4,7 @@ from simulation.theory.dlcz.budget import visibility_bound
 from simulation.theory.dlcz.clicks import (
     ClickProbabilities,
     PairClicks,
+    click_patterns,
     click_probabilities,
     g2_clicks,
     pair_clicks,
@@ -31,6 +32,7 @@ __all__ = [
     "DetectedState",
     "PairClicks",
     "at_delay",
+    "click_patterns",
     "click_probabilities",
     "detected_state",
     "fringe_phase",

@@ -118,13 +118,18 @@ def click_probabilities(
     -------
     ClickProbabilities
     """
-    patterns = _remembered(_interfering(parameters, passage), parameters)
+    patterns = click_patterns(parameters, passage)
     coincidences = [_both(patterns, j, 2 + i) for i in (0, 1) for j in (0, 1)]
     return ClickProbabilities(
         patterns=patterns,
         singles=np.stack([_clicked(patterns, mode).sum((-3, -2, -1)) for mode in range(4)], -1),
         coincidences=np.stack(coincidences, -1).reshape(*patterns.shape[:-4], 2, 2),
     )
+
+
+def click_patterns(parameters: DLCZParameters, passage: Real | None = None) -> Real:
+    """Return nothing but the `patterns` of `click_probabilities`."""
+    return _remembered(_interfering(parameters, passage), parameters)
 
 
 def g2_clicks(parameters: DLCZParameters) -> Real:
@@ -155,7 +160,7 @@ def _interfering(parameters: DLCZParameters, passage: Real | None) -> Real:
     """Patterns at contrast v: (1 + v)/2 of those at θ, (1 − v)/2 of those at θ + π."""
     here = _patterns(parameters, passage)
     lost = parameters.lost_interference[..., None, None, None, None]
-    if not np.any(lost):
+    if not lost.any():
         return here
     there = _patterns(replace(parameters, delta_phi=parameters.delta_phi + np.pi), passage)
     return np.asarray((1 - lost / 2) * here + lost / 2 * there)
@@ -168,10 +173,11 @@ def _patterns(parameters: DLCZParameters, passage: Real | None) -> Real:
     amplitude = state.read_amplitude
     outcomes = click_tensor(
         state.kernel,
-        np.concatenate([np.zeros_like(amplitude), amplitude], axis=-1),
+        np.concatenate([np.zeros(amplitude.shape), amplitude], axis=-1),
         np.concatenate([dark, dark], axis=-1),
     )
-    return np.moveaxis(outcomes[SILENT:, SILENT:, SILENT:, SILENT:], (0, 1, 2, 3), (-4, -3, -2, -1))
+    patterns = outcomes[SILENT:, SILENT:, SILENT:, SILENT:]
+    return patterns.transpose(*range(4, patterns.ndim), 0, 1, 2, 3)
 
 
 def _remembered(patterns: Real, parameters: DLCZParameters) -> Real:
@@ -187,7 +193,7 @@ def _remembered(patterns: Real, parameters: DLCZParameters) -> Real:
 
 def _remembers(parameters: DLCZParameters) -> bool:
     memory = (parameters.afterpulse, parameters.blindness, parameters.crosstalk)
-    return any(np.any(value) for value in memory)
+    return any(value if isinstance(value, float) else np.any(value) for value in memory)
 
 
 def _memory(afterpulse: Real, blindness: Real, crosstalk: Real) -> Real:
