@@ -1,6 +1,7 @@
 """The ``labkit`` command: thin shells around the packages; heavy imports happen inside commands."""
 
 import gc
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -110,6 +111,7 @@ def main() -> None:
     gc.set_threshold(_STARTING)
     any_encoding()
     code = run(sys.argv[1:])
-    reader_left()
+    if reader_left() and sys.__stdout__ is not None:  # what is buffered for him goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
     gc.freeze()  # nobody looks for garbage among all there is while the interpreter ends
     sys.exit(code)

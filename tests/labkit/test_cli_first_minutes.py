@@ -83,12 +83,14 @@ def test_unknown_kinds_and_options_of_an_experiment_list_what_exists(labkit, tmp
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot tell a reader who left")
 @pytest.mark.parametrize("words", [("theory", "list"), ("-h",), ("doctor", "--json")])
-def test_a_reader_who_has_enough_is_no_error(words):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_who_has_enough_is_no_error(words, unbuffered):
     program = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
     )
     program.stdout.close()
     err = program.stderr.read()

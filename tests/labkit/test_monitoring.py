@@ -543,6 +543,7 @@ def test_calibrations_have_no_verdict_on_the_page(run):
 def test_many_blocks_are_set_aside_from_the_collector_for_a_live_page_only(run, monkeypatch):
     run.add()
     monkeypatch.setattr("labkit.run.journal.VERY_MANY", 0)
+    gc.unfreeze()  # what a command's end in this process has frozen
     try:
         RunMonitor(run.folder).poll()
         assert gc.get_freeze_count() == 0
