@@ -133,8 +133,8 @@ def constant(value: Any) -> SilenceFunction:
 def inverse_determinants(kernel: Array) -> SilenceFunction:
     """1/det(1 + K_S), K_S the rows and columns of the silent detectors S: no light but thermal.
 
-    Detectors are asked one after the other: with κ = K_kk, silence of detector k divides by 1 + κ
-    and takes K_·k K_k·/(1 + κ) off K.
+    Detectors are asked one after the other: with κ = K[k, k], silence of detector k divides by
+    1 + κ and takes K[:, k] K[k, :]/(1 + κ) off K.
 
     Parameters
     ----------
