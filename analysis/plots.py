@@ -159,6 +159,6 @@ def witness_densities(witness: Witness, bound: float = 1.0, ax: "Axes | None" = 
 def _mark_bound(axes: "Axes", bound: float) -> None:
     axes.axvline(bound, color="black", lw=1, ls="--")
     axes.annotate(
-        f"separable above {bound:g}", (bound, 0.97), xycoords=("data", "axes fraction"),
+        f"separable above {bound:.3g}", (bound, 0.97), xycoords=("data", "axes fraction"),
         xytext=(4, 0), textcoords="offset points", va="top", fontsize="small",
     )  # fmt: skip

@@ -341,7 +341,7 @@ def _load(task: str) -> None:
 
     drawing = ("labkit.run.results", "labkit.report.run_report", "jinja2")
     learning = (
-        "labkit.campaign", "simulation.inference.budget", "simulation.inference.infer", "h5py",
+        "labkit.campaign", "simulation.inference.budget", "simulation.inference.infer", "h5netcdf",
         "ruamel.yaml",
     )  # fmt: skip
     for name in drawing if task == "draw" else learning:

@@ -122,12 +122,14 @@ class WitnessResult(Result):
         return "\n".join([head, *self.diagnosis, str(said)])
 
     def plot(self) -> "Figure":
-        """Draw the densities of R_m."""
+        """Draw the densities of R_m, with the bound that the verdict holds R against."""
         from analysis.plots import arrival_histogram, figure_of, witness_densities
 
         if self.evaluation.witness is None:
             return figure_of(arrival_histogram(self.evaluation.counts))
-        return figure_of(witness_densities(self.evaluation.witness))
+        verdict = self.evaluation.verdict
+        bound = 1.0 if verdict is None else verdict.bound
+        return figure_of(witness_densities(self.evaluation.witness, bound))
 
 
 def witness(session: Session, sequence: PulseSequence, options: WitnessOptions) -> WitnessResult:

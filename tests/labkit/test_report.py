@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from dataclasses import replace
 from html import unescape
 from importlib import import_module
 
@@ -227,6 +228,14 @@ def test_the_picture_of_a_witness_is_drawn_beside_the_run(evaluated, tmp_path):
     with Companion(RunFolder(path=tmp_path), "draw") as companion:
         companion.show("witness", found)
         assert companion.drawn() == {"witness"}
+
+
+def test_the_picture_of_a_witness_has_the_bound_of_its_verdict(evaluated):
+    found = evaluated(1000, 150, 450)
+    found = replace(found, verdict=replace(found.verdict, bound=0.9203))
+    axes = WitnessResult(evaluation=found, blocks=2, left_out=0, reason="").plot().axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_ls() == "--"] == [0.9203]
+    assert [text.get_text() for text in axes.texts] == ["separable above 0.92"]
 
 
 class OfNotebook:
