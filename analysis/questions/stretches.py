@@ -1,5 +1,6 @@
-"""Clicks of one recording in stretches of trials: whether its rates held still."""
+"""Clicks of one recording in stretches of trials: whether its rates held still, and scans."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.counting.shifted import trials_with_clicks
 from analysis.gates import GateSet
-from analysis.questions.segments import count_every
+from analysis.questions.segments import count_between, count_every
 from analysis.tagfile import open_tags
 
 
@@ -48,4 +49,41 @@ def clicks_in_stretches(
     segments = count_every(source, gates, length * gates.period)
     for row, counts in zip(found, segments.counts, strict=False):
         row[:] = counts.singles
+    return found
+
+
+def clicks_between(
+    path: str | Path, gates: GateSet, trials: Sequence[tuple[int, int]]
+) -> NDArray[np.int64]:
+    """Return the trials with a click within parts of a recording, shape (parts, gates, detectors).
+
+    Parameters
+    ----------
+    path : path
+        Tag file whose trials begin with a record (sync, marker or channel).
+    gates : GateSet
+    trials : sequence of (int, int)
+        First trial of each part, counted from 0, and the one after its last.
+
+    Raises
+    ------
+    TagFileError
+        If the file cannot be read.
+    ValueError
+        If the gates do not fit the file.
+    """
+    found = np.zeros((len(trials), len(gates.names), len(gates.detectors)), np.int64)
+    source = open_tags(path)
+    if source.layout.mode == "T3":
+        edges = np.array(trials, np.int64).reshape(len(trials), 2)
+        for gate, detectors in enumerate(trials_with_clicks(source, gates, gates.names)):
+            for detector, clicked in enumerate(detectors):
+                first, end = np.searchsorted(clicked, edges).T
+                found[:, gate, detector] = end - first
+        return found
+    for row, (first, end) in zip(found, trials, strict=True):
+        if end > first:
+            # edges between trials: a start is late or early by less than half a period
+            start, stop = (max(n - 0.5, 0.0) * gates.period for n in (first, end))
+            row[:] = count_between(source, gates, start, stop).singles
     return found

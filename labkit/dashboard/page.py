@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 import labkit
 from labkit.monitoring import Snapshot
-from labkit.monitoring.scan import TOGETHER
 from labkit.monitoring.status import duration_text
 from labkit.report import headline
 from labkit.report.tables import budget_table
 from labkit.run.evidence import WITNESS
+from labkit.run.parts import VOLTAGE
 from labkit.run.progress import said_setting
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _headline(snapshot: Snapshot) -> list[str]:
         return [*found, "no good block yet"]
     if snapshot.witness is not None:
         return [*found, headline(snapshot.evaluation) or "no verdict yet"]
-    about = {n: v for n, v in snapshot.about.items() if v != "" and not n.startswith(TOGETHER)}
+    about = {n: v for n, v in snapshot.about.items() if v != "" and not n.startswith(VOLTAGE)}
     procedure = str(about.pop("procedure", "")).replace("_", " ")
     setting = ", ".join(
         said_setting(name, value) if isinstance(value, float) else f"{name} {value}"

@@ -1,12 +1,17 @@
 """The scan that a run is taking, or took last, from its blocks: fringe, filter line, balance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import pi, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analysis.evaluation import g2_of_pairs
 from labkit.report.diagnostics import CROSSED, SAME
 from labkit.run import Block
+from labkit.run.parts import VOLTAGE
 
 MOST_BLOCKS = 200
 """A scan of more blocks shows the last ones."""
@@ -20,9 +25,6 @@ _AXES = {
     "voltage": ("filter (V)", 1.0),
 }
 """Settings that are scanned: name on the axis, and factor to its unit."""
-
-TOGETHER = "voltage_"
-"""Beginning of the settings of filters that are moved at once, each to its own places."""
 
 _APART = ("filter", "device")
 """Settings that tell one scan from the next."""
@@ -122,23 +124,42 @@ def _key(block: Block) -> tuple[object, ...]:
     return tuple(block.setting.get(name) for name in ("procedure", *_APART))
 
 
+class _Point(NamedTuple):
+    """What came at one setting: all of a block, or a part of one through which it was moved."""
+
+    block: Block
+    setting: Mapping[str, float | str]
+    trials: int
+    singles: NDArray[np.int64]
+
+
+def _points(blocks: Sequence[Block]) -> Iterator[_Point]:
+    for block in blocks:
+        if block.parts is None:
+            yield _Point(block, block.setting, block.trials, block.singles)
+        for part in block.parts or ():
+            yield _Point(block, {**block.setting, **part.setting}, part.trials, part.singles)
+
+
 def _scan(blocks: Sequence[Block]) -> Scan:
+    found = list(_points(blocks))
     procedure = str(blocks[0].setting["procedure"])
-    name = next((n for n in _AXES if len({b.setting.get(n) for b in blocks}) > 1), "")
+    name = next((n for n in _AXES if len({one.setting.get(n) for one in found}) > 1), "")
     if not name and procedure in ("phase_sweep", "delay_sweep", "filters"):
         name = {"phase_sweep": "delta_phi", "delay_sweep": "delay", "filters": "voltage"}[procedure]
     label, scale = _AXES.get(name, ("block", 1.0))
-    before = 0
-    if any(n.startswith(TOGETHER) for n in blocks[0].setting):
-        name, label, before = "", "step", blocks[0].number - 1
+    stepwise = any(n.startswith(VOLTAGE) for one in found for n in one.setting)
+    if stepwise:
+        name, label = "", "step"
     points: dict[str, list[tuple[float, float, float, int]]] = {}
     correlated = procedure in ("phase_sweep", "delay_sweep")
-    for block in blocks:
-        place = block.setting.get(name, block.number) if name else block.number - before
+    for step, one in enumerate(found, 1):
+        number = one.block.number
+        place = one.setting.get(name, number) if name else step if stepwise else number
         if not isinstance(place, int | float):
             continue  # pump_probe names its references
-        for curve, y, sigma in _g2(block) if correlated else _rates(block):
-            points.setdefault(curve, []).append((scale * place, y, sigma, block.number))
+        for curve, y, sigma in _g2(one.block) if correlated else _rates(one):
+            points.setdefault(curve, []).append((scale * place, y, sigma, number))
     apart = " ".join(str(blocks[0].setting[n]) for n in _APART if n in blocks[0].setting)
     if len(apart.split()) > MOST_NAMES:
         apart = f"{len(apart.split())} together"
@@ -166,17 +187,17 @@ def _g2(block: Block) -> list[tuple[str, float, float]]:
     return curves
 
 
-def _rates(block: Block) -> list[tuple[str, float, float]]:
-    gates = block.gates
-    apart = " ".join(str(block.setting[n]) for n in _TOLD_APART if n in block.setting)
-    per_million = 1e6 / max(block.trials, 1)
-    singles = block.singles.sum(axis=1) if "arm" in block.setting else None
+def _rates(point: _Point) -> list[tuple[str, float, float]]:
+    gates = point.block.gates
+    apart = " ".join(str(point.setting[n]) for n in _TOLD_APART if n in point.setting)
+    per_million = 1e6 / max(point.trials, 1)
+    singles = point.singles.sum(axis=1) if "arm" in point.setting else None
     if singles is not None:  # both detectors together: the arms are compared
         rows = zip(gates.names, singles.tolist(), strict=True)
         return [
             (f"{gate}, arm {apart}", n * per_million, sqrt(n + 1) * per_million) for gate, n in rows
         ]
-    cells = zip(gates.cells, block.singles.ravel().tolist(), strict=True)
+    cells = zip(gates.cells, point.singles.ravel().tolist(), strict=True)
     return [
         (" ".join(filter(None, (f"{gate} {d}", apart))), n * per_million, sqrt(n + 1) * per_million)
         for (gate, d), n in cells

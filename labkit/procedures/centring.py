@@ -7,9 +7,10 @@ from math import hypot, sqrt, tanh
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counts import Counts
-from labkit.procedures.filters import passing, scan_setting, seen_apart
+from analysis.gates import GateSet
+from labkit.procedures.filters import passing, scan_filters, seen_apart
 from labkit.procedures.session import Session
+from labkit.run.parts import Part
 from labkit.sequence import PulseSequence
 
 TRIALS = 500_000
@@ -44,6 +45,14 @@ class Offset:
     sigma: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What came at each setting."""
+
+    parts: Sequence[Part]
+    gates: GateSet
+
+
 def centre(session: Session, sequence: PulseSequence, trials: int = TRIALS) -> dict[str, Offset]:
     """Move every filter to the middle of its line, whose width is known from a scan.
 
@@ -68,12 +77,12 @@ def centre(session: Session, sequence: PulseSequence, trials: int = TRIALS) -> d
         message = f"filter {unknown[0]} must be scanned before it can be centred"
         raise LostLineError(message)
     before = {place: float(devices[place].voltage()) for place in columns}
-    now, taken = before, []
-    for signs in SIGNS:
-        volts = {p: before[p] + ASIDE * widths[p] * int(signs[columns[p]]) for p in columns}
-        _move(session, {place: volt for place, volt in volts.items() if volt != now[place]})
-        now = volts
-        taken.append(session.clicks(sequence, trials, scan_setting(volts)))
+    volts = [
+        {p: before[p] + ASIDE * widths[p] * int(signs[columns[p]]) for p in columns}
+        for signs in SIGNS
+    ]
+    parts = scan_filters(session, sequence, trials, volts, "filters")
+    taken = _Taken(parts=parts, gates=sequence.gates)
     try:
         found = {p: _offset(p, taken, SIGNS[:, columns[p]], widths[p]) for p in columns}
         found |= _in_series(found, taken, columns)
@@ -88,7 +97,7 @@ def centre(session: Session, sequence: PulseSequence, trials: int = TRIALS) -> d
 
 
 def _in_series(
-    seen: Mapping[str, Offset], taken: Sequence[Counts], columns: Mapping[str, int]
+    seen: Mapping[str, Offset], taken: _Taken, columns: Mapping[str, int]
 ) -> dict[str, Offset]:
     """Return the offsets of two filters before a detector, from those that each one seems to have.
 
@@ -112,14 +121,14 @@ def _in_series(
     return found
 
 
-def _effect(place: str, taken: Sequence[Counts], signs: NDArray[np.int64]) -> tuple[float, float]:
+def _effect(place: str, taken: _Taken, signs: NDArray[np.int64]) -> tuple[float, float]:
     """Return the mean of ln(clicks) where signs are + less that where they are −, and its σ."""
-    clicks = np.array([passing(counts, place) for counts in taken], float)
+    clicks = np.array([passing(part.singles, place, taken.gates) for part in taken.parts], float)
     if clicks.min() < FEWEST_CLICKS:
         message = f"filter {place} must pass {FEWEST_CLICKS} clicks, but does {clicks.min():.0f}"
         raise LostLineError(message)
-    trials = np.array([counts.trials.number for counts in taken], float)
-    half = len(taken) / 2.0
+    trials = np.array([part.trials for part in taken.parts], float)
+    half = len(trials) / 2.0
     effect = float(np.log((clicks + 0.5) / trials) @ signs) / half
     return effect, sqrt(float(np.sum(1.0 / clicks))) / half
 
@@ -141,7 +150,7 @@ def _move(session: Session, volts: Mapping[str, float]) -> None:
         session.lab.filters[place].voltage(volt)
 
 
-def _offset(place: str, taken: Sequence[Counts], signs: NDArray[np.int64], width: float) -> Offset:
+def _offset(place: str, taken: _Taken, signs: NDArray[np.int64], width: float) -> Offset:
     """Return the line's distance from where a filter stood, from the clicks on either side.
 
     For a Lorentzian of width w, half the logarithm of the ratio of both sides' clicks is artanh of

@@ -1,6 +1,6 @@
 """``filters``: scan each tunable filter over its line and park it on the maximum."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.counts import Counts
+from analysis.gates import GateSet
 from analysis.palette import COLORS
 from analysis.resonance import ResonanceFit, fit_resonance
 from labkit.procedures import Result
 from labkit.procedures.session import Session, check_options, setting_back
+from labkit.run.parts import VOLTAGE, Part
 from labkit.sequence import PulseSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MILLION = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +54,23 @@ class FilterOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FilterScan:
-    """One filter's scan: voltages (V), clicks that pass it, and the fitted line."""
+    """One filter's scan.
+
+    Attributes
+    ----------
+    volts : ndarray of float64
+        V.
+    clicks : ndarray of int64
+        That pass it at each voltage.
+    trials : ndarray of int64
+        In which they came.
+    fit : ResonanceFit
+        The line, in clicks per 10⁶ trials.
+    """
 
     volts: NDArray[np.float64]
     clicks: NDArray[np.int64]
+    trials: NDArray[np.int64]
     fit: ResonanceFit
 
 
@@ -90,10 +106,10 @@ class FilterResult(Result):
         figure = Figure(figsize=(2.6 * max(1, len(self.scans)), 2.8), layout="constrained")
         panels = figure.subplots(1, max(1, len(self.scans)), squeeze=False)[0]
         for axes, (place, scan) in zip(panels, self.scans.items(), strict=False):
-            axes.plot(scan.volts, scan.clicks, ".", color=COLORS[0])
+            axes.plot(scan.volts, MILLION * scan.clicks / scan.trials, ".", color=COLORS[0])
             fine = np.linspace(scan.volts[0], scan.volts[-1], 200)
             axes.plot(fine, scan.fit.curve(fine), lw=1, color=COLORS[1])
-            axes.set(title=f"filter {place}", xlabel="V", ylabel="clicks")
+            axes.set(title=f"filter {place}", xlabel="V", ylabel="clicks per 10⁶ trials")
         return figure
 
 
@@ -171,41 +187,79 @@ def _scan(
     trials: int,
 ) -> dict[str, FilterScan | ValueError]:
     """Scan a group of filters around their present voltages and fit their lines, or say why not."""
-    devices = session.lab.filters
     steps = np.linspace(-0.5, 0.5, options.points) * options.span
-    middle = {place: float(devices[place].voltage()) for place in group}
-    taken = []
-    for step in session.steps(f"filter {' and '.join(group)}", steps, lambda by: f"{by:+.4f} V"):
-        volts = {place: middle[place] + float(step) for place in group}
-        for place, volt in volts.items():
-            devices[place].voltage(volt)
-        taken.append(session.clicks(sequence, trials, scan_setting(volts)))
+    middle = {place: float(session.lab.filters[place].voltage()) for place in group}
+    moved = [{place: middle[place] + float(step) for place in group} for step in steps]
+    name = f"filter {' and '.join(group)}"
+    first = group[0]
+    taken = scan_filters(
+        session, sequence, trials, moved, name,
+        lambda volts: f"{volts[first] - middle[first]:+.4f} V",
+    )  # fmt: skip
     found: dict[str, FilterScan | ValueError] = {}
     for place in group:
         try:
-            found[place] = _fitted(place, middle[place] + steps, taken)
+            found[place] = _fitted(place, middle[place] + steps, taken, sequence.gates)
         except ValueError as error:
             found[place] = error
     return found
 
 
-def scan_setting(volts: Mapping[str, float]) -> dict[str, float | str]:
-    """Return the setting of a block with filters at these voltages."""
-    setting: dict[str, float | str] = {"procedure": "filters", "filter": " ".join(volts)}
-    return setting | {f"voltage_{place}": volt for place, volt in volts.items()}
+def scan_filters(
+    session: Session,
+    sequence: PulseSequence,
+    trials: int,
+    volts: Sequence[Mapping[str, float]],
+    name: str,
+    what: Callable[[Mapping[str, float]], str] = lambda _: "",
+) -> list[Part]:
+    """Take so many trials with the filters at one set of voltages after another, in one block.
+
+    Parameters
+    ----------
+    session : Session
+    sequence : PulseSequence
+    trials : int
+        At each.
+    volts : sequence of mapping of str to float
+        V, by place; the same places in each.
+    name, what
+        See `Session.scan`; `what` is given the voltages by place.
+    """
+    devices, before = session.lab.filters, len(VOLTAGE)
+
+    def move(setting: Mapping[str, float]) -> None:
+        for key, volt in setting.items():
+            device = devices[key[before:]]
+            if now.get(key) != volt:
+                device.voltage(volt)
+                now[key] = volt
+
+    now: dict[str, float] = {}
+    settings = [{f"{VOLTAGE}{place}": volt for place, volt in each.items()} for each in volts]
+    about: dict[str, float | str] = {"procedure": "filters", "filter": " ".join(volts[0])}
+    return session.scan(
+        sequence, trials, settings, move, about, name=name,
+        what=lambda setting: what({key[before:]: volt for key, volt in setting.items()}),
+    )  # fmt: skip
 
 
-def _fitted(place: str, volts: NDArray[np.float64], taken: Sequence[Counts]) -> FilterScan:
-    clicks = np.array([passing(counts, place) for counts in taken])
-    if not _varies(clicks):
-        seen = np.array([counts.singles.sum(axis=0) for counts in taken])
+def _fitted(
+    place: str, volts: NDArray[np.float64], taken: Sequence[Part], gates: GateSet
+) -> FilterScan:
+    clicks = np.array([passing(part.singles, place, gates) for part in taken])
+    trials = np.array([part.trials for part in taken])
+    if not _varies(clicks, trials):
+        seen = np.array([part.singles.sum(axis=0) for part in taken])
         message = (
             f"the scan must show a line, but the clicks ({clicks.min()} to {clicks.max()}) do not"
-            + _seen_elsewhere(place, list(taken[0].gates.detectors), seen)
+            + _seen_elsewhere(place, list(gates.detectors), seen, trials)
         )
         raise ValueError(message)
-    fit = fit_resonance(volts, clicks, np.sqrt(np.maximum(clicks, 1)))
-    return FilterScan(volts=volts, clicks=clicks, fit=fit)
+    per_million = MILLION / trials
+    sigma = per_million * np.sqrt(np.maximum(clicks, 1))
+    fit = fit_resonance(volts, per_million * clicks, sigma)
+    return FilterScan(volts=volts, clicks=clicks, trials=trials, fit=fit)
 
 
 def _tune(
@@ -218,11 +272,13 @@ def _tune(
     return found
 
 
-def _seen_elsewhere(place: str, detectors: list[int], seen: NDArray[np.int64]) -> str:
+def _seen_elsewhere(
+    place: str, detectors: Sequence[int], seen: NDArray[np.int64], trials: NDArray[np.int64]
+) -> str:
     """Say if another detector than the filter's own sees the line."""
     others = [
         number for row, number in enumerate(detectors)
-        if place[0] != str(number) and _varies(seen[:, row])
+        if place[0] != str(number) and _varies(seen[:, row], trials)
     ]  # fmt: skip
     if place[0] not in map(str, detectors) or not others:
         return ""
@@ -232,10 +288,11 @@ def _seen_elsewhere(place: str, detectors: list[int], seen: NDArray[np.int64]) -
     )
 
 
-def _varies(clicks: NDArray[np.int64]) -> bool:
-    """Tell whether counts vary more than by chance: χ² of equal means beyond 6 σ."""
-    mean, number = max(float(clicks.mean()), 1.0), len(clicks)
-    chi2 = float(np.sum((clicks - mean) ** 2)) / mean
+def _varies(clicks: NDArray[np.int64], trials: NDArray[np.int64]) -> bool:
+    """Tell whether rates vary more than by chance: χ² of equal ones beyond 6 σ."""
+    number = len(clicks)
+    mean = max(float(clicks.sum()), number) / float(trials.sum()) * trials
+    chi2 = float(np.sum((clicks - mean) ** 2 / mean))
     return bool(chi2 > number + 6 * np.sqrt(2 * number))
 
 
@@ -277,9 +334,17 @@ def _reversed(
     )
 
 
-def passing(counts: Counts, place: str) -> int:
-    """Return the clicks that pass a filter: of a laser's pulse, or of a detector."""
-    if place in counts.gates.names:
-        return int(counts.singles[counts.gates.names.index(place)].sum())
-    detector = list(counts.gates.detectors).index(int(place[0]))
-    return int(counts.singles[:, detector].sum())
+def passing(singles: NDArray[np.int64], place: str, gates: GateSet) -> int:
+    """Return the clicks that pass a filter: of a laser's pulse, or of a detector.
+
+    Parameters
+    ----------
+    singles : ndarray of int64, shape (gates, detectors)
+    place : str
+        Of the filter.
+    gates : GateSet
+    """
+    if place in gates.names:
+        return int(singles[gates.names.index(place)].sum())
+    detector = list(gates.detectors).index(int(place[0]))
+    return int(singles[:, detector].sum())

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from itertools import takewhile
 from math import isfinite, sqrt
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, Protocol, TypeVar
 
 from analysis.counts import Counts
+from labkit.procedures.moves import SHORTEST, Moves
 from labkit.run import (
     Block,
     BlockOutcome,
@@ -18,6 +21,7 @@ from labkit.run import (
     RunFolder,
     take_block,
 )
+from labkit.run.parts import Part
 from labkit.run.progress import Step, Watcher
 from labkit.sequence import PulseSequence
 from labkit.station.ending import Terminated, said, stop_if_asked
@@ -189,6 +193,7 @@ class Session:
         *,
         locked: bool = True,
         demands: Demands | None = None,
+        moves: Moves | None = None,
     ) -> Block:
         """Take one block of trials with a sequence; on return it is counted, verified, journaled.
 
@@ -205,6 +210,8 @@ class Session:
             Whether the interferometer must stay locked; otherwise the block is not good.
         demands : Demands, optional
             What else it must hold, as click rates; trials, lock and lasers are put in here.
+        moves : Moves, optional
+            What is moved meanwhile; the block has parts then.
         """
         stop_if_asked()
         if not self.arm(sequence):
@@ -218,7 +225,7 @@ class Session:
         ended: list[BaseException] = []
 
         def record(path: Path, writer: RecordWriter) -> BlockOutcome:
-            return self._record(path, writer, trials, sequence.period, ended, locked=locked)
+            return self._record(path, writer, trials, sequence.period, ended, moves, locked=locked)
 
         number = self.blocks[-1].number + 1 if self.blocks else len(self.folder.journal.read()) + 1
         try:
@@ -240,6 +247,7 @@ class Session:
         trials: int,
         period: float,
         ended: list[BaseException],
+        moves: Moves | None,
         *,
         locked: bool,
     ) -> BlockOutcome:
@@ -247,11 +255,14 @@ class Session:
         notes: list[str] = []
         problems: list[str] = []
         whole = False
+        watch = self._watch(trials * period, writer, problems)
+        if moves is not None:
+            watch = moves.between(watch, writer)
         try:
-            found = self.lab.record(
-                path, trials, period, self._watch(trials * period, writer, problems)
-            )
+            found = self.lab.record(path, trials, period, watch)
             whole = found.whole
+            if moves is not None and whole:
+                moves.finish(found.seconds, writer)
             problems += found.faults
             if not whole:
                 problems.append(f"recording ended after {found.seconds:g} s")
@@ -305,17 +316,107 @@ class Session:
         """
         if keep and (before := self.earlier(sequence, trials, setting)) is not None:
             return before.counts
-        block = self.measure(sequence, trials, setting, locked=False)
+        return self._surely(lambda: self.measure(sequence, trials, setting, locked=False)).counts
+
+    def scan(
+        self,
+        sequence: PulseSequence,
+        trials: int,
+        settings: Sequence[Mapping[str, float]],
+        move: Callable[[Mapping[str, float]], object],
+        about: Mapping[str, float | str],
+        *,
+        name: str,
+        what: Callable[[Mapping[str, float]], str] = lambda _: "",
+    ) -> list[Part]:
+        """Take trials at one setting after another, which need no lock, in one block.
+
+        A recording that is not good is taken once more. Settings for which nobody looked in time
+        while it ran, so that they had less than half of their trials, are taken in another one;
+        one by one, if the tagger does not tell the time of a running recording.
+
+        Parameters
+        ----------
+        sequence : PulseSequence
+        trials : int
+            At each setting, about: what comes while something moves belongs to none.
+        settings : sequence of mapping of str to float
+        move : callable
+            Sets one.
+        about : mapping
+            What the block is for; kept with it.
+        name : str
+            Of the scan, for the progress.
+        what : callable, optional
+            Says in a few words what a setting is.
+
+        Returns
+        -------
+        list of Part
+            Of each setting, in order.
+
+        Raises
+        ------
+        RuntimeError
+            If a block is not good again; names the reason.
+        """
+        found: list[Part] = []
+        together = number = len(settings)
+        least = 0.9 * SHORTEST * trials
+
+        def take(now: Sequence[Mapping[str, float]]) -> Block:
+            move(now[0])
+            told(0)
+            moves = Moves(
+                settings=now, move=move, seconds=trials * sequence.period,
+                elapsed=lambda: self.lab.tagger.elapsed(), told=told,
+            )  # fmt: skip
+            return self.measure(sequence, trials * len(now), about, locked=False, moves=moves)
+
+        def told(index: int) -> None:
+            at = len(found) + index
+            self._steps[-1] = Step(
+                procedure=name, number=at + 1, of=number, what=what(settings[at])
+            )  # fmt: skip
+            self.watcher.step(tuple(self._steps))
+
+        with self.step(name, 1, number, what(settings[0])):
+            while len(found) < number:
+                now = settings[len(found) : len(found) + together]
+                block = self._surely(partial(take, now))
+                parts = block.parts or []
+                enough = list(takewhile(lambda part: part.trials >= least, parts))
+                if not enough:
+                    message = (
+                        f"block {block.number} must have {trials:,} trials at a setting, but has "
+                        f"{max((part.trials for part in parts), default=0):,} at most"
+                    )
+                    raise RuntimeError(message)
+                together = len(now) if len(enough) > 1 else 1
+                found += enough
+        if self._steps:
+            self.watcher.step(tuple(self._steps))
+        return found
+
+    def _surely(self, take: Callable[[], Block]) -> Block:
+        """Take a block that needs no lock; one that is not good is taken once more.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not good again; names the reason.
+        """
+        block = take()
         if not block.good:
             self.say(f"block {block.number} left out: {block.reason}; measuring again")
-            block = self.measure(sequence, trials, setting, locked=False)
+            block = take()
         if not block.good:
             message = (
                 f"block {block.number} is bad as the one before: {block.reason}; repair the "
                 "set-up and measure again"
             )
             raise RuntimeError(message)
-        return block.counts
+        return block
 
     def _watch(
         self, total: float, writer: RecordWriter, problems: list[str]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from analysis.counting import count
 from analysis.counting.shifted import shifted_counts
+from analysis.questions.stretches import clicks_between
 from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
 from labkit.run.integrity import hashes_of, misfits_of
@@ -91,9 +92,13 @@ def _difference(folder: RunFolder, block: Block) -> str:
         shifted = None
         if block.shifted is not None:
             shifted = shifted_counts(path, block.gates, block.trials).pairs.tolist()
+        parts = block.parts or []
+        trials = [(part.first, part.end) for part in parts]
+        clicks = clicks_between(path, block.gates, trials).tolist() if parts else []
     except (OSError, TagFileError, ValueError) as error:
         return f"cannot be counted: {error}"
     said = block.counts.to_dict()
     wrong = [name for name in again if again[name] != said[name]]
     wrong += ["shifted"] if shifted != block.shifted else []
+    wrong += ["parts"] if clicks != [part.clicks for part in parts] else []
     return f"{', '.join(wrong)} differ from the journal" if wrong else ""

@@ -15,6 +15,7 @@ from labkit.run.folder import RunFolder
 from labkit.run.journal import Block, judged
 from labkit.run.lines import reaching_disk, sha256_of
 from labkit.run.manifest import utc_now
+from labkit.run.parts import parts_of
 from labkit.run.record import (
     BlockOutcome,
     BlockPlan,
@@ -122,6 +123,7 @@ def journal_block(
         hashes={folder.relative(file): sha256_of(file) for file in (segment, path)},
         size=segment.stat().st_size,
         shifted=_shifted(segment, counts, record),
+        parts=parts_of(segment, counts, record.spans),
     )
     folder.journal.append(block)
     return judge_block(folder, block, note=note, record=record)

@@ -27,6 +27,7 @@ from labkit.run.lines import (
     write_whole_bytes,
 )
 from labkit.run.packing import Bins, Packed, added, singles_of
+from labkit.run.parts import Part
 
 MOST_FLIPS = 20
 """With more damaged lines than this, none is looked at for the bit that has changed."""
@@ -89,6 +90,8 @@ class Block:
     shifted : list of list of int, or None
         Pairs of a pump click with read clicks of later trials, element [read detector, pump
         detector], see `analysis.counting.shifted`; None where that was not counted.
+    parts : list of Part, or None
+        Of a scan: what came at each of its settings. `counts` are those of the whole recording.
     """
 
     number: int
@@ -104,6 +107,7 @@ class Block:
     hashes: dict[str, str] = field(default_factory=dict)
     size: int = -1
     shifted: list[list[int]] | None = None
+    parts: list[Part] | None = None
 
     @property
     def trials(self) -> int:
@@ -380,7 +384,9 @@ class _Reader:
             number=plain.pop("trials"), source=plain.pop("source"),
             warnings=tuple(plain.pop("warnings", ())),
         )  # fmt: skip
-        if plain.keys() - {"shifted"} != _IN_JOURNAL:  # says what is missing or not known
+        if "parts" in plain:
+            plain["parts"] = [Part(*part) for part in plain["parts"]]
+        if plain.keys() - _SELDOM != _IN_JOURNAL:  # says what is missing or not known
             return Block(**plain, counts=packed, good=False, reason=UNVERIFIED)  # type: ignore[arg-type]
         found = object.__new__(Block)
         found.__dict__.update(plain, held=packed, good=False, reason=UNVERIFIED)
@@ -431,14 +437,18 @@ def _check_segment(segment: str) -> None:
         raise ValueError(message)
 
 
+_SELDOM = frozenset({"shifted", "parts"})
+"""What only some blocks have."""
+
 _NAMES = tuple(name for name in Block.__dataclass_fields__ if name != "counts")
-_IN_JOURNAL = {name for name in _NAMES if name not in ("good", "reason", "shifted")}
+_IN_JOURNAL = {name for name in _NAMES if name not in {"good", "reason", *_SELDOM}}
 
 
 def _plain(block: Block) -> dict[str, object]:
     plain = {name: getattr(block, name) for name in _NAMES if name not in ("good", "reason")}
-    if block.shifted is None:
-        del plain["shifted"]
+    for name in _SELDOM:
+        if plain[name] is None:
+            del plain[name]
     return plain
 
 

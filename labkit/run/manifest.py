@@ -17,7 +17,7 @@ import labkit
 from analysis.yamlfile import read_mapping, why
 from labkit.run.lines import is_there, write_whole
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version of the run folder's layout; `migrate` reads older ones."""
 
 Status = Literal["running", "done", "interrupted", "failed"]
@@ -201,7 +201,7 @@ def migrate(plain: Mapping[str, object], path: Path) -> dict[str, object]:
 
     Version 0 (before the format was numbered) lacked `format_version` and `drift`; version 1 a
     checksum, and the journal's blocks their verdicts and hashes; version 2 the pairs of shifted
-    trials of the witness blocks.
+    trials of the witness blocks; version 3 the parts of scans, each of whose settings was a block.
     """
     found = plain.get("format_version", 0)
     if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= FORMAT_VERSION:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from analysis.gates import GateSet
 from analysis.yamlfile import read_mapping
 from labkit.run.lines import append_lines, framed, read_lines
+from labkit.run.parts import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +118,15 @@ class BlockRecord:
         None if the process died before the recording had ended.
     damage : str
         What is wrong with the file, or "".
+    spans : list of Span
+        When something was where, if it was moved while the block was recorded.
     """
 
     plan: BlockPlan
     samples: list[dict[str, float]]
     outcome: BlockOutcome | None
     damage: str = ""
+    spans: list[Span] = field(default_factory=list)
 
     def monitors(self) -> dict[str, float]:
         """Return the readings at the end, with the worst of those on which the block hangs."""
@@ -162,6 +166,14 @@ class RecordWriter:
         plain = {"kind": "sample", "t": round(seconds, 3), **readings}
         append_lines(self.path, framed(plain), durable=False)
 
+    def part(self, span: Span) -> None:
+        """Note how long something that is moved through the block stood where."""
+        plain = {
+            "kind": "part", "setting": span.setting, "begin": round(span.begin, 6),
+            "end": round(span.end, 6),
+        }  # fmt: skip
+        append_lines(self.path, framed(plain), durable=False)
+
     def end(self, outcome: BlockOutcome) -> None:
         """Note how the recording ended."""
         append_lines(self.path, framed({"kind": "end", **asdict(outcome)}), durable=False)
@@ -177,6 +189,7 @@ def read_record(path: Path) -> BlockRecord:
     """
     plan: BlockPlan | None = None
     samples: list[dict[str, float]] = []
+    spans: list[Span] = []
     outcome: BlockOutcome | None = None
     damage = ""
     for line in read_lines(path):
@@ -189,12 +202,22 @@ def read_record(path: Path) -> BlockRecord:
             plan = _plan(line.plain, str(path))
         elif kind == "sample":
             samples.append(line.plain)
+        elif kind == "part":
+            spans.append(_span(line.plain, str(path)))
         elif kind == "end":
             outcome = read_mapping(BlockOutcome, line.plain, str(path))
     if plan is None:
         message = f"{path}: must begin with the plan of its block, but that is missing or damaged"
         raise ValueError(message)
-    return BlockRecord(plan=plan, samples=samples, outcome=outcome, damage=damage)
+    return BlockRecord(plan=plan, samples=samples, outcome=outcome, damage=damage, spans=spans)
+
+
+def _span(plain: dict[str, Any], where: str) -> Span:
+    try:
+        return Span(dict(plain["setting"]), float(plain["begin"]), float(plain["end"]))
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{where}: a part of the block is not as it was written: {error}"
+        raise ValueError(message) from None
 
 
 def _plan(plain: dict[str, Any], where: str) -> BlockPlan:

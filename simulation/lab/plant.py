@@ -140,7 +140,7 @@ class Plant:
     def operating_point(self) -> OperatingPoint:
         """Return the click statistics that the present settings amount to."""
         with self.clock.lock:
-            settings = self._settings()
+            settings = self.settings()
             if self._point is None or self._age >= _POINT_LIFE or settings != self._point_settings:
                 self._point = operating_point(self._conditions(), self.parameters)
                 self._point_settings, self._age = settings, 0.0
@@ -230,8 +230,8 @@ class Plant:
         power = light.filtered_power(0) * both, light.filtered_power(1) * both
         self.interferometer.look_at(self._train.fringe(power))
 
-    def _settings(self) -> tuple[object, ...]:
-        """Everything instruments or faults can change that clicks depend on."""
+    def settings(self) -> tuple[object, ...]:
+        """Return everything instruments or faults can change that clicks depend on."""
         own = self.wiring
         return (
             *self._train.settings(),

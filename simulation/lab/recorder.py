@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import ceil, inf
 from time import monotonic, sleep
 from typing import Protocol, cast
 
@@ -36,8 +36,9 @@ _RATE_GATE = 0.1
 _LATENCY = 0.1
 """A reader is not faster than this, s: input rates above some 10 MHz overfill the FIFO."""
 
-_LEASH = 60.0
-"""Time of a recording stands at every multiple of it until whoever watches has looked, s."""
+_LEASH, _LOOKS = 60.0, 24
+"""Time of a recording stands at every multiple of the leash until whoever watches has looked: 60 s,
+or so small a part of it that a short recording can be looked at 24 times."""
 
 _PATIENCE = 0.5
 """Who has not looked within so many seconds of the wall does not watch."""
@@ -88,6 +89,9 @@ class ClickSource(Protocol):
 
     def operating_point(self) -> OperatingPoint:
         """Return the click statistics now."""
+
+    def settings(self) -> tuple[object, ...]:
+        """Return everything instruments or faults can change that clicks depend on."""
 
     def pulse_volts(self) -> tuple[float, float]:
         """Return the height of the detectors' pulses, V."""
@@ -155,6 +159,8 @@ class Recorder(TaggerPort):
         self._running = False
         self._seen, self._limit, self._waits_until = 0.0, 0.0, -inf
         self._was_held = False
+        self._settings: tuple[object, ...] = ()
+        self._leash = _LEASH
         self._flags = TaggerFlags()
 
     def rates(self, settings: TaggerSettings) -> TaggerRates:
@@ -187,8 +193,10 @@ class Recorder(TaggerPort):
             self._last_trial = round(duration / self._parameters.period)
             self._began = self._clock.now()
             self._end = self._began + duration
-            self._seen, self._limit = self._began, self._began + _LEASH
+            self._leash = _LEASH / max(1, ceil(_LEASH * _LOOKS / max(duration, 1e-3)))
+            self._seen, self._limit = self._began, self._began + self._leash
             self._waits_until = monotonic() + _PATIENCE
+            self._settings = self._plant.settings()
             self._running = True
 
     def stop(self) -> None:
@@ -209,15 +217,24 @@ class Recorder(TaggerPort):
         Whoever asks twice has looked at all that he wanted to see where he asked first: time may
         go on from there to the next multiple of the leash, and does so at once if few records wait.
         So an hour that passes in a second is watched as evenly as a real one, however often he
-        looks in between, and need not wait for the reader.
+        looks in between, and need not wait for the reader. Who has set something since he asked
+        wants to know when that was: time does not go on at his first question.
         """
         with self._clock.lock:
-            leashes = int((self._seen - self._began) / _LEASH + 1e-9) + 1
-            self._limit = self._began + leashes * _LEASH
+            settings = self._plant.settings()
+            if settings != self._settings:
+                self._settings, self._seen = settings, self._clock.now()
+                self._waits_until = monotonic() + _TRUST
+                return self._so_far()
+            leashes = int((self._seen - self._began) / self._leash + 1e-9) + 1
+            self._limit = self._began + leashes * self._leash
             self._waits_until = monotonic() + _TRUST
             self._go_on(at_most_waiting=self._parameters.fifo_records // 4)
             self._seen = self._clock.now()
-            return round(min(self._seen, self._end) - self._began, 9)
+            return self._so_far()
+
+    def _so_far(self) -> float:
+        return round(min(self._seen, self._end) - self._began, 9)
 
     def records(self, limit: int) -> NDArray[np.uint32]:
         """Return up to `limit` waiting records; lets time pass if there are none."""
@@ -273,12 +290,12 @@ class Recorder(TaggerPort):
         if not was_held:
             sleep(_COURTESY)  # a lock that is freed and taken at once starves the instruments
         with self._clock.lock:
-            while self._running and not self._fifo.waiting and self._leash() > 0:
+            while self._running and not self._fifo.waiting and self._time_left() > 0:
                 self._go_on(at_most_waiting=0)
 
     def _go_on(self, *, at_most_waiting: int) -> None:
         """Let time pass unless more records wait, but not more than the FIFO can take."""
-        left = self._leash()
+        left = self._time_left()
         if not self._running or self._fifo.waiting > at_most_waiting or left <= 0:
             return
         settings = self._registrar.settings if self._registrar else TaggerSettings()
@@ -288,7 +305,7 @@ class Recorder(TaggerPort):
         room = max(events / max(rate, 1e-3), _LATENCY)
         end = max(self._end - self._clock.now(), 0.0)
         # not beyond a multiple of the leash, watched or not: how time is cut decides what is drawn
-        to_look = _LEASH - (self._clock.now() - self._began + 1e-9) % _LEASH + 1e-9
+        to_look = self._leash - (self._clock.now() - self._began + 1e-9) % self._leash + 1e-9
         self._clock.advance(min(self.stride, room, end, left, to_look))
 
     def _is_little(self, pending: _Pending) -> bool:
@@ -310,9 +327,9 @@ class Recorder(TaggerPort):
 
     def _is_held(self) -> bool:
         """Tell whether nothing is waiting, and time may not pass before somebody has looked."""
-        return self._running and not self._fifo.waiting and self._leash() <= 0
+        return self._running and not self._fifo.waiting and self._time_left() <= 0
 
-    def _leash(self) -> float:
+    def _time_left(self) -> float:
         """Return how long time may pass now, s: whoever watches must be waited for."""
         if monotonic() >= self._waits_until:
             return inf

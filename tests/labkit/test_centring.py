@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.counts import Counts, Quality, exact_trials
 from labkit.experiment import read_experiment
 from labkit.procedures import phase_sweep, repair
 from labkit.procedures.balance import BalanceOptions, _both_arms
 from labkit.procedures.centring import SIGNS, LostLineError, centre
 from labkit.procedures.filters import seen_apart
+from labkit.run.parts import Part
 
 SEQUENCE = read_experiment("autopilot").sequence
 PLACES = ("pump", "read", "1a", "1b", "2a", "2b")
@@ -45,6 +45,14 @@ class Bench:
         self.line_widths = dict.fromkeys(PLACES, WIDTH)
         self.rate, self.rng, self.said, self.blocks = rate, rng, [], []
 
+    def scan(self, sequence, trials, settings, move, about, *, name, what):
+        parts = []
+        for setting in settings:
+            move(setting)
+            singles = self.clicks(sequence, trials, {**about, **setting})
+            parts.append(Part(dict(setting), 0, trials, singles.tolist()))
+        return parts
+
     def clicks(self, sequence, trials, setting):
         every = self.lab.filters
         passed = {gate: every[gate].passed() for gate in ("pump", "read")}
@@ -59,13 +67,7 @@ class Bench:
         expected[1] *= 1 + passed["pump"]  # the pump heats what the read sees
         mean = expected * self.rate * trials
         self.blocks.append(setting)
-        return Counts(
-            gates=sequence.gates, trials=exact_trials(trials, "test"),
-            singles=np.rint(mean).astype(int) if self.rng is None else self.rng.poisson(mean),
-            pairs=np.zeros((4, 4), np.int64), repeated=np.zeros((2, 2), np.int64),
-            histogram=np.zeros((2, 1), np.int64), bin_edges=np.array([0.0, 1.0]),
-            gate_of_bin=np.array([-1], np.int8), quality=Quality(),
-        )  # fmt: skip
+        return np.rint(mean).astype(int) if self.rng is None else self.rng.poisson(mean)
 
     def say(self, text):
         self.said.append(text)

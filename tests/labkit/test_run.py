@@ -202,7 +202,7 @@ def test_older_manifest_is_migrated_and_newer_one_refused(run):
     for name in ("format_version", "drift", "sha256"):
         del plain[name]
     run.manifest_path.write_text(json.dumps(plain))
-    assert read_manifest(run.manifest_path).format_version == 3
+    assert read_manifest(run.manifest_path).format_version == 4
     run.manifest_path.write_text(json.dumps(plain | {"format_version": 99}))
     with pytest.raises(ValueError, match="use a newer labkit"):
         read_manifest(run.manifest_path)

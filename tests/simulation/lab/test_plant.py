@@ -276,18 +276,37 @@ def read_on(tagger):
         tagger.records(100_000)
 
 
-def test_time_waits_for_whoever_watches_a_recording_and_stands_while_he_looks(lab, monkeypatch):
+@pytest.mark.parametrize(("seconds", "leash"), [(1450.0, 60.0), (150.0, 6.0)])
+def test_time_waits_for_whoever_watches_a_recording_and_stands_while_he_looks(
+    lab, monkeypatch, seconds, leash
+):
+    """Every minute, and a short recording 24 times and more."""
     for name in ("_PATIENCE", "_TRUST"):
         monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
     tagger = lab.wiring.tagger
-    tagger.start(TaggerSettings(mode="T3"), 150.0)
+    tagger.start(TaggerSettings(mode="T3"), seconds)
     read_on(tagger)
-    for seen in (60.0, 120.0):
-        assert tagger.elapsed() == seen
+    for look in range(1, 25):
+        assert tagger.elapsed() == leash * look
         read_on(tagger)
-        assert lab.clock.now() == seen  # he is looking, until he asks again
-    assert [tagger.elapsed(), tagger.elapsed()] == [150.0, 150.0]
+        assert lab.clock.now() == leash * look  # he is looking, until he asks again
+    assert [tagger.elapsed(), tagger.elapsed()] == [seconds, seconds]
     assert not tagger.running()
+
+
+def test_time_stands_once_more_for_who_has_set_something(lab, monkeypatch):
+    """So that he learns when it was; what he set acts from then on."""
+    for name in ("_PATIENCE", "_TRUST"):
+        monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
+    tagger = lab.wiring.tagger
+    tagger.start(TaggerSettings(mode="T3"), 1800.0)
+    assert tagger.elapsed() == 60.0
+    lab.clock.advance(0.25)  # as a ramp takes it
+    lab.wiring.actuator["filter_1a"].voltage += 0.1
+    assert tagger.elapsed() == 60.25
+    read_on(tagger)
+    assert lab.clock.now() == 60.25
+    assert [tagger.elapsed(), tagger.elapsed()] == [120.0, 180.0]
 
 
 def test_who_watches_need_not_wait_for_the_reader_and_loses_no_record(make_lab, monkeypatch):
@@ -311,7 +330,7 @@ def test_who_watches_need_not_wait_for_the_reader_and_loses_no_record(make_lab, 
 def test_a_recording_that_is_ended_early_has_its_beginning(lab):
     """Clicks of minutes are drawn together, but not those of the first one."""
     tagger = lab.wiring.tagger
-    tagger.start(TaggerSettings(mode="T3"), 600.0)
+    tagger.start(TaggerSettings(mode="T3"), 1800.0)
     assert tagger.elapsed() == 60.0
     assert len(tagger.records(1 << 20)) > 300
 
@@ -334,7 +353,7 @@ def test_time_stands_at_every_minute_also_for_who_looks_in_between(lab, monkeypa
     for name in ("_PATIENCE", "_TRUST"):
         monkeypatch.setattr(f"simulation.lab.recorder.{name}", 1e9)
     tagger = lab.wiring.tagger
-    tagger.start(TaggerSettings(mode="T3"), 600.0)
+    tagger.start(TaggerSettings(mode="T3"), 1800.0)
     for minute in range(1, 10):
         assert tagger.elapsed() == 60.0 * minute
         lab.clock.advance(17.3)
