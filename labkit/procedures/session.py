@@ -26,7 +26,7 @@ from labkit.run.progress import Step, Watcher
 from labkit.sequence import PulseSequence
 from labkit.station.ending import Terminated, said, stop_if_asked
 from labkit.station.interlocks import InterlockError
-from labkit.station.lab import Lab
+from labkit.station.lab import REAL_PACE, Lab
 
 READINGS = 12
 """Readings of the lock's error after each block, for the phase noise."""
@@ -47,10 +47,6 @@ SAMPLE_INTERVAL = 60.0
 
 LOOK_INTERVAL = 10.0
 """Seconds of the wall after which the lab is looked at anyway: in a real lab this one counts."""
-
-REAL_PACE = 1.2
-"""Seconds of a recording per second of the wall, at most, if it is not that of a virtual lab."""
-
 
 T = TypeVar("T")
 

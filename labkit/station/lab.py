@@ -39,6 +39,9 @@ POLL = 0.2
 SHORTEST_POLL = 2.5e-4
 """Shortest time between looks at a running recording, s."""
 
+REAL_PACE = 1.2
+"""Seconds of a recording per second of the wall, at most, if it is not that of a virtual lab."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
@@ -472,9 +475,16 @@ def _wait(tagger: TimeTagger, progress: Callable[[float], float] | None) -> None
             continue
         seconds = tagger.elapsed()
         wanted = progress(seconds)
-        # a virtual lab waits for who looks until it is asked again
-        while (seconds := tagger.elapsed()) >= wanted and not tagger.wait(0.0):
-            wanted = progress(seconds)
+        # a virtual lab waits for who looks until it is asked again, and passes time when it is
+        while True:
+            before, asked = seconds, monotonic()
+            seconds = tagger.elapsed()
+            if seconds >= wanted:
+                if tagger.wait(0.0):
+                    break
+                wanted = progress(seconds)
+            elif seconds - before <= REAL_PACE * (monotonic() - asked):
+                break
         pace = seconds / (monotonic() - began)
         timeout = 0.2 * max(0.0, wanted - seconds) / pace if pace > 0 else POLL
         timeout = min(POLL, max(SHORTEST_POLL, timeout))
