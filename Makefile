@@ -14,11 +14,11 @@ demo: $(READY)
 	$(BIN)/labkit run autopilot --station virtual --seed 12 --out demo-output
 
 test: $(READY)
-	$(BIN)/pytest -n 2 -q -m "not long and not browser"
+	$(BIN)/pytest -n 2 --dist worksteal -q -m "not long and not browser"
 
 # Whole runs of the virtual lab: faults, red team, dry runs, examples of the documentation.
 test-long: $(READY)
-	$(BIN)/pytest -n 2 -q -m "$(LONG)"
+	$(BIN)/pytest -n 2 --dist worksteal -q -m "$(LONG)"
 
 # The live page in Chromium, which must be on PATH.
 test-browser: $(READY)

@@ -13,6 +13,12 @@ Array = NDArray[np.float64]
 LEAST_GAIN = 30.0
 """By how much a line must lower χ² against a constant: noise alone stays below (3 parameters)."""
 
+_BETTER = 1.25
+"""By how much more than the best of many lines a fit surely does not lower χ²: 1.08 was seen."""
+
+_MOST_POINTS = 100
+"""So many points are compared with many lines before a fit."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResonanceFit:
@@ -73,6 +79,8 @@ def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) ->
     weights = None if sigma is None else np.asarray(sigma, np.float64) / swing
     start = (float(across[np.argmax(y)]), 0.25, 1.0, 0.0)
     low, high = (-1.0, 1e-3, 0.0, -np.inf), (2.0, 10.0, np.inf, np.inf)
+    if len(x) <= _MOST_POINTS:
+        _refuse_noise_at_once(across, up, weights)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", OptimizeWarning)
@@ -102,16 +110,46 @@ def fit_resonance(x: ArrayLike, y: ArrayLike, sigma: ArrayLike | None = None) ->
     return ResonanceFit(centre=found[0], width=found[1], height=found[2], offset=found[3])
 
 
+def _refuse_noise_at_once(x: Array, y: Array, sigma: Array | None) -> None:
+    """Raise ValueError if no line of many stands out of the noise; x goes from 0 to 1.
+
+    A fit then finds none either, but takes fifty times as long, since nothing leads it anywhere.
+    """
+    places = np.unique(x)
+    gaps = np.diff(places)
+    between = places[:-1, np.newaxis] + gaps[:, np.newaxis] * np.linspace(0.0, 0.75, 4)
+    beside = np.linspace(0.0, 0.3, 7)
+    centres = np.concatenate([between.ravel(), 1.0 + beside, -beside])
+    widths = np.geomspace(max(0.1 * gaps.min(), 1e-3), 10.0, 20)
+    weights = np.ones_like(y) if sigma is None else sigma**-2.0
+    mean = weights / weights.sum()
+    lines = 1 / (1 + (2 * (x - centres[:, np.newaxis, np.newaxis]) / widths[:, np.newaxis]) ** 2)
+    lines -= (lines @ mean)[..., np.newaxis]
+    rest = y - mean @ y
+    overlap = np.maximum(lines @ (weights * rest), 0.0)  # heights are positive
+    flat = float(weights @ rest**2)
+    gain = _BETTER * float(np.max(overlap**2 / (lines**2 @ weights)))
+    _refuse_gain(min(gain, flat), flat, len(y), known=sigma is not None)
+
+
 def _refuse_noise(y: Array, fitted: Array, sigma: Array | None) -> None:
     """Raise ValueError if a constant describes the points about as well as the line."""
     weights = np.ones_like(y) if sigma is None else sigma**-2.0
     constant = np.average(y, weights=weights)
     left, flat = (float(np.sum(weights * (y - curve) ** 2)) for curve in (fitted, constant))
-    noise = 1.0 if sigma is not None else left / max(len(y) - 4, 1)
-    if flat - left < LEAST_GAIN * noise:
+    _refuse_gain(flat - left, flat, len(y), known=sigma is not None)
+
+
+def _refuse_gain(gain: float, flat: float, points: int, *, known: bool) -> None:
+    """Raise ValueError if χ² is lowered too little against that of a constant, `flat`.
+
+    `known` tells whether the standard deviations are, or else are estimated.
+    """
+    noise = 1.0 if known else (flat - gain) / max(points - 4, 1)
+    if gain < LEAST_GAIN * noise:
         message = (
             "the points show no line beyond their noise: it lowers χ² by "
-            f"{(flat - left) / noise:.1f} against a constant, but must by {LEAST_GAIN:g}"
+            f"{gain / noise:.1f} against a constant, but must by {LEAST_GAIN:g}"
         )
         raise ValueError(message)
 

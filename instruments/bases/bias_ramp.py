@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from qcodes.instrument import InstrumentBaseKWArgs
     from typing_extensions import Unpack
 
+SHORTEST_PAUSE = 1e-3
+"""Pauses between a ramp's steps that are shorter are made together, s: no system keeps them."""
+
 FAST_STEPS = 10
 """Steps in which the safe state takes a current down without waiting."""
 
@@ -213,8 +216,12 @@ class RampedBias(Instrument):
     def _ramp(self, channel: int, current: float) -> None:
         start = self.current(channel)
         steps = math.ceil(abs(current - start) / self._ramp_step * (1 - 1e-9))
+        owed = 0.0
         for step in range(1, steps + 1):
-            self._pause(channel, abs(current - start) / steps / self._ramp_rate)
+            owed += abs(current - start) / steps / self._ramp_rate
+            if owed >= SHORTEST_PAUSE or step == steps:
+                self._pause(channel, owed)
+                owed = 0.0
             self._put(channel, current - (current - start) * (steps - step) / steps)
         self._confirm(channel, current)
 

@@ -46,7 +46,7 @@ def undivided() -> AbstractContextManager[None]:
     """Let a stop that comes within the block be heard at its end; many thousand times a run."""
     if get_ident() != _MAIN:
         return nullcontext()
-    return _block if _block.heeding else _impatient()
+    return _block if _block.heeding or _block.depth else _impatient()
 
 
 def put_off(hear: Callable[[], None]) -> bool:

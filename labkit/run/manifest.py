@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -132,7 +132,8 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 
     Its last entry is the SHA-256 of the file with this entry's digits as zeros.
     """
-    plain = asdict(manifest) | {"sha256": _BLANK}
+    plain = {row.name: getattr(manifest, row.name) for row in fields(manifest)}
+    plain["sha256"] = _BLANK
     text = json.dumps(plain, indent=1, default=str) + "\n"
     digest = sha256(text.encode()).hexdigest()
     write_whole(path, text.removesuffix(_end_with(_BLANK)) + _end_with(digest))

@@ -270,11 +270,19 @@ def _dead_time(parameters: WorldParameters) -> float:
 def _with_dead_time(ticks: Integers, dead: int, last: int) -> Integers:
     """Drop events that come within `dead` ticks of one that was kept; `ticks` are sorted."""
     ticks = ticks[ticks - last >= dead]
-    while (close := np.diff(ticks) < dead).any():
-        # who is close to one that is surely kept goes; the next is then measured from that one
-        surely_kept_before = np.concatenate([[True], ~close[:-1]])
-        ticks = ticks[np.concatenate([[True], ~(close & surely_kept_before)])]
-    return ticks
+    # whom nobody precedes closely is kept; in the group that begins there each one kept leads on
+    begins = np.flatnonzero(np.diff(ticks, prepend=last - dead) >= dead)
+    if len(begins) == len(ticks):
+        return ticks
+    ends = np.append(begins[1:], len(ticks))
+    kept, at = [begins], begins
+    several = ends - begins > 1
+    while several.any():
+        at, ends = at[several], ends[several]
+        at = np.searchsorted(ticks, ticks[at] + dead)
+        several = at < ends
+        kept.append(at[several])
+    return ticks[np.sort(np.concatenate(kept))]
 
 
 def _last_before(syncs: Integers, clicks: Integers) -> Integers:

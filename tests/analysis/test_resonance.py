@@ -64,3 +64,23 @@ def test_noise_is_no_line(weighted):
             continue
         found += 1
     assert found == 0
+
+
+def test_what_is_refused_before_a_fit_is_refused_after_it(monkeypatch):
+    """40 scans with lines from none to clear ones, of which a third is found."""
+    rng = np.random.default_rng(5)
+    refused = 0
+    for number in range(40):
+        x = np.sort(rng.uniform(-1, 1, rng.choice([7, 13, 25])))
+        height, width = rng.choice([0, 20, 60]), rng.choice([0.1, 0.4, 1.0])
+        y = rng.poisson(line(x, rng.uniform(-1.2, 1.2), width, height, offset=20))
+        sigma = np.sqrt(np.maximum(y, 1)) if number % 2 else None
+        try:
+            fit_resonance(x, y, sigma)
+        except ValueError:
+            refused += 1
+            with monkeypatch.context() as fit_only:
+                fit_only.setattr("analysis.resonance._MOST_POINTS", 0)
+                with pytest.raises(ValueError, match="line"):
+                    fit_resonance(x, y, sigma)
+    assert 20 <= refused <= 35

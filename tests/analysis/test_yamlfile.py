@@ -28,6 +28,14 @@ def test_anchor_may_stand_in_many_places(tmp_path):
     assert read_yaml(path) == {"a": {"b": 1}, "c": {"b": 1}, "d": [{"b": 1}, {"b": 1}]}
 
 
+def test_who_changes_what_was_read_changes_it_for_nobody_else():
+    text = "a: &x {b: 1}\nc: *x\n"
+    first = parse_yaml(text, "e")
+    first["a"]["b"] = 2
+    assert first["c"] == {"b": 2}
+    assert parse_yaml(text, "e") == {"a": {"b": 1}, "c": {"b": 1}}
+
+
 def test_numbers_without_a_dot_are_numbers_and_words_are_words(tmp_path):
     assert parse_yaml("a: 50e-6\nb: on\nc: 40_000_000\n", "e") == {
         "a": 50e-6, "b": "on", "c": 40_000_000,

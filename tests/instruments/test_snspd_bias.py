@@ -2,6 +2,7 @@ import threading
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from qcodes.instrument import Instrument
 
@@ -241,3 +242,21 @@ def test_module_ignores_what_it_does_not_know():
     for line in ("+B70000;", "+B5", "hello", "+Bx;"):
         assert module.execute(line) is None
     assert module.execute("+B?") == "0"
+
+
+def test_pauses_too_short_to_be_kept_are_made_together_and_the_rate_is_not_exceeded(
+    spi, monkeypatch
+):
+    """1 mA/s in steps of 10 nA: 10 µs each; 12 µA take 12 ms at least."""
+    spot = PhotonSpotBias("bias", spi, CAPS, ramp_rate=1e-3)
+    spot.ramp_to(1, 0.0)
+    wait, pauses, steps = spot._abort.wait, [], []
+    monkeypatch.setattr(spot._abort, "wait", lambda s: pauses.append(s) or wait(s))
+    write = spot._write
+    monkeypatch.setattr(spot, "_write", lambda *step: steps.append(step[1]) or write(*step))
+    begin = time.monotonic()
+    spot.ramp_to(1, 12e-6)
+    assert time.monotonic() - begin >= 12e-3
+    assert sum(pauses) == pytest.approx(12e-3)
+    assert len(pauses) <= 13
+    assert max(np.diff([0.0, *steps])) == pytest.approx(10e-9)

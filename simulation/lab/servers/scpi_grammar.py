@@ -5,10 +5,11 @@ The rules are those of IEEE 488.2 (messages, blocks) and SCPI-99 volume 1, chapt
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
+from types import MappingProxyType
 
 _PATTERN_PART = re.compile(r"\[([^\]]*)\]|([^\[\]]+)")
 _SUFFIX = re.compile(r"(?<=[a-z])\d+(?=:|$)")
@@ -180,7 +181,8 @@ def make_block(data: bytes) -> bytes:
     return b"#%d%s%s" % (len(count), count, data)
 
 
-def spellings(pattern: str) -> dict[str, tuple[bool, ...]]:
+@cache
+def spellings(pattern: str) -> Mapping[str, tuple[bool, ...]]:
     """Return every lower-case spelling of a header pattern.
 
     Parameters
@@ -191,7 +193,7 @@ def spellings(pattern: str) -> dict[str, tuple[bool, ...]]:
 
     Returns
     -------
-    dict of str to tuple of bool
+    mapping of str to tuple of bool
         Spelling, with ``#`` where a number stands, to which suffixes are written in it.
     """
     nodes = [
@@ -203,7 +205,7 @@ def spellings(pattern: str) -> dict[str, tuple[bool, ...]]:
     for choice in product(*nodes):
         header = ":".join(text for text, _ in choice if text)
         found[header] = tuple(written for _, flags in choice for written in flags)
-    return found
+    return MappingProxyType(found)
 
 
 def _node_spellings(node: str, *, may_be_left_out: bool) -> list[tuple[str, tuple[bool, ...]]]:

@@ -7,7 +7,7 @@ from analysis.tagfile.codec import Decoder
 from analysis.tagfile.layouts import SYNC, TIMEHARP_260N_T2, TIMEHARP_260N_T3
 from simulation.lab.emission import DetectorClicks
 from simulation.lab.ports.tagger import TaggerSettings, TriggerInput
-from simulation.lab.tagger import Fifo, Registrar, discriminate
+from simulation.lab.tagger import Fifo, Registrar, _with_dead_time, discriminate
 from simulation.lab.world_parameters import WorldParameters
 
 WORLD = WorldParameters(jitter=0.0, detector_dead_time=0.0, tagger_dead_time=0.0)
@@ -138,3 +138,17 @@ def test_dead_time_is_counted_from_the_last_event_that_was_kept(ticks, dead):
             expected.append(tick)
     found = time[channel != SYNC]
     np.testing.assert_array_equal(found - found[0], np.array(expected) - expected[0])
+
+
+@given(
+    ticks=st.lists(st.integers(0, 300), max_size=60).map(sorted),
+    dead=st.integers(0, 40),
+    last=st.integers(-50, 20),
+)
+def test_dead_time_counts_from_the_event_that_was_kept(ticks, dead, last):
+    kept = [last]
+    for tick in ticks:
+        if tick - kept[-1] >= dead:
+            kept.append(tick)
+    found = _with_dead_time(np.array(ticks, np.int64), dead, last)
+    assert found.tolist() == kept[1:]
