@@ -1,6 +1,6 @@
 """Counts of a recording cut at times or markers: each segment counts, and all of them add up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count as count_up
 from itertools import pairwise, takewhile
@@ -75,6 +75,33 @@ def count_every(
         )
         raise ValueError(message)
     return _count(source, plan, times=(seconds * k for k in count_up(1)))
+
+
+def count_at_times(
+    path: str | Path | TagSource, gates: GateSet | str | Path | None, times: Sequence[float]
+) -> Segments:
+    """Count in segments that end at times, in one pass over the file.
+
+    Parameters
+    ----------
+    path : path or open source
+    gates : GateSet or path of a gates file, or None for the one beside the tag file
+    times : sequence of float
+        Rising, in seconds after the first trial, each above 0. Of those after the last trial some
+        have no segment.
+
+    Raises
+    ------
+    TagFileError
+        If the file cannot be read, or its tags are not in order of time.
+    ValueError
+        If the gates do not fit the file, or the times do not rise.
+    """
+    if any(later <= earlier for earlier, later in pairwise((0.0, *times))):
+        message = f"`times` must rise, and be above 0, but are {list(times)[:10]}"
+        raise ValueError(message)
+    source, plan = _opened(path, gates)
+    return _count(source, plan, times=times)
 
 
 def count_at_markers(

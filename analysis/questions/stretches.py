@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.counting.shifted import trials_with_clicks
 from analysis.gates import GateSet
-from analysis.questions.segments import count_between, count_every
+from analysis.questions.segments import count_at_times, count_every
 from analysis.tagfile import open_tags
 
 
@@ -81,9 +81,11 @@ def clicks_between(
                 first, end = np.searchsorted(clicked, edges).T
                 found[:, gate, detector] = end - first
         return found
-    for row, (first, end) in zip(found, trials, strict=True):
-        if end > first:
-            # edges between trials: a start is late or early by less than half a period
-            start, stop = (max(n - 0.5, 0.0) * gates.period for n in (first, end))
-            row[:] = count_between(source, gates, start, stop).singles
+    cuts = sorted({n for part in trials for n in part if n > 0})
+    # between trials: a start is late or early by less than half a period
+    segments = count_at_times(source, gates, [(n - 0.5) * gates.period for n in cuts])
+    for begin, counts in zip((0, *cuts), segments.counts, strict=False):
+        for row, (first, end) in zip(found, trials, strict=True):
+            if first <= begin < end:
+                row += counts.singles
     return found

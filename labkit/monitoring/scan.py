@@ -138,7 +138,8 @@ def _points(blocks: Sequence[Block]) -> Iterator[_Point]:
         if block.parts is None:
             yield _Point(block, block.setting, block.trials, block.singles)
         for part in block.parts or ():
-            yield _Point(block, {**block.setting, **part.setting}, part.trials, part.singles)
+            if part.trials:
+                yield _Point(block, {**block.setting, **part.setting}, part.trials, part.singles)
 
 
 def _scan(blocks: Sequence[Block]) -> Scan:

@@ -6,12 +6,18 @@ from math import inf
 
 from labkit.run import RecordWriter
 from labkit.run.parts import Span
+from labkit.station.ending import said
+from labkit.station.interlocks import InterlockError
 
 SETTLING = 0.2
 """Seconds of the recording, after something has moved, whose light belongs to no setting."""
 
 SHORTEST = 0.5
 """Part of its time that a setting must have had to count."""
+
+
+class MoveError(RuntimeError):
+    """What was to move while a recording runs did not; `__cause__` says why."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,7 +36,7 @@ class Moves:
     move : callable
         Sets one.
     seconds : float
-        Time of each.
+        Time of each, with what it takes to settle.
     elapsed : callable
         Returns the time of the recording, s.
     told : callable
@@ -60,12 +66,21 @@ class Moves:
             if seconds >= self._end:
                 self._note(seconds, writer)
                 self._now += 1
-                self.move(self.settings[self._now])
+                self._set(self.settings[self._now])
                 self._begin = self.elapsed() + SETTLING
                 self.told(self._now)
             return min(due, self._end)
 
         return look
+
+    def _set(self, setting: Mapping[str, float]) -> None:
+        try:
+            self.move(setting)
+        except InterlockError:
+            raise
+        except Exception as error:
+            message = f"what was to move while it was recorded did not: {said(error)}"
+            raise MoveError(message) from error
 
     def finish(self, seconds: float, writer: RecordWriter) -> None:
         """Note the last setting of a recording that has ended by itself after so many seconds."""

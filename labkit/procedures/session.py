@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import takewhile
-from math import isfinite, sqrt
+from math import ceil, isfinite, sqrt
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, Protocol, TypeVar
 
 from analysis.counts import Counts
-from labkit.procedures.moves import SHORTEST, Moves
+from labkit.procedures.moves import SETTLING, SHORTEST, MoveError, Moves
 from labkit.run import (
     Block,
     BlockOutcome,
@@ -272,6 +272,10 @@ class Session:
             ended.append(violation)
             problems += [str(violation), *self.lab.recording_faults()]
             return BlockOutcome(problems=tuple(problems), whole=False)
+        except MoveError as failed:
+            ended.append(failed.__cause__ or failed)
+            problems += [str(failed), *self.lab.recording_faults()]
+            return BlockOutcome(problems=tuple(problems), whole=False)
         problems += self.lab.what_stopped()
         monitors = _known(
             self.monitors(quick=bool(ended), brief=not locked), "at its end", problems
@@ -362,12 +366,14 @@ class Session:
 
         def take(now: Sequence[Mapping[str, float]]) -> Block:
             move(now[0])
-            told(0)
+            if found:
+                told(0)
             moves = Moves(
-                settings=now, move=move, seconds=trials * sequence.period,
+                settings=now, move=move, seconds=trials * sequence.period + SETTLING,
                 elapsed=lambda: self.lab.tagger.elapsed(), told=told,
             )  # fmt: skip
-            return self.measure(sequence, trials * len(now), about, locked=False, moves=moves)
+            number = ceil(moves.total / sequence.period)
+            return self.measure(sequence, number, about, locked=False, moves=moves)
 
         def told(index: int) -> None:
             at = len(found) + index

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from analysis.counting import count
 from analysis.counting.shifted import shifted_counts
-from analysis.questions.stretches import clicks_between
 from analysis.tagfile.source import TagFileError
 from labkit.run.folder import RunFolder
 from labkit.run.integrity import hashes_of, misfits_of
 from labkit.run.journal import Block
 from labkit.run.lines import is_there
+from labkit.run.parts import parts_of
+from labkit.run.record import read_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +93,14 @@ def _difference(folder: RunFolder, block: Block) -> str:
         shifted = None
         if block.shifted is not None:
             shifted = shifted_counts(path, block.gates, block.trials).pairs.tolist()
-        parts = block.parts or []
-        trials = [(part.first, part.end) for part in parts]
-        clicks = clicks_between(path, block.gates, trials).tolist() if parts else []
+        record = folder.record_path(block.number)
+        parts = block.parts
+        if record.is_file():
+            parts = parts_of(path, block.counts, read_record(record).spans)
     except (OSError, TagFileError, ValueError) as error:
         return f"cannot be counted: {error}"
     said = block.counts.to_dict()
     wrong = [name for name in again if again[name] != said[name]]
     wrong += ["shifted"] if shifted != block.shifted else []
-    wrong += ["parts"] if clicks != [part.clicks for part in parts] else []
+    wrong += ["parts"] if parts != block.parts else []
     return f"{', '.join(wrong)} differ from the journal" if wrong else ""

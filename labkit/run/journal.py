@@ -385,7 +385,7 @@ class _Reader:
             warnings=tuple(plain.pop("warnings", ())),
         )  # fmt: skip
         if "parts" in plain:
-            plain["parts"] = [Part(*part) for part in plain["parts"]]
+            plain["parts"] = [Part.from_plain(part, packed.bins.gates) for part in plain["parts"]]
         if plain.keys() - _SELDOM != _IN_JOURNAL:  # says what is missing or not known
             return Block(**plain, counts=packed, good=False, reason=UNVERIFIED)  # type: ignore[arg-type]
         found = object.__new__(Block)
@@ -482,7 +482,7 @@ def _put_right(content: bytes, lines: list[FramedLine]) -> tuple[bytes, int]:
     parts: list[bytes] = []
     number = 0
     few = sum(line.state == "damaged" for line in lines) <= MOST_FLIPS
-    rest = iter(zip(lines, [*lines[1:], None], strict=True))
+    rest = iter(zip(lines, [*lines[1:], None], strict=False))  # of no line there is none after
     for line, after in rest:
         raw = content[line.start : line.end]
         right = corrected(raw) if few and line.state != "whole" else None

@@ -41,7 +41,7 @@ _LEASH, _LOOKS = 60.0, 24
 or so small a part of it that a short recording can be looked at 24 times."""
 
 _PATIENCE = 0.5
-"""Who has not looked within so many seconds of the wall does not watch."""
+"""Who has not looked within so many seconds of the wall does not watch, unless he did before."""
 
 _TRUST = 5.0
 """Who has looked, but not for so many seconds of the wall, watches no longer."""
@@ -158,7 +158,7 @@ class Recorder(TaggerPort):
         self._began = self._end = 0.0
         self._running = False
         self._seen, self._limit, self._waits_until = 0.0, 0.0, -inf
-        self._was_held = False
+        self._was_held = self._is_watched = False
         self._settings: tuple[object, ...] = ()
         self._leash = _LEASH
         self._flags = TaggerFlags()
@@ -195,7 +195,8 @@ class Recorder(TaggerPort):
             self._end = self._began + duration
             self._leash = _LEASH / max(1, ceil(_LEASH * _LOOKS / max(duration, 1e-3)))
             self._seen, self._limit = self._began, self._began + self._leash
-            self._waits_until = monotonic() + _PATIENCE
+            self._waits_until = monotonic() + (_TRUST if self._is_watched else _PATIENCE)
+            self._is_watched = False
             self._settings = self._plant.settings()
             self._running = True
 
@@ -221,6 +222,7 @@ class Recorder(TaggerPort):
         wants to know when that was: time does not go on at his first question.
         """
         with self._clock.lock:
+            self._is_watched = True
             settings = self._plant.settings()
             if settings != self._settings:
                 self._settings, self._seen = settings, self._clock.now()
@@ -231,10 +233,20 @@ class Recorder(TaggerPort):
             self._waits_until = monotonic() + _TRUST
             self._go_on(at_most_waiting=self._parameters.fifo_records // 4)
             self._seen = self._clock.now()
-            return self._so_far()
+            return self._surely_passed()
 
     def _so_far(self) -> float:
         return round(min(self._seen, self._end) - self._began, 9)
+
+    def _surely_passed(self) -> float:
+        """Return how much time has passed, to the last place where it stood, or to the end.
+
+        Between two such places it is where the reader has got to, which depends on the computer.
+        """
+        passed = self._so_far()
+        if not self._running:
+            return passed
+        return round(self._leash * int(passed / self._leash + 1e-9), 9)
 
     def records(self, limit: int) -> NDArray[np.uint32]:
         """Return up to `limit` waiting records; lets time pass if there are none."""

@@ -1,6 +1,7 @@
 """A scan is one recording and one block: its parts, how they are timed, kept, and found again."""
 
 from dataclasses import replace
+from time import sleep
 
 import numpy as np
 import pytest
@@ -10,15 +11,18 @@ from analysis.gates import GateSet
 from analysis.questions.segments import count_between
 from analysis.questions.stretches import clicks_between
 from labkit.experiment import open_session, read_experiment
+from labkit.procedures.centring import centre
 from labkit.procedures.filters import FilterOptions, filters
 from labkit.procedures.moves import SETTLING, Moves
 from labkit.procedures.session import Session
 from labkit.procedures.switch_on import SwitchOnOptions, switch_on
 from labkit.run import check_run, recover_run
 from labkit.run.lines import framed, read_lines
-from labkit.run.parts import Span, parts_of
+from labkit.run.parts import Part, Span, parts_of
 from labkit.run.progress import Watcher
 from labkit.run.record import read_record
+from labkit.station.config import station_path
+from simulation.lab.recorder import Recorder
 from simulation.recordings.ptu import simulate_ptu
 from simulation.theory.dlcz import riedinger2018
 
@@ -123,7 +127,7 @@ def test_a_scan_is_one_block_of_the_journal_and_one_segment(session):
     (block,) = session.folder.journal.read()
     assert block.good
     assert block.setting == {"procedure": "filters", "filter": "pump"}
-    assert block.trials == 9 * OPTIONS.trials
+    assert block.trials == 9 * (OPTIONS.trials + SETTLING / SEQUENCE.period)
     assert block.parts == session.blocks[0].parts
     volts = [part.setting["voltage_pump"] for part in block.parts]
     np.testing.assert_allclose(volts, scan.volts)
@@ -154,11 +158,98 @@ def test_parts_are_compared_with_their_segment(session):
     }
 
 
+def test_parts_are_compared_with_the_record(session):
+    """Which the journal's own lines cannot tell: that all are there, and what they are of."""
+    filters(session, SEQUENCE, OPTIONS)
+    folder = session.folder
+    (block,) = folder.journal.read()
+    turned = [block.parts[0]._replace(setting={"voltage_pump": 1.0}), *block.parts[1:]]
+    for parts in (None, [], block.parts[1:], block.parts[::-1], turned):
+        folder.journal.append(replace(block, parts=parts))
+        assert check_run(folder).differences == {
+            "tags/block_000001.ptu": "parts differ from the journal"
+        }
+    folder.journal.append(block)
+    assert not check_run(folder).differences
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(0, "x"), (0, {"v": "5 V"}), (1, None), (1, -1), (2, 10**30), (2, 0), (3, 7), (3, [[1, 2]]),
+     (3, [[1, 2], [3, "4"]]), (3, [[1, 2], [3, -4]])],
+)  # fmt: skip
+def test_a_damaged_part_is_told(tmp_path, place, value):
+    gates = SEQUENCE.gates
+    plain = [{"voltage_pump": 5.0}, 10, 20, [[1, 2], [3, 4]]]
+    assert Part.from_plain(plain, gates) == Part(*plain)
+    plain[place] = value
+    with pytest.raises(ValueError, match=r"a part must be \[setting, first, end, clicks"):
+        Part.from_plain(plain, gates)
+    with pytest.raises(ValueError, match="a part must be"):
+        Part.from_plain(plain[:3], gates)
+
+
+@pytest.mark.parametrize("mode", ["T3", "T2"])
+def test_a_part_without_a_trial_has_no_clicks(tmp_path, mode):
+    """The trigger was off in the middle: the block will not count, but must be journaled."""
+    path = tmp_path / "x.ptu"
+    simulate_ptu(path, riedinger2018(), 50_000, seed=4, mode=mode)
+    gates = GateSet.from_yaml(path.with_suffix(".gates.yaml"))
+    found = clicks_between(path, gates, [(0, 40_000), (60_000, 70_000), (80_000, 90_000)])
+    assert found[0].sum() > 10
+    assert not found[1:].any()
+
+
+def test_trials_that_may_be_later_than_their_number_says_belong_to_no_part(tmp_path):
+    path = tmp_path / "x.ptu"
+    simulate_ptu(path, riedinger2018(), 100_000, seed=4)
+    counts = count(path)
+    lacking = replace(counts, quality=replace(counts.quality, missing_syncs=7))
+    (part,) = parts_of(path, lacking, [Span({"v": 1.0}, 0.0, 1000 * counts.gates.period)])
+    assert (part.first, part.end) == (0, 993)
+
+
+@pytest.mark.parametrize("error", [ValueError("beyond its range"), OSError("no answer")])
+def test_a_filter_that_cannot_be_moved_leaves_a_bad_block_and_the_run_can_go_on(
+    session, monkeypatch, error
+):
+    device, moved = session.lab.filters["pump"], []
+    put = device.voltage.set
+
+    def refuse_the_fourth(volts):
+        moved.append(volts)
+        if len(moved) == 4:
+            raise error
+        put(volts)
+
+    scan = [{"voltage_pump": 7.4 + 0.01 * n} for n in range(6)]
+    with pytest.raises(type(error), match=str(error)):
+        session.scan(
+            SEQUENCE, 100_000, scan, lambda setting: refuse_the_fourth(setting["voltage_pump"]),
+            {"procedure": "filters", "filter": "pump"}, name="filters",
+        )  # fmt: skip
+    (block,) = session.folder.journal.read()
+    assert not block.good
+    assert f"what was to move while it was recorded did not: {error}" in block.reason
+    assert len(block.parts) == 3
+    assert session.clicks(SEQUENCE, 100_000, {"procedure": "test"}).trials.number == 100_000
+
+
+@pytest.mark.parametrize("trials", [2_000, 20_000])
+def test_short_settings_have_their_trials_too(session, trials):
+    found = session.scan(
+        SEQUENCE, trials, [{"voltage_pump": 7.4 + 0.001 * n} for n in range(3)],
+        lambda setting: session.lab.filters["pump"].voltage(setting["voltage_pump"]),
+        {"procedure": "filters", "filter": "pump"}, name="filters",
+    )  # fmt: skip
+    assert all(0.45 * trials <= part.trials <= 2 * trials for part in found)
+
+
 def test_a_scan_whose_line_was_lost_is_recovered_with_its_parts(session):
     filters(session, SEQUENCE, OPTIONS)
     (before,) = session.folder.journal.read()
     session.folder.journal.path.write_bytes(b"")
-    (after,) = recover_run(session.folder).blocks
+    (after,) = recover_run(session.folder, mend=True).blocks
     assert after.good
     assert after.parts == before.parts
 
@@ -207,3 +298,25 @@ def test_a_scan_that_the_user_stops_is_a_shorter_block_with_the_settings_it_had(
     assert block.reason == "stopped by the user"
     assert len(block.parts) == 3
     assert not session.lab.pump_laser.emission()
+
+
+@pytest.mark.parametrize("kind", ["T2", "bright"])
+def test_the_same_seed_gives_the_same_scan_whoever_reads_how_fast(tmp_path, monkeypatch, kind):
+    """Where time passes in steps of seconds, between which whoever watches finds it anywhere."""
+    text = station_path("virtual").read_text(encoding="utf-8")
+    glaring = "options: {seed: 1, parameters: {detector_dark_hz: 15000.0}}"
+    change = ("mode: T3", "mode: T2") if kind == "T2" else ("options: {seed: 1}", glaring)
+    assert change[0] in text
+    text = text.replace(*change)
+    (tmp_path / "lab.yaml").write_text(text, encoding="utf-8")
+    wait, found = Recorder._wait_for_data, []
+    for pause in (0.0, 0.02):
+        monkeypatch.setattr(
+            Recorder, "_wait_for_data", lambda self, pause=pause: sleep(pause) or wait(self)
+        )
+        with open_session(tmp_path / "lab.yaml", tmp_path, SEQUENCE, watcher=Watcher()) as session:
+            switch_on(session, SEQUENCE, SwitchOnOptions())
+            session.line_widths |= dict.fromkeys(session.lab.filters, 0.033)
+            centre(session, SEQUENCE, trials=400_000)
+            found.append([block.parts for block in session.blocks])
+    assert found[0] == found[1]
