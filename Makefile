@@ -11,7 +11,7 @@ LONG := long
 .PHONY: demo test test-long test-browser peers lint bench docs clean
 
 demo: $(READY)
-	$(BIN)/labkit run autopilot --station virtual --seed 8 --out demo-output
+	$(BIN)/labkit run autopilot --station virtual --seed 11 --out demo-output
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -q -m "not long and not browser"
