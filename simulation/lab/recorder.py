@@ -222,7 +222,7 @@ class Recorder(TaggerPort):
         wants to know when that was: time does not go on at his first question.
         """
         with self._clock.lock:
-            self._is_watched = True
+            self._is_watched |= self._running
             settings = self._plant.settings()
             if settings != self._settings:
                 self._settings, self._seen = settings, self._clock.now()
